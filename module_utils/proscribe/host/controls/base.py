@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
         left: list[tuple[ControlAction, str]]  # failed actions on users' files, with the reasons
         done: list[str]  # applied actions, with their outcomes
-        later: list[ControlAction]  # actions that run after the host's lock is released
+        later: list[ControlAction]  # actions that still have to run, after the host's lock is released
         pending: PendingChange  # change of the firewall that waits for its confirmation
 
 
@@ -44,13 +44,14 @@ class ControlAction(NamedTuple):
     apply: Callable[[], Any]  # it may return a text: the outcome, which is printed after the action
     before: str = ""  # for the diff; "" means absent
     after: str = ""
-    # Name of the user whose files the action changes; "" for the host. A failed change of a user's files stays that
-    # user's finding for `rules`. The control does not fail: no user can stop the enforcement for others.
+    # Name of the user whose files the action changes; "" if it changes the host's own files. If a change of a user's
+    # files fails, it becomes a refusal for each of `rules`. The control does not fail, because otherwise a user could
+    # stop the enforcement for others.
     user: str = ""
     rules: Sequence[str] = ()
-    # Packages that the action removes; a lift does not install them again.
+    # Packages that the action removes. The lift (removal of all that Proscribe did) does not install them again.
     removed_packages: Sequence[RemovedPackage] = ()
-    # True if the action runs a program that its user controls. Such an action runs without the host's lock
+    # True if the action runs a program that `user` controls. Such an action runs without the host's lock
     # (user_tools.py).
     has_users_tool: bool = False
 
@@ -88,16 +89,17 @@ class Changes(NamedTuple):
 
     actions: Sequence[ControlAction] = ()
     refusals: Sequence[ChangeRefusal] = ()
-    # True if the other actions are applied after a failed one. Otherwise an unkillable program, or a home that its user
-    # made to fail, would protect everything after it.
+    # True if the actions after a failed action are applied too. Otherwise an unkillable program, or a home that its
+    # user damaged on purpose, would protect everything that the later actions change.
     is_independent: bool = False
-    # Explanations for readers of the actions, one sentence each.
+    # Explanations of the actions for the operator, one sentence each.
     notes: Sequence[str] = ()
     # Functions that save data for later runs, before and after the actions. They do not change the ban, so they are no
     # actions. If `save_before` fails, the actions are applied all the same.
     save_before: Callable[[], None] | None = None
     save_after: Callable[[], None] | None = None
-    removed_packages: Sequence[RemovedPackage] = ()  # for a lift: packages that were removed earlier and stay removed
+    # set by a lift only: packages that earlier runs removed and that stay removed
+    removed_packages: Sequence[RemovedPackage] = ()
 
 
 class Control(Protocol):

@@ -15,13 +15,17 @@ if TYPE_CHECKING:
     from .base import ChangeResult
 
 CHANGE_FAILED = "could not be changed"
-# Limits for the changes of one user and of all users together: other runs wait 300 s for the lock of the host.
+# Limits for the changes of one user, and of all users together. Together they stay below 300 s, the time that other
+# runs wait for the lock of the host.
 USER_TIMEOUT_SECONDS = 60.0
 ALL_USERS_TIMEOUT_SECONDS = 200.0
 
 
 class ChangesFailedError(ControlError):
-    """Failure of actions of the host. `result` has the actions that succeeded."""
+    """Error for a control whose changes failed. `result` has the actions that succeeded.
+
+    A failed change of a user's files is not such an error.
+    """
 
     def __init__(self, message: str, result: ChangeResult) -> None:
         super().__init__(message, done=result["done"])
@@ -29,11 +33,12 @@ class ChangesFailedError(ControlError):
 
 
 def apply_changes(changes: Changes) -> ChangeResult:
-    """Apply the actions in their order. Raises ChangesFailedError with the failed actions.
+    """Apply the actions in their order.
 
-    `done` of the error has the applied actions. A process of its own changes the files of a user
-    (system/forked_work.py). A failure there stays a finding of that user, and the control does not fail. An action that
-    runs a user's tool is not applied: `later` of the result has it.
+    Raises ChangesFailedError with the messages of the failed actions; `result` of the error has the applied actions. A
+    forked process changes the files of a user (system/forked_work.py). If that fails, the control does not fail: "left"
+    of the result has the action and the reason. An action that runs a user's own tool is not applied: "later" of the
+    result has it.
     """
     if changes.save_before:
         with contextlib.suppress(ControlError, ObservationError):
@@ -66,7 +71,11 @@ def apply_changes(changes: Changes) -> ChangeResult:
 
 
 def _apply_for_user(action: ControlAction, seconds_left: dict[str, float]) -> Any:
-    """Apply an action on a user's files in the seconds that remain. Raises ControlError and ObservationError."""
+    """Apply an action on a user's files, in a forked process. Raises ControlError and ObservationError.
+
+    `seconds_left` has the seconds that each user may still take, by user name. The key "" has those of all users
+    together. They are reduced by the seconds taken.
+    """
     from ..system.forked_work import WorkLimits, run_apart
 
     started = time.monotonic()
@@ -96,7 +105,10 @@ def make_refusals(skipped: Iterable[tuple[ControlAction, str]]) -> list[ChangeRe
 def make_change_answer(
     changes: Changes, result: ChangeResult, refusals: Iterable[ChangeRefusal], findings: Sequence[Finding]
 ) -> ChangeAnswer:
-    """Make the answer of an enforcing module. `refusals` are added to those of the changes."""
+    """Make the answer of an Ansible module that enforced a control.
+
+    `refusals` are added to the refusals of `changes`.
+    """
     applied = list_applied_actions(changes.actions, result)
     answer: ChangeAnswer = {
         "changed": bool(applied),

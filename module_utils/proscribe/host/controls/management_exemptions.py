@@ -69,9 +69,9 @@ def read_resolvers(host: Host) -> list[str]:
 
 
 def _read_servers(lines: Iterable[str], options: Sequence[str]) -> Iterator[str]:
-    """Yield the addresses in the lines that begin with an option.
+    """Yield the addresses of name servers in the lines that begin with one of the options.
 
-    If such a line has no address, the next lines may begin with addresses: a list of YAML, a block in braces.
+    If such a line has no address, the next lines may begin with addresses (YAML list, block in braces).
     """
     in_list = False
     for line in lines:
@@ -124,7 +124,10 @@ def _find_url_hosts(line: str) -> Iterator[str]:
 
 
 def is_resolver_tls_required(host: Host) -> bool:
-    """Return whether systemd-resolved requires TLS. `opportunistic` does not: it falls back to port 53 by itself."""
+    """Return whether systemd-resolved is configured to use DNS over TLS only.
+
+    The value `opportunistic` does not count: it falls back to port 53 by itself.
+    """
     paths = ["/etc/systemd/resolved.conf", *_list_files(host, "/etc/systemd/resolved.conf.d")]
     lines = [line.replace(" ", "").lower() for path in paths for line in _read_lines(host, path)]
     values = [line.partition("=")[2] for line in lines if line.startswith("dnsovertls=")]
@@ -166,7 +169,8 @@ def find_control_connections(host: Host) -> list[tuple[str, int]]:
     """
     connections: dict[tuple[str, int], None] = {}
     process = "self"
-    for _ in range(32):  # a chain of parents is short; a loop comes from a race with a process that ended
+    # a process has few ancestors; an endless loop could result if a process ends meanwhile and its id is used again
+    for _ in range(32):
         try:
             environment = (host.read_file(f"/proc/{process}/environ") or b"").decode("utf-8", "replace")
             status = host.read_text(f"/proc/{process}/status") or ""
@@ -184,12 +188,15 @@ def find_control_connections(host: Host) -> list[tuple[str, int]]:
 
 
 def read_own_names(host: Host) -> set[str]:
-    """Return the names that the host has for itself."""
+    """Return the names of the host itself, in lower case: its node name, and the lines of /etc/hostname."""
     return {name.lower() for name in (os.uname().nodename, *_read_lines(host, "/etc/hostname")) if name}
 
 
 def _list_files(host: Host, path: str) -> Iterator[str]:
-    """Yield the path itself if it is a file, or the files in it if it is a folder."""
+    """Yield the path itself if it is a file, or the files in it if it is a folder.
+
+    Backups (`name~`) are left out. Nothing is yielded for a path that cannot be read.
+    """
     try:
         names = host.list_directory(path)
     except (ObservationError, ControlError):
@@ -200,10 +207,12 @@ def _list_files(host: Host, path: str) -> Iterator[str]:
 
 
 def _read_lines(host: Host, path: str) -> list[str]:
+    """Return the lines of a file without surrounding spaces; [] if it is missing or cannot be read."""
     try:
         return [line.strip() for line in (host.read_text(path) or "").splitlines()]
     except (
         ObservationError,
         ControlError,
-    ):  # a folder, a device or a user's link: no tool would read it either
+        # a folder, a device or a user's link, which the program with this configuration would not read either
+    ):
         return []

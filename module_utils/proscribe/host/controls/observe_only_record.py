@@ -17,7 +17,7 @@ PLATFORM_NAMES = {"macos": "macOS", "windows": "Windows"}
 
 
 def choose_controls(plan: Plan, control_names: Iterable[str]) -> list[str]:
-    """Return the controls of a plan to observe: those in `control_names`, or all if it is empty."""
+    """Return the controls of a plan to observe: those in `control_names`, or all if that is empty."""
     return [
         control for control in CONTROLS if control in plan["controls"] and control in (set(control_names) or CONTROLS)
     ]
@@ -31,9 +31,10 @@ def make_observed_record(
     checked_at: str,
     started: float,
 ) -> ObservedRecord:
-    """Make the host record of some controls. The rules of a control without an observer are unknown.
+    """Observe `controls` with `observers` (by control), and make the host record.
 
-    `started` is the start of the observation, by the monotonic clock.
+    The rules of a control without an observer are unknown. `started` is the start of the observation in seconds of the
+    monotonic clock.
     """
     verdicts: list[RuleVerdict] = []
     errors: list[RecordError] = []

@@ -25,7 +25,10 @@ def read_list(table: Policies, key: str) -> list[object]:
 
 
 def is_same_json(first: object, second: object) -> bool:
-    """Return whether two JSON values are equal, in any order of their keys. In Python, 1 equals true."""
+    """Return whether two JSON values are equal, in any order of their keys.
+
+    Python's `==` is not enough: in Python, 1 equals true.
+    """
     return format_canonical(first) == format_canonical(second)
 
 

@@ -1,9 +1,9 @@
 """Actions that run a user's own tool (uv, conda, brew, ...), without the host's lock and within a budget.
 
-A user controls the actions and the duration of such a tool. So it runs after the host's own actions, while other runs
-may go on. Each user has a budget of seconds, and so have all users of an observation together. The host remembers the
-seconds that each user has spent. A user who has spent the budget waits a day. Actions that are not applied stay
-findings of that user.
+The user controls what such a tool does and how long it takes. So it runs after all other actions, and other runs may
+work on the host meanwhile. Each user has a budget of seconds, and all users of an observation together have another.
+The host remembers the seconds that each user has spent. A user who has spent the budget waits a day. Actions that are
+not applied stay findings of that user.
 """
 
 from __future__ import annotations
@@ -41,7 +41,11 @@ class ToolSpending(NamedTuple):
 
 
 def run_user_tools(host: Host, result: ChangeResult) -> ChangeResult:
-    """Apply the actions that `apply_changes` deferred, add their outcomes to `result` and return it."""
+    """Apply the actions under "later" in `result`, which run users' own tools. Return `result`.
+
+    `apply_changes` left these actions out. Their outcomes are added to "done", and those that failed to "left" with the
+    reason.
+    """
     from ..system.host_lock import HostBusyError
 
     actions = result.pop("later", [])
@@ -59,7 +63,10 @@ def run_user_tools(host: Host, result: ChangeResult) -> ChangeResult:
 
 
 class _ToolRunner:
-    """Execution of users' tools within the budget of one observation, under the lock of users' tools."""
+    """Runner of users' tools within the budget of one observation.
+
+    The lock for users' tools is taken by the caller.
+    """
 
     def __init__(self, host: Host) -> None:
         self.host = host
@@ -67,7 +74,10 @@ class _ToolRunner:
         self.spending = _read_spending(host)
 
     def run_actions(self, actions: Sequence[ControlAction]) -> tuple[list[str], list[tuple[ControlAction, str]]]:
-        """Apply actions in the order of the seconds spent: nobody waits for a user who always spends everything."""
+        """Apply actions. Return the applied actions as text, and the failed actions with the reasons.
+
+        Users who have spent the fewest seconds come first, so that nobody waits for a user who always spends all.
+        """
         done: list[str] = []
         skipped: list[tuple[ControlAction, str]] = []
         for action in sorted(
@@ -81,7 +91,10 @@ class _ToolRunner:
         return done, skipped
 
     def _run_action(self, action: ControlAction) -> Any:
-        """Apply an action and charge its user. Raises ControlError and ObservationError."""
+        """Apply an action, and charge the seconds that it takes to its user.
+
+        Raises ControlError and ObservationError, also if the budget of the user or of all users is spent.
+        """
         from ..system.forked_work import WorkLimits, run_apart
 
         spending = self._find_current_spending(action.user)
@@ -92,7 +105,8 @@ class _ToolRunner:
             raise ControlError(
                 f"over budget: tools of users took {ALL_USERS_SECONDS:g} s in this observation; the next one goes on"
             )
-        self._record_spending(action.user, spending, seconds)  # charged first, so that a killed run has paid
+        # charged before the tool runs, so that a run that is killed has charged it too
+        self._record_spending(action.user, spending, seconds)
         started_at = time.monotonic()
         self.host.users_tools_until = started_at + seconds
         try:
@@ -107,16 +121,23 @@ class _ToolRunner:
             self.host.users_tools_until = None
             seconds_taken = time.monotonic() - started_at
             self.all_users_seconds -= seconds_taken
-            with contextlib.suppress(ControlError, ObservationError):  # then the whole time stays charged
+            # if the save fails, all of the seconds that were charged first stay charged
+            with contextlib.suppress(ControlError, ObservationError):
                 self._record_spending(action.user, spending, seconds_taken)
 
     def _find_current_spending(self, user: str) -> ToolSpending:
-        """Return the spending of a user's current day: nothing if the day is over or the clock was set back."""
+        """Return the seconds that a user has spent in the user's current day.
+
+        They are zero if the day is over, or if the clock was set back.
+        """
         spent = self.spending.get(user, ToolSpending())
         return spent if 0 <= self.host.clock() - spent.since < DAY_SECONDS else ToolSpending()
 
     def _record_spending(self, user: str, earlier_spending: ToolSpending, seconds: float) -> None:
-        """Save the spending of a user. If the budget is spent, the user's day begins now. Raises ControlError."""
+        """Save that a user has spent `seconds` more than `earlier_spending`. Raises ControlError.
+
+        If the budget is spent with that, the user's day of waiting begins now.
+        """
         now = int(self.host.clock())
         total_seconds = earlier_spending.seconds + seconds
         has_spent_all = USER_SECONDS - total_seconds < MIN_SECONDS

@@ -1,12 +1,16 @@
 """The control `browser`: managed policies of the browsers block restricted sites.
 
-Each place of the plan gets its policy whether or not a browser is installed. So the ban is in effect before the browser
-arrives. A browser that a user unpacks at home obeys the same files, and no audit has to search for it.
+Each place of the plan (the path of a policy file) gets its policy whether or not a browser is installed. So the ban is
+in effect before a browser is installed. A browser that a user unpacks at home obeys the same files, and no audit has to
+search for it.
 
-Rules: - `browser/<service>`, and a rule for each bypass that the plan closes (settings.SETTINGS), as
-`browser/dns-over-https` - `browser/running`: running browsers whose policy differs from the one on the disk -
-`browser/packaged`: flatpaks and snaps that the policy on the disk does not reach - `browser/policy-file`: other faults
-of a file: its settings, mode or owner, a link, an overriding foreign file
+Rules:
+
+    - `browser/<service>`, and a rule for each bypass that the plan closes (browser_settings.SETTINGS), such as
+      `browser/dns-over-https`
+    - `browser/running`: running browsers whose policy differs from the policy on the disk
+    - `browser/packaged`: flatpaks and snaps that the policy on the disk does not reach
+    - `browser/policy-file`: other faults of a file: its settings, mode or owner, a link, an overriding file of others
 """
 
 from __future__ import annotations
@@ -43,14 +47,17 @@ UNKNOWN_BROWSER_DETAIL = (
 
 
 class ObservedPlace(NamedTuple):
-    """A place, and the observation of its policy."""
+    """Place of a policy file, and the observation of its policy."""
 
     place: PolicyPlace
     observed: PolicyObservation
 
 
 def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
-    """Check that every browser's policy blocks what the plan restricts. Raises ControlError for an unusable plan."""
+    """Check that every browser's policy blocks what the plan restricts.
+
+    Raises ControlError for a plan that no browser could follow.
+    """
     from .host_controls import make_desired  # imported here, because a Mac has none of these controls
 
     section = plan["controls"]["browser"]
@@ -78,7 +85,7 @@ def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
             if not fork.policy_folder
         ]
         running_check = check_running(host, everywhere)
-        # Enforcement does not end a browser that a user is working with.
+        # No drift, because enforcement does not end a browser that a user is working with.
         verdicts.append(judge_rule("browser/running", mode_entry, *running_check)._replace(drifted=False))
         verdicts.append(
             judge_rule("browser/packaged", mode_entry, *_check_packaged(host, plan, everywhere))._replace(drifted=False)
@@ -105,9 +112,9 @@ def judge_policies(
     observed_places: Sequence[ObservedPlace],
     installed: Collection[PolicyPlace] = (),
 ) -> list[RuleVerdict]:
-    """Return the verdicts on a plan's services and on the bypasses that it closes.
+    """Return the verdicts on a plan's services, and on the bypasses that the plan closes.
 
-    `installed` has the places of installed browsers.
+    `installed` has the places of installed browsers. Only these are reported if their sign-in cannot be restricted.
     """
     unseen_reason = _join_reasons(observed_place.observed.unseen_reason for observed_place in observed_places)
     open_names = desired.list_open_names()
@@ -139,7 +146,7 @@ def judge_policies(
             format_rule_name(setting), {"mode": section["mode"]}, [*findings, *sign_in_findings], unseen_reason
         )
         if sign_in_findings and not findings:
-            verdict = verdict._replace(drifted=False)  # no run can correct it
+            verdict = verdict._replace(drifted=False)  # no drift, because no run can correct it
         if verdict.state == COMPLIANT and setting in (GOOGLE_TENANTS, MICROSOFT_TENANTS):
             from .tenant_mechanisms import list_tenant_mechanisms
 
@@ -157,12 +164,13 @@ def judge_policies(
 def _find_open_sign_in(
     section: PlanSection, desired: DesiredPolicies, observed_places: Sequence[ObservedPlace]
 ) -> dict[str, Finding]:
-    """Return a finding for each place whose browsers let every account sign in, because a tenant has no domains.
+    """Return, by id of a place, the finding that its browsers let every account sign in.
 
-    The organisation's own policy for sign-in has priority over these findings.
+    They do so if a tenant's domains are unknown. A place where the organisation's own policy restricts sign-in is left
+    out.
     """
     if all(tenant.domains for tenant in read_microsoft_tenants(section["settings"])):
-        return {}  # returns before it needs the rules: a compliant host does not compute them
+        return {}  # checked first, because most hosts then need not compute the rules
     return {
         observed_place.place.id: _make_finding(observed_place.place, "sign-in", f"every account may sign in: {reason}")
         for observed_place in observed_places
@@ -178,7 +186,11 @@ def _judge_service(
     unseen_reason: str,
     open_names: Sequence[tuple[str, int]],
 ) -> RuleVerdict:
-    """Return the verdict on a service. No run can close the names for which the lists of browsers have no room."""
+    """Return the verdict on a service.
+
+    `open_names` has (name, degree) for each name that is not blocked because browsers' lists are full. No run can
+    correct that, so it is no drift.
+    """
     open_findings = [
         Finding("policy", name, detail=ONLY_BELOW_DETAIL if degree == NAME_ALONE_CLOSED else NO_ROOM_DETAIL)
         for name, degree in open_names
@@ -188,7 +200,7 @@ def _judge_service(
 
 
 def list_policy_faults(observed_places: Sequence[ObservedPlace]) -> list[Finding]:
-    """Return the other faults of policies, as one finding for each place."""
+    """Return a finding for each place whose policy file has other faults than names that are not blocked."""
     return [
         _make_finding(
             observed_place.place,
@@ -201,7 +213,7 @@ def list_policy_faults(observed_places: Sequence[ObservedPlace]) -> list[Finding
 
 
 def explain_unclear_policies(observed_places: Sequence[ObservedPlace]) -> str:
-    """Return the reasons why other faults may be hidden; "" if the check was complete."""
+    """Return the reasons why other faults of policies may be hidden; "" if the check was complete."""
     return _join_reasons(
         observed_place.observed.unseen_reason or observed_place.observed.unclear_reason
         for observed_place in observed_places
@@ -209,7 +221,7 @@ def explain_unclear_policies(observed_places: Sequence[ObservedPlace]) -> str:
 
 
 def _check_packaged(host: Host, plan: Plan, known_places: Sequence[PolicyPlace]) -> tuple[Sequence[Finding], str]:
-    """Return findings about packaged browsers that the policy does not reach, and the reasons for missing checks."""
+    """Return findings about flatpaks and snaps that the policy does not reach, and the reasons for missing checks."""
     if not any(host.find_entry(folder) is not None for folder in PACKAGER_PATHS):
         return (), ""
     from . import packaged_browsers
@@ -221,7 +233,10 @@ def _check_packaged(host: Host, plan: Plan, known_places: Sequence[PolicyPlace])
 def _find_open_names(
     observed_places: Sequence[ObservedPlace], entry: PlanEntry, desired: DesiredPolicies
 ) -> Iterator[Finding]:
-    """Yield the evidence against a service. Places that lack the same names for the same reason share a finding."""
+    """Yield the findings against a service: a waiver, or the names and extensions that are not blocked.
+
+    Places that lack the same names for the same reason share a finding.
+    """
     if entry["mode"] == "waived":
         yield Finding("policy", entry["name"], detail="not blocked, by waiver")
     elif entry["mode"] in RESTRICTED_MODES:
@@ -265,7 +280,7 @@ def enforce(host: Host, plan: Plan) -> Changes:
 
 
 def lift(host: Host, plan: Plan) -> Changes:
-    """Return the changes that remove Proscribe's policies and restore the organisation's, whatever the plan."""
+    """Return the changes that remove Proscribe's policies and restore the organisation's, whatever the plan says."""
     from . import browser_changes
 
     return browser_changes.lift(host, plan)

@@ -1,8 +1,8 @@
-"""Relatives of Chromium that the catalogue does not have, detected by their desktop entries.
+"""Browsers derived from Chromium that the catalogue does not have, detected by their desktop entries.
 
-Every browser that a system installs registers with the desktop for web addresses. A relative of Chromium has the path
-of its policies compiled in, as `/etc/<vendor>/policies`. A search of the binary takes some tenths of a second. So the
-result is cached for as long as the binary stays the same.
+Every browser that a system installs registers with the desktop for web addresses. A browser derived from Chromium has
+the path of its policies compiled in, as `/etc/<vendor>/policies`. A search of the binary takes some tenths of a second.
+So the result is cached for as long as the binary stays the same.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from .policy_places import OWN_FILE, PolicyPlace
 REMEMBERED_FORKS_PATH = STATE_DIRECTORY + "/browser/forks.json"
 DESKTOP_ENTRY_DIRECTORIES = ("/usr/share/applications", "/usr/local/share/applications")
 PROGRAM_DIRECTORIES = ("/usr/local/bin", "/usr/bin", "/bin", "/usr/games")
-MIN_BINARY_BYTES = 20 * 1024 * 1024  # the binary of a browser is ten times as large, a launcher a thousandth
+# the limit between a launcher, a thousandth of this size, and a browser's binary, ten times this size
+MIN_BINARY_BYTES = 20 * 1024 * 1024
 _WEB_HANDLER_PATTERN = compile_pattern(r"^MimeType=(?:.*;)?x-scheme-handler/https?(?:;|$)", MULTILINE)
 _COMMAND_PATTERN = compile_pattern(r"^Exec=(.+)$", MULTILINE)
 _PROGRAM_PATH_PATTERN = compile_pattern(rb"/(?:opt|usr/lib|usr/lib64|usr/share)/[A-Za-z0-9][A-Za-z0-9._/-]{0,100}")
@@ -28,7 +29,7 @@ _POLICY_PATH_PATTERN = compile_pattern(rb"/etc/[A-Za-z0-9][A-Za-z0-9._/-]{0,100}
 
 
 class BrowserFork(NamedTuple):
-    """Browser that the catalogue does not have: its binary, and the folder of its policies ("" if unknown)."""
+    """Browser that the catalogue does not have: its binary, and the folder of its policies ("" if it is unknown)."""
 
     id: str
     binary: str
@@ -46,15 +47,15 @@ class BrowserFork(NamedTuple):
 
 
 class ForkSearch(NamedTuple):
-    """Forks of a host, and the facts about their binaries for the cache."""
+    """Browsers that were found, and the facts about their binaries for the cache."""
 
     forks: Sequence[BrowserFork]
     remembered_text: str  # new content of REMEMBERED_FORKS_PATH
-    is_new: bool  # the facts differ from the cached ones
+    is_new: bool  # True if the facts differ from those in the cache
 
 
 def find_forks(host: Host, known_places: Sequence[PolicyPlace]) -> ForkSearch:
-    """Search for browsers that are in none of the known places."""
+    """Search for browsers whose programs belong to none of the known places."""
     earlier_facts = _read_remembered_forks(host)
     forks: dict[str, BrowserFork] = {}
     facts: dict[str, list[object]] = {}
@@ -72,7 +73,8 @@ def find_forks(host: Host, known_places: Sequence[PolicyPlace]) -> ForkSearch:
             )
             facts[binary] = [*fact, policy_folder]
             forks[binary] = BrowserFork(id_, binary, policy_folder)
-    # A removed browser may have left its policy behind. A lift deletes it.
+    # Facts about a removed browser stay, because its policy file may remain. With them, the lift (removal of all that
+    # Proscribe did) finds and deletes that file.
     facts = {**{binary: fact for binary, fact in earlier_facts.items() if fact[2]}, **facts}
     remembered_text = format_json(dict(sorted(facts.items()))) + "\n"
     paths = {place.path for place in known_places}
@@ -81,7 +83,7 @@ def find_forks(host: Host, known_places: Sequence[PolicyPlace]) -> ForkSearch:
 
 
 def list_earlier_places(host: Host) -> list[PolicyPlace]:
-    """Return the places of forks from earlier runs, whether or not the browser still exists."""
+    """Return the places of browsers that earlier runs found, whether or not the browser still exists."""
     folders_by_binary = {binary: str(fact[2]) for binary, fact in _read_remembered_forks(host).items()}
     return [
         BrowserFork("fork", binary, policy_folder).place
@@ -91,15 +93,16 @@ def list_earlier_places(host: Host) -> list[PolicyPlace]:
 
 
 def _read_remembered_forks(host: Host) -> Mapping[str, list[object]]:
+    """Return, by binary, [size, time of the last change in nanoseconds, policy folder]; {} without a valid cache."""
     try:
         facts = parse_json(host.read_file(REMEMBERED_FORKS_PATH) or b"{}")
         return {str(key): [int(fact[0]), int(fact[1]), str(fact[2])] for key, fact in facts.items()}
     except (ObservationError, ControlError, ValueError, TypeError, AttributeError, IndexError):
-        return {}  # the cache only saves time
+        return {}  # a damaged cache is no error, because it only saves time
 
 
 def _list_web_openers(host: Host) -> Iterator[tuple[str, str]]:
-    """Yield the programs that open web addresses: the name of the desktop entry and the executed file."""
+    """Yield (name of the desktop entry, file that it runs) for each program that opens web addresses."""
     for folder in DESKTOP_ENTRY_DIRECTORIES:
         for name in host.list_directory(folder):
             if name.endswith(".desktop"):
@@ -112,11 +115,14 @@ def _list_web_openers(host: Host) -> Iterator[tuple[str, str]]:
                     ):
                         yield name[: -len(".desktop")], _find_program(host, command[1])
                 except (ObservationError, ControlError, ValueError):
-                    continue  # no desktop could start such an entry
+                    continue  # an entry that cannot be read or parsed cannot be started from a desktop either
 
 
 def _find_program(host: Host, command: str) -> str:
-    """Return the file that a desktop entry's command runs, links followed. Raises ValueError."""
+    """Return the file that the command of a desktop entry runs. Links are resolved.
+
+    Raises ValueError for a command that cannot be parsed.
+    """
     import shlex  # only a host with a desktop needs this import
 
     words = [word for word in shlex.split(command) if "=" not in word and word not in ("env", "/usr/bin/env")]
@@ -127,10 +133,11 @@ def _find_program(host: Host, command: str) -> str:
 
 
 def _list_binaries(host: Host, target: str) -> Iterator[tuple[str, os.stat_result]]:
-    """Yield the large file itself, or the large files to which a small launcher leads.
+    """Yield (path, status) of the binaries that a program consists of or starts.
 
-    Those are beside the launcher, or where its text points. Files that others than root may write are left out: a
-    user's file must not choose a policy folder.
+    The program itself counts if it is large. A small program is a launcher: then large files beside it, or at paths in
+    its text, count. A file that accounts other than root may write is left out, because a user's file must not choose a
+    policy folder.
     """
     for path in dict.fromkeys([target, *_list_launched_paths(host, target)]):
         status = host.find_entry(path)
@@ -146,6 +153,10 @@ def _list_binaries(host: Host, target: str) -> Iterator[tuple[str, os.stat_resul
 
 
 def _list_launched_paths(host: Host, target: str) -> Iterator[str]:
+    """Yield the paths that a launcher may start: paths in its text, the usual folders of libraries, files beside it.
+
+    Nothing is yielded if the file is too large for a launcher.
+    """
     status = host.find_entry(target)
     if status is None or not stat.S_ISREG(status.st_mode) or status.st_size >= MIN_BINARY_BYTES:
         return
@@ -159,7 +170,7 @@ def _list_launched_paths(host: Host, target: str) -> Iterator[str]:
 
 
 def _find_policy_folder(host: Host, binary: str) -> str:
-    """Return the folder of a binary's policies; "" if the binary names none, or more than one."""
+    """Return the policy folder whose path is in a binary; "" if the binary has no such path, or more than one."""
     try:
         folders = {match.decode() for match in host.search_file(binary, _POLICY_PATH_PATTERN)}
     except (ObservationError, ControlError):

@@ -10,31 +10,33 @@ from ....model.finding import Finding
 from ...system import Host, Process
 from .policy_places import PolicyPlace
 
-# Chromium and its relatives reread their folder within seconds. These families read their file only at the start.
+# Programs of these families read their policy file only when they start. Chromium and its relatives reread their folder
+# within seconds.
 READ_ONCE_FAMILIES = ("firefox", "thunderbird")
-# But some miss a change in the first seconds after their start (156: in the second and third). They see the change at
-# their next check, every 15 minutes (tried; kReloadInterval of Chromium's async_policy_loader.cc).
+# Some relatives of Chromium miss a change in the first seconds after their start (156: in the second and third). They
+# notice it at their next check, every 15 minutes (tried; kReloadInterval of Chromium's async_policy_loader.cc).
 UNNOTICED_SECONDS, RECHECK_SECONDS = 4, 15 * 60
-# Programs of flatpaks and snaps have a file system of their own by design. The path of their place reaches into it.
+# Paths of programs in flatpaks and snaps. By design, these have a file system of their own, in which the path of their
+# place exists.
 PACKAGED_PREFIXES = ("/app/", "/snap/")
 
-# Firefox and its relatives detect a flatpak by this file at the top of their root (tried on 153). They then read
-# policies below /app, where their user may have put any.
+# If this file is in their root directory, Firefox and its relatives assume that they run in a flatpak (tried on 153).
+# They then read policies below /app, where their user may have put any file.
 FLATPAK_INFO_FILE = ".flatpak-info"
 
 
 class BrowserCheck(NamedTuple):
-    """Findings about browsers that the policy of their place does not reach, and the reason for missing checks."""
+    """Findings about browsers that their policy does not reach, and the reason for missing checks ("": none)."""
 
     findings: Sequence[Finding]
     unseen_reason: str = ""
 
 
 def check_running(host: Host, places: Sequence[PolicyPlace]) -> BrowserCheck:
-    """Check the running browsers.
+    """Check that the running browsers apply the policy of their place.
 
-    A browser lacks the policy if it started before the policy was written. It may also have another view of the file
-    system from its user.
+    A browser lacks the policy if it started before the policy was written. Its user may also have given it another view
+    of the file system.
     """
     processes, hidden_count = host.list_processes()
     unseen_reason = f"{hidden_count} processes of other users are only seen by root" if hidden_count else ""
@@ -42,6 +44,7 @@ def check_running(host: Host, places: Sequence[PolicyPlace]) -> BrowserCheck:
 
 
 def _find_unmanaged(host: Host, places: Sequence[PolicyPlace], processes: Iterable[Process]) -> Iterator[Finding]:
+    """Yield a finding for each running browser that does not apply the policy of its place."""
     by_program: dict[str, list[PolicyPlace]] = {}
     for place in places:
         for program in place.programs:
@@ -60,17 +63,21 @@ def _find_unmanaged(host: Host, places: Sequence[PolicyPlace], processes: Iterab
 
 
 def _explain_unmanaged(host: Host, process: Process, places: Sequence[PolicyPlace]) -> str:
-    """Return the fault of a running browser; "" for none. Its packaging decides which of the places it reads."""
+    """Return why a running browser does not apply its policy; "" if it does.
+
+    `places` are all places that a program of this name may read. The browser's packaging decides which of them it
+    reads.
+    """
     present_places = [place for place in places if host.find_entry(place.path) is not None]
     if not present_places:
-        return ""  # the verdict on the place reports this
+        return ""  # a missing policy file is reported by the verdict on the place
     is_packaged = process.exe.startswith(PACKAGED_PREFIXES)
     visible_by_path: Mapping[str, bool | None] = {
         place.path: is_packaged or _has_policy_view(host, process, place) for place in present_places
     }
     if hidden_paths := [
         path for path, is_visible in visible_by_path.items() if is_visible is False
-    ]:  # the browser may read the hidden path
+    ]:  # one hidden path is enough, because the browser may read that path
         return f"it sees another {hidden_paths[0]} than the host has"
     read_once_path = next((place.path for place in present_places if place.family in READ_ONCE_FAMILIES), "")
     if read_once_path and not is_packaged and host.read_file_in_root(process, FLATPAK_INFO_FILE, 1):
@@ -83,7 +90,7 @@ def _explain_unmanaged(host: Host, process: Process, places: Sequence[PolicyPlac
         status = host.find_entry(place.path)
         if not (visible_by_path[place.path] and status and start_time):
             continue
-        # The time of the last change of the inode. No program can set it back, unlike the time of the last write.
+        # ctime, the time of the last change of the inode, is used because no program can set it back, unlike mtime.
         seconds_after_start = status.st_ctime - start_time
         if place.family in READ_ONCE_FAMILIES and seconds_after_start > 1:
             return f"started {host.format_start_time(process)}, before {place.path} was written: restart it"
@@ -102,8 +109,8 @@ def _explain_unmanaged(host: Host, process: Process, places: Sequence[PolicyPlac
 def _has_policy_view(host: Host, process: Process, place: PolicyPlace) -> bool | None:
     """Return whether a browser sees the host's policy file. None if this cannot be checked.
 
-    A browser that reads all files of a folder must see that very folder: a user may mount another folder that has
-    Proscribe's file in it.
+    For a browser that reads all files of a folder, the folder has to be the host's too. Otherwise a user could mount
+    another folder that has Proscribe's file and other files.
     """
     is_visible = host.can_see_host_file(process, place.path)
     return (

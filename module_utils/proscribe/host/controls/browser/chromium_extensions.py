@@ -1,10 +1,14 @@
-"""Effect of several policy files of Chromium on ExtensionSettings, and Proscribe's part in it. Pure.
+"""Effect of ExtensionSettings in several policy files of Chromium, and the entries that Proscribe adds. Pure.
 
-Tried on Chromium 156: the last file by name counts, whole. If PolicyDictionaryMultipleSourceMergeList of its own last
-file names ExtensionSettings, or "*", the files are joined. Then the FIRST file by name counts for each entry. A last
-file whose value is no dictionary costs all files their effect. Chromium skips such a value in another file. One value
-of a wrong type in one entry costs the whole policy its effect. An unknown key does not. An id on
-ExtensionInstallAllowlist or ExtensionInstallForcelist is an entry of its own: it may have what "*" blocks.
+Tried on Chromium 156:
+
+    - The last file by name counts, with all of its ExtensionSettings. The others do not count.
+    - The files are joined instead if a policy says so: PolicyDictionaryMultipleSourceMergeList, in the last file that
+      has it, has to name ExtensionSettings or "*". Then the FIRST file by name counts for each entry.
+    - If the value in the last file is no dictionary, no file has an effect. In another file, such a value is skipped.
+    - If one value of one entry has a wrong type, the whole policy has no effect. An unknown key does no harm.
+    - An id on ExtensionInstallAllowlist or ExtensionInstallForcelist counts as an entry of its own: it may have what
+      "*" blocks.
 """
 
 from __future__ import annotations
@@ -84,7 +88,7 @@ _URL_FIELD_CHECKS = {
 
 
 class ExtensionLists(NamedTuple):
-    """Lists of extensions that are in effect."""
+    """Ids on the lists of extensions that are in effect: blocked, allowed, and installed by force."""
 
     blocked_ids: Sequence[str] = ()
     allowed_ids: Sequence[str] = ()
@@ -92,7 +96,7 @@ class ExtensionLists(NamedTuple):
 
 
 def find_flawed_entry(settings: Policies) -> str:
-    """Return the key of the entry for which Chromium drops all of the settings; "" without such an entry."""
+    """Return the key of the entry because of which Chromium ignores all of ExtensionSettings; "" if there is none."""
     for key, entry in settings.items():
         field_checks = _find_field_checks(key)
         if field_checks is not None and not (
@@ -104,7 +108,7 @@ def find_flawed_entry(settings: Policies) -> str:
 
 
 def _find_field_checks(key: str) -> Mapping[str, FieldCheck] | None:
-    """Return the checks on the types of an entry's fields; None for a key that Chromium does not know."""
+    """Return, by field, the check of its type in an entry with this key; None if Chromium does not know the key."""
     if key == EVERY_EXTENSION:
         return _DEFAULT_FIELD_CHECKS
     if key.startswith(_UPDATE_URL_PREFIX):
@@ -113,19 +117,19 @@ def _find_field_checks(key: str) -> Mapping[str, FieldCheck] | None:
 
 
 def is_joined(files: Iterable[ChromiumPolicyFile]) -> bool:
-    """Return whether Chromium joins the settings of the files."""
+    """Return whether Chromium joins the ExtensionSettings of the files."""
     merged_policies = _list_merged_policies(files) or ()
     return EXTENSION_SETTINGS in merged_policies or EVERY_EXTENSION in merged_policies
 
 
 def _list_merged_policies(files: Iterable[ChromiumPolicyFile]) -> list[object] | None:
-    """Return the policies that the last file by name has joined; None if no file has the setting."""
+    """Return the policies that Chromium joins, by the last file that names any; None if no file does."""
     merging_files = [file for file in sorted(files) if MERGE_DICTIONARIES in file.policy_table]
     return read_list(merging_files[-1].policy_table, MERGE_DICTIONARIES) if merging_files else None
 
 
 def join_settings(files: Sequence[ChromiumPolicyFile]) -> dict[str, object]:
-    """Return the joined settings of all files, even if Chromium would drop the result."""
+    """Return the ExtensionSettings of all files as Chromium joins them, even if it ignores the result."""
     settings_files = [file for file in sorted(files) if EXTENSION_SETTINGS in file.policy_table]
     if not settings_files or not isinstance(settings_files[-1].policy_table[EXTENSION_SETTINGS], dict):
         return {}
@@ -136,19 +140,19 @@ def join_settings(files: Sequence[ChromiumPolicyFile]) -> dict[str, object]:
 
 
 def read_effective_settings(files: Sequence[ChromiumPolicyFile]) -> dict[str, object]:
-    """Return the settings that Chromium applies."""
+    """Return the ExtensionSettings that Chromium applies."""
     settings = join_settings(files)
     if find_flawed_entry(settings):
         return {}
     hosts = [host for field in _HOST_FIELDS for host in read_list(read_table(settings, EVERY_EXTENSION), field)]
-    # Chromium then drops all of "*", and nothing else
+    # an invalid host pattern makes Chromium ignore all of "*", and nothing else
     if not all(_HOST_PATTERN.fullmatch(str(host)) for host in hosts):
         del settings[EVERY_EXTENSION]
     return settings
 
 
 def find_deciding_file(files: Sequence[ChromiumPolicyFile], key: str) -> str:
-    """Return the name of the file whose entry counts or which hides other entries; "" if no file has the settings."""
+    """Return the name of the file that decides about the entry with a key; "" if no file has ExtensionSettings."""
     settings_files = [file for file in sorted(files) if EXTENSION_SETTINGS in file.policy_table]
     entry_files = [
         file for file in settings_files if read_table(file.policy_table, EXTENSION_SETTINGS).get(key) is not None
@@ -159,7 +163,7 @@ def find_deciding_file(files: Sequence[ChromiumPolicyFile], key: str) -> str:
 
 
 def group_entries_by_id(settings: Policies) -> dict[str, dict[str, object]]:
-    """Return the entries of extensions, each under its own id: a key may name several."""
+    """Return the entries of extensions by id. The key of an entry may name several ids."""
     return {
         id_: read_table(settings, key)
         for key in sorted(settings)
@@ -169,7 +173,10 @@ def group_entries_by_id(settings: Policies) -> dict[str, dict[str, object]]:
 
 
 def list_permission_openings(settings: Policies, lists: ExtensionLists, excepted_ids: Iterable[str]) -> Iterator[str]:
-    """Yield the extensions that wrongly may have the permission: "*", ids and update URLs."""
+    """Yield what wrongly lets extensions have the permissions: "*", ids of extensions, and update URLs.
+
+    `excepted_ids` may have the permissions.
+    """
     default = read_table(settings, EVERY_EXTENSION)
     mode = default.get(MODE_FIELD, "blocked" if EVERY_EXTENSION in lists.blocked_ids else "allowed")
     if mode not in REFUSING_MODES and not is_blocking_permissions(default, is_default=True):
@@ -194,7 +201,10 @@ def list_permission_openings(settings: Policies, lists: ExtensionLists, excepted
 
 
 class ExtensionFit(NamedTuple):
-    """Policies of Proscribe's file. `is_fitting` is False if the organisation's files would have to change first."""
+    """Policies for Proscribe's file.
+
+    `is_fitting` is False if no policies can block the permissions, unless the organisation's files change.
+    """
 
     policies: Policies
     is_fitting: bool = True
@@ -203,10 +213,11 @@ class ExtensionFit(NamedTuple):
 def fit_extension_settings(
     foreign_files: Sequence[ChromiumPolicyFile], own_name: str, excepted_ids: Sequence[str]
 ) -> ExtensionFit:
-    """Return the policies that block the permission and leave the organisation's files their effect.
+    """Return the policies that block the permissions and leave the organisation's files their effect.
 
-    The first choice are Proscribe's own entries, joined to the organisation's. The second is the organisation's
-    settings in full, not joined. They count if no file follows Proscribe's.
+    The first choice is a file with Proscribe's entries only, which Chromium joins to the organisation's. The second
+    choice is a file with all of the organisation's settings, which is not joined. It works only if no file sorts after
+    Proscribe's.
     """
     foreign_settings = read_effective_settings(foreign_files)
     required_settings = make_due_settings(foreign_settings, excepted_ids, tuple(group_entries_by_id(foreign_settings)))

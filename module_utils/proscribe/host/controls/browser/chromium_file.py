@@ -16,24 +16,28 @@ if TYPE_CHECKING:
 
 
 class ChromiumPolicyFile(NamedTuple):
-    """File of the folder. `policy_table` is empty if the file is no JSON object or not readable."""
+    """File of a policy folder. `policy_table` is {} if the file is not readable, or is no JSON object."""
 
     name: str
     policy_table: Policies
-    loss_reason: str = ""  # reason why Chromium ignores the file
+    loss_reason: str = ""  # reason why Chromium ignores the file; "" if it does not
     is_hidden: bool = False  # browsers cannot read the file
-    foreign_access: str = ""  # access of others than root that lets them change the file
-    unclear_reason: str = ""  # reason why the effect of the file is unknown
+    # description of the rights by which accounts other than root can change the file; "" if none can
+    foreign_access: str = ""
+    unclear_reason: str = ""  # reason why the effect of the file is unknown; "" if it is known
 
 
 def check_policy_file(host: Host, path: str, status: os.stat_result) -> tuple[ChromiumPolicyFile, bytes | None]:
-    """Read a file as root. Returns the file as Chromium takes it, and its content."""
+    """Read a policy file, and judge it as Chromium would, which runs as a user.
+
+    Returns the judged file, and its content (None if it could not be read).
+    """
     name = path.rpartition("/")[2]
     try:
         foreign_access = explain_foreign_access(host, path, status)
         content = host.read_file(path)
     except ObservationError as unseen_error:
-        # Other users may be able to read the file.
+        # The file is secret only if nobody but root can read it. Otherwise browsers may read what this account cannot.
         unclear_reason = "" if is_secret(host, path, status) else str(unseen_error)
         return ChromiumPolicyFile(
             name, {}, "not readable for users", is_hidden=True, unclear_reason=unclear_reason
@@ -49,6 +53,7 @@ def check_policy_file(host: Host, path: str, status: os.stat_result) -> tuple[Ch
 
 
 def _parse_policies(content: bytes) -> tuple[Policies, str]:
+    """Return the policies in a file, and the reason why Chromium ignores the file ("" if it does not)."""
     try:
         policy_table = parse_chromium_json(content)
     except ValueError:

@@ -14,7 +14,7 @@ from ....base.lazy_patterns import DOTALL, compile_pattern
 if TYPE_CHECKING:
     from typing import Match
 
-# Strings match first, so that a comment mark inside a string does not count.
+# The patterns match whole strings first. So a comment mark or a comma inside a string is not taken for one.
 _STRING_EXPRESSION = r'"(?:[^"\\]|\\.)*"'
 _COMMENT_PATTERN = compile_pattern(_STRING_EXPRESSION + r"|//[^\n]*|/\*.*?\*/", DOTALL)
 _ESCAPE_PATTERN = compile_pattern(r"\\(?:x([0-9A-Fa-f]{2})|.)", DOTALL)
@@ -22,7 +22,7 @@ _COMMA_PATTERN = compile_pattern(_STRING_EXPRESSION + r"|,(?=\s*[\]}])", DOTALL)
 
 
 def parse_chromium_json(content: bytes) -> object:
-    """Return the value of a policy file. Raises ValueError for a file that Chromium ignores too."""
+    """Return the value that a policy file has for Chromium. Raises ValueError for a file that Chromium ignores."""
     try:
         text = content.decode("utf-8-sig")
         try:
@@ -36,8 +36,10 @@ def parse_chromium_json(content: bytes) -> object:
 
 
 def _keep_strings(match: Match[str]) -> str:
+    """Return the match if it is a string, and otherwise a space, which replaces a comment or a comma."""
     return match[0] if match[0].startswith('"') else " "
 
 
 def _convert_escape(match: Match[str]) -> str:
+    """Return an escape sequence of Chromium's JSON as strict JSON has it."""
     return f"\\u00{match[1]}" if match[1] else "\\u000b" if match[0] == "\\v" else match[0]

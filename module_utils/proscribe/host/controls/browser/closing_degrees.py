@@ -1,4 +1,8 @@
-"""Degrees in which the other controls of a host close a name, for the choice of names in browsers' lists."""
+"""Degrees to which the other controls of a host close a name.
+
+NAME_OPEN: not at all. NAME_ALONE_CLOSED: the name, but not the names below it. NAME_CLOSED_WITH_ALL_BELOW: both. They
+help to choose the names for browsers' lists.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +12,15 @@ NAME_OPEN, NAME_ALONE_CLOSED, NAME_CLOSED_WITH_ALL_BELOW = range(3)
 
 
 class OtherControls(Protocol):
-    """The other controls of a host (host_controls.py)."""
+    """Interface of the other controls of a host. HostControls in host_controls.py implements it."""
 
     @property
     def highest_degree(self) -> int:
-        """Highest degree in which the other controls close a name."""
+        """Highest degree to which the other controls close any name."""
 
     @property
     def network_service_ids(self) -> AbstractSet[str]:
         """Ids of the services whose networks the other controls close."""
 
     def measure_degree(self, host: str) -> int:
-        """Return the degree in which the other controls close a name."""
+        """Return the degree to which the other controls close a name."""

@@ -1,8 +1,8 @@
 """Desired policies of a plan for the browsers of a host.
 
-They are the same for every host of the plan. So a host that caches the plan computes nothing again (`compute_once`).
-Only a host whose browsers differ needs the rules themselves. If the names exceed the lists of browsers, the policies
-also depend on the host's DNS backend (host_controls.py).
+They are the same for every host of the plan. So a host that caches the plan computes them once (`compute_once`). Only a
+host whose files differ from the desired files needs the rules themselves. If there are more names than browsers' lists
+accept, the policies also depend on the host's DNS backend (host_controls.py).
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ FAMILY_MODULES = {"chromium": chromium, "firefox": firefox, "thunderbird": firef
 class DesiredPolicies:
     """Required policies, for one observation of a host.
 
-    `other_controls` are the other controls of the host. They matter if not all names fit into the lists of browsers.
-    None: no other control closes a name.
+    `other_controls` describes which names the host's other controls close. It matters only if browsers' lists cannot
+    have all names. With None, no other control closes a name.
     """
 
     def __init__(self, plan: Plan, other_controls: OtherControls | None = None) -> None:
@@ -53,21 +53,24 @@ class DesiredPolicies:
 
     @property
     def closed_settings(self) -> list[str]:
-        """Ids of the closed bypasses. Their rules have these names."""
+        """Ids of the bypasses that the plan closes. Their rules in the report have these names."""
         return list(compute_once(self._plan, "browser/closed", lambda: self.rules.closed_settings))
 
     def choose_rules(self, place: PolicyPlace) -> BrowserRules:
-        """Return the rules for the programs of a place."""
+        """Return the rules for the programs that read the file of a place."""
         return self.rules if place.has_sites else self.rules.exclude_sites()
 
     def render_file(self, place: PolicyPlace) -> bytes | None:
-        """Return the file of a place with only Proscribe's own part; None if there is nothing to set."""
+        """Return the file of a place as it is if only Proscribe has policies there; None if no policy is to be set."""
         name = f"browser/file {place.id} {place.path}{self._make_cache_suffix()}"
         content = compute_once(self._plan, name, lambda: self._render_alone(place))
         return None if content is None else bytes(content)
 
     def list_service_names(self, entry: PlanEntry) -> list[SiteName]:
-        """Return the names of a restricted service that the lists of browsers have."""
+        """Return the names of a restricted service that browsers have to block.
+
+        Names that browsers' lists have no room for are left out.
+        """
         service_names = list_service_names(entry)
         return (
             [site_name for site_name in service_names if self._fit_names().listed_names.is_blocked(site_name)]
@@ -76,10 +79,10 @@ class DesiredPolicies:
         )
 
     def list_open_names(self) -> dict[str, list[tuple[str, int]]]:
-        """Return, by service, the names that stay open because the lists of browsers are full.
+        """Return, by service, (name, degree) for each name that browsers do not block because their lists are full.
 
-        Each name has the degree to which another control closes it. Raises ControlError for a plan that no browser
-        could follow.
+        The degree says how far another control closes the name (closing_degrees.py). Names that another control closes
+        completely are left out. Raises ControlError for a plan that no browser could follow.
         """
         if not self._is_cut():
             return {}
@@ -89,6 +92,7 @@ class DesiredPolicies:
         return open_names
 
     def _find_open_names(self) -> dict[str, list[tuple[str, int]]]:
+        """Compute the result of `list_open_names`."""
         open_names: dict[str, list[tuple[str, int]]] = {}
         for id_, left_out in self._fit_names().omitted_names.items():
             for site_name in left_out:
@@ -103,14 +107,14 @@ class DesiredPolicies:
         return self._fitted
 
     def _is_cut(self) -> bool:
-        """Return whether the names exceed the lists of browsers."""
+        """Return whether the plan has more names than browsers' lists accept."""
         return bool(compute_once(self._plan, "browser/cut", lambda: bool(self._fit_names().omitted_names)))
 
     def _make_cache_suffix(self) -> str:
-        """Return the part of a cache name that depends on the DNS backend of the host; "" without such a dependency."""
+        """Return the part of a cache key that depends on the host's DNS backend; "" if nothing depends on it."""
         return f" beside dns {self._other_controls.highest_degree}" if self._other_controls and self._is_cut() else ""
 
     def _render_alone(self, place: PolicyPlace) -> bytes | None:
         content = FAMILY_MODULES[place.family].render_alone(self.choose_rules(place), place)
-        # Most browsers of a family get the same policy. One object serves them all.
+        # Most browsers of a family get the same content. Equal contents share one object, to save memory.
         return None if content is None else self._files.setdefault(content, content)

@@ -1,10 +1,11 @@
-"""The permissions `proxy` and `debugger` in ExtensionSettings, which Chromium and Firefox read alike. Pure.
+"""The permissions `proxy` and `debugger` in the policy ExtensionSettings, which Chromium and Firefox read alike. Pure.
 
-With `debugger`, an extension of Chromium can make a page request another address than the listed one. Firefox has no
-such permission, and ignores its name.
+With `debugger`, an extension of Chromium can make a page request another address than the address that is shown.
+Firefox has no such permission, and ignores its name.
 
-"*" applies to every extension without an entry of its own. An entry hides all of "*", even an empty one. So an
-exception is an entry without `installation_mode`. It repeats the other fields of "*", and permits nothing else.
+The entry "*" applies to every extension without an entry of its own. An extension's own entry hides all of "*", even if
+it is empty. So an extension may have the permissions if it has an entry without `installation_mode`. That entry repeats
+the other fields of "*", so that it permits nothing else.
 
 Sources: https://chromeenterprise.google/policies/#ExtensionSettings,
 https://firefox-admin-docs.mozilla.org/reference/policies/extensionsettings/ (`blocked_permissions`: Firefox 153). Tried
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from ..policy_values import Policies
 
 EXTENSION_SETTINGS, EVERY_EXTENSION = "ExtensionSettings", "*"
-# `vpnProvider` belongs to ChromeOS alone. Chromium loads an extension with this permission even if it is blocked.
+# `vpnProvider` is not here: only ChromeOS has it. Chromium loads an extension with this permission even if the
+# permission is blocked.
 PERMISSIONS = ("proxy", "debugger")
 PERMISSION_NAMES = " or ".join(PERMISSIONS)  # in messages
 MODE_FIELD, BLOCKED_PERMISSIONS_FIELD, ALLOWED_PERMISSIONS_FIELD = (
@@ -40,9 +42,9 @@ REFUSING_MODES = ("blocked", "removed")
 
 
 def is_blocking_permissions(entry: Policies, is_default: bool = False) -> bool:
-    """Return whether extensions of an entry have none of the permissions.
+    """Return whether the extensions of an entry can have none of the permissions.
 
-    In "*", `allowed_permissions` has no effect.
+    `is_default` is True for the entry "*", in which `allowed_permissions` has no effect.
     """
     if entry.get(MODE_FIELD) in REFUSING_MODES:
         return True
@@ -52,7 +54,7 @@ def is_blocking_permissions(entry: Policies, is_default: bool = False) -> bool:
 
 
 def make_blocking_default(default: Policies) -> dict[str, object]:
-    """Return the entry "*" with the permissions blocked as well."""
+    """Return the entry "*" with Proscribe's permissions added to those that it blocks."""
     other_permissions = [
         permission for permission in read_list(default, BLOCKED_PERMISSIONS_FIELD) if permission not in PERMISSIONS
     ]
@@ -62,7 +64,7 @@ def make_blocking_default(default: Policies) -> dict[str, object]:
 def make_exception(default: Policies) -> dict[str, object]:
     """Return the entry of an extension that may have the permissions.
 
-    `default` is the entry "*" without Proscribe's part.
+    `default` is the entry "*" of the organisation, without Proscribe's fields.
     """
     return {**{field: default[field] for field in _REPEATED_FIELDS if field in default}, **EXCEPTION_ENTRY}
 
@@ -70,10 +72,11 @@ def make_exception(default: Policies) -> dict[str, object]:
 def make_due_settings(
     foreign_settings: Policies, excepted_ids: Sequence[str], taken_ids: Sequence[str] = ()
 ) -> dict[str, object]:
-    """Return the organisation's settings with Proscribe's part added.
+    """Return the organisation's ExtensionSettings with Proscribe's entries added.
 
-    `taken_ids` are ids that have an entry already. If the organisation blocks the permissions for all extensions,
-    nothing is added: Proscribe opens nothing that the organisation blocks.
+    `excepted_ids` may have the permissions. `taken_ids` get no entry, because the organisation's keys name them
+    already. If the organisation blocks the permissions for all extensions, nothing is added. Otherwise Proscribe would
+    permit what the organisation blocks.
     """
     default = read_table(foreign_settings, EVERY_EXTENSION)
     if is_blocking_permissions(default, is_default=True):

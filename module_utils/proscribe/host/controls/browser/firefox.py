@@ -1,8 +1,8 @@
 """Policies of Firefox: the settings and the text of a policy file.
 
-Firefox reads one file only. It is the file below /etc, or the file of its own installation as long as /etc has none. So
-Proscribe merges its policies into the organisation's (firefox_merge describes the merge and its removal). A file with
-nothing but Proscribe's own part needs only a comparison.
+Firefox reads one file only: the file below /etc or, if /etc has none, the file of its own installation. So Proscribe
+merges its policies into the organisation's (firefox_merge.py describes the merge and its removal). A file that has
+nothing but Proscribe's policies only needs a comparison.
 """
 
 from __future__ import annotations
@@ -32,32 +32,33 @@ if TYPE_CHECKING:
 
 WEBSITE_FILTER, DNS_OVER_HTTPS, TENANT_DOMAINS = "WebsiteFilter", "DNSOverHTTPS", "AllowedDomainsForApps"
 PREFERENCES_POLICY = "Preferences"
-# An entry of the menu Help. A blocked page itself cannot show a text or a link.
+# Policy that adds an entry to the menu Help. It is used because the page of a blocked site cannot show a text or a
+# link.
 SUPPORT_MENU_POLICY = "SupportMenu"
-# Without this preference, Firefox (153) connects to a site on its command line before it checks the block list. It
-# still looks up the name. No known preference prevents that.
+# Without this preference, Firefox (153) connects to a site on its command line before it checks the block list. Even
+# with it, Firefox looks up the site's name. No known preference prevents that.
 NO_SPECULATION_PREFERENCE = {"network.http.speculative-parallel-limit": {"Value": 0, "Status": "locked"}}
 
 
 class WebsiteFilterLists(NamedTuple):
-    """Lists of a WebsiteFilter: blocked patterns, exceptions, and permitted names that no exception can open."""
+    """Lists of Firefox's policy WebsiteFilter, and permitted names that Firefox cannot permit."""
 
     blocked_patterns: list[str]
     exception_patterns: list[str]
-    # Permitted names that stay closed, each with the blocked name that would open with it.
+    # (permitted name that stays blocked, blocked name that an exception would permit too)
     closed_names: list[tuple[SiteName, SiteName]]
 
 
 def make_filter_lists(rules: BrowserRules, foreign_names: Iterable[SiteName] = ()) -> WebsiteFilterLists:
-    """Return the rules as a WebsiteFilter of Firefox.
+    """Convert the rules to a WebsiteFilter of Firefox.
 
-    `foreign_names` are names that the organisation itself blocks: no exception opens them. In Firefox an exception has
-    priority over everything below it. So a permitted name with a blocked name below it is opened alone, without the
-    hosts below. If the blocked name is a path of the same host, the permitted name stays closed. Paths are compared in
-    lower case.
+    `foreign_names` are names that the organisation itself blocks: no exception permits them. In Firefox, an exception
+    applies to everything below it, even to a blocked name. So if a blocked name is below a permitted name, the
+    exception is for the permitted host only, not for hosts below it. If the blocked name is a path of the same host,
+    there is no exception, and the permitted name stays blocked. Paths are compared in lower case.
     """
-    # No policy of Firefox adds the headers by which Microsoft distinguishes accounts. But private accounts sign in at a
-    # separate host. The accounts of the organisation do not need that host.
+    # No policy of Firefox adds the headers by which Microsoft distinguishes accounts. So the host where private
+    # accounts sign in is blocked. The organisation's accounts do not need that host.
     private_names = [SiteName(PRIVATE_LOGIN_HOST)] if rules.microsoft_tenants else []
     lowered_names = sorted(
         {
@@ -127,7 +128,7 @@ def _format_pattern(site_name: SiteName, include_below: bool = True) -> str:
 
 
 def list_closing_policies(rules: BrowserRules, place: PolicyPlace) -> dict[str, Policies]:
-    """Return, by managed setting, the policies that close it at a place."""
+    """Return, by closed bypass, the policies of Firefox or Thunderbird that close it."""
     policies_by_setting: dict[str, Policies] = {}
     for id_, setting_value in rules.settings:
         setting = SETTINGS[id_]
@@ -159,12 +160,12 @@ def list_closing_policies(rules: BrowserRules, place: PolicyPlace) -> dict[str, 
 
 
 def _list_refused_extensions(rules: BrowserRules) -> tuple[str, ...]:
-    """Return the extensions that are refused by their ids, so that no exception applies to them."""
+    """Return the extensions that are blocked by their ids, even if an exception permits them."""
     return rules.firefox_extensions if dict(rules.settings).get(EXTENSIONS) == BLOCKED else ()
 
 
 def make_policies(rules: BrowserRules, place: PolicyPlace, filter_lists: WebsiteFilterLists) -> dict[str, object]:
-    """Return Proscribe's own part of the policies."""
+    """Return the policies that Proscribe sets, without those of the organisation."""
     own_policies: dict[str, object] = {}
     if filter_lists.blocked_patterns:
         own_policies[WEBSITE_FILTER] = {
@@ -178,7 +179,7 @@ def make_policies(rules: BrowserRules, place: PolicyPlace, filter_lists: Website
         for (
             name,
             policy_value,
-        ) in closing_policies.items():  # several settings may have preferences, or an entry for "*"
+        ) in closing_policies.items():  # joined, because several settings may have preferences or an entry for "*"
             own_policies[name] = (
                 join_tables(read_table(own_policies, name), read_table(closing_policies, name))
                 if name in own_policies
@@ -188,20 +189,23 @@ def make_policies(rules: BrowserRules, place: PolicyPlace, filter_lists: Website
 
 
 def join_tables(first: Policies, second: Policies) -> dict[str, object]:
-    """Join two tables of entries. The fields of a common entry are joined; the fields of `second` have priority."""
+    """Join two tables of entries.
+
+    If both have an entry, its fields are joined. If both have a field, the field of `second` counts.
+    """
     common_entries = {key: {**read_table(first, key), **read_table(second, key)} for key in first if key in second}
     return {**first, **second, **common_entries}
 
 
 def render_policies(document: Policies) -> bytes:
-    """Return the content of a file, with one entry a line.
+    """Return the content of a policies.json, with one entry on each line.
 
-    The content is strict JSON in ASCII: Firefox would ignore a whole file with anything else.
+    The content is strict JSON in ASCII. Firefox would ignore a whole file that has anything else.
     """
     return (dump_json(document, indent=1, allow_nan=False) + "\n").encode()
 
 
 def render_alone(rules: BrowserRules, place: PolicyPlace) -> bytes | None:
-    """Return the file with only Proscribe's own part; None if there is nothing to set."""
+    """Return the content of a policies.json with Proscribe's policies only; None if no policy is to be set."""
     own_policies = make_policies(rules, place, make_filter_lists(rules))
     return render_policies({POLICY_MARK: WRITTEN_BY, "policies": own_policies}) if own_policies else None

@@ -1,4 +1,4 @@
-"""Changes of Firefox' policies: Proscribe's part is merged in, and the organisation's file is restored."""
+"""Changes of Firefox's policy file: Proscribe's policies are merged in, and the organisation's file is restored."""
 
 from __future__ import annotations
 
@@ -27,9 +27,10 @@ def _join_changes(first: Changes, second: Changes) -> Changes:
 
 
 def _enforce_policy(host: Host, place: PolicyPlace, rules: BrowserRules) -> Changes:
-    """Return the change that stores the organisation's file, and writes the merged file if it differs.
+    """Return the change that stores the organisation's file and writes the merged file.
 
-    If the plan has no policy for the place, the organisation's file is restored.
+    There is no change if the file is as desired. If the plan has no policy for the place, the organisation's file is
+    restored.
     """
     policy_file = FirefoxPolicyFile(host, place, rules)
     refusals = [
@@ -64,13 +65,18 @@ def _enforce_policy(host: Host, place: PolicyPlace, rules: BrowserRules) -> Chan
 
 
 def lift(host: Host, place: PolicyPlace) -> Changes:
-    """Return the changes that restore the organisation's file with its later edits, or delete Proscribe's file."""
+    """Return the changes that restore the organisation's file with its later edits.
+
+    If the organisation had no file, Proscribe's file is deleted.
+    """
     changes = Changes(_list_restoring_actions(host, FirefoxPolicyFile(host, place, NO_RULES)))
     return _join_changes(changes, firefox_preferences.list_changes(host, place, NO_RULES))
 
 
 def _write_policy(host: Host, policy_file: FirefoxPolicyFile) -> None:
-    # This order leaves enough after a kill at any point: the next run, or a lift, can still separate the two parts.
+    # If this is killed at any point, this order leaves enough files: the next run, or a lift, can still separate
+    # Proscribe's policies from the organisation's.
+    """Store the organisation's file, write the merged file, and write the note about the merge."""
     original = policy_file.make_stored_original()
     interim_note, final_note = policy_file.make_merge_notes()
     if original is not None and original != policy_file.original:
@@ -87,9 +93,9 @@ def _format_note(note: MergeNote) -> str:
 
 
 def _list_restoring_actions(host: Host, policy_file: FirefoxPolicyFile) -> list[ControlAction]:
-    """Return the actions that undo the merge.
+    """Return the actions that restore the organisation's file, and delete the files that Proscribe stored.
 
-    A file without Proscribe's part stays as it is; Proscribe's stored files are deleted.
+    A file at the path without Proscribe's policies stays as it is.
     """
     path = policy_file.place.path
     original = policy_file.make_stored_original()
@@ -101,7 +107,7 @@ def _list_restoring_actions(host: Host, policy_file: FirefoxPolicyFile) -> list[
     if not policy_file.is_own or (policy_file.status is None and original is None):
         if host.has_unfinished_write(path) or (
             policy_file.status is None and host.has_traces(path)
-        ):  # a kill interrupted a write
+        ):  # an earlier run was killed while it wrote the file
             stored_paths.insert(0, path)
         clear = functools.partial(host.clear_unfinished_write, path)
         return [

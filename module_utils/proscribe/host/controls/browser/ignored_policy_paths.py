@@ -1,6 +1,7 @@
-"""Paths that users take for policy places, and that no browser reads: a file there has no effect.
+"""Paths that administrators mistake for places of policies, although no browser reads them.
 
-Tried on Debian 13 (firefox-esr 153). Source for Brave: https://github.com/flathub/com.brave.Browser/issues/103
+A file there has no effect. Tried on Debian 13 (firefox-esr 153). Source for Brave:
+https://github.com/flathub/com.brave.Browser/issues/103
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import Iterator, Mapping
 from ....model.finding import Finding
 from ...system import Host
 
-# By path: the path that counts, and its browser.
+# Key: a path that the browser ignores. Value: the path that it reads, and the browser's id.
 UNREAD_PATHS: Mapping[str, tuple[str, str]] = {
     "/etc/firefox-esr/policies": ("/etc/firefox/policies/policies.json", "firefox_esr"),
     "/etc/firefox/policies.json": ("/etc/firefox/policies/policies.json", "firefox"),
@@ -20,7 +21,10 @@ UNREAD_PATHS: Mapping[str, tuple[str, str]] = {
 
 
 def find_unread_policies(host: Host) -> Iterator[Finding]:
-    """Yield a finding for each such file or folder. It is no violation: the ban does not depend on it."""
+    """Yield a finding for each existing path of UNREAD_PATHS.
+
+    Such a file is no violation, because the ban does not depend on it.
+    """
     for path, (effective_path, browser) in UNREAD_PATHS.items():
         if host.find_entry(path) is not None:
             name = path.rpartition("/")[2]

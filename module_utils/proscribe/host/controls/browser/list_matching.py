@@ -1,7 +1,7 @@
-"""Evaluation of block lists, foreign ones included: the addresses that a browser blocks in the end.
+"""Evaluation of block lists, also the organisation's: the addresses that a browser blocks in the end.
 
-If the effect of a foreign entry is unclear, the worse reading counts. An entry that blocks only in part (one scheme,
-one port) blocks nothing. An entry that opens in part opens.
+If the effect of an entry is unclear, the worse reading counts. An entry that blocks only in part (one scheme, one port)
+blocks nothing. An exception that permits in part permits everything.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from .site_rules import MAX_LIST_ENTRIES, SiteName, list_covering_hosts
 
 
 class SiteListEntry(NamedTuple):
-    """Entry of a list. The host "*" is every host."""
+    """Entry of a block list or an allow list. The host "*" means every host."""
 
     name: SiteName
-    includes_below: bool = True  # the entry includes the hosts below
-    is_whole: bool = True  # the entry has every scheme and port, and every address under the path
+    includes_below: bool = True  # True if the entry is also for all hosts below the host
+    is_whole: bool = True  # True if the entry is for every scheme and port, and for every address under the path
 
 
 _CHROMIUM_PATTERN = compile_pattern(r"(?:([a-zA-Z][a-zA-Z0-9+.-]*|\*)://)?(\.?)([^/:?@]+)(:[^/?]*)?(/[^?]*)?(\?.*)?")
@@ -28,7 +28,7 @@ _FIREFOX_PATTERN = compile_pattern(r"(\*|https?|wss?|ftp)://(\*|(?:\*\.)?[^/*:]+
 def parse_chromium_entry(text: object) -> SiteListEntry | None:
     """Parse an entry of URLBlocklist or URLAllowlist.
 
-    Returns None for an entry that Chromium rejects, or that is not about web hosts. The format:
+    Returns None for an entry that Chromium rejects, or that is not about web hosts. The format is described at
     https://support.google.com/chrome/a/answer/9942583
     """
     match = _CHROMIUM_PATTERN.fullmatch(text) if isinstance(text, str) else None
@@ -42,7 +42,10 @@ def parse_chromium_entry(text: object) -> SiteListEntry | None:
 
 
 def parse_firefox_entry(text: object) -> SiteListEntry | None:
-    """Parse an entry of WebsiteFilter: a match pattern of extensions, which Firefox compares in lower case."""
+    """Parse an entry of WebsiteFilter; None if it is invalid.
+
+    It is a match pattern of extensions, which Firefox compares in lower case.
+    """
     if text == "<all_urls>":
         return SiteListEntry(SiteName("*"))
     match = _FIREFOX_PATTERN.fullmatch(text) if isinstance(text, str) else None
@@ -56,10 +59,11 @@ def parse_firefox_entry(text: object) -> SiteListEntry | None:
 
 
 class ClosestMatch:
-    """Matching of Chromium: the closest entry of an address decides.
+    """Decision of Chromium about addresses: the entry that is closest to an address decides.
 
-    The precedence: exact hosts (".host") before hosts with those below, the longer host, the longer path. On a tie the
-    exception has priority; "*" comes last.
+    An exact host (".host") is closer than a host with those below it. Then the longer host is closer, then the longer
+    path. On a tie, the exception decides; "*" comes last. Entries of `block` that block only in part count only with
+    `accept_partial`.
     """
 
     def __init__(self, block: Iterable[object], allow: Iterable[object], accept_partial: bool = False) -> None:
@@ -78,6 +82,7 @@ class ClosestMatch:
         self._allow_paths = _group_paths(entry for entry in allow_entries if entry.includes_below)
 
     def is_blocked(self, address: SiteName) -> bool:
+        """Return whether Chromium blocks an address."""
         if _measure_longest_path(self._exact_paths, address.host, address.path) >= 0:
             return False
         for host in list_covering_hosts(address.host):
@@ -89,9 +94,10 @@ class ClosestMatch:
 
 
 class FilterMatch:
-    """Matching of Firefox: an address is blocked if a Block entry matches it, and no exception, however close.
+    """Decision of Firefox about addresses: an address is blocked if an entry of `block` matches it, and no exception
+    does.
 
-    Only the first MAX_LIST_ENTRIES of each list count.
+    It does not matter which of them is closer. Only the first MAX_LIST_ENTRIES of each list count.
     """
 
     def __init__(self, block: Iterable[object], exceptions: Iterable[object]) -> None:
@@ -106,6 +112,7 @@ class FilterMatch:
         self._exception_paths = _group_paths(entry for entry in exception_entries if entry.includes_below)
 
     def is_blocked(self, address: SiteName) -> bool:
+        """Return whether Firefox blocks an address."""
         path = address.path.lower()
         hosts = [*list_covering_hosts(address.host), "*"]
         if _measure_longest_path(self._exact_paths, address.host, path) >= 0 or any(
@@ -116,6 +123,7 @@ class FilterMatch:
 
 
 def _group_paths(entries: Iterable[SiteListEntry]) -> dict[str, list[str]]:
+    """Return, by host, the paths of the entries."""
     paths: dict[str, list[str]] = {}
     for entry in entries:
         paths.setdefault(entry.name.host, []).append(entry.name.path)
@@ -123,5 +131,5 @@ def _group_paths(entries: Iterable[SiteListEntry]) -> dict[str, list[str]]:
 
 
 def _measure_longest_path(paths: dict[str, list[str]], host: str, path: str) -> int:
-    """Return the length of the longest of a host's paths that `path` starts with; -1 without such a path."""
+    """Return the length of the longest of a host's paths with which `path` starts; -1 if there is none."""
     return max((len(start) for start in paths.get(host, ()) if path.startswith(start)), default=-1)

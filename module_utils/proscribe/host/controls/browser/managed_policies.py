@@ -1,7 +1,8 @@
-"""Policies of a browser from a single table: the registry of Windows, the managed preferences of macOS.
+"""Policies of a browser from a single table: the registry of Windows, or the managed preferences of macOS.
 
-The code for policy files judges the table too. So the table becomes files in memory. One file has the values that equal
-the plan's. Another file, which comes first, has all other values. Firefox has a single file anyway.
+The code for policy files on hosts judges the table too. So the table is converted to files in memory. One file has the
+values that equal the plan's. Another file, which comes first, has all other values. Firefox has a single file in any
+case.
 """
 
 from __future__ import annotations
@@ -31,14 +32,14 @@ if TYPE_CHECKING:
     from ....model.types.plan import Plan
     from ..policy_values import Policies
 
-# Sorted so that the plan's file comes last.
+# These names sort so that the file with the plan's values comes last.
 DIRECTORY, OWN_FILE, OTHER_FILE = "/managed", "the policy", "another policy"
 NO_POLICY = "no policy is set"
 NO_KNOWN_BROWSER = "no browser of which policies are known is installed"
 UNKNOWN_BROWSER_DETAIL = "a browser of which no policies are known"
 RUNNING_UNOBSERVED = "whether browsers that run go by these policies is not observed on {}"
 NO_PACKAGED_BROWSERS = "{} has no flatpaks and no snaps"
-# Faults of the check of files that make no sense for a table: a missing file, and another format.
+# Messages about files that make no sense for a table: a missing file, and another format.
 _NO_FILE_FAULT, _FORMAT_FAULT = "no policy file", "written in another format"
 
 
@@ -52,8 +53,9 @@ def judge_managed_policies(
 ) -> list[RuleVerdict]:
     """Return the verdicts on every service of the plan, every bypass that it closes, and the policies themselves.
 
-    `observed_places` are those of the installed browsers. `unknown_browsers` are browsers whose policies are unknown.
-    `unseen_reason` is the reason why other browsers may exist.
+    `observed_places` are those of the installed browsers. `unknown_browsers` are names of browsers whose policies
+    Proscribe does not know. `unseen_reason` is the reason why there may be other browsers; "" if there are none.
+    `platform` is a name for messages.
     """
     section = plan["controls"]["browser"]
     verdicts = judge_policies(
@@ -82,7 +84,7 @@ def judge_managed_policies(
 
 
 class _MemoryFiles:
-    """Host that has nothing but the given files, in a single directory."""
+    """Substitute for a host: it has only the given files, in a single directory."""
 
     root = "/"
 
@@ -111,10 +113,11 @@ class _MemoryFiles:
 def check_managed_policies(
     desired: DesiredPolicies, place: PolicyPlace, due_policies: Policies, current_policies: Policies | None
 ) -> PolicyObservation:
-    """Return the effect of the policies of a place's browsers.
+    """Return the observation of the policies in a place's browsers.
 
     `due_policies` are the plan's policies for this platform. `current_policies` are the present policies, with their
-    JSON types; None if there is no table at all. Raises ControlError for a plan that no browser could follow.
+    JSON types; None if the browser has no table of policies. Raises ControlError for a plan that no browser could
+    follow.
     """
     place = place._replace(path=f"{DIRECTORY}/{OWN_FILE}", fallbacks=())
     own_content = desired.render_file(place)
@@ -124,7 +127,8 @@ def check_managed_policies(
         if own_content is not None and not other_policies and is_same_json(own_policies, due_policies):
             contents[OWN_FILE] = own_content
         elif current_policies is not None:
-            # A single table has joined lists, whether or not a policy merges them.
+            # In a single table, lists are joined whether or not a policy merges them. So the plan's policy for the
+            # merge is added.
             merge_policy = {MERGE_LISTS: due_policies[MERGE_LISTS]} if MERGE_LISTS in due_policies else {}
             contents[OWN_FILE] = chromium.render_policies({POLICY_MARK: WRITTEN_BY, **own_policies, **merge_policy})
             contents.update({OTHER_FILE: chromium.render_policies(other_policies)} if other_policies else {})
@@ -138,7 +142,10 @@ def check_managed_policies(
 
 
 def _split_policies(due_policies: Policies, current_policies: Policies) -> tuple[dict[str, object], dict[str, object]]:
-    """Return the policies that equal the plan's, and the other policies. A list is split entry by entry."""
+    """Return the current policies that equal the plan's, and all other current policies.
+
+    The entries of a list are split between the two.
+    """
     own_policies: dict[str, object] = {}
     other_policies: dict[str, object] = {}
     for name, policy_value in current_policies.items():
@@ -155,7 +162,7 @@ def _split_policies(due_policies: Policies, current_policies: Policies) -> tuple
 
 
 def _translate_faults(observation: PolicyObservation) -> PolicyObservation:
-    """Return the observation with faults of files reworded or dropped, because a table has no files."""
+    """Return the observation with its messages about files reworded or dropped, because a table has no files."""
 
     def translate_fault(text: str) -> str:
         return NO_POLICY if text == _NO_FILE_FAULT else text
@@ -168,7 +175,10 @@ def _translate_faults(observation: PolicyObservation) -> PolicyObservation:
 
 
 def convert_to_due_types(due_value: object, current_value: object) -> object:
-    """Return a value with the types of the plan's value. Some platforms store booleans as numbers."""
+    """Convert a current value to the types of the plan's value (`due_value`).
+
+    Some platforms store booleans as numbers.
+    """
     if isinstance(due_value, bool) and current_value in (0, 1) and not isinstance(current_value, str):
         return bool(current_value)
     if isinstance(due_value, Mapping) and isinstance(current_value, Mapping):

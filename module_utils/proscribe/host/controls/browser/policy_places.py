@@ -1,8 +1,8 @@
 """Places where browsers read policies, and where Proscribe writes its files.
 
-They come with the plan from the catalogue's browsers.yml, so that a browser is a single entry there. A place is a
-single file. Several browsers may read it. A browser that a user unpacks at home reads it too, because the path is
-compiled in.
+The plan has them from the catalogue's browsers.yml, where each browser has one entry. A place is the path of a single
+file, which several browsers may read. A browser that a user unpacks at home reads it too, because the path is compiled
+in.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ THUNDERBIRD = "thunderbird"
 # Paths that exist where flatpak or snap is in use. Both isolate browsers from the host's files.
 PACKAGER_PATHS = ("/var/lib/flatpak", "/usr/bin/flatpak", "/snap", "/var/lib/snapd/snap")
 FLATPAK_APPS = "/var/lib/flatpak/app"
-OWN_FILE = "proscribe.json"  # in a folder where Chromium and its relatives read every file
-OWN_EXTENSION_SUFFIX = ".proscribe"  # at an extension point of a flatpak that accepts several extensions
-# Machines whose name in flatpak differs from the kernel's (flatpak_get_arch).
+OWN_FILE = "proscribe.json"  # name of Proscribe's file in a folder of which Chromium and its relatives read every file
+OWN_EXTENSION_SUFFIX = ".proscribe"  # ending of Proscribe's extension for a flatpak that accepts several extensions
+# By the kernel's name of a machine: flatpak's name, if it differs (flatpak_get_arch).
 _FLATPAK_ARCHITECTURES = {"i686": "i386", "i586": "i386", "armv7l": "arm", "armv8l": "arm"}
 
 
 class PolicyPlace(NamedTuple):
-    """Policy file, and the browsers that read it."""
+    """Path of a policy file, and the browsers that read the file."""
 
     id: str  # id of the first browser that reads the file
     family: str  # policy language: chromium, firefox, or thunderbird, which is firefox without sites
@@ -39,21 +39,25 @@ class PolicyPlace(NamedTuple):
     present: tuple[str, ...] = ()  # a file is written only if one of these paths exists; empty: always
     flatpaks: tuple[str, ...] = ()  # flatpak applications that read the file
     snaps: tuple[str, ...] = ()  # snaps that read the file
-    elsewhere: tuple[str, ...] = ()  # "flatpak <id>", "snap <name>" of its browsers whose policy paths are unknown
+    # "flatpak <id>" or "snap <name>" of each packaging in which it is unknown where the browser reads policies
+    elsewhere: tuple[str, ...] = ()
 
     def is_browser_installed(self, host: Host) -> bool:
-        """Return whether a browser that reads the file is installed for the whole host. Homes are not searched."""
+        """Return whether a browser that reads the file is installed for all users of the host.
+
+        Homes of users are not searched.
+        """
         packaged_paths = [f"{FLATPAK_APPS}/{id_}" for id_ in self.flatpaks] + [f"/snap/{name}" for name in self.snaps]
         return any(host.find_entry(path) is not None for path in (*self.paths, *packaged_paths))
 
     @property
     def has_sites(self) -> bool:
-        """True if sites can be blocked here."""
+        """True if a policy at this place can block sites, which Thunderbird has not."""
         return self.family != THUNDERBIRD
 
 
 def list_places(host: Host, plan: Plan, everywhere: bool = False) -> list[PolicyPlace]:
-    """Return the places of a host. `everywhere` adds places without an installed reader."""
+    """Return the places of a host. `everywhere` adds the places of programs that are not installed."""
     machine = os.uname().machine
     placeholders = {
         "<id>": OWN_EXTENSION_SUFFIX[1:],

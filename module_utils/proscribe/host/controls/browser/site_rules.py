@@ -1,15 +1,15 @@
-"""Rules for the browsers, computed from a plan: two short lists of names and a few settings. Pure.
+"""Rules for the browsers, computed from a plan: a block list, an allow list and a few settings. Pure.
 
 A *name* is a host with everything below it (`mail.example.com`). It may have the start of a path (`example.com/drive`).
-A restricted service blocks its own names, except those that it allows and those of a waived service. Of its names and
-exceptions, the closest match of an address decides: the longer host before the longer path. An address is blocked if
-any restricted service blocks it. An exception opens only what its own service closes, never what another service
-closes. A waived service opens its names for all services. The exception: a restricted service has the same name or a
-longer one.
+A restricted service blocks its names, except those that it allows and those of a waived service. Of a service's names
+and exceptions, the closest to an address decides: first the longer host, then the longer path. An address is blocked if
+any restricted service blocks it. An exception permits only what its own service blocks, never what another service
+blocks. A waived service permits its names for all services, with one exception: a restricted service has the same name
+or a longer name.
 
 `fit_names` turns this into a single list for browsers whose closest entry decides (Chromium). It keeps a name only if
-the shorter names would decide otherwise. The result is minimal and has a fixed order. Browsers take a limited number of
-names: `fit_names` chooses those that matter most.
+the shorter names would decide otherwise. The result is minimal and has a fixed order. Browsers accept a limited number
+of names: `fit_names` chooses those that matter most.
 """
 
 from __future__ import annotations
@@ -28,27 +28,31 @@ if TYPE_CHECKING:
     from ....model.types.plan import PlanEntry, PlanSection
     from .closing_degrees import OtherControls
 
-    # The fields: degree in which other controls close the name, kind, position in the service, firewall networks of the
-    # service, service id, text. The last two fields make the order unique.
+    # The fields: degree to which other controls close the name, kind, position in the service, closed by the firewall,
+    # service id, name as text. The last two fields make the order unique.
     NameRank = tuple[int, int, int, bool, str, str]
 
-# Entries per list that every browser takes, and so the limit of a plan. Firefox (153) ignores entries after the 1000th,
-# and counts a repeated entry twice.
+# Entries of a list that every browser accepts, and so the limit of a plan. Firefox (153) ignores entries after the
+# 1000th, and counts a repeated entry twice.
 MAX_LIST_ENTRIES = 1000
-# The documentation of Chromium and Edge has 1000 too. Chromium (156) takes 1500 of URLBlocklist and 1500 of
-# URLAllowlist, counted after files are joined. A repeated entry then counts once, the last file by name comes first,
-# and an invalid entry counts. In a list that is not joined, repeated entries count. Source: real browsers in
-# tests/integration/test_browser_limits.py.
+# The documentation of Chromium and Edge has the limit 1000 too. Chromium (156) accepts 1500 entries each of
+# URLBlocklist and URLAllowlist, counted after the files are joined. In a joined list, a repeated entry counts once, the
+# entries of the last file by name come first, and an invalid entry counts. In a list that is not joined, each
+# repetition counts. Source: real browsers in tests/integration/test_browser_limits.py.
 MAX_CHROMIUM_ENTRIES = 1500
-TYPED_NAME, PAGE_NAME, HOST_NAME = range(3)  # kinds of names, the most needed kind first
+# kinds of names, the most important first: users type it, a page, any other host
+TYPED_NAME, PAGE_NAME, HOST_NAME = range(3)
 
 _HOST_PATTERN = compile_pattern(r"(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\.)+[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
-# "?" and "#" begin another part of an address, and "*" is special in some browsers.
+# A path has no "?" and "#", which begin another part of an address, and no "*", which is special in some browsers.
 _PATH_PATTERN = compile_pattern(r"(?:/[A-Za-z0-9._~!$&'()+,;=:@%/-]*)?")
 
 
 class SiteName(NamedTuple):
-    """Host with all hosts below it, and the start of a path ("" for every path). Ordered as it is written."""
+    """Host with all hosts below it, and the start of a path ("" for every path).
+
+    Names are sorted as they are written.
+    """
 
     host: str
     path: str = ""
@@ -58,16 +62,21 @@ class SiteName(NamedTuple):
 
 
 class BrowserRules(NamedTuple):
-    """Rules of a browser. The two lists of names are ordered and minimal; the closest entry decides; no ties."""
+    """Rules of a browser.
+
+    `blocked_names` and `allowed_names` are sorted and minimal. The closest of their names to an address decides. No
+    name is in both.
+    """
 
     blocked_names: tuple[SiteName, ...] = ()
     allowed_names: tuple[SiteName, ...] = ()
-    settings: tuple[tuple[str, str], ...] = ()  # managed settings of settings.SETTINGS, with their values
+    settings: tuple[tuple[str, str], ...] = ()  # (setting of browser_settings.SETTINGS that is managed, its value)
     google_domains: tuple[str, ...] = ()
     microsoft_tenants: tuple[Tenant, ...] = ()
     chrome_extensions: tuple[str, ...] = ()  # ids to refuse, as in Chrome's store
     firefox_extensions: tuple[str, ...] = ()  # ids to refuse, as in Mozilla's store
-    chrome_allowed: tuple[str, ...] = ()  # ids that may be installed or set a proxy although others may not
+    # ids of Chrome's store that may be installed or set a proxy although others may not
+    chrome_allowed: tuple[str, ...] = ()
     firefox_allowed: tuple[str, ...] = ()
     request_url: str = ""  # the organisation's page for requests of exceptions
 
@@ -78,12 +87,12 @@ class BrowserRules(NamedTuple):
 
     @property
     def closed_settings(self) -> list[str]:
-        """Ids of the closed bypasses. Their rules have these names."""
+        """Ids of the bypasses that are closed. Their rules in the report have these names."""
         tenants = ((GOOGLE_TENANTS, self.google_domains), (MICROSOFT_TENANTS, self.microsoft_tenants))
         return [*(id_ for id_, _ in self.settings), *(id_ for id_, names in tenants if names)]
 
     def exclude_sites(self) -> BrowserRules:
-        """Return the rules for a program that knows neither sites nor the extensions of browsers."""
+        """Return the rules for a program that has neither sites nor extensions of browsers (Thunderbird)."""
         return BrowserRules(settings=self.settings, request_url=self.request_url)
 
 
@@ -92,7 +101,7 @@ FIRST_RANK = (NAME_OPEN, TYPED_NAME, 0, False, "", "")  # the lowest possible ra
 
 
 def parse_site_name(text: str) -> SiteName:
-    """Parse a name of a plan. Raises ControlError for a name that no browser would understand."""
+    """Parse a name of a plan. Raises ControlError for a name that no browser would accept."""
     host, slash, path_rest = text.partition("/")
     host = host.lower()
     path = "/" + path_rest if path_rest else ""
@@ -102,12 +111,12 @@ def parse_site_name(text: str) -> SiteName:
 
 
 def list_service_names(entry: PlanEntry) -> list[SiteName]:
-    """Return the names of a service of the plan."""
+    """Return the names of a service in the plan."""
     return [parse_site_name(text) for text in (*entry.get("domains", ()), *entry.get("urls", ()))]
 
 
 def list_covering_hosts(host: str) -> Iterator[str]:
-    """Yield a host and the domains above it, the longest first."""
+    """Yield a host and its parent domains, the longest first."""
     yield host
     while "." in host:
         host = host.partition(".")[2]
@@ -115,17 +124,18 @@ def list_covering_hosts(host: str) -> Iterator[str]:
 
 
 def is_covering(upper: SiteName, lower: SiteName) -> bool:
-    """Return whether a name covers all of another name. A name covers itself."""
+    """Return whether the name `upper` includes every address of the name `lower`. A name includes itself."""
     is_same_host = lower.host == upper.host or lower.host.endswith("." + upper.host)
     return is_same_host and lower.path.startswith(upper.path)
 
 
 class NameVerdicts:
-    """Blocking and opening services of each name, and the resulting verdict on addresses."""
+    """Services that block or permit each name, and the resulting decision about an address."""
 
     def __init__(self, services: Mapping[str, PlanEntry]) -> None:
         self._blockers: dict[SiteName, set[str]] = {}
-        self._openers: dict[SiteName, set[str] | None] = {}  # None: opens the name for every service
+        # by permitted name: ids of the services that permit it; None if a waived service permits it for all
+        self._openers: dict[SiteName, set[str] | None] = {}
         for id_, entry in services.items():
             if entry["mode"] in RESTRICTED_MODES:
                 for site_name in list_service_names(entry):
@@ -142,7 +152,10 @@ class NameVerdicts:
         self._extend_paths()
 
     def _extend_paths(self) -> None:
-        # Repeat a path of a domain for every longer host: the longer host would otherwise hide the path.
+        """Copy the paths of each domain to the longer hosts below it that have names.
+
+        Browsers use only the longest host that matches an address, and so would ignore the paths of the domain.
+        """
         for host, paths in self._paths.items():
             for upper in list_covering_hosts(host):
                 if upper != host and any(self._paths.get(upper, ())):
@@ -150,16 +163,19 @@ class NameVerdicts:
             paths.sort(key=lambda path: (-len(path), path))
 
     def list_all_names(self) -> list[SiteName]:
-        """Return every name at which the verdict may change, each after the names that cover it."""
+        """Return every name at which the decision may change. Names that include others come first."""
         site_names = [SiteName(host, path) for host, paths in self._paths.items() for path in paths]
         return sorted(site_names, key=lambda site_name: (site_name.host.count("."), len(site_name.path), site_name))
 
     def is_blocked(self, address: SiteName) -> bool:
-        """Return whether the host and path of an address are blocked."""
+        """Return whether the address with this host and path is blocked."""
         return bool(self.find_blockers(address))
 
     def find_blockers(self, address: SiteName) -> set[str]:
-        """Return the ids of the services that block the host and path of an address at its closest blocked name."""
+        """Return the ids of the services that block an address; an empty set if it is not blocked.
+
+        They are the services at the closest blocked name. Services whose own exception is closer are left out.
+        """
         opening_ids: set[str] = set()
         for host in list_covering_hosts(address.host):
             for path in self._paths.get(host, ()):
@@ -177,12 +193,12 @@ class NameVerdicts:
 
 
 class NameList:
-    """Names for the lists of a browser. The closest name of an address decides, as in Chromium."""
+    """Names for the lists of a browser. The closest name to an address decides, as in Chromium."""
 
     def __init__(self, decided_names: Iterable[tuple[SiteName, bool]]) -> None:
-        """Keep the names that decide otherwise than the shorter names.
+        """Keep the names about which the shorter names would decide otherwise.
 
-        `decided_names` has each name after those that cover it, and whether it is blocked.
+        `decided_names` has (name, whether it is blocked), each name after those that include it.
         """
         self.decisions: dict[SiteName, bool] = {}
         self._paths: dict[str, list[str]] = {}  # by host, the longest path first
@@ -192,7 +208,7 @@ class NameList:
                 self._paths.setdefault(site_name.host, []).insert(0, site_name.path)
 
     def is_blocked(self, address: SiteName) -> bool:
-        """Return whether the host and path of an address are blocked."""
+        """Return whether the address with this host and path is blocked."""
         for host in list_covering_hosts(address.host):
             for path in self._paths.get(host, ()):
                 if address.path.startswith(path):
@@ -200,25 +216,28 @@ class NameList:
         return False
 
     def is_fitting(self, max_blocked: int) -> bool:
-        """Return whether browsers take the whole list, with at most `max_blocked` blocked names."""
+        """Return whether browsers accept the whole list if they accept `max_blocked` blocked names."""
         blocked_count = sum(self.decisions.values())
         return blocked_count <= max_blocked and len(self.decisions) - blocked_count <= MAX_LIST_ENTRIES
 
 
 class FittedNames(NamedTuple):
-    """Names for the lists of browsers, and by service the uppermost names that the lists have no room for."""
+    """Names for the lists of browsers, and the names for which the lists have no room.
+
+    `omitted_names` has, by service, only the uppermost of these names.
+    """
 
     listed_names: NameList
     omitted_names: Mapping[str, list[SiteName]] = {}
 
 
 def fit_names(section: PlanSection, other_controls: OtherControls | None = None) -> FittedNames:
-    """Choose the names for browsers: all of them, or the most important if the lists are too short.
+    """Choose the names for browsers: all names, or the most important if browsers accept fewer.
 
     Names that `other_controls` close come last. Of the rest, addresses that users type come first, then pages. Then
-    each service gets a name in turn, the shorter names first. No source publishes how often a name is used, so its
-    length stands for that: users type example.com, and pages load a7.cdn.example.com. Raises ControlError for an
-    unusable name.
+    each service gets a name in turn, the shorter names first. No source publishes how often a name is used. So its
+    length is used instead: users type example.com, and pages load a7.cdn.example.com. Raises ControlError for a name
+    that no browser would accept.
     """
     verdicts = NameVerdicts(section["services"])
     whole_list = _make_whole_list(verdicts)
@@ -240,7 +259,8 @@ def fit_names(section: PlanSection, other_controls: OtherControls | None = None)
         )
 
     listed_names = make_name_list(max_blocked)
-    if not listed_names.is_fitting(max_blocked):  # too many exceptions: only listed names need theirs
+    # there are too many exceptions: fewer blocked names need fewer exceptions
+    if not listed_names.is_fitting(max_blocked):
         fitting_count, excessive_count = 0, min(max_blocked, len(blocked))
         while excessive_count - fitting_count > 1:
             count = (fitting_count + excessive_count) // 2
@@ -252,16 +272,21 @@ def fit_names(section: PlanSection, other_controls: OtherControls | None = None)
 
 
 def _count_allowed_names(section: PlanSection) -> int:
-    """Return the number of names that may be blocked. Firefox needs one entry to refuse private accounts."""
+    """Return how many names may be blocked.
+
+    It is one less if Microsoft tenants are restricted: Firefox needs one entry to block the sign-in of private
+    accounts.
+    """
     return MAX_LIST_ENTRIES - (1 if section["settings"].get("tenants", {}).get("microsoft") else 0)
 
 
 def _make_whole_list(verdicts: NameVerdicts) -> NameList:
+    """Return the list of all names that the lists need, if browsers would accept any number."""
     return NameList((site_name, verdicts.is_blocked(site_name)) for site_name in verdicts.list_all_names())
 
 
 def _rank_names(services: Mapping[str, PlanEntry], other_controls: OtherControls | None) -> dict[SiteName, NameRank]:
-    """Return the rank of each name. The name with the lowest rank is listed first."""
+    """Return the rank of each name. Names with lower ranks are listed first."""
     network_service_ids = other_controls.network_service_ids if other_controls else frozenset()
     ranks: dict[SiteName, NameRank] = {}
     for id_, entry in services.items():
@@ -290,7 +315,8 @@ def _rank_names(services: Mapping[str, PlanEntry], other_controls: OtherControls
 def _find_rank(ranks: Mapping[SiteName, NameRank], site_name: SiteName) -> NameRank:
     """Return the rank of a name.
 
-    A path that a longer host repeats (NameVerdicts) has the rank of the service's own name.
+    A path that was copied to a longer host (`NameVerdicts._extend_paths`) has the rank of the original name. Other
+    names without a rank have FIRST_RANK.
     """
     return next(
         (
@@ -303,7 +329,10 @@ def _find_rank(ranks: Mapping[SiteName, NameRank], site_name: SiteName) -> NameR
 
 
 def _list_omitted_names(verdicts: NameVerdicts, listed_names: NameList) -> dict[str, list[SiteName]]:
-    """Return, by service, the names left out of the lists, without those below another such name."""
+    """Return, by service, the blocked names for which the lists have no room.
+
+    A name below another such name of the service is left out.
+    """
     omitted_names: dict[str, list[SiteName]] = {}
     reported_names: set[tuple[str, str, str]] = set()
     for site_name in verdicts.list_all_names():
@@ -321,21 +350,25 @@ def _list_omitted_names(verdicts: NameVerdicts, listed_names: NameList) -> dict[
 
 
 def make_rules(section: PlanSection) -> BrowserRules:
-    """Return the rules of a browser section without any other control. Raises ControlError for an unusable name."""
+    """Return the rules of a plan's section `browser`, as if there were no other control.
+
+    Raises ControlError for a name that no browser would accept.
+    """
     return make_rules_with_names(section, fit_names(section).listed_names.decisions)
 
 
 def make_rules_with_names(section: PlanSection, decisions: Mapping[SiteName, bool]) -> BrowserRules:
-    """Return the rules of a plan's browser section with the given names."""
+    """Return the rules of a plan's section `browser`. `decisions` has the names, each with whether it is blocked."""
     settings = section["settings"]
     managed = settings.get("browsers", {})
     return BrowserRules(
         blocked_names=tuple(sorted(site_name for site_name, is_blocked in decisions.items() if is_blocked)),
         allowed_names=tuple(sorted(site_name for site_name, is_blocked in decisions.items() if not is_blocked)),
-        # The order of the rows makes the file independent of the order of the plan's keys.
+        # In the order of SETTINGS, so that the file does not depend on the order of keys in the plan.
         settings=tuple((id_, managed[id_]) for id_ in SETTINGS if managed.get(id_, UNMANAGED) != UNMANAGED),
         google_domains=tuple(sorted(read_google_domains(settings))),
-        # The order is the organisation's: Microsoft gets the first tenant as the tenant that sets the restriction.
+        # Not sorted: the organisation names the tenant first that Microsoft gets as the tenant that sets the
+        # restriction.
         microsoft_tenants=read_microsoft_tenants(settings),
         chrome_extensions=_list_refused_extensions(section["services"], "chrome"),
         firefox_extensions=_list_refused_extensions(section["services"], "firefox"),
@@ -345,12 +378,18 @@ def make_rules_with_names(section: PlanSection, decisions: Mapping[SiteName, boo
 
 
 def make_minimal_names(services: Mapping[str, PlanEntry]) -> dict[SiteName, bool]:
-    """Return the names to list, and whether each is blocked or opened. Raises ControlError for an unusable name."""
+    """Return the names that a list of any length needs, each with whether it is blocked.
+
+    Raises ControlError for a name that no browser would accept.
+    """
     return _make_whole_list(NameVerdicts(services)).decisions
 
 
 def _list_refused_extensions(services: Mapping[str, PlanEntry], store: str) -> tuple[str, ...]:
-    """Return the extensions of restricted services in a store, except those of a waived service."""
+    """Return the extensions of restricted services in a store ("chrome" or "firefox").
+
+    Extensions that a waived service has too are left out.
+    """
     refused = {
         id_ for entry in services.values() if entry["mode"] in RESTRICTED_MODES for id_ in list_extensions(entry, store)
     }
@@ -358,11 +397,15 @@ def _list_refused_extensions(services: Mapping[str, PlanEntry], store: str) -> t
 
 
 def _list_waived_extensions(services: Mapping[str, PlanEntry], store: str) -> set[str]:
+    """Return the extensions of waived services in a store."""
     return {id_ for entry in services.values() if entry["mode"] == "waived" for id_ in list_extensions(entry, store)}
 
 
 def _list_allowed_extensions(section: PlanSection, store: str) -> tuple[str, ...]:
-    """Return the extensions of a store that the organisation allows, and those of waived services."""
+    """Return the extensions of a store that the organisation allows, and those of waived services.
+
+    An id of 32 letters is from Chrome's store, any other from Mozilla's.
+    """
     allowed = section["settings"].get("extensions_allowed", ())
     store_ids = [
         extension_id

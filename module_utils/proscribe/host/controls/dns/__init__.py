@@ -1,11 +1,12 @@
 """The control `dns`: names of restricted services do not resolve.
 
-A backend is a mechanism for that. The backends with a filter (backends/) block a name and all names below it. `choice`
-selects the backend that fits the host. A host without any of them gets the hosts file, which knows exact names only.
+A backend is a mechanism that blocks names. The backends with a filter (backends/) block a name and all names below it.
+`backend_choice` selects the backend that fits the host. A host that fits none of them gets the backend of the hosts
+file, which blocks exact names only.
 
     dns/<service>                      the block of a service's names
-    dns/resolver, or dns/hosts-file    other faults of the backend, remains of another backend, or bypasses
-    dns/sub-domains                    the gap of the hosts file, which does not cover them
+    dns/resolver, or dns/hosts-file    other faults of the backend, files left by another backend, or bypasses
+    dns/sub-domains                    names below the blocked names, which the hosts file cannot block
     dns/private-view                   programs to which a user gave other files than the host has
 """
 
@@ -57,7 +58,10 @@ def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
 
 
 def enforce(host: Host, plan: Plan) -> Changes:
-    """Return the changes that block the names of the plan. Raises ControlError."""
+    """Return the changes that block the names of the plan. Raises ControlError.
+
+    Files of other backends are removed. If no name is to be blocked, everything is removed.
+    """
     from . import filter_changes
 
     section = plan["controls"]["dns"]
@@ -94,7 +98,10 @@ def lift(host: Host, plan: Plan) -> Changes:
 
 
 def _make_dnsmasq_reload(host: Host, choice: BackendChoice, changes: Changes) -> list[ControlAction]:
-    """Return the action that makes a running dnsmasq reread a changed /etc/hosts: its answers come from there too."""
+    """Return the action that makes dnsmasq reread /etc/hosts, from which it answers too.
+
+    The list is empty if `changes` has no actions, or if dnsmasq does not run.
+    """
     unit = "dnsmasq.service"
     systemctl = host.find_tool("systemctl") or "systemctl"
 
@@ -113,7 +120,10 @@ def _collect_desired_names(host: Host, plan: Plan) -> DesiredNames:
 
 
 def _find_leftovers(host: Host, choice: BackendChoice, is_whole: bool = False) -> list[Finding]:
-    """Return the traces of the filters that are not chosen, or of all filters if `is_whole`."""
+    """Return findings for files that Proscribe left in filters other than the chosen backend.
+
+    With `is_whole`, the chosen backend's files are included.
+    """
     backend_names = [name for name in choice.possible_backends if is_whole or name != choice.backend_name]
     return [
         Finding("file", path, manager=name, path=path, detail=LEFTOVER_DETAIL)
@@ -125,6 +135,10 @@ def _find_leftovers(host: Host, choice: BackendChoice, is_whole: bool = False) -
 
 
 def _judge_subdomains(choice: BackendChoice) -> RuleVerdict:
+    """Return the verdict that reports the limits of the hosts file, and why no filter is used.
+
+    These limits are no violation (NOT_APPLICABLE).
+    """
     detail = (
         "not covered, nor are canaries: /etc/hosts has exact names and addresses only, "
         f"and programs pass it with HOSTALIASES or LOCALDOMAIN{choice.fallback_reason and '; '}{choice.fallback_reason}"

@@ -17,16 +17,19 @@ HOSTS_BACKEND = "hosts"
 
 
 class BackendChoice(NamedTuple):
-    """Backend of a host, with the observation behind the choice."""
+    """Chosen backend of a host, with the observation of its name resolution."""
 
     backend_name: str
     observation: DnsObservation
-    possible_backends: tuple[str, ...]  # filters that may have left traces on this host
-    fallback_reason: str = ""  # reason for the choice of the hosts file
+    possible_backends: tuple[str, ...]  # filters that run here or have files of Proscribe here
+    fallback_reason: str = ""  # reason why no filter was chosen, but the hosts file; "" otherwise
 
 
 def choose_backend(host: Host, settings: ControlSettings) -> BackendChoice:
-    """Return the backend of a host. Raises ControlError for a named backend that the host cannot have."""
+    """Return the backend of a host.
+
+    Raises ControlError if the settings name a backend that the host cannot have.
+    """
     setting = settings.get("backend", "auto")
     traced_backends = {
         name for name, (_, _, paths) in FILTER_BACKENDS.items() if any(has_trace(host, path) for path in paths)
@@ -57,10 +60,10 @@ def choose_backend(host: Host, settings: ControlSettings) -> BackendChoice:
 
 
 def list_resolver_users(host: Host, plan: Plan) -> list[str]:
-    """Return the accounts that ask name servers for a host, for the firewall's forced DNS.
+    """Return the accounts that query name servers for all programs of a host. Raises ControlError.
 
-    The list is empty if the host has no filter of its own: then plain DNS must stay open for all. Raises ControlError
-    like `choose_backend`.
+    The firewall needs them if it forces all DNS through the filter. The list is empty if the host has no filter: then
+    every account has to query name servers itself.
     """
     section = plan["controls"].get("dns")
     if section is None or section["mode"] != "enforce":
@@ -76,7 +79,7 @@ def list_resolver_users(host: Host, plan: Plan) -> list[str]:
 def has_trace(host: Host, path: str) -> bool:
     """Return whether Proscribe left something at a path.
 
-    An ordinary user cannot see the directories that were created for it.
+    For root, that includes directories that Proscribe created for the file. An ordinary user cannot find those.
     """
     return host.has_traces(path) if host.privileged else host.find_entry(path) is not None
 
@@ -96,4 +99,4 @@ def _list_fitting_backends(host: Host, observation: DnsObservation) -> list[str]
 
         if networkmanager.read_dns_mode(host) == "dnsmasq" or host.find_entry(networkmanager.SWITCH_PATH) is not None:
             names.append("networkmanager")
-    return list(dict.fromkeys([*names, *servers]))  # an enabled resolver that does not run is still the host's resolver
+    return list(dict.fromkeys([*names, *servers]))  # an enabled resolver counts although it does not run at the moment

@@ -1,7 +1,7 @@
-"""Common code of the backends with a real filter: a resolver that has read Proscribe's file.
+"""Common code of the backends with a real filter: a resolver that reads a file of Proscribe's.
 
-A backend describes itself as a `DnsFilter`: the files, the commands that make the resolver read them, and the addresses
-where it then answers.
+A backend describes its filter as a `DnsFilter`. It has the files, the commands that make the resolver read them, and
+the addresses where the resolver then answers.
 """
 
 from __future__ import annotations
@@ -34,60 +34,59 @@ Command = Sequence[str]
 
 
 class FilterStage(NamedTuple):
-    """Files that take effect together, and the commands for them."""
+    """Step of an installation: files that take effect together, and the commands for them."""
 
-    files: Mapping[str, str]  # path -> text
-    start_commands: Sequence[Command]  # after the files are written: they make the service read them
-    answer_addresses: Sequence[tuple[str, int]]  # addresses and ports that then answer with the filter's digest
-    leave_commands: Sequence[Command] = ()  # before the files are deleted
-    removed_commands: Sequence[Command] = ()  # after the files are deleted
-    required_paths: Sequence[
-        str
-    ] = ()  # paths that the start commands create and that have to exist: links of enabled units
+    files: Mapping[str, str]  # by path: the text
+    start_commands: Sequence[Command]  # run after the files are written: they make the service read them
+    answer_addresses: Sequence[tuple[str, int]]  # (address, port) pairs that then answer with the file's digest
+    leave_commands: Sequence[Command] = ()  # run before the files are deleted
+    removed_commands: Sequence[Command] = ()  # run after the files are deleted
+    required_paths: Sequence[str] = ()  # links of enabled units: the start commands create them, and they have to exist
 
 
 def make_restart_commands(unit: str, verb: str = "restart") -> list[Command]:
-    """Return the commands that restart a unit, even a unit that was restarted often.
+    """Return the commands that restart a unit, even if it was restarted often.
 
-    systemd stops such a unit, and then refuses to start it (StartLimitBurst=, systemd.unit(5)). That would leave the
-    host without names.
+    systemd refuses to start a unit that was started too often (StartLimitBurst=, systemd.unit(5)). That would leave the
+    host without name resolution.
     """
     return [("systemctl", "reset-failed", unit), ("systemctl", verb, unit)]
 
 
 class DnsFilter(NamedTuple):
-    """Resolver of this host, as a filter."""
+    """Description of a resolver of this host, as the filter that blocks names."""
 
-    manager: str  # manager of its findings: dnsmasq, unbound, ...
+    manager: str  # `manager` of the filter's findings: dnsmasq, unbound, ...
     file_path: str  # path of the file with the names
     language: ResolverLanguage  # language of that file
-    make_stages: Callable[[str], Sequence[FilterStage]]  # all stages that put a text of the file into effect
-    # The command that checks a candidate file: its path becomes the last argument, or a function makes the command from
-    # the path. () if no tool can read a file without using it.
+    # returns all stages that put the given text of the file into effect
+    make_stages: Callable[[str], Sequence[FilterStage]]
+    # The command that checks a candidate file, whose path is added as the last argument. Or a function that makes the
+    # command from the path. () if no tool can check a file.
     check_command: Command | Callable[[str], Command]
-    units: Sequence[str]  # units of its resolvers
-    log_unit: str = ""  # unit whose journal has the hits; "" if it logs no hits
-    bypasses: Sequence[Finding] = ()  # bypasses that enforcement does not close
-    # (link, domain): domains for which systemd-resolved asks a link's own servers
+    units: Sequence[str]  # units of the resolvers that the filter consists of
+    log_unit: str = ""  # unit whose journal has the refused queries; "" if they are not logged
+    bypasses: Sequence[Finding] = ()  # findings for bypasses that enforcement does not close
+    # (link, domain): systemd-resolved sends queries for the domain to the name servers of this network link.
     routed_domains: Sequence[tuple[str, str]] = ()
-    # (link, domain): domains for which the filter itself asks a link's own servers, whatever its file has for wider
-    # names.
+    # (link, domain): the filter itself sends queries for the domain to this network link's name servers. It does so
+    # even if its file blocks a wider name.
     link_domains: Sequence[tuple[str, str]] = ()
-    # A link's own servers get every question too, and the first answer counts. A foreign answer of a stub then proves
-    # nothing, and a restart corrects nothing.
+    # True if the name servers of a network link get every query too, and the first answer counts. Then an answer of
+    # systemd-resolved that is not the filter's proves no fault, and a restart corrects nothing.
     is_raced: bool = False
-    unseen_reason: str = ""  # reason why the bypasses are unknown
+    unseen_reason: str = ""  # reason why the bypasses are unknown; "" if they are known
     opening_lines: Sequence[
         tuple[str, str, str]
-    ] = ()  # the organisation's own lines that open names: (path, line, name)
-    extra_lines: str = ""  # further lines of the file
+    ] = ()  # the organisation's own lines that make a name resolve: (path, line, name)
+    extra_lines: str = ""  # lines that are added at the end of the file
 
     def render_file(self, desired_names: DesiredNames) -> str:
-        """Return the text of the file. Raises ControlError for an invalid name."""
+        """Return the text of the file with the names. Raises ControlError for an invalid name."""
         return filter_text.render_filter(self.language, desired_names) + self.extra_lines
 
     def make_check_command(self, path: str) -> Command:
-        """Return the command that checks a candidate file at a path; () for none."""
+        """Return the command that checks the candidate file `path`; () if there is none."""
         if callable(self.check_command):
             return self.check_command(path)
         return (*self.check_command, path) if self.check_command else ()
@@ -96,9 +95,10 @@ class DnsFilter(NamedTuple):
 def observe_filter(
     host: Host, section: PlanSection, desired_names: DesiredNames, filter_: DnsFilter, leftovers: Sequence[Finding]
 ) -> list[RuleVerdict]:
-    """Check that the filter exists, runs with this very file, and gets the questions of programs.
+    """Check that the filter is installed, that its resolver uses this very file, and that programs query it.
 
-    `leftovers` of other backends are reported with it. Raises ControlError and ObservationError.
+    The last verdict is that on dns/resolver. It also reports `leftovers`, the findings for files of other backends.
+    Raises ControlError and ObservationError.
     """
     name_pattern = Finding("name", "", manager=filter_.manager, path=filter_.file_path)
     text = filter_.render_file(desired_names)
@@ -123,7 +123,7 @@ def observe_filter(
     verdicts = judge_services(
         section, desired_names, blocked_on_host, name_pattern, idle_reason or filter_effect.idle_reason, unseen_reason
     )
-    if is_served:  # a restart does not correct the remaining faults
+    if is_served:  # no run can correct the remaining faults, because a restart does not help
         verdicts = [verdict._replace(drifted=False) for verdict in verdicts]
     if filter_.log_unit and not idle_reason:
         from . import refusal_counts  # a host without a filter does not need this import
@@ -150,7 +150,7 @@ def observe_filter(
 
 
 def find_stage_defects(host: Host, filter_: DnsFilter, stage: FilterStage) -> list[Finding]:
-    """Return the differences between a stage and the disk."""
+    """Return findings for the files and units of a stage that are not as desired on the disk."""
     defects = []
     for path, text in stage.files.items():
         current_text = read_unit_text(host, path)
@@ -170,23 +170,26 @@ def find_stage_defects(host: Host, filter_: DnsFilter, stage: FilterStage) -> li
 
 
 def find_overriding_files(host: Host, stage: FilterStage) -> list[tuple[str, str]]:
-    """Return the foreign files that override the units of a stage, each with the unit."""
+    """Return (unit, path) for each file that overrides a unit of a stage and is not Proscribe's."""
     units = [path.rpartition("/")[2] for path in stage.files if path.startswith(f"{UNIT_DIRECTORY}/")]
     return [(unit, path) for unit, paths in find_foreign_files(host, units).items() for path in paths] if units else []
 
 
 def is_resolver_held(host: Host, filter_: DnsFilter) -> bool:
-    """Return whether a process of a silent resolver is stopped. A busy host does not explain that."""
+    """Return whether a process of the filter's resolver was stopped by a signal, or is frozen.
+
+    This distinguishes a resolver that somebody stopped from a resolver that is silent because the host is busy.
+    """
     return any(is_suspended(host, unit) for unit in filter_.units)
 
 
 def is_serving_file(
     host: Host, address: str, port: int, text: str, waits: Sequence[float] = QUERY_TIMEOUTS_SECONDS
 ) -> bool:
-    """Return whether the resolver at an address answers from this very file.
+    """Return whether the resolver at an address answers from the file with this text.
 
-    Raises ObservationError if it stays silent for each of `waits`, in seconds. systemd-resolved fails every question
-    while no link is up. Then no name resolves at all, so the result is True.
+    Raises ObservationError if no answer comes within any of `waits` (seconds, one for each attempt). The result is also
+    True while systemd-resolved fails every query because no network link is up: then no name resolves at all.
     """
     dns_answer = query_resolver(host, address, port, WITNESS_NAME, TXT_TYPE, waits)
     if dns_answer is None:
@@ -197,9 +200,9 @@ def is_serving_file(
 
 
 def is_serving_now(host: Host, address: str, port: int, text: str) -> bool:
-    """Return whether the resolver answers from this very file, after a single short wait.
+    """Return whether the resolver answers from the file with this text, after a single short wait.
 
-    A resolver that is silent now may answer later.
+    The result is False if it is silent now. It may answer later.
     """
     try:
         return is_serving_file(host, address, port, text, QUERY_TIMEOUTS_SECONDS[:1])
@@ -208,7 +211,10 @@ def is_serving_now(host: Host, address: str, port: int, text: str) -> bool:
 
 
 def _explain_idle_filter(host: Host, filter_: DnsFilter, stages: Sequence[FilterStage], text: str) -> tuple[str, str]:
-    """Return the reason why the file has no effect, and the reason why that is unknown; both may be ""."""
+    """Return two reasons, of which at least one is "".
+
+    The first is why the file has no effect. The second is why its effect is unknown.
+    """
     for address, port in (answer_address for stage in stages for answer_address in stage.answer_addresses):
         try:
             if not is_serving_file(host, address, port, text):
@@ -223,7 +229,7 @@ def _explain_idle_filter(host: Host, filter_: DnsFilter, stages: Sequence[Filter
 
 
 def _is_resolved_unavailable(host: Host, stages: Sequence[FilterStage]) -> bool:
-    """Return whether systemd-resolved answers no question now."""
+    """Return whether systemd-resolved fails every query at the moment."""
     stub_addresses = [
         answer_address
         for stage in stages
@@ -235,7 +241,7 @@ def _is_resolved_unavailable(host: Host, stages: Sequence[FilterStage]) -> bool:
 
 
 def _find_routed_links(filter_: DnsFilter, blocked_names: AbstractSet[str]) -> list[Finding]:
-    """Return findings for links whose own name servers get questions for a blocked name."""
+    """Return findings for network links whose own name servers get the queries for a blocked name."""
     return [
         Finding("link", link, manager=filter_.manager, detail=f"its own name servers are asked for {domain}")
         for link, domain in filter_.routed_domains
@@ -244,6 +250,7 @@ def _find_routed_links(filter_: DnsFilter, blocked_names: AbstractSet[str]) -> l
 
 
 def _find_missing_effect(filter_: DnsFilter, filter_effect: FilterEffect) -> list[Finding]:
+    """Return a finding if programs do not use the filter, or if a blocked name still resolves; else []."""
     finding = Finding("resolver", filter_.manager, manager=filter_.manager, detail=filter_effect.idle_reason)
     if filter_effect.resolved_name:
         finding = finding._replace(
@@ -253,7 +260,10 @@ def _find_missing_effect(filter_: DnsFilter, filter_effect: FilterEffect) -> lis
 
 
 def _find_other_servers(host: Host, text: str) -> list[Finding]:
-    """Return findings for further resolvers of this host that programs ask and that do not answer from the file."""
+    """Return findings for other resolvers of this host that programs query and that do not block the names.
+
+    `text` is the file from which they would have to answer.
+    """
     servers = parse_nameservers(read_own_text(host, RESOLV_CONF_PATH))[1:]
     other_servers = [server for server in servers if is_loopback(server) and server not in STUB_ADDRESSES]
     return [make_besides_finding(server) for server in other_servers if not is_serving_now(host, server, 53, text)]
@@ -262,7 +272,10 @@ def _find_other_servers(host: Host, text: str) -> list[Finding]:
 def _add_opening_lines(
     verdict: RuleVerdict, section: PlanSection, desired_names: DesiredNames, filter_: DnsFilter
 ) -> RuleVerdict:
-    """Return the verdict with the organisation's own lines, and the links, that open blocked names of the service."""
+    """Return the verdict with findings for everything that makes blocked names of the service resolve.
+
+    That is the organisation's own lines in the resolver's files, and network links with their own name servers.
+    """
     service_id = verdict.rule.partition("/")[2]
     blocked_names = set(desired_names.names_by_service.get(service_id, ())) - set(desired_names.spared_names)
     openings = [
@@ -280,4 +293,5 @@ def _add_opening_lines(
     if not openings:
         return verdict
     new_verdict = judge_rule(verdict.rule, section["services"][service_id], [*verdict.findings, *openings])
-    return new_verdict._replace(drifted=verdict.drifted)  # only the organisation can remove its line
+    # only the organisation can remove its line, so that line is no drift
+    return new_verdict._replace(drifted=verdict.drifted)

@@ -1,7 +1,7 @@
-"""Single question to a resolver of this host, and its answer (RFC 1035). Another machine is never queried.
+"""Query to a resolver of this host, and its answer (RFC 1035). Another machine is never queried.
 
-A late resolver is not a faulty resolver: a busy host may give it no processor time for a while. So a silent resolver is
-queried again, with growing timeouts. If it stays silent, that is an ObservationError. A closed port fails at once.
+A silent resolver need not be faulty: a busy host may give it no processor time for a while. So it is queried again,
+with growing timeouts. If it never answers, that is an ObservationError. A closed port is recognised at once.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ...system import Host, ObservationError
 TXT_TYPE = 16
 NS_TYPE = 2
 FAILURE_CODES = (2, 5)  # response codes: server failure, refused
-QUERY_TIMEOUTS_SECONDS = (1.0, 2.0, 3.0)  # for each query; only a silent resolver costs them all
+QUERY_TIMEOUTS_SECONDS = (1.0, 2.0, 3.0)  # one for each attempt; only a resolver that never answers takes all of them
 _HEADER_FORMAT = struct.Struct(">HHHHHH")
 _RECORD_FORMAT = struct.Struct(">HHIH")
 _RECURSION_FLAG = 0x0100
@@ -33,8 +33,8 @@ def query_resolver(
 ) -> DnsAnswer | None:
     """Query a resolver on a loopback address for a name ("" is the root) and a record type.
 
-    Returns None if nothing listens there, or if the answer cannot be parsed. Raises ObservationError if it stays silent
-    for each of `timeouts`, in seconds.
+    Returns None if nothing listens there, or if the answer cannot be parsed. Raises ObservationError if no answer comes
+    within any of `timeouts` (seconds, one for each attempt).
     """
     labels = b"".join(bytes([len(label)]) + label.encode("ascii") for label in name.split(".") if label)
     message = _HEADER_FORMAT.pack(0x5052, _RECURSION_FLAG, 1, 0, 0, 0) + labels + struct.pack(">BHH", 0, record_type, 1)
@@ -55,6 +55,10 @@ def query_resolver(
 
 
 def _parse_reply(reply: bytes) -> DnsAnswer:
+    """Parse the response code and the TXT records of a reply.
+
+    Raises IndexError or struct.error for a damaged reply.
+    """
     _, flags, question_count, answer_count, _, _ = _HEADER_FORMAT.unpack_from(reply)
     offset = _HEADER_FORMAT.size
     for _ in range(question_count):
@@ -71,6 +75,7 @@ def _parse_reply(reply: bytes) -> DnsAnswer:
 
 
 def _skip_name(reply: bytes, offset: int) -> int:
+    """Return the offset behind the name at an offset of a reply."""
     while reply[offset]:
         if reply[offset] & 0xC0:  # a pointer to an earlier name ends this name
             return offset + 2
@@ -79,6 +84,7 @@ def _skip_name(reply: bytes, offset: int) -> int:
 
 
 def _join_strings(data: bytes) -> str:
+    """Join the strings of a TXT record. Before each string is a byte with its length."""
     joined = b""
     while data:
         joined, data = joined + data[1 : data[0] + 1], data[data[0] + 1 :]

@@ -1,6 +1,7 @@
-"""Filter in a resolver that runs as a service and reads a folder of files: Proscribe adds a file.
+"""DNS filter in a resolver that runs as a service and reads a folder of files: Proscribe adds a file there.
 
-The resolver is restarted and not reloaded. So an unusable file shows at once, and older answers are forgotten.
+The resolver is restarted, not reloaded. So it is noticed at once if the resolver cannot use the file, and older answers
+are forgotten.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ def make_drop_in_filter(
     language: ResolverLanguage,
     check_command: Command = (),
 ) -> DnsFilter:
-    """Return the resolver as a filter, with its names in `file_path`.
+    """Return the description of the filter: the resolver `unit` reads the blocked names from `file_path`.
 
-    `check_command` checks a candidate file, whose path becomes its last argument.
+    `check_command` checks a candidate file, whose path is added as its last argument; () if there is no such command.
     """
     address = observation.local_address or "127.0.0.1"
     return DnsFilter(
@@ -48,7 +49,7 @@ def make_drop_in_filter(
 
 
 def list_drop_in_stages(observation: DnsObservation, unit: str, file_paths: Iterable[str]) -> list[FilterStage]:
-    """Return a stage for each file that Proscribe may have left in such a resolver."""
+    """Return, for removal, a stage for each file that Proscribe may have left in such a resolver."""
     restart = make_restart_commands(unit, "try-restart") if unit in observation.pids_by_unit else []
     return [FilterStage({file_path: ""}, (), (), removed_commands=restart) for file_path in dict.fromkeys(file_paths)]
 
@@ -56,7 +57,10 @@ def list_drop_in_stages(observation: DnsObservation, unit: str, file_paths: Iter
 def list_other_files(
     host: Host, main_file: str, folders: Sequence[str], own_names: Sequence[str] = (DROP_IN_NAME,)
 ) -> list[str]:
-    """Return the organisation's own files of the resolver: its main file, and the files beside `own_names`."""
+    """Return the resolver's files that are not Proscribe's: its main file, and the files in its folders.
+
+    `own_names` are the names of Proscribe's files.
+    """
     return [
         main_file,
         *(f"{folder}/{name}" for folder in folders for name in host.list_directory(folder) if name not in own_names),
@@ -64,7 +68,7 @@ def list_other_files(
 
 
 def list_unit_users(host: Host, observation: DnsObservation, unit: str) -> list[str]:
-    """Return the account that the resolver runs as."""
+    """Return the account that the resolver runs as, in a list; [] if it does not run."""
     pid = observation.pids_by_unit.get(unit, 0)
     owner = host.find_process_owner(Process(pid, "")) if pid else None
     return [owner.name] if owner else []

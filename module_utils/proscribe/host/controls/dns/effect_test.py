@@ -1,7 +1,8 @@
-"""Effect on programs: the C library resolves a witness and a blocked name, as an ordinary user's programs do.
+"""Test of the effect on programs: the C library resolves a witness name and a blocked name.
 
-The witness is a name that only Proscribe's file on this host answers. If the answer is not Proscribe's address,
-programs do not use that file. Then the question for a blocked name would leave the host.
+It does so as for an ordinary user's program. The witness is a name that only Proscribe's file on this host resolves. If
+its address is not WITNESS_ADDRESS, programs do not use that file. Then the query for a blocked name would leave the
+host.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ if TYPE_CHECKING:
 # "internal" is reserved for private use (ICANN, 2024). "invalid" is unusable, because systemd-resolved answers it
 # itself.
 WITNESS_NAME = "filter.proscribe.internal"
-# For a network's resolver, which must not answer in place of the host's filter.
+# Witness name of the exports for a network's resolver. It differs, because that resolver must not answer in place of a
+# host's filter.
 EXPORT_WITNESS_NAME = "export.proscribe.internal"
 WITNESS_ADDRESS = "127.80.82.83"  # no service listens there
-RESOLVE_TIMEOUT_SECONDS = 6.0  # for each of the two questions; an answer of this host takes much less than a second
-# AF_INET, AF_UNSPEC; the witness has no IPv6 address, and a question for its IPv6 address would leave the host
+RESOLVE_TIMEOUT_SECONDS = 6.0  # for each of the two names; an answer from this host takes much less than a second
+# AF_INET, AF_UNSPEC. The witness name is resolved for IPv4 only: it has no IPv6 address, so a query for that would
+# leave the host.
 _IPV4_FAMILY, _ANY_FAMILY = (
     2,
     0,
@@ -31,7 +34,7 @@ _SINK_ADDRESSES = {"0.0.0.0", "::"}
 
 
 class FilterEffect(NamedTuple):
-    """Result of a trial. A trial that could not be made is no fault."""
+    """Result of the test. All texts are empty if no fault was found, or if the test was not possible."""
 
     idle_reason: str = ""  # reason why Proscribe's file has no effect
     unseen_reason: str = ""  # reason why the effect is unknown
@@ -42,11 +45,12 @@ class FilterEffect(NamedTuple):
 def probe_filter_effect(
     host: Host, desired_names: DesiredNames, is_unavailable: Callable[[], bool], is_case_preserved: bool = True
 ) -> FilterEffect:
-    """Resolve the witness, and then a blocked name.
+    """Resolve the witness name, and then a blocked name, on a host with a DNS filter.
 
-    `is_unavailable` returns whether the resolver answers no question now, so that no name resolves at all. If
-    `is_case_preserved` is False, only the witness is resolved. The reason: systemd-resolved asks in small letters, so
-    the trial would count as a hit.
+    `is_unavailable` returns whether the resolver answers no query at the moment. Then no name resolves at all, which is
+    no fault of the filter. The blocked name is queried in capital letters, so that the log of refusals shows that it is
+    a test. If `is_case_preserved` is False, only the witness is resolved. The reason: systemd-resolved queries in small
+    letters, so the test would count as a user's attempt.
     """
     try:
         witness = host.resolve_name(f"{WITNESS_NAME}.", _IPV4_FAMILY, RESOLVE_TIMEOUT_SECONDS)
@@ -65,9 +69,10 @@ def probe_filter_effect(
 
 
 def probe_hosts_file_effect(host: Host, desired_names: DesiredNames) -> FilterEffect:
-    """Resolve a blocked name, whose address comes from the hosts file alone.
+    """Resolve a blocked name on a host where only the hosts file blocks it.
 
-    Only systemd-resolved answers that there is no such name. Then the witness shows whether programs use the file.
+    The file works if the answer has the sink addresses and no other. systemd-resolved instead answers that there is no
+    such name. Then the witness name shows whether programs use the file.
     """
     blocked_name = _choose_test_name(host, desired_names)
     try:
@@ -85,11 +90,16 @@ def probe_hosts_file_effect(host: Host, desired_names: DesiredNames) -> FilterEf
 
 
 def _make_idle_effect(witness: NameResolution | None) -> FilterEffect:
+    """Return the effect of a file that programs do not use.
+
+    The reason is the answer of the C library for the witness name.
+    """
     answer = witness and (", ".join(witness.addresses) or witness.failure) or "no such name"
     return FilterEffect(idle_reason=f"programs do not go by it: the C library says of {WITNESS_NAME}: {answer}")
 
 
 def _make_open_effect(name: str, resolution: NameResolution | None) -> FilterEffect:
+    """Return the effect with the name and its real address; an effect without faults if it has none."""
     real_addresses = (
         [address for address in resolution.addresses if address not in _SINK_ADDRESSES] if resolution else []
     )
@@ -97,12 +107,15 @@ def _make_open_effect(name: str, resolution: NameResolution | None) -> FilterEff
 
 
 def is_observation_query(name: str) -> bool:
-    """Return whether a logged name is in capital letters, as only an observation writes it."""
+    """Return whether a logged name is in capital letters, as only Proscribe's own test writes it."""
     return name.isupper()
 
 
 def _choose_test_name(host: Host, desired_names: DesiredNames) -> str:
-    """Return a blocked name. It changes with the time: the services take turns, and so do the names of each service."""
+    """Return a blocked name for the test.
+
+    The time decides which name: in turn it comes from each service, and in turn it is each name of a service.
+    """
     service_names = [
         names
         for names in desired_names.names_by_service.values()

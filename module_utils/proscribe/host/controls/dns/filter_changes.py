@@ -1,8 +1,8 @@
-"""Installation and removal of a filter, without any loss of the host's name resolution.
+"""Installation and removal of a DNS filter, without any loss of the host's name resolution.
 
-A change is a single transaction. The resolver's own tool, if it has one, reads the new file first. Then the resolver is
-restarted. It has to answer from that very file. It also has to answer other names if it did so before. If it fails,
-everything is restored.
+A change is applied completely or not at all. First the resolver's own tool, if it has one, checks the new file. Then
+the resolver is restarted. It has to answer from that very file. It also has to resolve other names, if it did so
+before. If it fails, everything is restored.
 """
 
 from __future__ import annotations
@@ -35,7 +35,10 @@ START_TIMEOUT_SECONDS = 15.0  # a restarted resolver has to answer within this t
 
 
 def install_filter(host: Host, filter_: DnsFilter, desired_names: DesiredNames) -> list[ControlAction]:
-    """Return the action that installs and starts the filter; none if it runs already. Raises ControlError."""
+    """Return the action that installs and starts the filter; [] if it already runs with the right names.
+
+    Stages that are already in effect are left out. Raises ControlError.
+    """
     text = filter_.render_file(desired_names)
     stages = filter_.make_stages(text)
     fine_count = 0
@@ -68,7 +71,10 @@ def install_filter(host: Host, filter_: DnsFilter, desired_names: DesiredNames) 
 def remove_filters(
     host: Host, observation: resolution.DnsObservation, backend_names: Iterable[str]
 ) -> list[ControlAction]:
-    """Return the actions that remove the remains of some filters, and make the resolvers forget them."""
+    """Return the actions that delete the files of the named backends.
+
+    The actions also make the resolvers forget these files.
+    """
     actions = []
     for backend_name in backend_names:
         for stage in reversed(load_backend(backend_name).list_possible_stages(host, observation)):
@@ -80,10 +86,10 @@ def remove_filters(
 
 
 def _is_stage_due(host: Host, filter_: DnsFilter, stage: FilterStage, text: str) -> bool:
-    """Return whether a stage has to be applied.
+    """Return whether a stage has to be applied: its files differ, or the resolver does not answer from them.
 
-    A resolver that is only silent is left alone. A restart would lose its cache, and the questions that programs of a
-    busy host still wait for.
+    A resolver that only does not answer is left alone. A restart would lose its cache, and the queries of programs that
+    still wait on a busy host.
     """
     if find_stage_defects(host, filter_, stage):
         return True
@@ -97,7 +103,7 @@ def _is_stage_due(host: Host, filter_: DnsFilter, stage: FilterStage, text: str)
 
 
 def _apply_stages(host: Host, filter_: DnsFilter, stages: Sequence[FilterStage], text: str) -> None:
-    """Apply the stages, or restore everything and raise ControlError."""
+    """Apply the stages. If a stage fails, restore everything and raise ControlError."""
     _check_candidate(host, filter_, text)
     was_resolving = _is_resolving(host)
     old_contents = [
@@ -123,13 +129,14 @@ def _apply_stages(host: Host, filter_: DnsFilter, stages: Sequence[FilterStage],
             except ControlError as restore_error:
                 failures.append(str(restore_error))
         outcome = "is restored"
-        if failures:  # a resolver that was not restarted may answer as before
+        if failures:  # if the resolver was not restarted, it may still answer as before the change
             works_note = "works, but its old state " if _is_resolving(host) else ""
             outcome = f"{works_note}cannot be restored ({'; '.join(failures)})"
         raise ControlError(f"{error}; name resolution {outcome}") from None
 
 
 def _restore_stage(host: Host, stage: FilterStage, contents: dict[str, bytes | None]) -> None:
+    """Restore the files of a stage to `contents` (None: delete), and make the resolver read them again."""
     is_new = all(content is None for content in contents.values())
     if is_new:
         _try_commands(host, stage.leave_commands)
@@ -142,10 +149,15 @@ def _restore_stage(host: Host, stage: FilterStage, contents: dict[str, bytes | N
 
 
 def _make_removal(host: Host, stage: FilterStage, paths: Sequence[str]) -> Callable[[], None]:
+    """Return the function that deletes the files of a stage.
+
+    The function raises ControlError if names do not resolve afterwards.
+    """
+
     def remove_stage() -> None:
         was_resolving = _is_resolving(host)
         _try_commands(host, stage.leave_commands)
-        for path in (*paths, *stage.required_paths):  # systemctl leaves the links of a masked unit
+        for path in (*paths, *stage.required_paths):  # `systemctl disable` does not delete the links of a masked unit
             host.delete_file(path)
         _run_commands(host, stage.removed_commands)
         if was_resolving and not _wait_for_resolution(host):
@@ -172,12 +184,16 @@ def _run_commands(host: Host, commands: Iterable[Command]) -> None:
 
 
 def _try_commands(host: Host, commands: Iterable[Command]) -> None:
-    """Run commands that prepare a removal, and ignore failures: the service may be gone already."""
+    """Run commands that prepare a removal, and ignore failures.
+
+    The reason: the service may not exist any more.
+    """
     with contextlib.suppress(ControlError):
         _run_commands(host, commands)
 
 
 def _wait_for_stage(host: Host, stage: FilterStage, text: str) -> None:
+    """Wait until the resolver answers from the new file. Raises ControlError after START_TIMEOUT_SECONDS."""
     deadline = time.monotonic() + START_TIMEOUT_SECONDS
     for address, port in stage.answer_addresses:
         while not is_serving_now(host, address, port, text):
@@ -189,7 +205,7 @@ def _wait_for_stage(host: Host, stage: FilterStage, text: str) -> None:
 
 
 def _is_resolving(host: Host, timeouts: Sequence[float] = QUERY_TIMEOUTS_SECONDS) -> bool:
-    """Return whether the first name server of programs answers for the root of all names."""
+    """Return whether the first name server of /etc/resolv.conf answers a query for the root of all names."""
     servers = resolution.parse_nameservers(host.read_text(resolution.RESOLV_CONF_PATH) or "")
     try:
         dns_answer = query_resolver(host, servers[0], 53, "", NS_TYPE, timeouts) if servers else None
@@ -199,6 +215,7 @@ def _is_resolving(host: Host, timeouts: Sequence[float] = QUERY_TIMEOUTS_SECONDS
 
 
 def _wait_for_resolution(host: Host) -> bool:
+    """Return whether names resolve within START_TIMEOUT_SECONDS."""
     deadline = time.monotonic() + START_TIMEOUT_SECONDS
     while not _is_resolving(host, [2]):
         if time.monotonic() > deadline:

@@ -1,11 +1,12 @@
-"""Text of a filter: the lines in the language of its resolver, and the witness.
+"""Text of a DNS filter: the lines in the language of its resolver, and the witness name.
 
-The answer for a blocked name and all names below it is NXDOMAIN for every record type. This includes HTTPS records with
-their keys for encrypted hellos. The resolver asks its upstream for an open name. The nearest of the names decides.
+The answer for a blocked name and all names below it is NXDOMAIN, for every record type. This includes HTTPS records
+with their keys for encrypted hellos. For a name that must still resolve, the resolver queries its upstream server. If
+both a name and its parent domain are listed, the name decides.
 
-Each file also makes the resolver answer WITNESS_NAME with the file's own digest (TXT) and with an address. A query for
-the digest shows whether the running resolver has read this very file. A lookup of the address in the manner of programs
-shows whether they reach the resolver (effect_test.py).
+Each file also makes the resolver answer WITNESS_NAME with the file's own digest (TXT), and with an address. A query for
+the digest shows whether the running resolver has read this very file. A lookup of the address by the C library shows
+whether programs reach the resolver (effect_test.py).
 """
 
 from __future__ import annotations
@@ -23,20 +24,28 @@ if TYPE_CHECKING:
 
 
 class ResolverLanguage(NamedTuple):
-    """Language of a resolver's file, for hosts and for exports, and its log lines about refusals."""
+    """Language of a resolver's configuration file, and the form of its log lines about refusals.
 
-    make_lines: Callable[[Iterable[str], Iterable[str]], list[str]]  # block the first names, open the others
-    make_witness_lines: Callable[[str, str, str], list[str]]  # answer a name with a text and an address ("": none)
-    blocked_pattern: Pattern[str]  # a line that blocks a name; its group is the name
+    The files are for the resolvers of hosts, and for exports.
+    """
+
+    # parameters: the names to block, the names that must still resolve
+    make_lines: Callable[[Iterable[str], Iterable[str]], list[str]]
+    # parameters: a name, the text and the address ("": none) of its answer
+    make_witness_lines: Callable[[str, str, str], list[str]]
+    blocked_pattern: Pattern[str]  # matches a line that blocks a name; its group is the name
     # The end of a log line about a refusal: the blocked name, then the queried name. None if no line has both.
     hit_pattern: Pattern[str] | None = None
     head_lines: Sequence[str] = ()  # first lines of the file
-    logging_lines: Sequence[str] = ()  # lines that make a host's resolver log refusals
+    logging_lines: Sequence[str] = ()  # lines that make the resolver log refusals, for hosts only
     comment_mark: str = "#"  # start of a comment line
 
 
 def render_filter(language: ResolverLanguage, desired_names: DesiredNames) -> str:
-    """Return the file of a host's resolver. Raises ControlError for an invalid name."""
+    """Return the text of the file that makes a host's resolver block names.
+
+    Raises ControlError for an invalid name.
+    """
     body_lines = language.make_lines(
         sort_valid_names(desired_names.blocked_names), sort_valid_names(desired_names.open_names)
     )

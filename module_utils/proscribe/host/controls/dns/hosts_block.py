@@ -1,7 +1,7 @@
-"""Proscribe's block in a hosts file: the parser and the renderer. Foreign lines stay as they are, byte for byte.
+"""Proscribe's block in a hosts file: the parser and the renderer.
 
-The block is the beginning of the file, so the first answer to a blocked name comes from it. The end of the file needs
-no change, although it may lack its last newline.
+The organisation's lines stay as they are, byte for byte. The block is at the beginning of the file, so its answer for a
+blocked name comes first. The end of the file needs no change, although it may lack its last newline.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .effect_test import WITNESS_ADDRESS, WITNESS_NAME
 BEGIN_MARKER = b"# BEGIN proscribe"
 END_MARKER = b"# END proscribe"
 NEW_FILE_NOTE = b" (there was no file)"
-# Both families: without an answer in the file, the C library asks the name servers.
+# One address each for IPv4 and IPv6. If the file lacks one of them, the C library queries the name servers for it.
 SINK_ADDRESSES = (b"0.0.0.0", b"::")
 _NOTE_LINE = b"# " + WRITTEN_BY.encode()
 _SIGNED_PREFIX = b"# " + SIGNATURE.encode()
@@ -23,16 +23,16 @@ _WITNESS_LINE = f"{WITNESS_ADDRESS} {WITNESS_NAME}".encode()
 
 
 class HostsFileParts(NamedTuple):
-    """Hosts file, split into Proscribe's lines and foreign lines."""
+    """Hosts file, split into Proscribe's lines (`own_lines`) and all other lines (`foreign_lines`)."""
 
     own_lines: bytes
     foreign_lines: bytes
-    damage: str = ""  # faults of the markers, or foreign lines between them
+    damage: str = ""  # faults of the markers, or the organisation's lines between them; "" if the block is intact
     is_new_file: bool = False  # Proscribe created the file
 
 
 def render_block(names: Iterable[str], is_new_file: bool) -> bytes:
-    """Return the block for some names, with the witness; empty without names.
+    """Return the block that blocks `names`, with the line of the witness name; b"" if `names` is empty.
 
     `is_new_file` adds the note that there was no file before.
     """
@@ -59,7 +59,7 @@ def make_sink_lines(names: Iterable[str]) -> list[bytes]:
 
 
 def find_blocked_names(own_lines: bytes) -> set[str]:
-    """Return the names that a block blocks for both families."""
+    """Return the names that the lines of a block lead to nowhere for IPv4 and for IPv6."""
     lines = {(address, name) for address, name in map(_parse_sink_line, own_lines.splitlines()) if name}
     return {name for _, name in lines if all((sink_address, name) in lines for sink_address in SINK_ADDRESSES)}
 
@@ -67,11 +67,12 @@ def find_blocked_names(own_lines: bytes) -> set[str]:
 def split_hosts_file(
     content: bytes, get_known_names: Callable[[], AbstractSet[str]], likely_block: bytes = b""
 ) -> HostsFileParts:
-    """Split a hosts file into Proscribe's lines and foreign lines.
+    """Split a hosts file into Proscribe's lines and the organisation's lines.
 
-    `get_known_names` returns the names of the plan. `likely_block` is the most likely block of the file. Between a
-    marker and its pair, every line in the form of the block is Proscribe's. Next to a marker without its pair, only
-    lines that block a name of the plan are Proscribe's. Every other line is foreign, wherever it is.
+    Between both markers of a block, every line in the form of the block is Proscribe's. If the begin or the end marker
+    is missing, only lines that block a name of the plan are. All other lines are the organisation's, wherever they are.
+    `get_known_names` returns the names of the plan; it is called only if needed. `likely_block` is the block that most
+    hosts have: a file that begins with it need not be parsed.
     """
     remainder = content[len(likely_block) :]
     if (
@@ -129,7 +130,10 @@ def split_hosts_file(
 def _iterate_own_indexes(
     lines: Sequence[bytes], indexes: Iterable[int], known_names: AbstractSet[str]
 ) -> Iterator[int]:
-    """Yield the indexes up to the first line that does not belong to a block of the plan's names."""
+    """Yield the indexes of Proscribe's lines, and stop at the first line that is not Proscribe's.
+
+    A line is Proscribe's if it has the signature, or if it blocks one of `known_names`.
+    """
     for line_index in indexes:
         if not _is_signed_line(lines[line_index]) and _parse_sink_line(lines[line_index])[1] not in known_names:
             return
@@ -141,7 +145,7 @@ def _is_signed_line(line: bytes) -> bool:
 
 
 def _parse_sink_line(line: bytes) -> tuple[bytes, str]:
-    """Return the address and the name of a line of the block. The name is "" for any other line."""
+    """Return the address and the name of a line that blocks a name; (b"", "") for any other line."""
     words = line.split()
     if len(words) == 2 and words[0] in SINK_ADDRESSES:
         return words[0], words[1].decode("utf-8", "replace")

@@ -1,8 +1,8 @@
 """Backend that blocks the names in /etc/hosts.
 
-The file knows exact names only: names below them stay open. Spared names (see `desired`) are left out of the block. The
-file cannot block canaries, whose answer has to be NXDOMAIN. The block needs two conditions. Users' programs can read
-the file, and /etc/nsswitch.conf makes them use it first.
+The file blocks exact names only: names below them still resolve. Exempt names (see names_to_block.py) are left out of
+the block. The file cannot block canaries, whose answer has to be NXDOMAIN. The block has an effect under two
+conditions. Users' programs can read the file, and /etc/nsswitch.conf makes them use it first.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ _NEEDED_CHANGES = {HOSTS_PATH: "block the names", nsswitch.NSSWITCH_PATH: "have 
 
 
 def observe_hosts_file(host: Host, plan: Plan, leftovers: Sequence[Finding] = ()) -> tuple[list[RuleVerdict], set[str]]:
-    """Check that the hosts file blocks the names of the plan. Returns the verdicts and the names to block.
+    """Check that the hosts file blocks the names of the plan. Returns the verdicts, and the names to block.
 
-    `leftovers` of filters are reported with it. Raises ControlError.
+    `leftovers` are findings for files of other backends: the rule dns/hosts-file reports them too. Raises ControlError.
     """
     section = plan["controls"]["dns"]
     try:
@@ -90,7 +90,10 @@ def observe_hosts_file(host: Host, plan: Plan, leftovers: Sequence[Finding] = ()
 
 
 def find_hosts_leftovers(host: Host, section: PlanSection, detail: str) -> list[Finding]:
-    """Return findings for Proscribe's lines of this backend on a host that uses another backend."""
+    """Return findings for Proscribe's lines in /etc/hosts and nsswitch.conf, for a host that uses a filter.
+
+    `detail` is the text of the findings.
+    """
     own_lines_by_path = {
         HOSTS_PATH: hosts_block.split_hosts_file(
             host.read_file(HOSTS_PATH) or b"", lambda: _list_known_names(section)
@@ -105,14 +108,14 @@ def find_hosts_leftovers(host: Host, section: PlanSection, detail: str) -> list[
 
 
 def read_foreign_lines(host: Host, section: PlanSection) -> bytes:
-    """Return the organisation's own lines of the file: they count before any name server."""
+    """Return the lines of /etc/hosts that are not Proscribe's. They have priority over any name server."""
     return hosts_block.split_hosts_file(
         host.read_file(HOSTS_PATH) or b"", lambda: _list_known_names(section)
     ).foreign_lines
 
 
 def make_name_refusals(desired_names: DesiredNames) -> list[ChangeRefusal]:
-    """Return refusals for the spared names, service by service."""
+    """Return a refusal for each restricted name that is exempt on this host, by service."""
     return [
         ChangeRefusal(f"dns/{service_id}", name, reason)
         for service_id, names in desired_names.names_by_service.items()
@@ -122,7 +125,7 @@ def make_name_refusals(desired_names: DesiredNames) -> list[ChangeRefusal]:
 
 
 def _describe_block_defect(own_lines: bytes, expected_names: set[str]) -> str:
-    """Describe briefly the fault of a block that differs from the desired block."""
+    """Describe briefly how a block differs from the desired block, which blocks `expected_names`."""
     if not own_lines:
         return "missing"
     extra_names = sorted(hosts_block.find_blocked_names(own_lines) - expected_names)
@@ -134,7 +137,10 @@ def _describe_block_defect(own_lines: bytes, expected_names: set[str]) -> str:
 
 
 def _probe_effect(host: Host, desired_names: DesiredNames, is_block_right: bool) -> FilterEffect:
-    """Check that programs use the file. The trial is made only if `is_block_right`."""
+    """Check that programs use the file: its mode, the order in nsswitch.conf, and a lookup of a blocked name.
+
+    The lookup is made only if the block is as desired (`is_block_right`).
+    """
     if _is_file_closed(host):
         return FilterEffect(idle_reason="users' programs cannot read it")
     nsswitch_defect = nsswitch.find_order_defect(host.read_file(nsswitch.NSSWITCH_PATH) or b"")
@@ -151,15 +157,17 @@ def _probe_effect(host: Host, desired_names: DesiredNames, is_block_right: bool)
 
 
 def _is_resolved_queried(host: Host) -> bool:
-    """Return whether systemd-resolved asks the name servers. It uses the hosts file itself (ReadEtcHosts=).
+    """Return whether systemd-resolved is the name server that programs query first.
 
-    See resolved.conf(5). With any other resolver, a trial proves nothing: while that resolver is silent, the next
-    source of the line is used.
+    It reads the hosts file itself (ReadEtcHosts=, resolved.conf(5)). Then a lookup shows whether the file has an
+    effect, even with a wrong order in nsswitch.conf. With any other resolver, the lookup proves nothing: the hosts file
+    may have answered only because that resolver was silent.
     """
     return parse_nameservers(read_own_text(host, RESOLV_CONF_PATH))[:1] in [(stub,) for stub in STUB_ADDRESSES]
 
 
 def _find_missing_effect(file_effect: FilterEffect) -> list[Finding]:
+    """Return findings for a file that programs do not use, and for a blocked name that still resolves."""
     findings = [_make_hosts_finding("effect", file_effect.idle_reason)] if file_effect.idle_reason else []
     if file_effect.resolved_name:
         findings.append(
@@ -182,7 +190,10 @@ def _is_file_closed(host: Host) -> bool:
 
 
 def enforce_hosts_file(host: Host, plan: Plan) -> Changes:
-    """Return the changes that write the block, and make programs use it. Raises ControlError."""
+    """Return the changes that write the block, and make programs use the file. Raises ControlError.
+
+    nsswitch.conf is changed only if the file would have no effect otherwise.
+    """
     section = plan["controls"]["dns"]
     old_content = host.read_file(HOSTS_PATH)
     parts = hosts_block.split_hosts_file(old_content or b"", lambda: _list_known_names(section))
@@ -210,7 +221,7 @@ def _join_changes(parts: Sequence[Changes], refusals: Sequence[ChangeRefusal] = 
 
 
 def _put_files_first(host: Host) -> Changes:
-    """Return the change that makes the C library use the file first."""
+    """Return the change to nsswitch.conf that makes the C library use the hosts file first."""
     old_content = host.read_file(nsswitch.NSSWITCH_PATH)
     if old_content is not None and nsswitch.has_files_first(old_content):
         return Changes()
@@ -235,6 +246,10 @@ def lift_hosts_file(host: Host, section: PlanSection) -> Changes:
 
 
 def _remove_own_lines(host: Host, path: str, foreign_lines: bytes, is_new_file: bool) -> Changes:
+    """Return the change that leaves only the organisation's lines in a file.
+
+    The file is deleted if Proscribe created it and it has no other lines.
+    """
     old_content = host.read_file(path)
     if old_content is None or old_content == foreign_lines:
         return Changes()
@@ -244,7 +259,10 @@ def _remove_own_lines(host: Host, path: str, foreign_lines: bytes, is_new_file: 
 
 
 def _write_system_file(host: Host, path: str, old_content: bytes | None, new_content: bytes) -> Changes:
-    """Return the write of a file with its present mode, readable for all. A link or a mount point is refused."""
+    """Return the change that writes a file, keeps its mode and makes it readable for all.
+
+    If the path is a link or a mount point, the result is a refusal instead.
+    """
     status = host.find_entry(path)
     mounts = [line.split() for line in (host.read_text("/proc/self/mountinfo") or "").splitlines()]
     reason = ""
@@ -274,14 +292,14 @@ def _decode_text(text: bytes) -> str:
 
 
 def _list_known_names(section: PlanSection) -> set[str]:
-    """Return every name that a block of this plan could have."""
+    """Return every name that Proscribe's block could have under this plan."""
     return {name for entry in section["services"].values() for name in entry["domains"]}
 
 
 def _collect_exact_names(host: Host, plan: Plan, foreign_lines: bytes) -> DesiredNames:
-    """Return the desired names. Only names of the plan are spared.
+    """Return the names to block. Only names of the plan itself are exempt.
 
-    The file neither blocks nor opens names below them.
+    A name below them need not be exempt, because the file never blocks such a name.
     """
     desired_names = collect_desired_names(host, plan, foreign_lines, canaries=False)
     if not desired_names.spared_names:
@@ -293,4 +311,5 @@ def _collect_exact_names(host: Host, plan: Plan, foreign_lines: bytes) -> Desire
 
 
 def _make_hosts_finding(finding_id: str, detail: str) -> Finding:
+    """Return a finding about the hosts file."""
     return Finding("hosts_line", finding_id, manager="hosts", path=HOSTS_PATH, detail=detail)

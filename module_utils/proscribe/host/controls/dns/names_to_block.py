@@ -1,7 +1,8 @@
-"""Desired state of name resolution: the names to block, and the names below them that stay open.
+"""Names that the DNS of a host has to block, and names below them that must still resolve.
 
-Two kinds of names are spared and reported. The first is a name that the organisation resolves in a line of /etc/hosts:
-that line stays and counts. The second is a name that the host depends on: a source of its packages, or its own name.
+Two kinds of restricted names are exempt and reported. The first is a name that the organisation resolves in its own
+line of /etc/hosts. That line stays and has effect. The second is a name that the host depends on: a source of its
+packages, or its own name.
 """
 
 from __future__ import annotations
@@ -17,28 +18,30 @@ from .. import management_exemptions
 if TYPE_CHECKING:
     from ....model.types.plan import Plan, PlanEntry, PlanSection
 
-# Characters of a name. Root writes a resolver's file from these names. So a text that could be more than a name is
-# refused here too, even if compilation accepted it.
+# Characters that a name may have. Root writes the names to a resolver's file. So a text that could be more than a name
+# is refused here too, even if the plan's compilation accepted it.
 _NAME_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_-")
 
 
 class DesiredNames(NamedTuple):
     """Names to block on a host."""
 
-    names_by_service: Mapping[str, list[str]]  # names to block, by restricted service
-    spared_names: Mapping[str, str]  # names that are not blocked, with the reason
-    open_names: frozenset[str]  # names that stay open below a blocked name
+    names_by_service: Mapping[str, list[str]]  # by restricted service: the names to block, exempt names included
+    spared_names: Mapping[str, str]  # by exempt name: the reason why it is not blocked
+    open_names: frozenset[str]  # names below a blocked name that must still resolve
 
     @property
     def blocked_names(self) -> set[str]:
+        """Names to block, of all services together."""
         return {name for names in self.names_by_service.values() for name in names} - set(self.spared_names)
 
 
 def collect_desired_names(host: Host, plan: Plan, foreign_lines: bytes, *, canaries: bool) -> DesiredNames:
-    """Return the desired names of a plan on this host. Raises ControlError for an invalid name in the plan.
+    """Return the names to block on this host. Raises ControlError for an invalid name in the plan.
 
-    `foreign_lines` are the organisation's lines in /etc/hosts. `canaries` adds the names whose answer must be NXDOMAIN
-    and no address. Not every backend can give that answer.
+    `foreign_lines` are the lines of /etc/hosts that Proscribe did not write. With `canaries`, names such as
+    use-application-dns.net are included: the answer NXDOMAIN makes browsers switch off their encrypted DNS. An address
+    would not. Not every backend can answer NXDOMAIN.
     """
     section = plan["controls"]["dns"]
     common_names = collect_common_names(plan, canaries=canaries)
@@ -56,7 +59,11 @@ def collect_desired_names(host: Host, plan: Plan, foreign_lines: bytes, *, canar
 
 
 def collect_common_names(plan: Plan, *, canaries: bool) -> DesiredNames:
-    """Return the desired names for a host that needs none of the names. Nearly every host is so."""
+    """Return the names to block on a host that needs none of them itself, so that no name is exempt.
+
+    Nearly every host is like that. So the names are computed once for each plan. `canaries` is explained at
+    `collect_desired_names`. Raises ControlError for an invalid name in the plan.
+    """
 
     def compute_fields() -> tuple[object, ...]:
         desired_names = collect_section_names(plan["controls"]["dns"], {}, canaries=canaries)
@@ -67,9 +74,10 @@ def collect_common_names(plan: Plan, *, canaries: bool) -> DesiredNames:
 
 
 def collect_section_names(section: PlanSection, spare_reasons: Mapping[str, str], *, canaries: bool) -> DesiredNames:
-    """Return the desired names of a section.
+    """Return the names to block for the section `dns` of a plan.
 
-    `spare_reasons` has the names that a host needs or resolves itself, each with the reason.
+    `spare_reasons` has the names that a host needs or resolves itself, each with the reason why it is exempt.
+    `canaries` is explained at `collect_desired_names`.
     """
     entries = section["services"].values()
     waived_names = {
@@ -101,7 +109,7 @@ def collect_section_names(section: PlanSection, spare_reasons: Mapping[str, str]
 
 
 def find_covering_name(name: str, names: AbstractSet[str]) -> str:
-    """Return the nearest of `names` that equals or covers a name; "" without such a name."""
+    """Return the nearest of `names` that is the name itself or a parent domain of it; "" if there is none."""
     while name not in names:
         name = name.partition(".")[2]
         if not name:
@@ -137,10 +145,11 @@ def judge_services(
     idle_reason: str = "",
     unseen_reason: str = "",
 ) -> list[RuleVerdict]:
-    """Return the verdicts on the services, based on the names that are blocked.
+    """Return the verdict on each service, from the names that are now blocked (`blocked_names`).
 
-    `pattern` is the pattern of a finding. `idle_reason` is the reason why the written file has no effect ("" if it has
-    an effect). `unseen_reason` is the reason why the effect is unknown.
+    `pattern` is a finding whose id and detail are filled in for each name. `idle_reason` is the reason why the written
+    file has no effect ("" if it has an effect). `unseen_reason` is the reason why the effect is unknown ("" if it is
+    known).
     """
     verdicts = []
     for service_id, entry in section["services"].items():
@@ -176,7 +185,8 @@ def judge_services(
                 ),
             )
         verdict = judge_rule(f"dns/{service_id}", entry, findings, unseen_reason)
-        verdicts.append(verdict._replace(drifted=verdict.drifted and bool(missing_names)))  # no run blocks spared names
+        # drift is what a run would correct, and no run blocks an exempt name
+        verdicts.append(verdict._replace(drifted=verdict.drifted and bool(missing_names)))
     return verdicts
 
 
@@ -185,7 +195,10 @@ def _list_entry_names(entry: PlanEntry, canaries: bool) -> list[str]:
 
 
 def _list_resolved_names(foreign_lines: bytes) -> list[tuple[str, str]]:
-    """Return the names that the host's own lines resolve to a real address, each with the address."""
+    """Return (name, address) for each name that the organisation's lines of /etc/hosts resolve.
+
+    Loopback addresses, 0.0.0.0 and :: are left out.
+    """
     resolved_names = []
     for line in foreign_lines.splitlines():
         words = line.partition(b"#")[0].decode("utf-8", "replace").lower().split()

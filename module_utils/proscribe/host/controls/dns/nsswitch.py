@@ -1,7 +1,8 @@
-"""The line `hosts` of /etc/nsswitch.conf, by which the C library (and Go's) chooses its first source of names.
+"""The line `hosts` of /etc/nsswitch.conf. It decides where the C library (and Go's) looks up a name first.
 
-If the first source is not the hosts file, Proscribe's block in it has no effect. Then Proscribe puts a line at the
-beginning of the file, and turns the organisation's lines into comments. `lift` restores them byte for byte.
+If the first source is not the hosts file, Proscribe's block in the hosts file has no effect. Then Proscribe puts its
+own line `hosts` at the beginning of the file, and turns the organisation's lines `hosts` into comments. `lift` restores
+these lines byte for byte.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ _DEFAULT_SERVICE = "dns"  # used if the organisation's file has no line `hosts`
 
 
 class NsswitchParts(NamedTuple):
-    """The file, split into Proscribe's lines and foreign lines."""
+    """The file, split into Proscribe's lines (`own_lines`) and the organisation's lines (`foreign_lines`).
+
+    The organisation's lines are as they were before Proscribe turned them into comments.
+    """
 
     own_lines: bytes
     foreign_lines: bytes
@@ -27,10 +31,10 @@ class NsswitchParts(NamedTuple):
 
 
 def split_nsswitch(content: bytes) -> NsswitchParts:
-    """Split the file into Proscribe's lines and foreign lines.
+    """Split the file into Proscribe's lines and the organisation's lines.
 
-    Only lines in Proscribe's own form are Proscribe's. If the end marker is lost, the following lines are the
-    organisation's.
+    Only lines at the beginning that have the form of Proscribe's are Proscribe's. If the end marker is lost, the
+    following lines are the organisation's.
     """
     lines = content.splitlines(keepends=True)
     is_new_file = content.startswith(BEGIN_MARKER + NEW_FILE_NOTE)
@@ -52,7 +56,11 @@ def split_nsswitch(content: bytes) -> NsswitchParts:
 
 
 def insert_files_first(foreign_lines: bytes, is_new_file: bool) -> bytes:
-    """Return the file with a line of Proscribe's that puts the hosts file before the organisation's sources."""
+    """Return the file with Proscribe's line `hosts` added.
+
+    In that line, the hosts file comes before the organisation's sources. `is_new_file` adds the note that there was no
+    file before.
+    """
     name_services = [
         name_service for line in _list_hosts_lines(foreign_lines)[-1:] for name_service in _parse_services(line)
     ] or [(_DEFAULT_SERVICE, "")]
@@ -71,10 +79,10 @@ def insert_files_first(foreign_lines: bytes, is_new_file: bool) -> bytes:
 
 
 def find_order_defect(content: bytes) -> str:
-    """Return the fault of the line that keeps the hosts file from being the first source; "" for none.
+    """Return why a line `hosts` keeps the hosts file from being the first source; "" if no line does.
 
-    Without any line, the default of the C library counts, and the result is "". Of several lines some C libraries take
-    the first, others the last.
+    Without any line `hosts`, the result is "", because the C library then has its own default. All lines are checked:
+    of several lines, some C libraries use the first, others the last.
     """
     return next(filter(None, map(_find_line_defect, _list_hosts_lines(content))), "")
 
@@ -85,6 +93,7 @@ def has_files_first(content: bytes) -> bool:
 
 
 def _find_line_defect(line: bytes) -> str:
+    """Return why a line `hosts` keeps the hosts file from being the first source; "" if it does not."""
     name_services = _parse_services(line)
     names = [name for name, _ in name_services]
     if "files" not in names:
@@ -101,7 +110,7 @@ def _list_hosts_lines(content: bytes) -> list[bytes]:
 
 
 def _parse_services(line: bytes) -> list[tuple[str, str]]:
-    """Return the sources of a line, each with the actions behind it ("[NOTFOUND=return]")."""
+    """Return the sources in a line `hosts`, each with the actions behind it: "[NOTFOUND=return]", or ""."""
     text = line.decode("utf-8", "replace").partition("#")[0].strip()[len("hosts") :]
     name_services: list[tuple[str, str]] = []
     for word in _split_words(text.lstrip(": \t")):
@@ -113,6 +122,7 @@ def _parse_services(line: bytes) -> list[tuple[str, str]]:
 
 
 def _split_words(text: str) -> Iterator[str]:
+    """Yield the words of a text. The text from "[" to "]" is one word."""
     for part in text.replace("[", "\n[").replace("]", "]\n").split("\n"):
         if part.startswith("["):
             yield part
@@ -126,7 +136,10 @@ def _is_hosts_line(line: bytes) -> bool:
 
 
 def _is_ended_by_success(actions: str) -> bool:
-    """Return whether the search ends after a module's success (nsswitch.conf(5))."""
+    """Return whether the lookup ends if a source has an answer, by the actions behind it (nsswitch.conf(5)).
+
+    That is the default. `[SUCCESS=continue]` changes it.
+    """
     is_ending = True
     for word in actions.strip("[] ").lower().replace("]", " ").replace("[", " ").split():
         status, _, action = word.partition("=")

@@ -1,6 +1,6 @@
-"""Files that a program sees in place of the host's files of name resolution, by the kernel's list of mounts.
+"""Files that a program sees in place of the host's files for name resolution, by the kernel's list of mounts.
 
-From a user's mounts, only the content of a regular file on a disk is read: a user's FUSE may never answer.
+A file on a user's mount is read only if it is a regular file on a disk. A FUSE file system of a user may never answer.
 """
 
 from __future__ import annotations
@@ -31,12 +31,18 @@ MountTable = Mapping[str, FilesystemMount]
 
 
 def read_mounts(host: Host, pid: str) -> dict[str, FilesystemMount]:
-    """Return the mounts of a process by mount point. Raises ObservationError, or ControlError for too long a list."""
+    """Return the mounts of a process (`pid`, or "self") by mount point.
+
+    Raises ObservationError, and ControlError if the list is too long.
+    """
     return parse_mounts(os.fsdecode(host.read_file(f"/proc/{pid}/mountinfo", MAX_TABLE_BYTES) or b""))
 
 
 def parse_mounts(text: str) -> dict[str, FilesystemMount]:
-    """Parse a list of mounts (proc_pid_mountinfo(5)) by mount point. Of several mounts at a point, the last counts."""
+    """Parse a list of mounts (proc_pid_mountinfo(5)) by mount point.
+
+    If several mounts have the same mount point, the last mount counts.
+    """
     mounts: dict[str, FilesystemMount] = {}
     for line in text.split("\n"):
         fields = line.split(" ")
@@ -47,6 +53,7 @@ def parse_mounts(text: str) -> dict[str, FilesystemMount]:
 
 
 def _iterate_parents(path: str) -> Iterator[str]:
+    """Yield a path, then each directory above it up to "/"."""
     while path:
         yield path
         path = path.rpartition("/")[0]
@@ -54,10 +61,10 @@ def _iterate_parents(path: str) -> Iterator[str]:
 
 
 def list_differing_files(host: Host, process: Process, host_mounts: MountTable) -> list[str]:
-    """Return the files of which a process sees another version.
+    """Return those of RESOLUTION_FILES that have another content for a process than for the host.
 
     A process in a container is left out, because a container has files and programs of its own. A process that runs a
-    program of the host behind another root is checked. Raises ObservationError and ControlError.
+    program of the host, but with another root directory, is checked. Raises ObservationError and ControlError.
     """
     process_mounts = read_mounts(host, str(process.pid))
     has_other_root = process_mounts.get("/") != host_mounts.get("/")
@@ -71,6 +78,12 @@ def list_differing_files(host: Host, process: Process, host_mounts: MountTable) 
 
 
 def _is_host_program(host: Host, process: Process, process_mounts: MountTable) -> bool:
+    """Return whether a process with another root directory runs a program file of the host.
+
+    The file has to be the same as the host's file at that path.
+
+    A program on a remote mount does not count, because it is not examined.
+    """
     if _is_remote_path(process.exe, process_mounts):
         return False
     try:
@@ -82,19 +95,21 @@ def _is_host_program(host: Host, process: Process, process_mounts: MountTable) -
 
 
 def _is_remote_path(path: str, table: MountTable) -> bool:
+    """Return whether a path is on or below a mount whose file system may not answer (network, FUSE)."""
     return any(parent in table and is_remote_type(table[parent].filesystem_type) for parent in _iterate_parents(path))
 
 
 def _is_differing_file(
     host: Host, process: Process, path: str, host_mounts: MountTable, process_mounts: MountTable, has_other_root: bool
 ) -> bool:
-    """Return whether a process that opens a path gets other content than the host has there.
+    """Return whether a process that opens a path gets another content than the host has there.
 
-    An equal copy is fine: sandboxes make such copies. Behind another root, a sandbox without the file does not use it
-    for resolution.
+    A copy with the same content is fine: sandboxes make such copies. With `has_other_root`, a missing file is fine too:
+    that sandbox does not use it for name resolution.
     """
     process_files = Files(f"{host.root.rstrip('/')}/proc/{process.pid}/root")
-    for path_or_target in dict.fromkeys([path, host.resolve_link(path)]):  # /etc/resolv.conf may be a link of root
+    # /etc/resolv.conf may be a link that root made, so its target is checked too
+    for path_or_target in dict.fromkeys([path, host.resolve_link(path)]):
         mounts_along_path = [
             (parent, host_mounts.get(parent), process_mounts.get(parent)) for parent in _iterate_parents(path_or_target)
         ]

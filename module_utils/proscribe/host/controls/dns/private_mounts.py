@@ -1,7 +1,8 @@
-"""Programs to which a user gave other files in place of the host's files of name resolution.
+"""Programs to which a user gave other files in place of the host's files for name resolution.
 
-If users may have namespaces (user_namespaces(7)), any user can mount a file over /etc/hosts for own programs. The host
-does not see that mount. Nearly every process has the host's own mounts. Its check costs the read of a single link.
+If users may have namespaces (user_namespaces(7)), any user can mount a file over /etc/hosts for the user's own
+programs. The host does not see that mount. Nearly every process has the same mounts as the host. To check such a
+process, it is enough to read a single link.
 """
 
 from __future__ import annotations
@@ -17,17 +18,17 @@ if TYPE_CHECKING:
     from .private_files import MountTable
 
 PRIVATE_VIEW_RULE = "dns/private-view"
-# The views of user accounts are checked, and those of the higher accounts that containers give to users. Services of
-# the system have views by design (PrivateTmp= and others). systemd takes their transient accounts from the second
-# range.
+# Accounts from FIRST_USER_UID on are checked: those of users, and the higher uids that containers give to users.
+# Services of the system have other mounts by design (PrivateTmp= and others). systemd takes their transient accounts
+# from DYNAMIC_USER_UIDS.
 FIRST_USER_UID, DYNAMIC_USER_UIDS, NOBODY_UID = 1000, range(61184, 65520), 65534
-MAX_VIEWS_PER_USER = 256  # for each user; each view needs a program
+MAX_VIEWS_PER_USER = 256  # for each user; a user needs a running program for each view
 
 
 def observe_private_views(host: Host, section: PlanSection) -> RuleVerdict:
-    """Check that every user's programs see the host's files.
+    """Check that the programs of every user see the host's files for name resolution.
 
-    A fault is only reported, and no program is ended: other rules judge the program itself.
+    A difference is only reported. No program is ended for it: other rules judge the program itself.
     """
     processes_by_view: dict[tuple[str, str], list[Process]] = {}
     unseen_reasons: list[str] = []
@@ -66,9 +67,10 @@ def _make_view_finding(user: str, files: str, processes: Sequence[Process]) -> F
 
 
 def _iterate_views(host: Host, unseen_reasons: list[str]) -> Iterator[tuple[str, Process]]:
-    """Yield a process of every view of a user, with the user's name.
+    """Yield (user name, process) once for each view of the file system that a user's programs have.
 
-    Reasons for missing checks go to `unseen_reasons`.
+    A view is a mount namespace other than the host's, with a root directory. Reasons for missing checks are added to
+    `unseen_reasons`.
     """
     processes, has_hidden = host.list_processes()
     host_namespaces = {_read_namespace(host, "self"), _read_namespace(host, "1")}

@@ -1,7 +1,7 @@
-"""Count of the filter's answers for each service since the boot, from the journal of the resolver's unit.
+"""Number of refused queries for each service since the boot, from the journal of the resolver's unit.
 
-A resolver logs the queried name, or the blocked name above it. Only the plan knows the service of a name. The newest
-MAX_JOURNAL_LINES lines are read: a journal may be large, and further attempts add no information.
+A log line has the queried name, or the blocked name above it. Only the plan knows which service a name belongs to. The
+newest MAX_JOURNAL_LINES lines are read: a journal may be large, and further attempts add no information.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ JOURNAL_TIMEOUT_SECONDS = 5
 def count_service_hits(
     host: Host, unit: str, hit_pattern: Pattern[str] | None, names_by_service: Mapping[str, AbstractSet[str]]
 ) -> dict[str, int]:
-    """Return the number of hits of each service with hits.
+    """Return, by service, the number of refused queries. Services without any are left out.
 
-    `hit_pattern` belongs to the resolver's language. `names_by_service` has the blocked names of each service.
+    The result is also {} without root, without journalctl, or if journalctl fails. `hit_pattern` finds the log lines of
+    the resolver's language (None: it has none). `names_by_service` has the blocked names of each service.
     """
     journalctl = host.find_tool("journalctl")
     if journalctl is None or not host.privileged:
@@ -51,7 +52,7 @@ def count_service_hits(
 
 
 def list_hit_names(text: str, hit_pattern: Pattern[str] | None) -> Iterator[str]:
-    """Yield the names in the lines about hits, without those that observations have asked for."""
+    """Yield the name in each log line about a refusal, except those that Proscribe's own test caused."""
     for line in text.splitlines():
         if (
             hit_pattern

@@ -10,17 +10,19 @@ from ...system import ControlError, Host, ObservationError
 from ...system.units import find_main_process, is_evidently_absent
 
 RESOLV_CONF_PATH = "/etc/resolv.conf"
-UPLINKS_PATH = "/run/systemd/resolve/resolv.conf"  # servers of systemd-resolved, those of every link included
-STUB_ADDRESSES = ("127.0.0.53", "127.0.0.54")  # addresses of systemd-resolved
+# has the servers that systemd-resolved queries, those of every link included
+UPLINKS_PATH = "/run/systemd/resolve/resolv.conf"
+STUB_ADDRESSES = ("127.0.0.53", "127.0.0.54")  # systemd-resolved listens on these addresses
 
 
 class DnsObservation(NamedTuple):
-    """Observation of a host's name resolution."""
+    """Observed name resolution of a host."""
 
     servers: tuple[str, ...]  # name servers of /etc/resolv.conf, in their order
-    uplinks: tuple[str, ...]  # name servers behind systemd-resolved, if it is queried
-    conf_writer: str  # NetworkManager, or "" for any other writer
-    pids_by_unit: Mapping[str, int]  # resolvers that run or are enabled, each with its process, 0 for none
+    uplinks: tuple[str, ...]  # servers that systemd-resolved queries; () if no loopback address is in `servers`
+    conf_writer: str  # program that wrote /etc/resolv.conf: "NetworkManager", or "" for any other
+    # by unit of a resolver that runs or is enabled: its main process, 0 if it does not run
+    pids_by_unit: Mapping[str, int]
 
     @property
     def is_stub_first(self) -> bool:
@@ -29,12 +31,15 @@ class DnsObservation(NamedTuple):
 
     @property
     def queried_servers(self) -> tuple[str, ...]:
-        """Name servers, with those behind systemd-resolved in its place."""
+        """Name servers that are queried in the end.
+
+        If systemd-resolved comes first in /etc/resolv.conf, these are the servers that it queries, if they are known.
+        """
         return self.uplinks if self.is_stub_first and self.uplinks else self.servers
 
     @property
     def local_address(self) -> str:
-        """Address of the host's own resolver that is queried first, if it is not systemd-resolved; else ""."""
+        """Loopback address of the resolver that is queried first, if it is not systemd-resolved; else ""."""
         return (
             self.queried_servers[0]
             if self.queried_servers
@@ -47,8 +52,8 @@ class DnsObservation(NamedTuple):
 def observe_resolution(host: Host, resolver_units: Sequence[str], is_every_unit: bool = False) -> DnsObservation:
     """Observe the name resolution of a host.
 
-    systemd is queried about `resolver_units` only in three cases: the host has a resolver of its own, NetworkManager
-    writes resolv.conf, or `is_every_unit`.
+    `resolver_units` are the services that may be its resolver. systemd is queried about them only in three cases:
+    /etc/resolv.conf names a loopback address, NetworkManager wrote that file, or `is_every_unit` is True.
     """
     text = _read_visible_text(host, RESOLV_CONF_PATH)
     servers = parse_nameservers(text)
@@ -99,7 +104,10 @@ def _query_systemd(host: Host, systemctl: str, units: Sequence[str]) -> dict[str
 
 
 def find_bypasses(host: Host, observation: DnsObservation, resolver: str) -> list[Finding]:
-    """Return the bypasses of a resolver of the host. `resolver` is the name of its manager."""
+    """Return findings for queries of programs that do not reach the filter in a resolver.
+
+    `resolver` is the backend's name, as in `manager` of findings.
+    """
     first_server = next(iter(observation.servers), "")
     bypasses = []
     if not observation.local_address and not observation.is_stub_first:
@@ -126,6 +134,7 @@ def find_bypasses(host: Host, observation: DnsObservation, resolver: str) -> lis
 
 
 def make_besides_finding(server: str) -> Finding:
+    """Return a finding for a server that programs query if the filter is slow to answer."""
     return _make_server_finding(server, "asked besides the filter, whenever that is slow to answer")
 
 
@@ -134,12 +143,16 @@ def _make_server_finding(address: str, detail: str) -> Finding:
 
 
 def _read_hosts_modules(host: Host) -> list[str]:
+    """Return the sources of names in the line `hosts` of /etc/nsswitch.conf; [] without such a line."""
     lines = (line.partition("#")[0].split() for line in _read_visible_text(host, "/etc/nsswitch.conf").splitlines())
     return next((words[1:] for words in lines if words[:1] == ["hosts:"]), [])
 
 
 def read_own_text(host: Host, path: str) -> str:
-    """Return the text of an organisation's file; "" for a folder or a device. Raises ObservationError."""
+    """Return the text of a file of the organisation; "" if it is missing, a folder or a device.
+
+    Raises ObservationError.
+    """
     try:
         return host.read_text(path) or ""
     except ControlError:
@@ -147,6 +160,7 @@ def read_own_text(host: Host, path: str) -> str:
 
 
 def _read_visible_text(host: Host, path: str) -> str:
+    """Return the text of a file; "" if it is missing or cannot be read."""
     try:
         return read_own_text(host, path)
     except ObservationError:

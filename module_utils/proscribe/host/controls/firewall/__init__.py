@@ -3,13 +3,13 @@
 Its rules:
 
     firewall/<service>       the refusal of a service's networks
-    firewall/dns-over-tls    the refusal of port 853, where it is desired
-    firewall/quic            the refusal of UDP port 443, where it is desired
-    firewall/plain-dns       name servers only for the host's own filter, where that is desired
+    firewall/dns-over-tls    the refusal of port 853, if the plan requires it
+    firewall/quic            the refusal of UDP port 443, if the plan requires it
+    firewall/plain-dns       name servers for the host's own filter only, if the plan requires it
     firewall/local-ssh       the limit on connections of the host's own accounts to its sshd
     firewall/own-rules       the organisation's own rules
-    firewall/ruleset         the table as a whole: foreign parts in it, the exemptions, the order
-    firewall/boot            the return of the table after a reboot
+    firewall/ruleset         the table as a whole: parts that are not Proscribe's, the exemptions, the order
+    firewall/boot            the restoration of the table after a reboot
     firewall/exemptions      addresses in restricted networks that the host has to reach
     firewall/neighbours      bypasses by another table
 """
@@ -43,7 +43,10 @@ NO_FILTER_REASON = "this host has no filtering resolver of its own, so everybody
 
 
 def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
-    """Check the table, and the files and units that restore it, against the plan. Raises ControlError."""
+    """Check the table, and the files and units that restore it, against the plan. Raises ControlError.
+
+    Only root can list the table. For another account, most verdicts are unknown.
+    """
     section = plan["controls"]["firewall"]
     findings_by_rule: Mapping[str, Sequence[Finding]] = {}
     counts: Mapping[str, tuple[int, int]] = {}
@@ -111,6 +114,7 @@ def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
 def _judge_services(
     host: Host, section: PlanSection, findings_by_rule: Mapping[str, Sequence[Finding]], unseen_reason: str
 ) -> Iterator[RuleVerdict]:
+    """Yield the verdict on each service that has networks. A service without networks has no rule here."""
     for service_id, entry in section["services"].items():
         if entry["networks"] and entry["mode"] in RESTRICTED_MODES:
             evidence = [*findings_by_rule.get(service_id, ()), *_find_waived_users(host, service_id, entry)]
@@ -123,7 +127,10 @@ def _judge_services(
 
 
 def _judge_exemptions(host_exemptions: FirewallExemptions) -> list[RuleVerdict]:
-    """Return the verdict on restricted addresses that stay reachable because the host's own files need them."""
+    """Return the verdict that reports restricted addresses that stay reachable; [] if there are none.
+
+    The host's own files show that the host needs them. They are no violation.
+    """
     findings = []
     for entry in host_exemptions.exempt_networks:
         service_ids = [service_id for service_id in entry.service_ids if service_id != OWN_RULES]
@@ -135,13 +142,17 @@ def _judge_exemptions(host_exemptions: FirewallExemptions) -> list[RuleVerdict]:
 
 
 def _save_loaded_state(host: Host, text: str, generation: RulesetGeneration | None, is_alone: bool, _: bool) -> None:
-    """Save the observation for later observations, unless a table has changed in the meantime."""
+    """Save that the table is loaded as desired, so that later observations need not list it.
+
+    Nothing is saved if a table of the host has changed in the meantime. `is_alone` is True if no other table bypasses
+    it.
+    """
     if generation is not None and generation == host.read_ruleset_generation():
         loaded_state.save_loaded_state(host, text, generation, is_alone)
 
 
 def _find_waived_users(host: Host, service_id: str, entry: PlanEntry) -> list[Finding]:
-    """Return findings for the users of this host with a waiver, as evidence of the opening."""
+    """Return a finding for each user of this host to whom a waiver permits a restricted service."""
     names = exemptions.list_exempted_users(entry)
     known_names = [name for name in dict.fromkeys(names) if host.find_user_id(name) is not None]
     findings = [

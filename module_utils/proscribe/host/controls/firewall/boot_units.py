@@ -1,8 +1,8 @@
-"""Restoration of the table: a unit loads it at boot, and a second unit reloads it after a deletion.
+"""Units that restore the table: one loads it at boot, the other loads it again after a deletion.
 
 nftables.service is not used: on Debian it flushes every table of the host when it stops. Proscribe's unit follows it
-(PartOf), so that a restart that flushed the table also restores it. The watcher sees every other deletion (`nft flush
-ruleset`, a script) in the kernel's own events.
+(PartOf), so that a restart of nftables.service, which flushes the table, also restores it. The second unit, the
+watcher, learns of every other deletion (`nft flush ruleset`, a script) from the kernel's events.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ WATCH_UNIT_PATH = f"{UNIT_FOLDER}/{WATCH_UNIT}"
 LOAD_ENABLED_LINK = f"{UNIT_FOLDER}/sysinit.target.wants/{LOAD_UNIT}"
 WATCH_ENABLED_LINK = f"{UNIT_FOLDER}/multi-user.target.wants/{WATCH_UNIT}"
 
-# The units may change the firewall, and nothing else on the host.
+# Options of both units, which allow them to change the firewall and nothing else on the host.
 _CONFINED_OPTIONS = f"""\
 UMask=0077
 CapabilityBoundingSet=CAP_NET_ADMIN
@@ -43,9 +43,9 @@ RestrictAddressFamilies=AF_NETLINK AF_UNIX
 SystemCallFilter=@system-service
 {CONFINEMENT}"""
 
-# The unit starts before the network is up. It has no ExecStop, so that its stop does not open the host.
-# DefaultDependencies would put it after sysinit.target, and so after services that may already use the network. It uses
-# the mounts of the host. If private mounts were impossible, the unit would fail, and the host would be open.
+# The unit starts before the network is up. It has no ExecStop, so that the table stays loaded when the unit stops. With
+# DefaultDependencies=yes it would start after sysinit.target, and so after services that may already use the network.
+# It has no private mounts: where those are impossible, the unit would fail, and nothing would be refused.
 _LOAD_UNIT_TEMPLATE = """\
 # {written_by}
 [Unit]
@@ -109,7 +109,7 @@ class FirewallUnit(NamedTuple):
 
 
 def make_units(nft: str) -> Sequence[FirewallUnit]:
-    """Return the units for the nft of this host, in the order in which they are started."""
+    """Return the two units in the order in which they are started. `nft` is the path of nft on this host."""
     load_text = _LOAD_UNIT_TEMPLATE.format(
         written_by=WRITTEN_BY, nft=nft, file=BOOT_FILE_PATH, confined=_CONFINED_OPTIONS
     )
@@ -143,7 +143,7 @@ def is_program_intact(host: Host) -> bool:
 
 
 def has_systemd(host: Host) -> bool:
-    """Return whether systemd starts this host, now or at boot (if this is an image)."""
+    """Return whether systemd starts this host. That includes an image that is not running."""
     return host.find_tool("systemctl") is not None
 
 
@@ -157,7 +157,7 @@ class RevertedChange(NamedTuple):
 
     reverted_at: str  # UTC
     reason: str
-    digest: str  # SHA-256 of the loaded table
+    digest: str  # SHA-256 of the table that was reverted
 
     def __str__(self) -> str:
         return f"taken back at {self.reverted_at}, because {REVERT_REASONS.get(self.reason, 'it was not confirmed')}"
@@ -176,13 +176,16 @@ def list_reverted_changes(host: Host) -> list[RevertedChange]:
 
 
 def list_pending_tokens(host: Host) -> list[str]:
-    """Return the tokens of the changes that wait for their confirmation: one at most."""
+    """Return the token of the change that waits for its confirmation, in a list; [] if there is none."""
     prefix = "pending-"
     return [name[len(prefix) :] for name in host.list_directory(program.CHANGE_DIRECTORY) if name.startswith(prefix)]
 
 
 def find_boot_defects(host: Host, nft: str, text: str) -> list[Finding]:
-    """Return the defects that prevent the automatic return of the table, or the remains if `text` is ""."""
+    """Return findings for everything that prevents the restoration of the table.
+
+    `text` is the desired content of the boot file. If it is "", the findings are for files that were left over.
+    """
     stored_text = host.read_text(BOOT_FILE_PATH) or ""
     defects = _find_unconfirmed_change(host) if stored_text != text else []
     if text and not stored_text and not host.find_entry(LOAD_UNIT_PATH) and has_systemd(host):
@@ -221,7 +224,7 @@ def find_boot_defects(host: Host, nft: str, text: str) -> list[Finding]:
 
 
 def _find_unconfirmed_change(host: Host) -> list[Finding]:
-    """Return the change that waits for its confirmation, or the reason why the last change was reverted."""
+    """Return a finding for a change that waits for its confirmation, or was reverted; else []."""
     if list_pending_tokens(host):
         return [_make_change_finding("waits until its controller confirms it; otherwise it is taken back by itself")]
     reverted_changes = list_reverted_changes(host)

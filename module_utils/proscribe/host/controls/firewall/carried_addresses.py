@@ -1,7 +1,7 @@
-"""IPv4 addresses inside IPv6 addresses, by which a translator or a tunnel in the network reaches them.
+"""IPv4 addresses inside IPv6 addresses, by which a translator or a tunnel in the network reaches IPv4 hosts.
 
-A rule compares the bits of the IPv4 address alone. The set of a service has them with all other bits zero. So
-translators that ignore bits 64 to 71, or the bits after the address, cannot bypass the rule.
+A rule compares only the bits of the IPv4 address. The set of a service has IPv6 addresses in which all other bits are
+zero. So the rule also applies if a translator ignores bits 64 to 71, or the bits after the IPv4 address.
 """
 
 from __future__ import annotations
@@ -18,7 +18,11 @@ _LOCAL_USE_NETWORK = ipaddress.ip_network("64:ff9b:1::/48")
 
 
 class CarrierShape(NamedTuple):
-    """Position of the IPv4 address in an IPv6 address, in bits (RFC 6052 skips 64 to 71), and its inversion."""
+    """Position of the IPv4 address in an IPv6 address.
+
+    `bits_before` is the number of bits before it (bits 64 to 71 are skipped: RFC 6052). `is_inverted` is True if its
+    bits are inverted.
+    """
 
     bits_before: int
     is_inverted: bool = False
@@ -35,13 +39,14 @@ _FIXED_CARRIERS = {
     "::/96": CarrierShape(96),  # IPv4-compatible, RFC 4291
 }
 
-CarrierPrefixes = Mapping[str, CarrierShape]  # by prefix
+CarrierPrefixes = Mapping[str, CarrierShape]  # by IPv6 prefix
 
 
 def list_carriers(nat64: Sequence[str]) -> CarrierPrefixes:
-    """Return the prefixes whose addresses carry IPv4. `nat64` has those of the organisation's own translators.
+    """Return the IPv6 prefixes whose addresses carry an IPv4 address, each with the position.
 
-    If the organisation names no prefix in the block for local use, a prefix of 96 bits is assumed there.
+    `nat64` has the prefixes of the organisation's own translators. If none of them is in the block for local use, that
+    block counts as a prefix of 96 bits.
     """
     own_carriers = {text: CarrierShape(int(text.rpartition("/")[2])) for text in nat64}
     has_local_prefix = any(_LOCAL_USE_NETWORK.overlaps(ipaddress.ip_network(text)) for text in own_carriers)
@@ -53,7 +58,7 @@ def list_carriers(nat64: Sequence[str]) -> CarrierPrefixes:
 
 
 def convert_to_carried(text: str, prefix: bytes) -> str:
-    """Return the network of the IPv6 addresses that carry an IPv4 network, in nft's notation.
+    """Convert an IPv4 network to the network of the IPv6 addresses that carry it, in nft's notation.
 
     `prefix` has the bytes before the IPv4 address.
     """
@@ -66,7 +71,7 @@ def convert_to_carried(text: str, prefix: bytes) -> str:
 
 
 def list_carried_networks(network: Network, carriers: CarrierPrefixes) -> list[Network]:
-    """Return the IPv4 networks that the addresses of an IPv6 network carry."""
+    """Return the IPv4 networks that the addresses of an IPv6 network carry; [] for an IPv4 network."""
     pairs = []
     for prefix, shape in carriers.items() if network.version == 6 else ():
         carrier_network = ipaddress.ip_network(prefix)
@@ -80,7 +85,11 @@ def list_carried_networks(network: Network, carriers: CarrierPrefixes) -> list[N
 def make_shape_matches(
     texts: Iterable[str], name: str, carriers: CarrierPrefixes, blocks: list[str]
 ) -> Iterator[tuple[CarrierShape, str]]:
-    """Yield the matches of the IPv4 networks of a set, by shape. Their sets are added to `blocks`."""
+    """Yield, for packets to IPv6 addresses that carry one of the IPv4 networks, the matches of nft.
+
+    Each match comes with the position of the IPv4 address, and lacks the prefix. `texts` are networks, of which only
+    those of IPv4 count. The sets that the matches use are added to `blocks`; `name` becomes a part of their names.
+    """
     ipv4_texts = [text for text in texts if ":" not in text]
     shapes = dict.fromkeys(carriers.values())
     for bits_before in dict.fromkeys(shape.bits_before for shape in shapes):
@@ -100,15 +109,16 @@ def make_shape_matches(
 
 
 def make_prefix_matches(texts: Iterable[str], name: str, carriers: CarrierPrefixes, blocks: list[str]) -> Iterator[str]:
-    """Yield the whole matches of the IPv4 networks of a set, each with its prefix."""
+    """Yield the matches of `make_shape_matches`, each with its IPv6 prefix."""
     for shape, match in make_shape_matches(texts, name, carriers, blocks):
         yield from (f"ip6 daddr {prefix} {match}" for prefix, prefix_shape in carriers.items() if prefix_shape == shape)
 
 
 def list_carrying_networks(texts: Sequence[str], nat64: Sequence[str]) -> list[str]:
-    """Return the IPv6 networks that carry some IPv4 networks, for lists that have no masks.
+    """Return the IPv6 networks that carry some IPv4 networks, for exported lists that cannot have masks.
 
-    No router forwards IPv4-compatible addresses, so no list has them.
+    IPv4-compatible addresses are left out, because no router forwards them. Teredo is left out, because its bits are
+    inverted. So are prefixes that leave bits between the prefix and the IPv4 address.
     """
     prefixes = [
         carrier_network.network_address.packed[: shape.bits_before // 8]
@@ -123,7 +133,7 @@ def list_carrying_networks(texts: Sequence[str], nat64: Sequence[str]) -> list[s
 
 
 def _place_address(address: bytes, prefix: bytes) -> bytes:
-    """Put an IPv4 address behind a prefix."""
+    """Return the IPv6 address with an IPv4 address behind a prefix. Bits 64 to 71 are skipped."""
     packed_address = prefix + address
     if len(prefix) < 12 and len(packed_address) > 8:
         packed_address = packed_address[:8] + b"\0" + packed_address[8:]
@@ -131,7 +141,7 @@ def _place_address(address: bytes, prefix: bytes) -> bytes:
 
 
 def _extract_address(address: bytes, shape: CarrierShape) -> bytes:
-    """Take the IPv4 address out of an IPv6 address."""
+    """Return the IPv4 address inside an IPv6 address."""
     if shape.bits_before < 96:
         address = address[:8] + address[9:]
     carried_address = address[shape.bits_before // 8 :][:4]

@@ -1,12 +1,12 @@
-"""Trial of new rules: they are reverted unless the controller confirms them over a new connection.
+"""Trial of a new table: it is reverted unless the controller confirms it over a new connection.
 
-    begin    save the loaded table, arm the rollback outside of this session, have the candidate loaded
-    keep     the controller reached the host anew: stop the timer, store the table for the next boot
-    settle   wait for another run's change, so that two changes never interleave
+    begin    save the loaded table, start the timer of the rollback outside of this session, schedule the load
+    confirm  the controller has reached the host over a new connection: stop the timer, store the table for the boot
+    wait     wait until the pending change of another run is decided, so that two changes never mix
 
-The candidate is loaded only after this process has answered and ended. In the opposite order, rules that cut the
-connection would leave the controller waiting for an answer that cannot come. The boot file stays as it is until the
-confirmation. A host that reboots before that loads the last confirmed table.
+The new table is loaded only after this process has answered and ended. In the opposite order, a table that cuts the
+connection would leave the controller without an answer. The boot file stays as it is until the confirmation. A host
+that reboots before that loads the last confirmed table.
 
 Only an enforcing run needs this file.
 """
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from ....model.types.plan import Plan
     from ..base import ChangeResult
 
-CONFIRM_TIMEOUT_SECONDS = 60  # default of the plan: an unconfirmed change is reverted after this time
-_MAX_ATTEMPTS = 5  # number of other runs that may come first
-_GRACE_SECONDS = 10  # a change that is still undecided this long after its deadline has lost its timer
+CONFIRM_TIMEOUT_SECONDS = 60  # used if the plan has no other time; an unconfirmed change is reverted after it
+_MAX_ATTEMPTS = 5  # attempts before the last, each of which fails if another run begins a change first
+_GRACE_SECONDS = 10  # if a change is still pending after its deadline and this time, its timer is lost
 
 
 class PendingChangeError(ControlError):
@@ -43,7 +43,10 @@ class PendingChangeError(ControlError):
 
 
 def run_without_pending_change(host: Host, work: Callable[[], ChangeAnswer]) -> ChangeAnswer:
-    """Run a change of the firewall while no change of another run is pending. Repeats it if another run came first."""
+    """Run `work`, which changes the firewall, while no change of another run is pending.
+
+    If another run begins a change first, `work` is tried again.
+    """
     for _ in range(_MAX_ATTEMPTS):
         wait_for_pending_change(host)
         with contextlib.suppress(PendingChangeError):
@@ -54,8 +57,8 @@ def run_without_pending_change(host: Host, work: Callable[[], ChangeAnswer]) -> 
 def make_trial_application(host: Host, plan: Plan) -> Callable[[Changes], ChangeResult]:
     """Return the function that applies the changes of this control.
 
-    It begins a trial for a change that loads other rules than the confirmed ones, and reports it as `pending` {token,
-    within}. The later changes are left to `confirm_trial`. All other changes are applied.
+    If an action loads a table that is not the confirmed table, the function begins a trial. It returns {token, within}
+    under `pending`, and leaves the later actions to `confirm_trial`. Otherwise it applies all actions.
     """
     section = plan["controls"].get("firewall")
     confirm_timeout = (
@@ -75,9 +78,9 @@ def make_trial_application(host: Host, plan: Plan) -> Callable[[Changes], Change
 
 
 def begin_trial(host: Host, load: table_changes.TableLoad, confirm_timeout: int) -> str:
-    """Load a table on trial for `confirm_timeout` seconds, and return the token that confirms it.
+    """Begin the trial of a table for `confirm_timeout` seconds. Returns the token that confirms it.
 
-    Raises ControlError, and then nothing has changed.
+    Raises ControlError if the trial cannot begin; then nothing has changed.
     """
     if boot_units.list_pending_tokens(host):
         raise PendingChangeError(
@@ -95,7 +98,7 @@ def begin_trial(host: Host, load: table_changes.TableLoad, confirm_timeout: int)
             pending_change.ROUTES_PATH,
             "".join(f"{route}\n" for route in _list_reachable_routes(host, load.resolver_uids)),
         ),
-        # The pending file comes last: with it, all files for the rollback exist.
+        # The pending file comes last. So if it exists, all files for the rollback exist too.
         (
             f"{program.CHANGE_DIRECTORY}/pending-{token}",
             f"{digest} {pending_change.read_uptime(host) + confirm_timeout}",
@@ -114,9 +117,11 @@ def begin_trial(host: Host, load: table_changes.TableLoad, confirm_timeout: int)
 
 
 def confirm_trial(host: Host, token: str) -> ChangeAnswer:
-    """Confirm a change, and return the answer of the module. Raises ControlError if the change was or is reverted.
+    """Confirm the change on trial, and return the answer of the Ansible module.
 
-    Call it over a connection that was opened after the candidate was loaded.
+    Call this over a connection that was opened after the new table was loaded. If the host can no longer reach a
+    gateway or resolver that it could reach before, the change is reverted. Raises ControlError if the change is
+    reverted, or was reverted before.
     """
     host.require_root()
     _require_loaded_candidate(host, token)
@@ -135,7 +140,7 @@ def confirm_trial(host: Host, token: str) -> ChangeAnswer:
         text = host.read_text(program.DESIRED_TABLE_PATH) or ""
         host.delete_file(program.REVERT_LOG_PATH)
         pending_change.clear_change_files(host)
-        # The table itself is confirmed. The next observation reports a failure here, and the next run repairs it.
+        # The table is confirmed already. If this fails, the next observation reports it and the next run repairs it.
         actions = table_changes.make_persisting_actions(host, table_changes.find_nft(host), text)
         apply_changes(Changes(actions))
         _remember_loaded_table(host, text)
@@ -149,7 +154,10 @@ def confirm_trial(host: Host, token: str) -> ChangeAnswer:
 
 
 def wait_for_pending_change(host: Host) -> None:
-    """Wait until no change of another run is pending. A change without its timer is reverted now."""
+    """Wait until no change of another run is pending.
+
+    A change that has lost its timer is reverted at once.
+    """
     while tokens := boot_units.list_pending_tokens(host) if host.privileged else []:
         token = tokens[0]
         pending_fields = (host.read_text(f"{program.CHANGE_DIRECTORY}/pending-{token}") or "").split()
@@ -161,11 +169,12 @@ def wait_for_pending_change(host: Host) -> None:
 
 
 def _list_reachable_routes(host: Host, resolver_uids: Sequence[int]) -> list[str]:
-    """Return the gateways and resolvers that this host may send to, as "address port".
+    """Return "address port" of the gateways and resolvers that this host may send to.
 
-    If only some accounts may ask the resolvers, the uid of the first of them follows.
+    If only some accounts may query the resolvers, the uid of the first of these accounts follows.
     """
-    routes = [f"{address} 9" for address in management_exemptions.read_gateways(host)]  # port 9 is discard (RFC 863)
+    # port 9 discards what it gets (RFC 863)
+    routes = [f"{address} 9" for address in management_exemptions.read_gateways(host)]
     uid_suffix = "".join(f" {uid}" for uid in resolver_uids[:1])
     routes += [
         f"{address} 53{uid_suffix}"
@@ -176,16 +185,17 @@ def _list_reachable_routes(host: Host, resolver_uids: Sequence[int]) -> list[str
 
 
 def _probe_routes(host: Host, routes: Sequence[str]) -> list[str]:
-    """Return the routes that this host may use."""
+    """Return those of `routes` ("address port [uid]") that the firewall lets this host send to."""
     if not routes:
         return []
     return host.run_command([sys.executable, "-I", "-S", "-c", SEND, *dict.fromkeys(routes)]).out.splitlines()
 
 
 def _render_rollback(host: Host, nft: str) -> str:
-    """Return the text that reloads the present table with its counts, or deletes Proscribe's table if none is loaded.
+    """Return the input for nft that reverts the change.
 
-    An old nft may list a table that it cannot load. Then the rollback loads the last confirmed table, or no table.
+    It reloads the present table with its counts. If no table is loaded, it deletes Proscribe's table. An old nft may
+    list a table that it cannot load. Then the input loads the last confirmed table, or no table.
     """
     delete_text = f"table inet {TABLE_NAME}\ndelete table inet {TABLE_NAME}\n"
     listing = host.run_command([nft, "list", "table", "inet", TABLE_NAME])
@@ -198,11 +208,11 @@ def _render_rollback(host: Host, nft: str) -> str:
 
 
 def _schedule_program(host: Host, unit: str, seconds: int, *program_arguments: str) -> None:
-    """Schedule the program outside of this session, which may end at any moment."""
+    """Start the program of program.py in `seconds`, outside of this session, which may end at any moment."""
     if host.find_entry(boot_units.SYSTEMD_RUNS_PATH) is None:
         host.read_command_output([program.PROGRAM_PATH, "later", str(seconds), *program_arguments])
         return
-    # Without AccuracySec a timer may come up to a minute late.
+    # Without AccuracySec, systemd may start a timer up to a minute late.
     timer = [f"--on-active={seconds}", "--timer-property=AccuracySec=100ms"] if seconds else []
     host.read_command_output(
         [
@@ -219,9 +229,9 @@ def _schedule_program(host: Host, unit: str, seconds: int, *program_arguments: s
 
 
 def _require_loaded_candidate(host: Host, token: str) -> None:
-    """Raise ControlError unless the candidate is loaded and pending.
+    """Raise ControlError unless the change with a token is pending, and its table is loaded.
 
-    A candidate that the kernel rejected is deleted.
+    If the kernel rejected the table, the pending change is deleted.
     """
     if token not in boot_units.list_pending_tokens(host):
         raise ControlError(pending_change.describe_outcome(host))
@@ -231,12 +241,15 @@ def _require_loaded_candidate(host: Host, token: str) -> None:
         pending_change.clear_change_files(host)
         raise ControlError(f"the new rules were not loaded: {' '.join(failure.split())[-300:]}")
     if host.find_entry(f"{program.CHANGE_DIRECTORY}/loaded-{token}") is None:
-        # A wait here would confirm the rules even if they cut the connection of this call.
+        # There is no wait for the load: the connection of this call is older than the load, so it proves nothing.
         raise ControlError("the new rules are not loaded yet: nothing that was asked before they are can confirm them")
 
 
 def _remember_loaded_table(host: Host, text: str) -> None:
-    """Save the state of a correctly loaded table, so that the next audits need no whole listing of it."""
+    """Save that the table is loaded as desired, so that the next audits need not list all of it.
+
+    Nothing is saved if the loaded table is not as desired.
+    """
     loaded_state.delete_loaded_state(host)
     with contextlib.suppress(ObservationError):
         observation = table_listing.observe_table(host, table_changes.find_nft(host), text)

@@ -1,15 +1,17 @@
-"""Exemptions of a host from the ruleset, and the reasons why they stay the same from run to run.
+"""Exemptions of a host from its table, and the reasons why they stay the same from run to run.
 
-Only addresses in a refused network are exempted, and those that the plan names under `management`. Facts from files of
-the host are read anew each time: gateways, resolvers, sources named by address, ports of sshd, uids. Some facts only an
-enforcing run can know. They are stored in the boot file, and an audit reads them there:
+Only addresses in a refused network need an exemption. The networks that the plan names under `management` always get
+one. Facts from files of the host are read anew each time: gateways, resolvers, package sources named by address, ports
+of sshd, uids. Only an enforcing run can know the following facts. They are stored in the boot file, and an audit reads
+them there:
 
-    sources    addresses of package sources, as long as a source has the name: their resolution takes time, and varies
-    members    the users to whom alone a service is refused, while the members of their groups are unknown
-    port       port of the control connection, for good: its rule opens nothing to connections from the host
-    peer       other side of the control connection, for good if the organisation has rules for incoming traffic
+    sources    addresses of package sources; they are kept as long as the host has a source of that name,
+               because name resolution takes time and its results vary
+    members    the only users to whom a service is refused, while the members of their groups are unknown
+    port       port of the control connection, kept for good: its rule opens nothing to connections from the host
+    peer       other side of the control connection, kept for good if the organisation has rules for incoming traffic
 
-So a timer without SSH_CONNECTION and without a resolver sees the same ruleset as the run that loaded it.
+So a run from a timer, without SSH_CONNECTION and without a resolver, makes the same table as the run that loaded it.
 """
 
 from __future__ import annotations
@@ -43,28 +45,33 @@ _REMEMBERED_PEER_PATTERN = compile_pattern(rf"^\t\tip6? saddr (\S+) tcp dport (\
 _MAX_NAME_LENGTH = 100  # the comment of an element may have 128 characters
 _ALL_NETWORKS = ("0.0.0.0/0", "::/0")
 
-# Returns the addresses of a package source's name.
+# Function that resolves the name of a package source to its addresses.
 AddressResolver = Callable[[str], Sequence[str]]
 
 
 class BlockedNetworks(NamedTuple):
-    """Refused networks by service, in the notation of the plan. The organisation's own rules count as a service."""
+    """Refused networks by service, in the notation of the plan.
+
+    The organisation's own rules count as a service. `carriers` are the IPv6 prefixes whose addresses carry IPv4
+    addresses.
+    """
 
     networks_by_service: Mapping[str, frozenset[str]]
     carriers: carried_addresses.CarrierPrefixes = {}
 
     @classmethod
     def read_section(cls, section: PlanSection) -> BlockedNetworks:
-        """Return the networks that a plan's section refuses."""
+        """Return the networks that the section `firewall` of a plan refuses."""
         return cls(
             {service_id: frozenset(networks) for service_id, networks in _list_refused_networks(section)},
             list_section_carriers(section),
         )
 
     def find_containing_services(self, network: Network) -> tuple[str, ...]:
-        """Return the services that have a network with all of the given network in it.
+        """Return the services with a refused network that contains all of the given network.
 
-        Searches only for the few networks that can contain it, and not through all networks.
+        IPv4 networks inside the given IPv6 network count too. To save time, this searches for the few networks that
+        could contain it, not through all refused networks.
         """
         containing_networks = {
             format_network(part.supernet(new_prefix=length))
@@ -78,7 +85,7 @@ class BlockedNetworks(NamedTuple):
         )
 
     def find_overlapping_services(self, network: Network) -> tuple[str, ...]:
-        """Return the services that have a network with an address of the given network."""
+        """Return the services with a refused network that has at least one address of the given network."""
         containing_ids = self.find_containing_services(network)
         network_parts = (network, *carried_addresses.list_carried_networks(network, self.carriers))
         overlapping_ids = (
@@ -105,10 +112,11 @@ def collect_exemptions(
     connections: Sequence[tuple[str, int]] = (),
     resolver_uids: Sequence[int] = (),
 ) -> FirewallExemptions:
-    """Return the management exemptions of a host.
+    """Collect everything that the table of this host exempts.
 
-    `boot_file` is the text from an earlier run (""). An enforcing run adds `resolve_addresses`, and its control
-    connections (address of the other side, port on this host). `resolver_uids` come from `forced_dns`.
+    `boot_file` is the text of the boot file from an earlier run ("" if there is none). Only an enforcing run passes
+    `resolve_addresses` and its control connections (address of the other side, port on this host). `resolver_uids` come
+    from forced_dns.py.
     """
     blocked = BlockedNetworks.read_section(section)
     uids_by_user = _find_waived_uids(host, section)
@@ -116,7 +124,7 @@ def collect_exemptions(
     exempt_networks: list[ExemptNetwork] = []
     for text in section["settings"].get("management", ()):
         network = ipaddress.ip_network(text)
-        # An enforcing run reports the services of these networks; an audit does not need to search them.
+        # Only an enforcing run reports the services of these networks. An audit saves the search.
         exempt_networks.append(
             ExemptNetwork(
                 network, MANAGEMENT_REASON, blocked.find_overlapping_services(network) if resolve_addresses else ()
@@ -149,7 +157,10 @@ def collect_exemptions(
 
 
 def _find_waived_uids(host: Host, section: PlanSection) -> dict[tuple[str, str], int | None]:
-    """Return, by service and name, the uid on this host of each user with a waiver."""
+    """Return, by (service, user name), the uid of each user with a waiver.
+
+    The uid is None if the user does not exist on this host.
+    """
     service_users = [
         (service_id, name)
         for service_id, entry in select_refused_entries(section).items()
@@ -159,6 +170,7 @@ def _find_waived_uids(host: Host, section: PlanSection) -> dict[tuple[str, str],
 
 
 def _group_known_uids(uids_by_user: Mapping[tuple[str, str], int | None]) -> dict[str, list[int]]:
+    """Return, by service, the uids of users with a waiver who exist on this host."""
     uids_by_service: dict[str, list[int]] = {}
     for (service_id, _), uid in uids_by_user.items():
         if uid is not None:
@@ -167,8 +179,8 @@ def _group_known_uids(uids_by_user: Mapping[tuple[str, str], int | None]) -> dic
 
 
 def list_exempted_users(entry: PlanEntry) -> list[str]:
-    """Return the names of the users with a waiver in a service's part of the plan."""
-    # An exception for a version does not count, because packets have none.
+    """Return the names of users with a waiver for a service."""
+    # An exception for one version of a program does not count, because a network packet does not show the version.
     whole_exceptions = (
         exception for exception in entry.get("exceptions", ()) if exception.keys() <= {"waiver", "users"}
     )
@@ -176,10 +188,11 @@ def list_exempted_users(entry: PlanEntry) -> list[str]:
 
 
 def _find_restricted_uids(host: Host, section: PlanSection, boot_file: str) -> dict[str, list[int]]:
-    """Return, by service, the uids of the users to whom alone the service is refused.
+    """Return, by service, the uids of the only users to whom it is refused.
 
-    While the members of a group are unknown, the users of an earlier run stay among them. Otherwise a lost connection
-    to the directory would open the service to all.
+    A service that is refused to everybody is left out. While the members of a group are unknown, the users of an
+    earlier run (`boot_file`) stay included. Otherwise a lost connection to the directory would open the service to
+    them.
     """
     uids_by_service: dict[str, list[int]] = {}
     for service_id, entry in select_refused_entries(section).items():
@@ -196,7 +209,11 @@ def _find_restricted_uids(host: Host, section: PlanSection, boot_file: str) -> d
 
 
 class _RememberedExemptions(NamedTuple):
-    """Exemptions that an earlier run stored in the boot file."""
+    """Exemptions that an earlier run stored in the boot file.
+
+    `sources` has (address, name of the package source). `ports` are ports of control connections. `peers` has (address
+    of the other side, port on this host).
+    """
 
     sources: Sequence[tuple[str, str]]
     ports: Sequence[int]
@@ -204,7 +221,7 @@ class _RememberedExemptions(NamedTuple):
 
     @classmethod
     def parse_boot_file(cls, text: str) -> _RememberedExemptions:
-        # The pattern is slow on large sets.
+        # The test comes first, because the pattern is slow on large sets.
         sources = _REMEMBERED_SOURCE_PATTERN.findall(text) if SOURCE_REASON in text else []
         port_list, mark, _ = text.partition("\n\t\ttcp sport ")[2].partition("\n")[0].partition(" tcp flags")
         ports = [port.strip() for port in port_list.strip("{ }").split(",")] if mark else []
@@ -217,7 +234,11 @@ class _RememberedExemptions(NamedTuple):
 
 
 def _list_refused_networks(section: PlanSection) -> Iterator[tuple[str, Sequence[str]]]:
-    """Yield the networks that are refused to connections from this host, its containers and its virtual machines."""
+    """Yield (service, networks) for networks that are refused to connections from this host.
+
+    The same networks are refused to its containers and virtual machines. The organisation's own rules count as a
+    service. Its rules for incoming traffic are left out.
+    """
     for service_id, entry in select_refused_entries(section).items():
         yield service_id, entry["networks"]
     barring_rules = [
@@ -228,7 +249,10 @@ def _list_refused_networks(section: PlanSection) -> Iterator[tuple[str, Sequence
 
 
 def _list_controllers(section: PlanSection, peers: Sequence[tuple[str, int]]) -> list[tuple[Network, int]]:
-    """Return the controllers of this host, if rules for incoming traffic could refuse them."""
+    """Return (network, port) for each controller of this host, sorted.
+
+    The list is empty if the organisation has no rules for incoming traffic: then nothing could refuse a controller.
+    """
     if not any(rule["direction"] == "in" for rule in get_own_rules(section)):
         return []
     controllers = {(network, port) for address, port in peers if (network := parse_address(address))}
@@ -238,7 +262,11 @@ def _list_controllers(section: PlanSection, peers: Sequence[tuple[str, int]]) ->
 def _list_needed_addresses(
     host: Host, remembered: _RememberedExemptions, resolve_addresses: AddressResolver | None
 ) -> Iterator[tuple[str, str]]:
-    """Yield addresses that the host needs on every port, each with the reason."""
+    """Yield (address, reason) for each address that the host needs on every port.
+
+    Those are gateways and package sources. Names of package sources are resolved only with `resolve_addresses`.
+    Otherwise the `remembered` addresses are used.
+    """
     for address in management_exemptions.read_gateways(host):
         yield address, "default gateway"
     sources = {name[-_MAX_NAME_LENGTH:]: name for name in management_exemptions.read_package_sources(host)}
@@ -253,13 +281,20 @@ def _list_needed_addresses(
 def _make_exempt_networks(
     address: str, reason: str, blocked: BlockedNetworks, is_always: bool = False
 ) -> list[ExemptNetwork]:
+    """Return the exemption for an address, in a list; [] if no restricted service has the address.
+
+    With `is_always`, the exemption is made in both cases.
+    """
     network = parse_address(address)
     services = blocked.find_containing_services(network) if network else ()
     return [ExemptNetwork(network, reason, services)] if network and (services or is_always) else []
 
 
 def parse_address(address: str) -> Network | None:
-    """Parse an address as a network with one address. Returns None for other text and for the host's own loopback."""
+    """Parse an address as a network with one address.
+
+    Returns None for other text, and for a loopback address.
+    """
     try:
         network = ipaddress.ip_network(address)
     except ValueError:
@@ -268,7 +303,10 @@ def parse_address(address: str) -> Network | None:
 
 
 def _select_widest(exempt_networks: Sequence[ExemptNetwork]) -> list[ExemptNetwork]:
-    """Return the widest entry for each address, in the order of the addresses: nft rejects overlapping intervals."""
+    """Return the exemptions without those that lie inside another, sorted by address.
+
+    The reason: nft rejects overlapping intervals.
+    """
     widest_by_network: dict[Network, ExemptNetwork] = {}
     for exempt_network in sorted(exempt_networks, key=lambda exempt_network: exempt_network.network.prefixlen):
         if not any(network.overlaps(exempt_network.network) for network in widest_by_network):
@@ -280,5 +318,6 @@ def _select_widest(exempt_networks: Sequence[ExemptNetwork]) -> list[ExemptNetwo
 
 
 def _read_ephemeral_ports(host: Host) -> tuple[int, int]:
+    """Return the first and the last local port that the kernel gives to connections from this host."""
     words = (host.read_text("/proc/sys/net/ipv4/ip_local_port_range") or "").split()
     return (int(words[0]), int(words[1])) if len(words) == 2 else FirewallExemptions().ephemeral_ports

@@ -1,4 +1,7 @@
-"""Accounts that may ask name servers if programs have to use the host's own filter: those of that resolver."""
+"""Accounts that may query name servers if all programs have to use the host's own DNS filter.
+
+These are the accounts that the resolver of the filter runs as.
+"""
 
 from __future__ import annotations
 
@@ -16,15 +19,15 @@ _REMEMBERED_PATTERN = compile_pattern(rf"\tchain refuse-{PLAIN_DNS_RULE} \{{\n\t
 
 
 def find_resolver_uids(host: Host, plan: Plan) -> list[int]:
-    """Return the uids of the accounts, sorted; none unless the plan forces DNS.
+    """Return the uids of the accounts that may query name servers, sorted; [] if all accounts may.
 
-    The list is also empty on a host without a filtering resolver of its own: there every account has to ask. The
-    account of a resolver is known while it runs. The boot file has the last account of a resolver that does not run
-    now. Otherwise a user who stops the resolver would open the name servers.
+    All may unless the plan forces DNS through the filter. All may also on a host without a filter, because there every
+    account has to query name servers itself. While the resolver does not run, its account is read from the boot file.
+    Otherwise a user who stops the resolver could query name servers.
     """
     if not plan["controls"]["firewall"]["settings"].get("force_dns"):
         return []
-    # Imported here, because few plans need it and an audit pays for every line.
+    # Imported here, because few plans need it, and an audit compiles every line that it imports.
     from ..dns.backend_choice import HOSTS_BACKEND, choose_backend, list_resolver_users
 
     try:
@@ -33,6 +36,6 @@ def find_resolver_uids(host: Host, plan: Plan) -> list[int]:
         if not uids and choose_backend(host, plan["controls"]["dns"]["settings"]).backend_name != HOSTS_BACKEND:
             match = _REMEMBERED_PATTERN.search(host.read_text(boot_units.BOOT_FILE_PATH) or "")
             uids = {int(uid) for uid in match[1].split(",")} if match else set()
-    except ControlError:  # the control dns reports the error, and cannot filter here either
+    except ControlError:  # the control dns reports this error, and has no filter on this host either
         return []
     return sorted(uids)

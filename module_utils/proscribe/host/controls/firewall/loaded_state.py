@@ -1,9 +1,9 @@
-"""State of the loaded table that an enforcing run saves for the next audits.
+"""State of the loaded table, saved by an enforcing run or by the watch for the next audits.
 
-The kernel counts the generations of its tables. After a known generation and a single own change, the content of the
-next generation is known too. As long as the generation stays, nothing has changed. So an audit does not need to list
-the table again, which takes nft a second for 100,000 networks. It does not need to check the other tables either. A
-change to any table of the host makes the next audits complete again.
+The kernel counts the generations of its tables. If the generation was known before Proscribe's only change, the content
+of the next generation is known too. As long as the generation stays the same, nothing has changed. Then an audit does
+not need to list the table, which takes nft a second for 100,000 networks. It does not need to check the other tables
+either. After a change of any table of the host, the next audit checks everything again.
 """
 
 from __future__ import annotations
@@ -13,35 +13,38 @@ import functools
 from ....base.hashing import sha256
 from ...system import Host, RulesetGeneration
 
-STATE_PATH = "/run/proscribe/firewall"  # a reboot deletes the file, as it deletes the table
+STATE_PATH = "/run/proscribe/firewall"  # below /run, so that a reboot deletes the file with the table
 ALONE_MARK = " alone"
 
 
 def save_loaded_state(host: Host, text: str, generation: RulesetGeneration, is_alone: bool = False) -> None:
-    """Save that a table made from `text` is loaded at that generation.
+    """Save that the table made from `text` is loaded at a generation.
 
-    `is_alone` adds that no other table bypassed it then.
+    `is_alone` also saves that no other table bypassed it then.
     """
     host.write_file(STATE_PATH, f"{_format_state(text, generation)}{ALONE_MARK if is_alone else ''}\n", 0o600)
 
 
 def delete_loaded_state(host: Host) -> None:
-    """Delete the saved state: the next observation is a complete one."""
+    """Delete the saved state, so that the next observation lists the whole table."""
     host.delete_file(STATE_PATH)
 
 
 def is_table_unchanged(host: Host, text: str) -> bool:
-    """Return whether a table made from `text` was loaded, and no table of the host has changed since."""
+    """Return whether the table made from `text` was loaded, and no table of the host has changed since."""
     return _read_current_state(host, text) is not None
 
 
 def is_table_alone(host: Host, text: str) -> bool:
-    """Return whether the table is unchanged, and no other table bypassed it."""
+    """Return whether the table made from `text` is unchanged, and no other table bypasses it."""
     return _read_current_state(host, text) == ALONE_MARK
 
 
 def _read_current_state(host: Host, text: str) -> str | None:
-    """Return the saved mark ("" or ALONE_MARK) if this table is loaded and unchanged; None if that is unknown."""
+    """Return the saved mark if the table is known to be loaded and unchanged; else None.
+
+    The mark is ALONE_MARK, or "" if other tables may bypass it.
+    """
     generation = host.read_ruleset_generation()
     stored_text, expected_text = (
         (host.read_text(STATE_PATH) or "").rstrip("\n"),

@@ -1,7 +1,8 @@
-"""The organisation's own rules for a host, in chains of the same table.
+"""The organisation's own rules for a host, in chains of Proscribe's table.
 
-They judge new connections. They come after the exemptions that keep the host reachable, and after the ban. An accept
-spares a connection the following own rules. It opens neither what is restricted nor what another table closes.
+They apply to new connections. They come after the exemptions that keep the host reachable, and after the ban. An accept
+exempts a connection from the organisation's following rules. It permits neither restricted addresses nor what another
+table refuses.
 
 A rule of the plan: {direction: in | out | forward, protocol: tcp | udp | icmp | any, addresses [networks as texts; none
 means all], ports ["443", "8000-8080"; none means all], verdict: accept | reject | drop, comment}.
@@ -26,11 +27,11 @@ from .rule_syntax import (
 if TYPE_CHECKING:
     from ....model.types.plan import OrganisationRule
 
-CONTROLLER_COMMENT = "control connection"  # comment by which a later run recognises the rule
+CONTROLLER_COMMENT = "control connection"  # comment of the rule, by which a later run recognises it
 
 _ESTABLISHED_RULE = "ct state established,related accept"
-# Needs of a host's own network: neighbours and routers (RFC 4861, 2710), and addresses by DHCP (RFC 2131, 8415).
-# Answers of DHCP do not come from the queried address.
+# Packets that a host needs in its own network: neighbours and routers (RFC 4861, 2710), and DHCP (RFC 2131, 8415). DHCP
+# needs a rule of its own, because its answers do not come from the queried address.
 _NEIGHBOUR_RULE = "icmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert } accept"
 _MULTICAST_RULE = (
     "icmpv6 type { mld-listener-query, mld-listener-report, mld-listener-done, mld2-listener-report } accept"
@@ -49,7 +50,10 @@ def render_own_rules(
     is_logged: bool,
     carriers: carried_addresses.CarrierPrefixes,
 ) -> dict[str, list[str]]:
-    """Return, by hook, the lines of the base chains for the rules. Their sets and chains are added to `blocks`."""
+    """Return, by hook of nftables, the lines of its base chain for the organisation's rules.
+
+    The sets and chains that these lines use are added to `blocks`.
+    """
     verdicts = {rule["verdict"] for rule in rules}
     for verdict, is_silent in (("reject", False), ("drop", True)):
         if verdict in verdicts:
@@ -71,12 +75,16 @@ def render_own_rules(
 
 
 def _render_first_rules(hook: str, exemptions: FirewallExemptions, blocks: list[str]) -> Iterator[str]:
-    """Yield the lines that let packets pass before the rules of a hook."""
+    """Yield the lines that accept packets before the organisation's rules of a hook.
+
+    The sets that these lines use are added to `blocks`.
+    """
     yield _ESTABLISHED_RULE
     if hook != "forward":
         yield from (_NEIGHBOUR_RULE, _MULTICAST_RULE, _DHCP_RULES[hook])
     if hook == "input":
-        # Otherwise the rules would judge the session that loads the table (see `_passing`).
+        # Otherwise the organisation's rules could refuse the session that loads the table (see `_make_passing_rules` in
+        # ruleset.py).
         management = [
             format_network(exempt_network.network)
             for exempt_network in exemptions.exempt_networks
@@ -93,7 +101,10 @@ def _render_first_rules(hook: str, exemptions: FirewallExemptions, blocks: list[
 def _render_own_rule(
     rule: OrganisationRule, number: int, blocks: list[str], carriers: carried_addresses.CarrierPrefixes
 ) -> Iterator[str]:
-    """Yield the lines of a rule: one line, or a line for each set of its addresses."""
+    """Yield the lines of a rule of the organisation: one line, or a line for each set of its addresses.
+
+    `number` is the position of the rule, which becomes a part of the names of its sets.
+    """
     actions_by_verdict = {"accept": "accept", "reject": f"jump refuse-{OWN_RULES}", "drop": f"jump drop-{OWN_RULES}"}
     comment = f' comment "{rule["comment"]}"' if rule.get("comment") else ""
     for match in _make_address_matches(rule, number, blocks, carriers):
@@ -104,6 +115,10 @@ def _render_own_rule(
 def _make_address_matches(
     rule: OrganisationRule, number: int, blocks: list[str], carriers: carried_addresses.CarrierPrefixes
 ) -> Iterator[str]:
+    """Yield the matches of a rule's addresses; "" if the rule applies to all addresses.
+
+    The sets that the matches use are added to `blocks`.
+    """
     if not rule["addresses"]:
         yield ""
         return
@@ -111,12 +126,16 @@ def _make_address_matches(
     for match, block in make_network_sets(rule["addresses"], f"own{number}-nets", field=field):
         blocks.append(block)
         yield match
-    if rule["direction"] != "in":  # an incoming packet may have any source address: an accept would trust it
+    # not for incoming packets: anybody can send such a source address, and an accept would trust it
+    if rule["direction"] != "in":
         yield from carried_addresses.make_prefix_matches(rule["addresses"], f"own{number}-nets", carriers, blocks)
 
 
 def _make_protocol_match(rule: OrganisationRule, match: str) -> str:
-    """Return the match of protocol and ports, in nft's notation beside a match of addresses."""
+    """Return the match of a rule's protocol and ports; "" if it applies to all.
+
+    nft writes the match of ICMP in another way if a match of addresses (`match`) is before it.
+    """
     protocol, ports = rule["protocol"], rule["ports"]
     if ports:
         port_match = ports[0] if len(ports) == 1 else "{ " + ", ".join(ports) + " }"

@@ -1,10 +1,11 @@
 """Bypasses of Proscribe's table by other tables of the host.
 
-An accept in another table opens nothing, whatever its priority. If a translation comes before Proscribe's chains, they
-see the translated address. These parts come later, or bypass the chains:
+An accept in another table opens nothing, whatever its priority. If another table changes an address before Proscribe's
+chains, these see the changed address. The following parts of other tables come later than Proscribe's chains, or bypass
+them:
 
-    chain        of type nat or route, on output, after Proscribe's: it can redirect a packet that passed
-    rule         after Proscribe's that sets an address, on output, postrouting or egress: the same, untranslated
+    chain        of type nat or route, on output, after Proscribe's: it can redirect a packet that was accepted
+    rule         after Proscribe's that sets an address, on output, postrouting or egress: the same without nat
     device       with a rule that forwards by itself: packets of containers bypass every chain
     flowtable    connections that are older than the ban bypass every chain
 """
@@ -24,13 +25,13 @@ _OWN_PRIORITY = -10  # filter - 10
 _TABLE_PATTERN = compile_pattern(r"table (\S+ \S+) \{$")
 _PART_PATTERN = compile_pattern(r"(chain|flowtable) (\S+) \{$")
 _HOOK_PATTERN = compile_pattern(r"type (\S+) hook (\S+) .*?priority (-?\d+);")
-# In nft's notation, which includes addresses without a name.
+# Rules that change a destination or forward a packet, in nft's notation. It has `@nh,` for an address that has no name.
 _REDIRECTION_PATTERN = compile_pattern(r"(?:\bdaddr|@nh,\S+) set |\bfwd (?:ip6? )?to ")
 _MAX_RULE_LENGTH = 120  # longer rules are cut in messages
 
 
 class _HookedChain(NamedTuple):
-    """Chain with a hook, or a flowtable."""
+    """Chain of another table that the kernel calls at a hook, or a flowtable."""
 
     table: str
     name: str
@@ -40,13 +41,17 @@ class _HookedChain(NamedTuple):
 
     @property
     def is_later(self) -> bool:
+        """True if packets come to the chain after Proscribe's chains, or bypass them."""
         if self.hook == "output":
             return self.priority > _OWN_PRIORITY
         return self.hook in ("postrouting", "egress") or (self.hook == "ingress" and self.table.startswith("netdev "))
 
 
 def observe_other_tables(host: Host, nft: str) -> list[RuleVerdict]:
-    """Return one verdict if there are bypasses. Proscribe corrects none of them."""
+    """Return the verdict on bypasses by other tables; [] if there are none.
+
+    Proscribe does not correct them. Flowtables alone are reported, but are no violation.
+    """
     try:
         chains = [
             chain for chain in _parse_chains(_list_hooked_chains(host, nft)) if chain.table != f"inet {TABLE_NAME}"
@@ -72,9 +77,9 @@ def observe_other_tables(host: Host, nft: str) -> list[RuleVerdict]:
 
 
 def _list_hooked_chains(host: Host, nft: str) -> str:
-    """List all chains without their rules, and the flowtables.
+    """Return nft's listing of all chains, without their rules, and of the flowtables.
 
-    A kernel may lack flowtables. The option -y gives priorities as numbers.
+    A kernel may not support flowtables. The option -y prints priorities as numbers.
     """
     try:
         return _run_nft_listing(host, nft, "-y", "list chains; list flowtables")
@@ -90,6 +95,7 @@ def _run_nft_listing(host: Host, nft: str, *listing_words: str) -> str:
 
 
 def _find_late_chain(chain: _HookedChain) -> Finding | None:
+    """Return a finding for a chain if packets come to it after Proscribe's chains; else None."""
     detail = f"a {chain.type} chain that comes after ours can lead packets to restricted addresses"
     return _make_table_finding("chain", chain.name, chain.table, detail) if chain.is_later else None
 
@@ -100,12 +106,12 @@ def _make_offload_finding(chain: _HookedChain) -> Finding:
 
 
 def _find_redirecting_rules(host: Host, nft: str, chains: Sequence[_HookedChain]) -> Iterator[Finding]:
-    """Yield findings for redirecting rules in tables with a chain that comes after Proscribe's."""
+    """Yield findings for rules of other tables that redirect packets after Proscribe's chains."""
     tables = list(dict.fromkeys(chain.table for chain in chains if chain.is_later))
     earlier_chains = {(chain.table, chain.name) for chain in chains if not chain.is_later}
     if not tables:
         return
-    # -t omits the elements of sets, because other programs have many.
+    # The option -t omits the elements of sets, because other programs may have many.
     listing = _run_nft_listing(host, nft, "-t", "; ".join(f"list table {table}" for table in tables))
     for table, _, name, line in _parse_listing(listing):
         if (table, name) not in earlier_chains and _REDIRECTION_PATTERN.search(line):
@@ -122,7 +128,7 @@ def _parse_chains(listing: str) -> Iterator[_HookedChain]:
 
 
 def _parse_listing(listing: str) -> Iterator[tuple[str, str, str, str]]:
-    """Yield the lines of nft's listing, each with its table, and the kind and name of its part."""
+    """Yield (table, kind of part, name of part, line) for each line of nft's listing."""
     table = kind = name = ""
     for line in map(str.strip, listing.splitlines()):
         if match := _TABLE_PATTERN.match(line):

@@ -1,4 +1,4 @@
-"""Change of the firewall that waits for its confirmation, as stored on the host's disk; see program.py.
+"""Change of the firewall that waits for its confirmation: its files on the host's disk (see program.py).
 
 Only an enforcing run needs this file.
 """
@@ -13,19 +13,23 @@ from ...system import ControlError, Host
 from . import boot_units, program
 
 ROUTES_PATH = (
-    f"{program.CHANGE_DIRECTORY}/ways"  # "address port [user]" a line: routes that the host could use before the change
+    # one "address port [uid]" a line: gateways and resolvers that the host could send to before the change
+    f"{program.CHANGE_DIRECTORY}/ways"
 )
-MAX_REVERTS = 3  # after so many reverts, the same rules are not tried for a time
-RETRY_PAUSE_SECONDS = 24 * 3600  # pause before the next trial; a trial that cuts a host off costs it a minute
+MAX_REVERTS = 3  # after this number of reverts in a row, the same table is not tried again for RETRY_PAUSE_SECONDS
+RETRY_PAUSE_SECONDS = 24 * 3600  # long, because a trial that cuts a host off leaves it unreachable for a minute
 
 
 def decide_change(host: Host, token: str, outcome: str) -> bool:
-    """Decide the outcome of a change. Returns False if it is decided already."""
+    """Decide the outcome of a pending change. Returns False if its outcome is decided already."""
     return host.rename_file(f"{program.CHANGE_DIRECTORY}/pending-{token}", f"{outcome}-{token}")
 
 
 def stop_rollback_timer(host: Host, token: str) -> None:
-    """Stop the timer of a decided change, which has no effect any more. Without systemd it ends by itself."""
+    """Stop the timer that would revert a change. Its outcome is decided, so the timer has no effect any more.
+
+    Without systemd, the timer ends by itself.
+    """
     if host.find_entry(boot_units.SYSTEMD_RUNS_PATH) is not None:
         host.run_command(["systemctl", "stop", f"proscribe-rollback-{token}.timer"])
 
@@ -37,7 +41,7 @@ def clear_change_files(host: Host) -> None:
 
 
 def drop_pending_changes(host: Host) -> None:
-    """Delete the pending change and the record of reverted changes: the control is lifted."""
+    """Delete the pending change and the log of reverted changes, because the control is being removed."""
     for token in boot_units.list_pending_tokens(host):
         decide_change(host, token, "dropped")
         stop_rollback_timer(host, token)
@@ -46,7 +50,7 @@ def drop_pending_changes(host: Host) -> None:
 
 
 def describe_outcome(host: Host) -> str:
-    """Describe the outcome of a change that is neither pending nor kept."""
+    """Describe why a change is no longer pending although it was not confirmed."""
     reverted_changes = boot_units.list_reverted_changes(host)
     return (
         f"the new rules were {reverted_changes[-1]}" if reverted_changes else "the new rules were taken back meanwhile"
@@ -54,9 +58,10 @@ def describe_outcome(host: Host) -> str:
 
 
 def check_earlier_reverts(host: Host, text: str) -> str:
-    """Return the note for a trial that follows a reverted change; "" without such a change.
+    """Return a note if the last change was reverted and is now tried again; "" if it was not reverted.
 
-    Raises ControlError for a table that was reverted MAX_REVERTS times in a row, until RETRY_PAUSE_SECONDS have passed.
+    Raises ControlError if this same table (`text`) was reverted MAX_REVERTS times in a row, and RETRY_PAUSE_SECONDS
+    have not passed since.
     """
     reverted_changes = boot_units.list_reverted_changes(host)
     digest = sha256(text.encode()).hexdigest()
@@ -78,7 +83,7 @@ def read_uptime(host: Host) -> int:
 
 
 def _parse_trace_time(moment: str) -> int:
-    """Parse a time of the log of reverts as seconds since 1970; 0 for an invalid time."""
+    """Parse a time of the log of reverted changes as seconds since 1970; 0 if it is invalid."""
     try:
         return calendar.timegm(time.strptime(moment, "%Y-%m-%dT%H:%M:%SZ"))
     except ValueError:

@@ -1,4 +1,7 @@
-"""Parts of the table in nft's notation: blocks, sets and refusing chains; and the exemptions of a host."""
+"""Parts of the nftables table in nft's notation: blocks, sets and chains that refuse packets.
+
+The exemptions of a host are defined here too.
+"""
 
 from __future__ import annotations
 
@@ -9,24 +12,27 @@ from typing import Iterable, Iterator, Mapping, Sequence, Union
 from ....base.named_tuple import NamedTuple
 
 OWN_RULES = "own-rules"
-RESTRICTED_SET_PREFIX = "only_"  # prefix of the set of users to whom alone a service is refused
+RESTRICTED_SET_PREFIX = "only_"  # prefix of the name of a set of users; a service is refused to these users only
 # Reason of the exemption for the networks from which the organisation manages its hosts.
 MANAGEMENT_REASON = "management"
-# From the direction of the organisation's own rules to the hook.
+# By direction of an organisation's own rule: the hook of nftables.
 HOOKS_BY_DIRECTION = {"in": "input", "out": "output", "forward": "forward"}
 Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
-# An application that retries forever must not fill the log. The limit allows a burst of lines for each service, and
-# then a few a minute.
+# The limit allows 20 log lines at once for each service, and then 6 a minute. Otherwise an application that retries
+# forever would fill the log.
 _LOG_LIMIT = "limit rate 6/minute burst 20 packets"
-# Label of the connections of users with a waiver. After a program has closed its socket, the rest of an upload belongs
-# to no user: a match of the uid alone would refuse it. It is the last of conntrack's 128 labels, because connlabel.conf
-# numbers its labels from the first.
+# Label of connections that a user with a waiver opened. It is needed because the rest of an upload belongs to no user
+# after its program has closed the socket. A match of the uid alone would refuse that rest. It is the last of
+# conntrack's 128 labels, because connlabel.conf numbers its labels from the first.
 _WAIVED_LABEL = 127
 
 
 class ExemptNetwork(NamedTuple):
-    """Network that stays reachable, with the reason and the services whose networks contain it."""
+    """Network that stays reachable, with the reason.
+
+    `service_ids` are the restricted services whose networks contain it.
+    """
 
     network: Network
     reason: str
@@ -34,28 +40,31 @@ class ExemptNetwork(NamedTuple):
 
 
 class FirewallExemptions(NamedTuple):
-    """Exemptions of a host from the ruleset."""
+    """Everything on a host that makes its table differ from that of another host with the same plan."""
 
     exempt_networks: Sequence[ExemptNetwork] = ()
-    resolvers: Sequence[ExemptNetwork] = ()  # exempt for name resolution only
+    resolvers: Sequence[ExemptNetwork] = ()  # reachable for name resolution only
     resolver_ports: Sequence[int] = (53,)
     ssh_ports: Sequence[int] = (22,)
     # First and last local port of connections from the host.
     ephemeral_ports: tuple[int, int] = (32768, 60999)
-    controllers: Sequence[tuple[Network, int]] = ()  # networks and ports that manage this host, for the input hook
-    waived_uids: Mapping[str, Sequence[int]] = {}  # uids with a waiver, by service
+    # (network from which this host is managed, port on this host), for the input hook
+    controllers: Sequence[tuple[Network, int]] = ()
+    waived_uids: Mapping[str, Sequence[int]] = {}  # by service: uids of users with a waiver
     restricted_uids: Mapping[
         str, Sequence[int]
-    ] = {}  # uids that alone are refused, by service; a service without an entry is refused to all
-    # The accounts that alone may ask name servers; empty: all may.
+        # by service: uids of the only users to whom it is refused; a service without an entry is refused to all users
+    ] = {}
+    # uids of the only accounts that may query name servers; if empty, all accounts may.
     resolver_uids: Sequence[int] = ()
-    unknown_users: Sequence[tuple[str, str]] = ()  # (service, user) of waivers whose user this host does not know
+    # (service, user) of each waiver whose user does not exist on this host
+    unknown_users: Sequence[tuple[str, str]] = ()
 
 
 def format_network(network: Network) -> str:
-    """Format a network as nft does: in the C library's notation, a single address without its length.
+    """Format a network as nft does: in the C library's notation, and a single address without its length.
 
-    Python's notation differs for IPv4 in IPv6.
+    Python's notation differs for IPv4 addresses inside IPv6 addresses.
     """
     family = _socket.AF_INET if network.version == 4 else _socket.AF_INET6
     address = _socket.inet_ntop(family, network.network_address.packed)
@@ -65,10 +74,10 @@ def format_network(network: Network) -> str:
 def make_refusing_chain(
     suffix: str, is_logged: bool, *, is_silent: bool = False, waived_uids: Sequence[int] = ()
 ) -> list[str]:
-    """Return a counter, and the chain that counts and refuses.
+    """Return the blocks of a counter, and of a chain that counts packets and refuses them.
 
-    The chain rejects at once, so that programs do not hang, or drops if `is_silent`. Packets of `waived_uids` return
-    from it unchanged and uncounted.
+    The chain rejects, so that programs fail at once; with `is_silent`, it drops. `suffix` becomes a part of both names.
+    Packets of `waived_uids` leave the chain unchanged and uncounted.
     """
     name = suffix.lstrip("_-")
     lines = (
@@ -96,10 +105,11 @@ def make_network_sets(
     reasons: Mapping[str, str] | None = None,
     field: str = "daddr",
 ) -> Iterator[tuple[str, str]]:
-    """Yield the sets of some networks (as texts, none within another), each with the match of a rule on it.
+    """Yield (match of a rule, block of its set) for networks, of which none is inside another.
 
-    `name` contains `nets`, which becomes hosts4, nets4, hosts6 or nets6. Empty sets are left out: nft has no notation
-    for them. Single addresses are in a hash set of their own, which costs less memory and time than intervals.
+    `name` contains `nets`, which becomes hosts4, nets4, hosts6 or nets6. A set without elements is left out: nft has no
+    notation for it. Single addresses have a separate set. It is a hash, which costs less memory and time than
+    intervals. `reasons` become comments of the elements. `field` is the address that the match compares.
     """
     for family, type_, version, has_colon in (("ip", "ipv4_addr", 4, False), ("ip6", "ipv6_addr", 6, True)):
         for kind, has_prefix_length, flags in (("hosts", False, []), ("nets", True, ["flags interval"])):
@@ -126,6 +136,6 @@ def format_block(header: str, lines: Iterable[str]) -> str:
 
 
 def format_number_match(numbers: Iterable[int]) -> str:
-    """Format some numbers as the right side of a match: nft lists a set of one number as the number."""
+    """Format numbers as the right side of a match. nft writes a single number without braces."""
     texts = [str(number) for number in sorted(set(numbers))]
     return texts[0] if len(texts) == 1 else "{ " + ", ".join(texts) + " }"

@@ -5,14 +5,14 @@
     input           ->                                    (only if the organisation has rules of its own for it)
                     -> own-in, own-out, own-forward
 
-`restricted` first passes the exemptions that keep the host reachable. Then it sends each service's addresses to the
-chain that counts, logs and refuses them. Last it refuses the witness, an address without an owner. An observation tries
-that address to see whether packets reach the end of the chain. Only a refusal is final: an accept ends Proscribe's base
-chains, and other tables still judge the packet (nft(8), "verdict statements"). So the ban is in effect beside any other
-firewall, and opens nothing that another firewall closes.
+The chain `restricted` first accepts the exemptions that keep the host reachable. Then it sends packets to a service's
+addresses to the chain that counts, logs and refuses them. Last it refuses the witness, an address that nobody has. An
+observation tries that address to see whether packets reach the end of the chain. Only a refusal is final: an accept
+ends Proscribe's base chains, and other tables still judge the packet (nft(8), "verdict statements"). So the ban is in
+effect beside any other firewall, and opens nothing that another firewall closes.
 
-A name is a prefix, "_" and the service id. So no id (`element`, `session`) can be a keyword of nft. Names that belong
-to no service (`dns-over-tls`, `quic`, `plain-dns`, `own-rules`) follow a dash.
+The name of a service's chain or set is a prefix, "_" and the service id. So no id (`element`, `session`) can be a
+keyword of nft. Names that belong to no service (`dns-over-tls`, `quic`, `plain-dns`, `own-rules`) follow a dash.
 """
 
 from __future__ import annotations
@@ -44,12 +44,15 @@ DNS_OVER_TLS_RULE = "dns-over-tls"
 QUIC_RULE = "quic"
 PLAIN_DNS_RULE = "plain-dns"
 LOCAL_SSH_RULE = "local-ssh"
-# The dummy address of RFC 7600, which never receives a packet, and a discarded address (RFC 6666).
+# Nobody has these addresses: the dummy address of RFC 7600, and one of the discard prefix (RFC 6666).
 WITNESS_ADDRESSES = ("192.0.0.8", "100::8")
 
 
 def select_refused_entries(section: PlanSection) -> dict[str, PlanEntry]:
-    """Return, by id, the services of a plan's section whose networks are refused to at least one user."""
+    """Return, by id, the services of a plan's section whose networks are refused to at least one user.
+
+    They are sorted by id.
+    """
     return {
         service_id: entry
         for service_id, entry in sorted(section["services"].items())
@@ -65,12 +68,15 @@ def get_own_rules(section: PlanSection) -> Sequence[OrganisationRule]:
 
 
 def list_section_carriers(section: PlanSection) -> carried_addresses.CarrierPrefixes:
-    """Return the prefixes of IPv6 addresses that carry IPv4 addresses in a plan's section."""
+    """Return the IPv6 prefixes whose addresses carry IPv4 addresses, for a plan's section."""
     return carried_addresses.list_carriers(section["settings"].get("nat64", ()))
 
 
 def make_general_matches(section: PlanSection) -> dict[str, str]:
-    """Return, by rule, the matches of packets that are refused for every address."""
+    """Return, by rule, the match of nft for packets that are refused whatever their address.
+
+    Those are DNS over TLS and QUIC, if the plan refuses them.
+    """
     settings = section["settings"]
     match_by_rule = {}
     if settings.get("dns_over_tls") == "blocked":
@@ -91,7 +97,10 @@ def _parse_network_texts(texts: tuple[str, ...]) -> list[Network]:
 
 
 def render_ruleset(section: PlanSection, exemptions: FirewallExemptions) -> str:
-    """Return the file that replaces the table in one transaction; "" if nothing is refused and no rule is set."""
+    """Return the input for nft that replaces the table in one transaction.
+
+    The result is "" if nothing is refused and the organisation has no rules.
+    """
     is_logged = bool(section["settings"].get("log"))
     blocks: list[str] = []
     rules: list[str] = []
@@ -105,7 +114,8 @@ def render_ruleset(section: PlanSection, exemptions: FirewallExemptions) -> str:
         if "only" in entry:
             if not exemptions.restricted_uids.get(service_id):
                 continue
-            # Packets without a user's socket (those of a virtual machine, or of the kernel) do not match, and pass.
+            # Packets that belong to no user's socket do not match, and so are not refused: those of a virtual machine,
+            # or of the kernel.
             blocks.append(make_uid_set(f"{RESTRICTED_SET_PREFIX}{service_id}", exemptions.restricted_uids[service_id]))
             ports += f"meta skuid @{RESTRICTED_SET_PREFIX}{service_id} "
         blocks += make_refusing_chain(
@@ -134,7 +144,7 @@ def render_ruleset(section: PlanSection, exemptions: FirewallExemptions) -> str:
     hooks = {"output": output_lines, "forward": ["jump restricted"]}
     if get_own_rules(section):
         from . import (
-            # Most organisations have no rules, and an audit pays for every line that a host compiles.
+            # imported here, because most organisations have no rules, and a host compiles every line that it imports
             organisation_rules,
         )
 
@@ -147,7 +157,7 @@ def render_ruleset(section: PlanSection, exemptions: FirewallExemptions) -> str:
     passing_lines = list(_make_passing_rules(exemptions, blocks, forced_dns_lines, carriers))
     blocks.append(format_block("chain restricted", [*passing_lines, *rules, *_make_witness_rules(exemptions)]))
     blocks += _make_base_chains(hooks)
-    # `destroy` needs Linux 6.3
+    # The table is declared before it is deleted, because `destroy`, which would need no table, needs Linux 6.3.
     header_lines = [
         f"# {WRITTEN_BY}",
         f"table inet {TABLE_NAME}",
@@ -159,9 +169,10 @@ def render_ruleset(section: PlanSection, exemptions: FirewallExemptions) -> str:
 def _make_carried_sets(
     section: PlanSection, service_id: str, carriers: carried_addresses.CarrierPrefixes
 ) -> tuple[list[str], list[tuple[int, bool, str]]]:
-    """Return the sets of a service's networks in addresses that carry them, and the matches by shape.
+    """Return blocks and matches for IPv6 addresses that carry the IPv4 addresses of a service.
 
-    A host computes them once for a plan.
+    A match is (bits before the IPv4 address, whether its bits are inverted, match of nft). They are computed once for
+    each plan.
     """
 
     def compute_sets() -> tuple[list[str], list[tuple[int, bool, str]]]:
@@ -177,10 +188,10 @@ def _make_carried_sets(
 
 
 def _make_base_chains(hooks: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    """Yield the chains that the kernel calls.
+    """Yield the chains that the kernel calls, one for each hook.
 
-    Packets from a host to itself leave through the loopback device, even for its own outer addresses. The match is by
-    the device's type: any other device can be given the name lo.
+    Packets from a host to itself leave through the loopback device, even if they go to its public address. The rules
+    match the type of the device, because any other device can be given the name lo.
     """
     for hook, lines in hooks.items():
         chain_type = f"type filter hook {hook} priority filter - 10; policy accept;"
@@ -193,20 +204,22 @@ def _make_passing_rules(
     forced_dns_lines: Sequence[str],
     carriers: carried_addresses.CarrierPrefixes,
 ) -> Iterator[str]:
-    """Yield the rules that come first, and add their sets to `blocks`.
+    """Yield the rules that accept packets before all refusals. Their sets are added to `blocks`.
 
     `forced_dns_lines` refuse name servers to all but some accounts. They come before the exemption of the resolvers, so
-    that the exemption applies to these accounts only.
+    that only these accounts profit from the exemption.
     """
-    # The SSH session that loads the table may be older than connection tracking on this host. Then its next packet is
-    # the first tracked packet, and does not count as a reply. A connection from this host starts with a bare SYN. The
-    # rule does not pass a bare SYN, so it opens no connection from any local port.
+    # Accept packets of SSH sessions to this host. The session that loads the table may be older than connection
+    # tracking on this host. Then its next packet would be the first tracked packet, and would not count as a reply. The
+    # rule does not accept a bare SYN, with which a connection from this host starts. So it permits no new connection
+    # from this host.
     yield f"tcp sport {format_number_match(exemptions.ssh_ports)} tcp flags & (syn | ack) != syn accept"
-    # Answers to connections from outside. Local ports of connections from this host are excluded. Such a connection may
-    # be older than connection tracking. It would pass as an answer if the other side sent the first packet.
+    # Accept answers to connections from outside. The local ports that connections from this host use are excluded. Such
+    # a connection may be older than connection tracking. If the other side then sent the first packet, its packets from
+    # this host would count as answers.
     first_port, last_port = exemptions.ephemeral_ports
     yield f"ct direction reply meta l4proto {{ tcp, udp }} th sport != {first_port}-{last_port} accept"
-    # Every neighbour on the link needs neighbour discovery to reach this host (RFC 4861).
+    # Without neighbour discovery (RFC 4861), no neighbour on the link could reach this host.
     yield "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept"
     for name, exempt_networks, ports, preceding_lines in (
         ("exempt", exemptions.exempt_networks, "", ()),
@@ -227,7 +240,10 @@ def _make_passing_rules(
 
 
 def _make_witness_rules(exemptions: FirewallExemptions) -> Iterator[str]:
-    """Yield the rules for the witness, unless the organisation has exempted it with the addresses around it."""
+    """Yield the rules that refuse the witness addresses.
+
+    An address is left out if the organisation has exempted a network that contains it.
+    """
     for address in map(ipaddress.ip_address, WITNESS_ADDRESSES):
         if not any(address in exempt_network.network for exempt_network in exemptions.exempt_networks):
             family = "ip" if address.version == 4 else "ip6"
@@ -235,15 +251,15 @@ def _make_witness_rules(exemptions: FirewallExemptions) -> Iterator[str]:
 
 
 def get_local_ssh_limit(section: PlanSection) -> int:
-    """Return the limit of open connections from all accounts of a host to its own sshd; 0 for no limit."""
+    """Return how many connections all accounts of a host may have open to its own sshd; 0 for no limit."""
     return section["settings"].get("local_ssh", 0)
 
 
 def _make_local_ssh_rule(section: PlanSection, exemptions: FirewallExemptions) -> list[str]:
-    """Return the rule that limits the connections of a host's own accounts to its sshd.
+    """Return the rule that limits connections of a host's own accounts to its sshd; [] without a limit.
 
-    Otherwise the idle connections of one account keep all users and administrators from the host. sshd itself can count
-    by source address only. On a host every address in 127.0.0.0/8 is another source.
+    Without it, one account could open so many idle connections that users and administrators cannot log in. sshd itself
+    can limit only each source address. On a host, every address in 127.0.0.0/8 is another source.
     """
     limit = get_local_ssh_limit(section)
     connection_match = f"meta oiftype loopback tcp dport {format_number_match(exemptions.ssh_ports)}"
@@ -255,4 +271,5 @@ def _make_local_ssh_rule(section: PlanSection, exemptions: FirewallExemptions) -
 
 
 def _make_port_match(field: str, ports: Iterable[int]) -> str:
+    """Return the match of TCP and UDP packets with certain ports. `field` is dport or sport."""
     return f"meta l4proto {{ tcp, udp }} th {field} {format_number_match(ports)}"

@@ -1,4 +1,7 @@
-"""Changes of the firewall: they load the table, protect it against reboots and other programs, and remove it."""
+"""Changes of the firewall: they load Proscribe's table, protect it, and remove it.
+
+The protection is against reboots and other programs.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +21,18 @@ if TYPE_CHECKING:
     from ....model.types.plan import PlanSection
 
 RESOLVE_TIMEOUT_SECONDS = (
-    5.0  # for the resolution of all package sources; a host's hanging DNS must not block its firewall
+    # for the resolution of all package sources together, so that a DNS server that hangs does not delay the firewall
+    # for long
+    5.0
 )
 
 
 class TableLoad:
-    """Load of a table: the `apply` of an action that can cut a host off, unless the same table was confirmed before."""
+    """Function of the action that loads the table.
+
+    The load can cut the host off. So it is tried first (change_trial.py), unless this same table was confirmed before
+    (`is_confirmed`).
+    """
 
     def __init__(
         self,
@@ -35,16 +44,17 @@ class TableLoad:
         resolver_uids: Sequence[int] = (),
     ) -> None:
         self.host, self.nft, self.observation, self.text, self.is_confirmed = host, nft, observation, text, is_confirmed
-        self.resolver_uids = resolver_uids  # name servers have to stay reachable for these accounts
+        self.resolver_uids = resolver_uids  # uids of accounts that must still reach name servers
 
     def __call__(self) -> None:
         table_update.load_table(self.host, self.nft, self.observation, self.text)
 
 
 def enforce_firewall(host: Host, section: PlanSection, resolver_uids: Sequence[int] = ()) -> Changes:
-    """Return the actions in the safe order: check, load, and store only an accepted table for the next boot.
+    """Return the actions that check the table, load it, and store it for the next boot.
 
-    Raises ControlError if nft is not installed or cannot list its tables.
+    Only a table that the kernel has accepted is stored. `resolver_uids` are the accounts that alone may query name
+    servers; empty: all may. Raises ControlError if nft is not installed or cannot list its tables.
     """
     connections = management_exemptions.find_control_connections(host)
     boot_text = host.read_text(boot_units.BOOT_FILE_PATH) or ""
@@ -69,10 +79,10 @@ def enforce_firewall(host: Host, section: PlanSection, resolver_uids: Sequence[i
         if host.find_entry(boot_units.SYSTEMD_RUNS_PATH) is not None and boot_units.is_unit_active(
             host, watch_unit.name
         ):
-            # The unit still runs the old program.
+            # The running unit still has the old program in memory.
             actions.append(_make_systemctl_action(host, True, "restart", watch_unit))
     if not observation.is_right:
-        # A table is confirmed if a reboot would load it too.
+        # The boot file has only confirmed tables. So a table that equals it needs no trial.
         load = TableLoad(host, nft, observation, text, is_confirmed=text == boot_text, resolver_uids=resolver_uids)
         if not load.is_confirmed and (revert_note := pending_change.check_earlier_reverts(host, text)):
             refusals.append(ChangeRefusal("firewall/boot", table_listing.TABLE_PATH, revert_note))
@@ -90,7 +100,7 @@ def enforce_firewall(host: Host, section: PlanSection, resolver_uids: Sequence[i
 
 
 def make_persisting_actions(host: Host, nft: str, text: str) -> list[ControlAction]:
-    """Return the actions that protect a loaded and confirmed table against reboots and other programs."""
+    """Return the actions that store a loaded and confirmed table, and enable the units that restore it."""
     actions = []
     if host.read_text(boot_units.BOOT_FILE_PATH) != text:
         actions.append(_make_write_action(host, boot_units.BOOT_FILE_PATH, text, boot_units.BOOT_FILE_MODE))
@@ -109,9 +119,9 @@ def find_nft(host: Host) -> str:
 
 
 def lift_firewall(host: Host) -> Changes:
-    """Return the changes that delete Proscribe's table, units and files, and no other table.
+    """Return the changes that remove Proscribe's table, units and files. Other tables stay.
 
-    Raises ControlError if nft cannot list tables.
+    Raises ControlError if the boot file exists, but nft cannot list tables.
     """
     stored_text = host.read_text(boot_units.BOOT_FILE_PATH)
     nft = host.find_tool("nft")
@@ -120,14 +130,14 @@ def lift_firewall(host: Host) -> Changes:
     except ObservationError as unseen_error:
         if stored_text is not None:
             raise ControlError(str(unseen_error)) from None
-        loaded_parts = {}  # an account that cannot list tables cannot have loaded a table
+        loaded_parts = {}  # without a boot file, an account that may not list tables cannot have loaded one either
     actions = []
     refusals = []
     if host.list_directory(program.CHANGE_DIRECTORY) or host.has_traces(program.REVERT_LOG_PATH):
         actions.append(
             ControlAction("forget", "unconfirmed changes", lambda: pending_change.drop_pending_changes(host))
         )
-    # The watcher comes first: otherwise it would restore the table.
+    # The unit that restores a deleted table comes first. Otherwise it would undo the deletion.
     for unit in reversed(boot_units.make_units(nft or "nft")):
         if host.find_entry(unit.path) is not None or host.find_entry(unit.enabled_link) is not None:
             unit_content = read_unit_text(host, unit.path) or ""
@@ -172,7 +182,10 @@ def _make_write_action(host: Host, path: str, text: str, mode: int) -> ControlAc
 
 
 def _make_enabling_actions(host: Host, unit: boot_units.FirewallUnit) -> list[ControlAction]:
-    """Return the missing steps until a unit is as desired, enabled and active. Both units always have to be active."""
+    """Return the missing actions that make a unit as desired, enabled and active.
+
+    Files that override the unit are deleted.
+    """
     actions = []
     is_systemd_running = host.find_entry(boot_units.SYSTEMD_RUNS_PATH) is not None
     current_text = read_unit_text(host, unit.path)
@@ -185,7 +198,8 @@ def _make_enabling_actions(host: Host, unit: boot_units.FirewallUnit) -> list[Co
     if is_changed or host.find_entry(unit.enabled_link) is None:
         actions.append(_make_systemctl_action(host, is_systemd_running, "enable", unit))
     if is_systemd_running and not boot_units.is_unit_active(host, unit.name):
-        # A restart of nftables.service flushes every table. Only an active unit restores Proscribe's table after it.
+        # A restart of nftables.service flushes every table. The unit restores Proscribe's table after that only if the
+        # unit is active.
         actions.append(_make_systemctl_action(host, is_systemd_running, "start", unit))
     elif is_systemd_running and unit.name == boot_units.WATCH_UNIT and (is_changed or is_suspended(host, unit.name)):
         actions.append(_make_systemctl_action(host, is_systemd_running, "restart", unit))
@@ -195,6 +209,8 @@ def _make_enabling_actions(host: Host, unit: boot_units.FirewallUnit) -> list[Co
 def _make_systemctl_action(
     host: Host, is_systemd_running: bool, verb: str, unit: boot_units.FirewallUnit
 ) -> ControlAction:
+    """Return the action that runs systemctl with `verb`. A running systemd rereads its files before."""
+
     def run_systemctl() -> None:
         if is_systemd_running:
             host.read_command_output(["systemctl", "daemon-reload"])
@@ -204,7 +220,10 @@ def _make_systemctl_action(
 
 
 def _disable_unit(host: Host, unit: boot_units.FirewallUnit) -> None:
-    """Stop, disable and delete a unit, and delete what systemctl leaves of a damaged unit. The table stays loaded."""
+    """Stop, disable and delete a unit. The table stays loaded.
+
+    Links and overriding files are deleted too: systemctl leaves them if the unit is damaged.
+    """
     is_systemd_running = host.find_entry(boot_units.SYSTEMD_RUNS_PATH) is not None
     if read_unit_text(host, unit.path) == "":  # systemctl does not disable a masked unit
         host.write_file(unit.path, unit.text, 0o644)
@@ -221,9 +240,10 @@ def _disable_unit(host: Host, unit: boot_units.FirewallUnit) -> None:
 
 
 def _make_resolver(host: Host) -> Callable[[str], list[str]]:
-    """Return a function that resolves names as the host does: getent uses /etc/nsswitch.conf.
+    """Return a function that resolves a name to its addresses as the host does.
 
-    All its calls together take at most RESOLVE_TIMEOUT_SECONDS.
+    It runs getent, which uses /etc/nsswitch.conf. Its calls take at most RESOLVE_TIMEOUT_SECONDS together. After that,
+    or if a name does not resolve, the result is [].
     """
     deadline = time.monotonic() + RESOLVE_TIMEOUT_SECONDS
 
@@ -233,7 +253,7 @@ def _make_resolver(host: Host) -> Callable[[str], list[str]]:
             return []
         try:
             result = host.run_command(["getent", "ahosts", name], timeout=seconds_left)
-        except ControlError:  # no getent, or no answer in time: the host cannot reach the name anyway
+        except ControlError:  # getent is missing or had no answer in time, so the host cannot use the name either
             return []
         return list(dict.fromkeys(line.split()[0] for line in result.out.splitlines() if line.strip()))
 
@@ -243,7 +263,7 @@ def _make_resolver(host: Host) -> Callable[[str], list[str]]:
 def _make_refusals(
     section: PlanSection, host_exemptions: FirewallExemptions, connections: Sequence[tuple[str, int]]
 ) -> list[ChangeRefusal]:
-    """Return the addresses in the services' networks that stay open, with the reasons."""
+    """Return a refusal for each address in a restricted network that stays reachable, with the reason."""
     refusals = [
         ChangeRefusal(
             f"firewall/{service_id}",
@@ -259,7 +279,7 @@ def _make_refusals(
     ]
     blocked = exemptions.BlockedNetworks.read_section(section)
     for address, port in connections:
-        peer = exemptions.parse_address(address)  # sshd reports UNKNOWN without a socket
+        peer = exemptions.parse_address(address)  # sshd reports the address UNKNOWN if it has no socket
         if peer is None:
             continue
         for service_id in blocked.find_containing_services(peer):
@@ -269,7 +289,10 @@ def _make_refusals(
 
 
 def _make_unknown_user_refusals(section: PlanSection, host_exemptions: FirewallExemptions) -> list[ChangeRefusal]:
-    """Return refusals for the users of waivers that this host does not know: such a waiver has no effect here."""
+    """Return a refusal for each user of a waiver who does not exist on this host.
+
+    Such a waiver has no effect here.
+    """
     reason = "no such user on this host: the waiver lets nobody through here"
     return [
         ChangeRefusal(f"firewall/{service_id}", f"user:{name}", reason)

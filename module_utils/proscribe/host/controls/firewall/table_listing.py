@@ -1,4 +1,4 @@
-"""Listing of nft: its parser, and the comparison of the loaded table with the desired table."""
+"""Parser of nft's listing of Proscribe's table, and comparison of the loaded with the desired table."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _DISCARD_PORT = 9  # RFC 863
 NO_NAMESPACE_REASON = "the rules cannot be compared: `unshare -n` is not permitted here (needs CAP_SYS_ADMIN)"
 NO_NFT_FINDING = Finding("package", "nftables", manager="nftables", detail="nft is not installed")
 
-# Notations of other versions (0.9.8, 1.0.6) and of a host without /etc/protocols, with Proscribe's notation.
+# (notation of another version of nft (0.9.8, 1.0.6) or of a host without /etc/protocols, Proscribe's notation)
 RULE_SPELLINGS = (
     ("icmpx type ", "icmpx "),
     ("tcp flags != syn / syn,ack", "tcp flags & (syn | ack) != syn"),
@@ -36,13 +36,13 @@ RULE_SPELLINGS = (
     ("meta l4proto { 6, 17 }", "meta l4proto { tcp, udp }"),
 )
 
-MAX_SHOWN_ELEMENTS = 1000  # of a set: a diff with more elements would be unreadable
+MAX_SHOWN_ELEMENTS = 1000  # elements of a set that a diff shows in full; more would be unreadable
 
 _ELEMENTS_PATTERN = compile_pattern(r"elements = \{([^}]*)\}")
 
 
 class TablePart(NamedTuple):
-    """Set, chain or counter of the table, or the lines of the table itself."""
+    """Set, chain or counter of the table, or the lines of the table itself. `elements` are those of a set."""
 
     lines: tuple[str, ...] = ()
     elements: frozenset[str] = frozenset()
@@ -52,12 +52,16 @@ TableParts = dict[tuple[str, str], TablePart]
 
 
 class FirewallObservation(NamedTuple):
-    """Loaded table and its faults by rule: a service, `dns-over-tls`, `ruleset` (all of the table)."""
+    """Loaded table, and its faults by rule.
 
-    loaded_parts: TableParts  # also empty if no listing was needed, because the table is known to be as desired
+    A rule is a service, a setting such as `dns-over-tls`, or `ruleset` for the table as a whole.
+    """
+
+    # {} if the table is not loaded, or if no listing was needed because the table is as desired
+    loaded_parts: TableParts
     findings_by_rule: Mapping[str, Sequence[Finding]]
-    unseen_reason: str = ""  # reason why other faults may be hidden
-    counts: Mapping[str, tuple[int, int]] = {}  # refused packets and bytes, by rule
+    unseen_reason: str = ""  # reason why other faults may be hidden; "" if none are
+    counts: Mapping[str, tuple[int, int]] = {}  # by rule: refused (packets, bytes)
     generation: RulesetGeneration | None = None  # generation of the kernel's tables before the observation
 
     @property
@@ -69,8 +73,9 @@ class FirewallObservation(NamedTuple):
 def observe_table(host: Host, nft: str, text: str, boot_text: str = "") -> FirewallObservation:
     """Compare the loaded table with the table that `text` would load.
 
-    `boot_text` is the boot file's text. Only the counters are listed if the table was made from it, is unchanged, and
-    refuses the witness. Raises ObservationError, or ControlError if nft fails.
+    `boot_text` is the text of the boot file. The whole table is not listed, but its counters only, if three facts are
+    known. It was made from `boot_text`, it is unchanged since, and it refuses the witness address. Raises
+    ObservationError, or ControlError if nft fails.
     """
     generation = host.read_ruleset_generation()
     is_refused = _is_witness_refused(host, text)
@@ -93,7 +98,10 @@ def observe_table(host: Host, nft: str, text: str, boot_text: str = "") -> Firew
 
 
 def _is_witness_refused(host: Host, text: str) -> bool:
-    """Return whether the kernel refuses the witness as the desired table does, or has no route to it."""
+    """Return whether the kernel refuses the witness address, as the desired table (`text`) requires.
+
+    The result is also True if the host has no route to it, or if the desired table does not refuse it.
+    """
     refusals = (
         host.is_destination_refused(address, _DISCARD_PORT)
         for address in WITNESS_ADDRESSES
@@ -105,7 +113,7 @@ def _is_witness_refused(host: Host, text: str) -> bool:
 def _compare_tables(
     host: Host, nft: str, text: str, loaded_parts: TableParts
 ) -> tuple[Mapping[str, Sequence[Finding]], str]:
-    """Return the faults of the loaded table by rule, and the reason why other faults may be hidden."""
+    """Return the faults of the loaded table by rule, and the reason why others may be hidden (or "")."""
     desired_parts = parse_table(text)
     if desired_parts == loaded_parts:
         return {}, ""
@@ -114,11 +122,13 @@ def _compare_tables(
     if not desired_parts:
         return {"ruleset": [NOT_LOADED_FINDING._replace(detail="loaded, though nothing is to be refused")]}, ""
     if all(loaded_parts[key].lines == part.lines for key, part in desired_parts.items() if key in loaded_parts):
-        return compare_parts(desired_parts, loaded_parts), ""  # this nft has Proscribe's notation
+        # equal lines show that this nft has Proscribe's notation, so the two listings can be compared
+        return compare_parts(desired_parts, loaded_parts), ""
     relisted_parts = _load_and_list_ruleset(host, nft, text)
     if relisted_parts is not None:
         return compare_parts(relisted_parts, loaded_parts), ""
-    # Only Proscribe's notation is available for the comparison. It is reliable for names and addresses only.
+    # The desired table is known in Proscribe's notation only. Compared with another notation, only names and addresses
+    # are reliable.
     all_findings = compare_parts(desired_parts, loaded_parts)
     sure_findings = {
         rule: [finding for finding in findings if finding.kind != "rule"] for rule, findings in all_findings.items()
@@ -127,12 +137,15 @@ def _compare_tables(
 
 
 def list_table_parts(host: Host, nft: str) -> TableParts:
-    """Return the parts of the loaded table; none if it is not loaded."""
+    """Return the parts of the loaded table; {} if it is not loaded."""
     return parse_table(_list_table(host, nft, "table"))
 
 
 def _list_table(host: Host, nft: str, *listing_words: str) -> str:
-    """Return nft's listing of the table (`table`: all of it, with counts); "" if it is not loaded."""
+    """Return nft's listing of the table; "" if the table is not loaded.
+
+    `listing_words` say what is listed: `table` is everything, `counters table` only the counters.
+    """
     result = host.run_command([nft, "list", *listing_words, "inet", TABLE_NAME])
     if result.rc == 0:
         return result.out
@@ -144,7 +157,7 @@ def _list_table(host: Host, nft: str, *listing_words: str) -> str:
 
 
 def parse_refusal_counts(listing: str) -> dict[str, tuple[int, int]]:
-    """Return the refused packets and bytes by rule, for rules with refusals."""
+    """Return (packets, bytes) that were refused, by rule. Rules without refusals are left out."""
     counts_by_rule: dict[str, tuple[int, int]] = {}
     for counter in listing.split("counter refused")[1:]:
         words = counter.split(maxsplit=6)[:6]  # _telegram { packets 2 bytes 120
@@ -154,10 +167,10 @@ def parse_refusal_counts(listing: str) -> dict[str, tuple[int, int]]:
 
 
 def _load_and_list_ruleset(host: Host, nft: str, text: str) -> TableParts | None:
-    """Return the parts of a ruleset as this host's kernel and nft list them.
+    """Return the desired table (`text`) as this host's kernel and nft list it.
 
-    The ruleset is loaded in an empty network namespace that ends with the call. Returns None if the host does not
-    permit such a namespace.
+    The table is loaded in a new network namespace, which ends with the call. Returns None if this host does not permit
+    such a namespace.
     """
     child_command = [sys.executable, "-I", "-S", "-c", LOAD_AND_LIST, nft, TABLE_NAME]
     result = host.run_command(["unshare", "-n", *child_command], stdin=text)
@@ -168,19 +181,20 @@ def _load_and_list_ruleset(host: Host, nft: str, text: str) -> TableParts | None
     raise ControlError(f"nft does not take the ruleset: {' '.join(result.err.split())[-300:]}")
 
 
-@functools.lru_cache(maxsize=2)  # an enforcing run parses the same text several times
+@functools.lru_cache(maxsize=2)  # cached, because an enforcing run parses the same text several times
 def parse_table(text: str) -> TableParts:
-    """Parse a listing of the table, or a file to load, into parts by kind and name.
+    """Parse a listing of the table, or the text to load, into parts by (kind, name).
 
-    The result is cached: callers must not change it.
+    The result is {} if the text has no such table. It is cached, so callers must not change it.
     """
-    # The elements of each set are not compared line by line, because they may be many.
+    # The elements of each set are taken out first: there may be many, and a parse line by line would be slow.
     element_lists = _ELEMENTS_PATTERN.findall(text)
     numbers = iter(range(len(element_lists)))
     text = _ELEMENTS_PATTERN.sub(lambda _: f"elements {next(numbers)}", text)
-    # Nft 0.9.8 ends a counter on the line of its state.
+    # nft 0.9.8 writes the closing brace of a counter on the line of its values.
     lines = map(str.strip, text.replace("\t}\n", "\n}\n").splitlines())
-    if f"table inet {TABLE_NAME} {{" not in lines:  # this test consumes the lines up to the table
+    # `lines` is an iterator: the test consumes the lines before the table
+    if f"table inet {TABLE_NAME} {{" not in lines:
         return {}
     parts: TableParts = {}
     table_lines: list[str] = []
@@ -197,6 +211,7 @@ def parse_table(text: str) -> TableParts:
 
 
 def _parse_part(lines: Iterator[str], element_lists: Sequence[str]) -> TablePart:
+    """Parse the lines of a part up to its closing brace. `element_lists` has the elements of all sets."""
     part_lines: list[str] = []
     elements: frozenset[str] = frozenset()
     for line in lines:
@@ -204,7 +219,8 @@ def _parse_part(lines: Iterator[str], element_lists: Sequence[str]) -> TablePart
             break
         if line.startswith("elements "):
             elements = frozenset(map(str.strip, element_lists[int(line.split()[1])].split(",")))
-        elif line and not line.startswith("packets "):  # the values of a counter change
+        # lines with the values of a counter are left out, because they change
+        elif line and not line.startswith("packets "):
             for other_spelling, own_spelling in RULE_SPELLINGS:
                 line = line.replace(other_spelling, own_spelling)
             part_lines.append(line)
@@ -212,9 +228,9 @@ def _parse_part(lines: Iterator[str], element_lists: Sequence[str]) -> TablePart
 
 
 def format_parts(parts: TableParts, other_parts: TableParts | None = None) -> str:
-    """Format the table for a diff, one element a line, in an order that does not depend on the author.
+    """Format the table for a diff, one element a line, in a fixed order.
 
-    `other_parts` is the other side of the diff. A set with many elements shows only those that the other side lacks.
+    `other_parts` is the other side of the diff. A set with many elements has only those that the other side lacks.
     """
     lines = []
     for key, part in sorted(parts.items()):
@@ -229,7 +245,7 @@ def format_parts(parts: TableParts, other_parts: TableParts | None = None) -> st
 
 
 def find_owning_rule(key: tuple[str, str]) -> str:
-    """Return the rule that a part of the desired table belongs to."""
+    """Return the rule whose verdict reports a fault of a part of the desired table."""
     name = key[1]
     for rule in (DNS_OVER_TLS_RULE, QUIC_RULE, PLAIN_DNS_RULE, LOCAL_SSH_RULE, OWN_RULES):
         if name.endswith(f"-{rule}"):
@@ -238,7 +254,7 @@ def find_owning_rule(key: tuple[str, str]) -> str:
 
 
 def compare_parts(desired_parts: TableParts, loaded_parts: TableParts) -> dict[str, list[Finding]]:
-    """Return findings for missing, changed and superfluous parts, by the rule that they count against."""
+    """Return findings for missing, changed and superfluous parts, by the rule whose verdict reports them."""
     findings_by_rule: dict[str, list[Finding]] = {}
 
     def add_finding(rule: str, kind: str, finding_id: str, detail: str) -> None:
@@ -256,7 +272,7 @@ def compare_parts(desired_parts: TableParts, loaded_parts: TableParts) -> dict[s
             add_finding(find_owning_rule(key), kind, name, detail)
         missing_lines = [line for line in part.lines if line not in loaded_part.lines]
         for line in missing_lines:
-            target = line.rpartition("jump refuse")[2]  # the jump to a service's chain, in the common chain
+            target = line.rpartition("jump refuse")[2]  # a missing jump to a service's chain is a fault of that service
             add_finding(
                 find_owning_rule((kind, target)) if target != line else find_owning_rule(key),
                 "rule",

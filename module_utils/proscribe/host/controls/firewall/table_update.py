@@ -1,7 +1,9 @@
-"""Smallest transaction from the loaded table to the desired table, and the state saved after it.
+"""Smallest transaction of nft that turns the loaded table into the desired table.
 
-If only a few single addresses differ, as after a refreshed catalogue, these are exchanged. Otherwise the whole table is
-replaced, and the counters keep their values.
+The state that is saved after it is here too.
+
+If only a few single addresses differ, as after an update of the catalogue, only these are exchanged. Otherwise the
+whole table is replaced, and the counters keep their values.
 
 Only an enforcing run needs this file.
 """
@@ -21,13 +23,14 @@ _COUNTER_PATTERN = re.compile(r"^\tcounter (refused\S+) \{\n\t\}$", re.MULTILINE
 
 
 def load_table(host: Host, nft: str, observation: FirewallObservation, text: str) -> None:
-    """Load the desired table in one transaction, which the kernel accepts whole or not at all.
+    """Load the desired table (`text`) in one transaction, which the kernel accepts completely or not at all.
 
-    `observation` is the result of `listing.observe_table`. Raises ControlError if nft refuses.
+    `observation` is the result of table_listing.observe_table. Raises ControlError if nft refuses.
     """
     old_generation = host.read_ruleset_generation()
     is_unchanged = old_generation is not None and old_generation == observation.generation
-    # If a table has changed since the observation, the whole table is replaced: that does not depend on its content.
+    # If any table has changed since the observation, the whole table is replaced, because that works whatever the
+    # loaded table contains.
     host.read_command_output(
         [nft, "-f", "-"],
         stdin=render_transaction(observation.loaded_parts if is_unchanged else {}, observation.counts, text),
@@ -40,9 +43,9 @@ def load_table(host: Host, nft: str, observation: FirewallObservation, text: str
 
 
 def render_transaction(loaded_parts: TableParts, counts: Mapping[str, tuple[int, int]], text: str) -> str:
-    """Return the input for nft that turns the table `loaded_parts` into `text`.
+    """Return the input for nft that turns the table `loaded_parts` into the table `text`.
 
-    `counts` has the values of its counters (packets, bytes).
+    `counts` has (packets, bytes) of the counters by rule. The whole table is replaced if `loaded_parts` is empty.
     """
     desired_parts = parse_table(text) if loaded_parts else {}
     if desired_parts and {key: part.lines for key, part in loaded_parts.items()} == {
@@ -59,10 +62,10 @@ def render_transaction(loaded_parts: TableParts, counts: Mapping[str, tuple[int,
 
 
 def _is_changed_in_place(loaded_part: TablePart, desired_part: TablePart) -> bool:
-    """Return whether a set is changed element by element.
+    """Return whether it is safe and fast to change a set element by element.
 
-    For the smallest change of intervals nft reads them all. Older kernels mistake new intervals for overlaps of removed
-    ones. After many changes the kernel refills a set more slowly than it makes another set.
+    A set of intervals is not changed so. nft reads all of them for the smallest change, and older kernels report
+    overlaps with removed intervals. After many changes, the kernel makes a new set faster.
     """
     removed_elements, added_elements = (
         loaded_part.elements - desired_part.elements,
@@ -77,6 +80,7 @@ def _is_changed_in_place(loaded_part: TablePart, desired_part: TablePart) -> boo
 
 
 def _render_exchange(name: str, loaded_part: TablePart, desired_part: TablePart) -> str:
+    """Return the commands of nft that change the elements of a set."""
     removed_elements, added_elements = (
         loaded_part.elements - desired_part.elements,
         desired_part.elements - loaded_part.elements,
@@ -99,5 +103,6 @@ def _is_address(text: str) -> bool:
 
 
 def _render_counter(name: str, counts: Mapping[str, tuple[int, int]]) -> str:
+    """Return the block of a counter with its present values."""
     packets, size = counts.get(name[len("refused") + 1 :], (0, 0))
     return f"\tcounter {name} {{\n\t\tpackets {packets} bytes {size}\n\t}}" if packets else f"\tcounter {name} {{\n\t}}"

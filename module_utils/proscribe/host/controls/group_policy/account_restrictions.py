@@ -1,13 +1,16 @@
-"""Policies for the accounts of programs that serve private and business users, from the browser's section.
+"""Policies for the accounts in programs that serve both private and business users.
 
-If a service's private edition is restricted, its program stays (its catalogue entry has `programs: both`). The program
-then accepts the organisation's accounts only. The policies have three forms: values of the registry for a machine,
-values for each of its users, and preferences on macOS. OneDrive and Teams on Windows read some values for a user only.
-Without a tenant of the organisation, no policy is set that could hinder a business account. OneDrive and Teams accept
-only ids of tenants. A list without the id of one tenant would refuse its accounts, so such a plan is refused.
+The programs are OneDrive, Teams and Google Drive. The policies follow from the section `browser` of the plan. If a
+service's private edition is restricted, its program stays (its catalogue entry has `programs: both`). The program then
+accepts the organisation's accounts only. The policies have three forms: registry values for a machine, registry values
+for each of its users, and preferences on macOS. OneDrive and Teams on Windows read some values for a user only. If the
+plan names no tenant of the organisation, no policy is set that could hinder a business account. OneDrive and Teams
+accept only ids of tenants. If the id of one tenant were missing, its accounts would be refused. So such a plan is
+refused.
 
-- OneDrive: learn.microsoft.com/sharepoint/use-group-policy, OneDrive.admx, and deploy-and-configure-on-macos - Teams:
-learn.microsoft.com/microsoftteams/sign-in-teams - Drive for desktop: support.google.com/a/answer/7644837
+    - OneDrive: learn.microsoft.com/sharepoint/use-group-policy, OneDrive.admx, and deploy-and-configure-on-macos
+    - Teams: learn.microsoft.com/microsoftteams/sign-in-teams
+    - Drive for desktop: support.google.com/a/answer/7644837
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
     from ....model.types.plan import Plan, PlanSection
 
     class AccountPreferences(TypedDict, total=False):
-        """Preferences of a program on macOS."""
+        """Preferences of a program on macOS, by name."""
 
         DisablePersonalSync: bool
         AllowTenantList: dict[str, bool]
@@ -38,26 +41,28 @@ if TYPE_CHECKING:
 _ONEDRIVE_KEY = "Software\\Policies\\Microsoft\\OneDrive"
 _TEAMS_KEY = "Software\\Policies\\Microsoft\\Office\\16.0\\Teams"
 _DRIVE_KEY = "Software\\Policies\\Google\\DriveFS"
-NO_PRIVATE_ACCOUNTS: Final = "DisablePersonalSync"  # of OneDrive, like the next name
+NO_PRIVATE_ACCOUNTS: Final = "DisablePersonalSync"  # policy of OneDrive, as is ALLOWED_TENANTS
 ALLOWED_TENANTS: Final = "AllowTenantList"
 SIGN_IN_TENANTS: Final = "RestrictTeamsSignInToAccountsFromTenantList"
 ACCOUNTS_PATTERN: Final = "AllowedAccountsPattern"
 
 
 class AccountPolicies(NamedTuple):
-    """Policies of a program."""
+    """Policies of a program in its three forms."""
 
     name: str
-    domains: tuple[str, ...]  # domains of its preferences on macOS; the edition of the App Store may have its own
+    # domains of the program's preferences on macOS; the edition of the App Store may have a second domain
+    domains: tuple[str, ...]
     preferences: AccountPreferences
     machine_entries: tuple[RegistryEntry, ...] = ()
     user_entries: tuple[RegistryEntry, ...] = ()
 
 
 def explain_missing_ids(section: PlanSection, for_users: bool = True) -> str:
-    """Return the tenant that lacks the id for a program's policy; "" if every id is known.
+    """Return the reason why a program's policy cannot be made: a tenant has no id; "" if every id is known.
 
-    `for_users` includes the values of users, which only Teams needs.
+    `for_users` is False if only policies for machines are made. Then Teams, which has policies for users only, needs no
+    ids.
     """
     policy_names = [ALLOWED_TENANTS + " of OneDrive"] if _is_restricted(section, "onedrive_personal") else []
     if for_users and _is_restricted(section, "teams_personal"):
@@ -68,8 +73,8 @@ def explain_missing_ids(section: PlanSection, for_users: bool = True) -> str:
 def list_account_policies(plan: Plan, for_users: bool = True) -> list[AccountPolicies]:
     """Return the policies of all programs whose private accounts a plan restricts.
 
-    Without `for_users`, returns only programs with values for a machine. Raises ValueError for a text that the registry
-    cannot have. Raises ControlError for a tenant without a required id.
+    If `for_users` is False, only programs with values for a machine are returned. Raises ControlError if a tenant lacks
+    an id that a policy needs. Raises ValueError for a text that the registry cannot have.
     """
     section = plan["controls"].get("browser")
     if section is None:
@@ -81,20 +86,21 @@ def list_account_policies(plan: Plan, for_users: bool = True) -> list[AccountPol
     account_policies = [_make_onedrive_policies(tenant_ids)] if _is_restricted(section, "onedrive_personal") else []
     if for_users and tenant_ids and _is_restricted(section, "teams_personal"):
         account_policies.append(_make_teams_policies(tenant_ids))
-    # With a tenant, the service itself is not closed, because its accounts are distinguished.
+    # `by_tenant` has services that are not blocked, because the organisation's accounts can be distinguished from
+    # others.
     if google_domains and (_is_restricted(section, "google_drive") or "google_drive" in section.get("by_tenant", ())):
         account_policies.append(_make_drive_policies(google_domains))
     return account_policies
 
 
 def list_machine_entries(plan: Plan) -> Iterator[RegistryEntry]:
-    """Yield the values below HKEY_LOCAL_MACHINE."""
+    """Yield the registry values for a machine, below HKEY_LOCAL_MACHINE."""
     for policies in list_account_policies(plan, for_users=False):
         yield from policies.machine_entries
 
 
 def list_user_entries(plan: Plan) -> Iterator[RegistryEntry]:
-    """Yield the values of each user, below HKEY_CURRENT_USER."""
+    """Yield the registry values for each user, below HKEY_CURRENT_USER."""
     for policies in list_account_policies(plan):
         yield from policies.user_entries
 
@@ -104,10 +110,12 @@ def _is_restricted(section: PlanSection, service: str) -> bool:
 
 
 def _make_onedrive_policies(tenants: Sequence[str]) -> AccountPolicies:
+    """Return the policies of OneDrive. `tenants` are ids; if empty, only private accounts are refused."""
     preferences: AccountPreferences = {NO_PRIVATE_ACCOUNTS: True}
     if tenants:
         preferences[ALLOWED_TENANTS] = dict.fromkeys(tenants, True)
-    # The template defines the list as additive. So it is not emptied, and another object can add partners' tenants.
+    # OneDrive's template defines this list as additive. So the list is not emptied first, and another Group Policy
+    # object can add tenants of partners.
     tenant_entries = tuple(make_text_entry(f"{_ONEDRIVE_KEY}\\{ALLOWED_TENANTS}", tenant, tenant) for tenant in tenants)
     private_entry = make_number_entry(_ONEDRIVE_KEY, NO_PRIVATE_ACCOUNTS, True)
     domains = ("com.microsoft.OneDrive", "com.microsoft.OneDrive-mac")
@@ -125,7 +133,7 @@ def _make_teams_policies(tenants: Sequence[str]) -> AccountPolicies:
 
 
 def _make_drive_policies(domains: Sequence[str]) -> AccountPolicies:
-    """Return the policies of Google Drive. The pattern is one of RE2, and has to match a whole address."""
+    """Return the policies of Google Drive. The pattern, in RE2's syntax, has to match a whole address."""
     pattern = f"^[^@]+@({'|'.join(map(re.escape, domains))})$"
     return AccountPolicies(
         "Google Drive",

@@ -1,13 +1,14 @@
-"""AppLocker's rules for a plan's restricted programs: as XML, and as the registry values that a machine reads.
+"""AppLocker's rules for a plan's restricted programs: as XML, and as registry values that a machine reads.
 
 As soon as a collection has a rule, AppLocker denies everything that no rule allows. So each written collection begins
 with a rule that allows everything to everyone. A deny rule has priority over an allow rule. If there are rules for
-programs, packaged apps get their collection too.
+programs, a collection for packaged apps is written too.
 
-- Rules and their order: learn.microsoft.com/windows/security, "Understanding AppLocker rule behavior" - Conditions:
-"Understanding the path rule condition", "Understanding the publisher rule condition in AppLocker" - Values of the
-registry, and the extensions' ids: policies that Microsoft's console has written, in public collections - The service's
-start: [MS-GPSB] 2.2.8, "Service General Setting"
+    - Rules and their order: learn.microsoft.com/windows/security, "Understanding AppLocker rule behavior"
+    - Conditions: "Understanding the path rule condition", "Understanding the publisher rule condition in AppLocker"
+    - Values of the registry, and the extensions' ids: policies that Microsoft's console has written, in public
+      collections
+    - The service's start: [MS-GPSB] 2.2.8, "Service General Setting"
 """
 
 from __future__ import annotations
@@ -28,15 +29,15 @@ if TYPE_CHECKING:
 EXE_COLLECTION, MSI_COLLECTION, APPX_COLLECTION = RULE_COLLECTIONS = ("Exe", "Msi", "Appx")
 APPLOCKER_KEY = "Software\\Policies\\Microsoft\\Windows\\SrpV2"
 OFF_MODE, AUDIT_MODE, ENFORCE_MODE = APPLOCKER_MODES = ("off", "audit", "enforce")
-# Value in XML, value in the registry.
+# By mode: (value in XML, value in the registry).
 ENFORCEMENT_VALUES: Final = {AUDIT_MODE: ("AuditOnly", 0), ENFORCE_MODE: ("Enabled", 1)}
 EVERYONE_SID = "S-1-1-0"
 ANY_VALUE = "*"
 MAX_TEXT_LENGTH = 400
-# Keys of an entry that make a rule.
+# Keys of a service in the plan from which rules of AppLocker are made.
 PROGRAM_KEYS: Final = ("windows", "windows_processes", "windows_publishers", "windows_installers")
-# The security template of a Group Policy object. It starts Application Identity: without that service no rule is in
-# effect.
+# Path of the security template in a Group Policy object. The template starts the service Application Identity. Without
+# that service, no rule of AppLocker is in effect.
 TEMPLATE_PATH = "Machine/Microsoft/Windows NT/SecEdit/GptTmpl.inf"
 _TEMPLATE_TEXT = (
     '[Unicode]\r\nUnicode=yes\r\n[Version]\r\nsignature="$CHICAGO$"\r\nRevision=1\r\n'
@@ -46,7 +47,10 @@ _XML_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quo
 
 
 class AppLockerRule(NamedTuple):
-    """Rule with a path, or with a publisher, a product and a file. `*` matches all."""
+    """Rule of AppLocker for files with a path, or for files signed by a publisher.
+
+    A rule for a publisher can name a product and a file too. `*` matches all.
+    """
 
     collection: str
     service: str  # "" for the rule that allows everything else
@@ -62,7 +66,7 @@ class AppLockerRule(NamedTuple):
 
     @property
     def xml(self) -> str:
-        """The rule in AppLocker's XML."""
+        """The rule in AppLocker's XML. Raises ValueError if a text is not allowed in it."""
         kind = "FilePathRule" if self.path else "FilePublisherRule"
         action, name = ("Deny", f"Proscribe: {self.service}") if self.service else ("Allow", "Proscribe: all else")
         head = {"Id": self.id, "Name": name, "Description": "", "UserOrGroupSid": EVERYONE_SID, "Action": action}
@@ -78,6 +82,7 @@ class AppLockerRule(NamedTuple):
 
 
 def _format_attributes(values: dict[str, str]) -> str:
+    """Return attributes of an XML element. Raises ValueError for a text that AppLocker does not accept."""
     for name, attribute_value in values.items():
         if len(attribute_value) > MAX_TEXT_LENGTH or not attribute_value.isprintable():
             raise ValueError(f"{ascii(attribute_value)[:MAX_TEXT_LENGTH]} is no text for {name} in a rule of AppLocker")
@@ -85,12 +90,15 @@ def _format_attributes(values: dict[str, str]) -> str:
 
 
 def get_applocker_mode(section: PlanSection) -> str:
-    """Return the mode of AppLocker for the rules of a plan."""
+    """Return the mode of AppLocker in a plan's section: off, audit (the default) or enforce."""
     return section["settings"].get("applocker", AUDIT_MODE)
 
 
 def make_applocker_rules(section: PlanSection) -> dict[str, list[AppLockerRule]]:
-    """Return the rules of each collection with rules. The rule that allows everything comes first."""
+    """Return the rules by collection, for the collections that have any.
+
+    The rule that allows everything comes first in each collection.
+    """
     denying_rules: dict[str, dict[AppLockerRule, None]] = {collection: {} for collection in RULE_COLLECTIONS}
     for service_id, entry in sorted(section["services"].items()):
         if entry["mode"] in RESTRICTED_MODES:
@@ -131,7 +139,10 @@ def make_service_rules(service_id: str, entry: Service) -> Iterator[AppLockerRul
 
 
 def list_registry_entries(section: PlanSection) -> list[RegistryEntry]:
-    """Return the values below HKEY_LOCAL_MACHINE. Raises ValueError for a text that no rule can have."""
+    """Return AppLocker's registry values, below HKEY_LOCAL_MACHINE; [] if AppLocker is off.
+
+    Raises ValueError if the plan has a text that no rule of AppLocker may have.
+    """
     return list(_iterate_registry_entries(section)) if get_applocker_mode(section) != OFF_MODE else []
 
 
@@ -144,9 +155,9 @@ def _iterate_registry_entries(section: PlanSection) -> Iterator[RegistryEntry]:
 
 
 def render_policy(section: PlanSection, comment: Iterable[str]) -> bytes:
-    """Render the policy that Set-AppLockerPolicy and the console import.
+    """Render AppLocker's policy as XML, which Set-AppLockerPolicy and Microsoft's console import.
 
-    Raises ValueError like `list_registry_entries`.
+    `comment` has the lines of its first comments. Raises ValueError as `list_registry_entries` does.
     """
     lines = [
         '<?xml version="1.0" encoding="UTF-8"?>',
@@ -163,5 +174,5 @@ def render_policy(section: PlanSection, comment: Iterable[str]) -> bytes:
 
 
 def encode_template() -> bytes:
-    """Return the security template that starts Application Identity with Windows."""
+    """Return the security template that makes Windows start the service Application Identity."""
     return b"\xff\xfe" + _TEMPLATE_TEXT.encode("utf-16-le")

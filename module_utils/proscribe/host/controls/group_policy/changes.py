@@ -1,9 +1,9 @@
 """Changes that correct Proscribe's Group Policy objects, or remove them.
 
-A new object is complete in SYSVOL before it is added to the directory, and is linked last. For a changed object, the
-directory gets the new version first, and GPT.INI comes last. If a run is interrupted, the two versions differ, and the
-next run continues from there. A client reads an object again when the version in GPT.INI changes. So two contents never
-have the same version.
+The files of a new object are complete in SYSVOL before the object is added to the directory. It is linked last. When an
+object changes, the directory gets the new version first, and GPT.INI comes last. If a run is interrupted, the two
+versions differ, and the next run continues from there. A client reads an object again when the version in GPT.INI
+changes. So two different contents never have the same version.
 """
 
 from __future__ import annotations
@@ -41,13 +41,16 @@ from .identity import make_gpo_rule
 if TYPE_CHECKING:
     from ....model.types.plan import Plan
 
-FILE_MODE = 0o770  # mask of the file's access list, which Samba fills
-MAX_ASIDE_BYTES = 64 << 20  # limit for a file that is set aside
-MACHINE_VERSION_MASK = 0xFFFF  # part of a version that counts the settings for computers
+FILE_MODE = 0o770  # the group's bits are the mask of the file's access list, which Samba fills
+MAX_ASIDE_BYTES = 64 << 20  # largest file that is moved out of an object
+MACHINE_VERSION_MASK = 0xFFFF  # lower half of a version, which counts the changes of the settings for computers
 
 
 def enforce_group_policy(host: Host, plan: Plan) -> Changes:
-    """Return the changes that correct the objects. Raises ControlError and ObservationError."""
+    """Return the changes that correct Proscribe's Group Policy objects.
+
+    Objects that the plan no longer has are removed. Raises ControlError and ObservationError.
+    """
     desired_gpos = collect_desired_gpos(plan)
     observation = observe_gpos(host, desired_gpos)
     actions: list[ControlAction] = []
@@ -90,7 +93,10 @@ def enforce_group_policy(host: Host, plan: Plan) -> Changes:
 
 
 def lift_group_policy(host: Host, plan: Plan) -> Changes:
-    """Return the changes that remove all of Proscribe's objects. Raises ControlError and ObservationError."""
+    """Return the changes that remove all of Proscribe's Group Policy objects.
+
+    Raises ControlError and ObservationError.
+    """
     known_state = state.read_state(host)
     desired_gpos = collect_desired_gpos(plan, with_policies=False)
     if not desired_gpos and not known_state.names:
@@ -111,6 +117,7 @@ def lift_group_policy(host: Host, plan: Plan) -> Changes:
 
 
 def _make_unit_refusals(observation: GroupPolicyObservation, desired_gpo: DesiredGpo) -> Iterator[ChangeRefusal]:
+    """Yield a refusal for each unit of a desired Group Policy object that the domain does not have."""
     for ou in desired_gpo.ous:
         if normalise_dn(ou) not in observation.units:
             yield ChangeRefusal(
@@ -123,7 +130,10 @@ def _make_unit_refusals(observation: GroupPolicyObservation, desired_gpo: Desire
 def _make_correcting_actions(
     host: Host, observation: GroupPolicyObservation, desired_gpo: DesiredGpo, observed_gpo: ObservedGpo
 ) -> Iterator[ControlAction]:
-    """Yield the actions that correct an object. In this order, the next run repairs a kill after any of them."""
+    """Yield the actions that correct a Group Policy object.
+
+    If a run is killed after any of them, the next run can repair the object. The order of the actions ensures that.
+    """
     domain = observation.domain
     folder = domain.make_gpo_folder(observed_gpo.guid)
     for path in _list_foreign_paths(observed_gpo, desired_gpo.template):
@@ -163,7 +173,8 @@ def _make_correcting_actions(
             yield ControlAction("make", join_gpo_path(folder, path), partial(_make_folder, host, folder, path))
     text = render_gpt_ini(version)
     written_paths = {*changed_paths, *([GPT_INI_PATH] if observed_gpo.gpt_ini != text else [])}
-    # The permissions come before the files: an account that has lost its write access cannot replace the new files.
+    # The permissions are set before the files are written. So an account that loses its write access cannot replace the
+    # new files.
     for path in dict.fromkeys(path for path, _ in find_permission_differences(host, observation, observed_gpo)):
         if path not in written_paths and path not in stale_paths:
             full_path = join_gpo_path(folder, path)
@@ -188,7 +199,11 @@ def _make_correcting_actions(
 
 
 def _list_foreign_paths(observed_gpo: ObservedGpo, desired_template: bytes = b"") -> list[str]:
-    """Return the foreign files of an object. They include a security template if the object should have none."""
+    """Return the paths of files in a Group Policy object that are not Proscribe's.
+
+    A security template is included if the object should have none (`desired_template` b"") and its content is not
+    Proscribe's.
+    """
     has_foreign_template = (
         TEMPLATE_PATH in observed_gpo.present_paths
         and not desired_template
@@ -198,9 +213,9 @@ def _list_foreign_paths(observed_gpo: ObservedGpo, desired_template: bytes = b""
 
 
 def _compute_version(observed_gpo: ObservedGpo, is_changed: bool) -> int:
-    """Return the version that an object gets.
+    """Return the version that a Group Policy object has after the changes.
 
-    A directory version above that in SYSVOL comes from an interrupted run. That version is used.
+    If the directory has a higher version than SYSVOL, an interrupted run set it. That version is used.
     """
     newest_version = max(observed_gpo.version, observed_gpo.files_version, 0)
     if not is_changed and newest_version:
@@ -211,12 +226,12 @@ def _compute_version(observed_gpo: ObservedGpo, is_changed: bool) -> int:
 
 
 def _describe_sizes(old_content: bytes, new_content: bytes) -> tuple[str, str]:
-    """Return the sizes for the diff of a file, which may have thousands of values."""
+    """Return the old and the new size of a file for the diff. The file may have thousands of values."""
     return f"{len(old_content)} bytes\n" if old_content else "", f"{len(new_content)} bytes\n"
 
 
 def _delete_gpo_part(host: Host, folder: str, path: str) -> None:
-    """Delete a part that an object no longer has: a file, or an empty folder."""
+    """Delete a file or an empty folder that a Group Policy object should no longer have."""
     full_path = join_gpo_path(folder, path)
     if path not in SECURITY_FOLDERS:
         host.delete_file(full_path)
@@ -227,19 +242,24 @@ def _delete_gpo_part(host: Host, folder: str, path: str) -> None:
 
 
 def _make_write_action(host: Host, folder: str, path: str, content: bytes, diff: Sequence[str]) -> ControlAction:
+    """Return the action that replaces a file of a Group Policy object.
+
+    `diff` has the texts before and after.
+    """
     return ControlAction(
         "write", f"{folder}/{path}", partial(_replace_file, host, f"{folder}/{path}", content), diff[0], diff[1]
     )
 
 
 def _replace_file(host: Host, path: str, content: bytes) -> None:
-    """Replace a file by a new file that has its permissions already."""
+    """Replace a file of SYSVOL by a new file. The new file gets its permissions before it is renamed."""
     host.write_file(path + NEW_FILE_SUFFIX, content, FILE_MODE)
     permissions.set_file_permissions(host, path + NEW_FILE_SUFFIX)
     host.rename_file(path + NEW_FILE_SUFFIX, path.rpartition("/")[2])
 
 
 def _make_folder(host: Host, folder: str, path: str) -> None:
+    """Make a folder of a Group Policy object with the right permissions. Raises ControlError."""
     full_path = join_gpo_path(folder, path)
     parent, _, name = full_path.rpartition("/")
     with (
@@ -253,6 +273,7 @@ def _make_folder(host: Host, folder: str, path: str) -> None:
 
 @contextlib.contextmanager
 def _report_errors(message: str) -> Iterator[None]:
+    """Raise ControlError with `message` if the `with` body fails with an OSError."""
     try:
         yield
     except OSError as error:
@@ -262,6 +283,7 @@ def _report_errors(message: str) -> Iterator[None]:
 def _change_entry(
     host: Host, domain: SambaDomain, desired_gpo: DesiredGpo, observed_gpo: ObservedGpo, version: int
 ) -> None:
+    """Set all attributes of a Group Policy object in the directory, its version and its permissions."""
     parts = [
         ldif.make_replacement(name, attribute_value)
         for name, attribute_value in make_gpo_attributes(domain, desired_gpo, observed_gpo.guid)
@@ -272,6 +294,7 @@ def _change_entry(
 
 
 def _add_entry(host: Host, domain: SambaDomain, desired_gpo: DesiredGpo, guid: str, version: int) -> None:
+    """Add a Group Policy object to the directory, with its two containers Machine and User."""
     dn = domain.make_gpo_dn(guid)
     values = [
         ("objectClass", "groupPolicyContainer"),
@@ -292,10 +315,10 @@ def _add_entry(host: Host, domain: SambaDomain, desired_gpo: DesiredGpo, guid: s
 def _make_link_actions(
     host: Host, observation: GroupPolicyObservation, desired_gpo: DesiredGpo, observed_gpo: ObservedGpo
 ) -> Iterator[ControlAction]:
-    """Yield the actions for all new links, and then those that remove old links.
+    """Yield the actions that make missing links of a Group Policy object, then those that remove old links.
 
-    Old links stay if any of the new places does not exist. Otherwise a renamed or mistyped unit would leave its
-    machines without the policy.
+    Old links stay as long as the domain lacks one of the desired units. Otherwise a renamed or mistyped unit would
+    leave its machines without the policy.
     """
     units_by_key = {normalise_dn(ou): ou for ou in desired_gpo.ous}
     for key in units_by_key:
@@ -307,7 +330,8 @@ def _make_link_actions(
         options = link.options & ~LINK_OFF_FLAG | (LINK_ENFORCED_FLAG if desired_gpo.is_enforced else 0)
         if not link.link_text or options != link.options:
             text = f"[LDAP://{observation.domain.make_gpo_dn(observed_gpo.guid)};{options}]"
-            # A new link goes to the front, as with `samba-tool gpo setlink`. An existing link keeps its position.
+            # A new link is put first, as `samba-tool gpo setlink` does. A link that is only corrected keeps its
+            # position.
             new_links = link.all_links.replace(link.link_text, text, 1) if link.link_text else text + link.all_links
             yield _make_relink_action(host, observation.domain, "link", link, new_links)
     if all(key in observation.units for key in units_by_key):
@@ -323,7 +347,10 @@ def _make_unlink_actions(host: Host, domain: SambaDomain, links: Iterable[GpoLin
 
 
 def _make_relink_action(host: Host, domain: SambaDomain, verb: str, link: GpoLink, new_links: str) -> ControlAction:
-    """Return the action that changes the links of a directory object. It fails if the links have changed meanwhile."""
+    """Return the action that sets gPLink of a directory entry to `new_links`.
+
+    The action fails if gPLink has changed since the observation.
+    """
     record = ldif.make_modify_record(link.dn, [ldif.make_guarded_exchange("gPLink", link.all_links, new_links)])
     return ControlAction(
         verb, link.dn, partial(domains.change_directory, host, domain, [record]), link.all_links, new_links
@@ -331,7 +358,10 @@ def _make_relink_action(host: Host, domain: SambaDomain, verb: str, link: GpoLin
 
 
 def _make_removing_actions(host: Host, domain: SambaDomain, observed_gpo: ObservedGpo) -> Iterator[ControlAction]:
-    """Yield the actions that remove an object: its links, then the object, then its files."""
+    """Yield the actions that remove a Group Policy object.
+
+    First its links are removed, then its directory entry, then its files.
+    """
     yield from _make_unlink_actions(host, domain, observed_gpo.links.values())
     dn, folder = domain.make_gpo_dn(observed_gpo.guid), domain.make_gpo_folder(observed_gpo.guid)
     if observed_gpo.entry is not None:
@@ -347,6 +377,7 @@ def _delete_entry(host: Host, domain: SambaDomain, dn: str) -> None:
 
 
 def _delete_folder(host: Host, folder: str) -> None:
+    """Delete the folder of a Group Policy object, and Proscribe's files in it. Raises ControlError."""
     for path in (POLICY_PATH, TEMPLATE_PATH, GPT_INI_PATH):
         host.delete_file(f"{folder}/{path}")
     parent, _, name = folder.rpartition("/")
@@ -355,9 +386,10 @@ def _delete_folder(host: Host, folder: str) -> None:
 
 
 def _set_aside(host: Host, folder: str, path: str, observed_gpo: ObservedGpo) -> str:
-    """Move a foreign file out of Proscribe's object to a folder that only root reads.
+    """Move a file that is not Proscribe's out of a Group Policy object.
 
-    Returns the note with the new path; "" if there was no content to save.
+    It goes to a folder that only root can read. Returns the note "as <new path>"; "" if there was nothing to save. An
+    empty folder and an unfinished file of Proscribe's are deleted.
     """
     full_path = join_gpo_path(folder, path)
     if path.endswith("/"):
@@ -386,8 +418,8 @@ def _set_aside(host: Host, folder: str, path: str, observed_gpo: ObservedGpo) ->
 
 
 def _save_state(host: Host, domain: SambaDomain, names: Mapping[str, str]) -> None:
-    """Save the present objects, and the permissions of their files that are now known to be right."""
-    path_by_fingerprint: dict[str, str] = {}  # one path for each fingerprint
+    """Save the names of the present Group Policy objects, and hashes of their permissions that are right."""
+    path_by_fingerprint: dict[str, str] = {}  # by hash of permissions: one path that has them
     for guid in names:
         for path in OWN_PATHS:
             full_path = join_gpo_path(domain.make_gpo_folder(guid), path)

@@ -1,8 +1,9 @@
-"""Foreign Group Policy objects that have rules of AppLocker for the machines of Proscribe's objects.
+"""Other Group Policy objects that have AppLocker's rules for the machines of Proscribe's objects.
 
 Windows joins the rules of all objects that apply to a machine. Proscribe's rules allow everything that they do not
-deny. So they would open an organisation's own allow list, and the last object decides whether rules are enforced. Such
-an object may be linked at Proscribe's unit, above or below it, or at a site. Then Proscribe writes nothing.
+deny. So they would make an organisation's own allow list useless. The object that applies last would also decide
+whether rules are enforced. The other object may be linked at the unit of Proscribe's object, above or below it, or at a
+site. In these cases, Proscribe does not write its object.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ if TYPE_CHECKING:
     from .desired_gpos import DesiredGpo
     from .ldif import LdifEntry
 
-LINK_OFF_FLAG = 1  # flag of a link
-MACHINE_OFF_FLAGS = ("2", "3")  # values of an object's attribute `flags`
-MAX_LINKED_OBJECTS = 1000  # limit for linked objects that are checked; a domain has tens
+LINK_OFF_FLAG = 1  # flag of a link that is switched off
+MACHINE_OFF_FLAGS = ("2", "3")  # values of an object's attribute `flags` with which its settings for computers are off
+MAX_LINKED_OBJECTS = 1000  # most linked objects that are checked; a usual domain has tens
 _GUID_PATTERN = re.compile(r"CN=(\{[0-9A-F]{8}(?:-[0-9A-F]{4}){3}-[0-9A-F]{12}\}),", re.IGNORECASE)
 _RULES_KEY = APPLOCKER_KEY.casefold().encode("utf-16-le")
 
@@ -37,9 +38,9 @@ _RULES_KEY = APPLOCKER_KEY.casefold().encode("utf-16-le")
 def find_conflicting_gpos(
     host: Host, domain: SambaDomain, desired_gpos: Iterable[DesiredGpo], own_guids: frozenset[str]
 ) -> Mapping[str, Sequence[str]]:
-    """Return, by name of Proscribe's object with AppLocker's rules, the ids of foreign objects with such rules.
+    """Return ids of other objects with AppLocker's rules, by name of Proscribe's object with such rules.
 
-    Raises ControlError and ObservationError.
+    `own_guids` are the ids of Proscribe's objects. Raises ControlError and ObservationError.
     """
     gpos_with_rules = [gpo for gpo in desired_gpos if gpo.template]
     if not gpos_with_rules:
@@ -67,13 +68,16 @@ def find_conflicting_gpos(
 
 
 def _list_linked_guids(entry: LdifEntry) -> set[str]:
-    """Return the ids of the objects with an active link at a place."""
+    """Return the ids of the Group Policy objects that are linked at a directory entry.
+
+    Links that are switched off are left out.
+    """
     links = [link for link in LINK_PATTERN.finditer(entry.get_value("gPLink")) if not int(link[2]) & LINK_OFF_FLAG]
     return {guid[1].upper() for link in links if (guid := _GUID_PATTERN.match(link[1]))}
 
 
 def _may_apply_below(linking_place: str, units: Iterable[str]) -> bool:
-    """Return whether a link at a place may apply to a machine in or below one of the units."""
+    """Return whether an object linked at a place may apply to a machine in or below one of the units."""
     return ",cn=sites," in linking_place or any(
         linking_place == unit or unit.endswith(f",{linking_place}") or linking_place.endswith(f",{unit}")
         for unit in units
@@ -81,6 +85,10 @@ def _may_apply_below(linking_place: str, units: Iterable[str]) -> bool:
 
 
 def _has_rules(host: Host, domain: SambaDomain, guid: str, has_rules_by_guid: dict[str, bool]) -> bool:
+    """Return whether a Group Policy object has AppLocker's rules that are in effect.
+
+    `has_rules_by_guid` caches the results.
+    """
     if guid not in has_rules_by_guid:
         folder = domain.make_gpo_folder(guid)
         policy_paths = [
@@ -94,7 +102,10 @@ def _has_rules(host: Host, domain: SambaDomain, guid: str, has_rules_by_guid: di
 
 
 def _list_names_ignoring_case(host: Host, folder: str, name: str) -> list[str]:
-    """Return the entries of a folder with a name, in any case: Windows writes `MACHINE` too."""
+    """Return the entries of a folder that have a name, in any case: Windows also writes `MACHINE`.
+
+    `name` is in lower case.
+    """
     return (
         [entry_name for entry_name in host.list_directory(folder) if entry_name.casefold() == name]
         if host.find_entry(folder)
@@ -103,7 +114,7 @@ def _list_names_ignoring_case(host: Host, folder: str, name: str) -> list[str]:
 
 
 def _is_switched_off(host: Host, domain: SambaDomain, guid: str) -> bool:
-    """Return whether an object's settings for computers are switched off."""
+    """Return whether the settings for computers of a Group Policy object are switched off."""
     condition = f"(&(objectClass=groupPolicyContainer)(cn={escape_condition(guid)}))"
     entries = search_directory(host, domain.database, domain.container, condition, ["flags"], scope="one")
     return any(entry.get_value("flags") in MACHINE_OFF_FLAGS for entry in entries)

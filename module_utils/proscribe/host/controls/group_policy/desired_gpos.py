@@ -1,4 +1,4 @@
-"""Desired state of Group Policy: each object of a plan, with its content and its places."""
+"""Desired state of Group Policy: each object of a plan, with its content and the units where it is linked."""
 
 from __future__ import annotations
 
@@ -19,20 +19,22 @@ if TYPE_CHECKING:
 
 
 class DesiredGpo(NamedTuple):
-    """Desired Group Policy object."""
+    """Desired Group Policy object. `ous` are the organisational units where it has to be linked."""
 
     name: str
     ous: Sequence[str]
-    is_enforced: bool  # its links apply below units that block inheritance, and before all other objects
-    is_enforcing: bool  # the plan enforces the object, and does not only audit it
-    policy: bytes  # Machine/Registry.pol
-    template: bytes = b""  # security template; b"" for an object without AppLocker's rules
+    # its links also apply below units that block inheritance, and have priority over all other objects
+    is_enforced: bool
+    is_enforcing: bool  # True if the plan enforces the object, False if it only audits it
+    policy: bytes  # content of Machine/Registry.pol
+    template: bytes = b""  # content of the security template; b"" for an object without AppLocker's rules
 
 
 def collect_desired_gpos(plan: Plan, with_policies: bool = True) -> list[DesiredGpo]:
-    """Return the objects of a plan. Raises ControlError for policies that no browser could follow.
+    """Return the Group Policy objects of a plan.
 
-    Without `with_policies` they have no policies, for objects that will be removed.
+    Raises ControlError for policies that no browser could follow. `with_policies` is False for objects that will be
+    removed: then their content is not computed.
     """
     return [
         DesiredGpo(
@@ -48,7 +50,10 @@ def collect_desired_gpos(plan: Plan, with_policies: bool = True) -> list[Desired
 
 
 def _render_gpo_policy(plan: Plan, gpo: GroupPolicyObject) -> bytes:
-    """Return the registry values of a group's browser policies."""
+    """Return the content of Registry.pol for the machines of a Group Policy object.
+
+    It has the policies of browsers, and AppLocker's rules if the plan has them. Raises ControlError.
+    """
     group_plan: Plan = {**plan, "request_url": gpo.get("request_url", ""), "controls": {"browser": gpo["browser"]}}
     try:
         return bytes(
@@ -63,11 +68,15 @@ def _render_gpo_policy(plan: Plan, gpo: GroupPolicyObject) -> bytes:
 
 
 def _list_program_entries(gpo: GroupPolicyObject) -> list[RegistryEntry]:
+    """Return the registry values of AppLocker's rules; [] if the plan has none for the object."""
     return applocker.list_registry_entries(gpo["apps"]) if "apps" in gpo else []
 
 
 def make_gpo_attributes(domain: SambaDomain, desired_gpo: DesiredGpo, guid: str) -> list[tuple[str, str]]:
-    """Return the attributes of Proscribe's object in the directory; "" for an attribute that it must not have."""
+    """Return the attributes that Proscribe's object must have in the directory, as (name, value).
+
+    The value "" means that the object must not have the attribute.
+    """
     return [
         ("displayName", desired_gpo.name),
         ("description", MARK_PREFIX + desired_gpo.name),
@@ -81,5 +90,5 @@ def make_gpo_attributes(domain: SambaDomain, desired_gpo: DesiredGpo, guid: str)
 
 
 def render_gpt_ini(version: int) -> bytes:
-    """Return GPT.INI, the file by which a client detects a change of an object."""
+    """Return the content of GPT.INI. Its version number shows a client that the object has changed."""
     return f"; {WRITTEN_BY}\r\n[General]\r\nVersion={version}\r\n".encode()

@@ -1,4 +1,4 @@
-"""Differences between Proscribe's Group Policy objects and the desired objects, and the resulting verdicts."""
+"""Differences between Proscribe's Group Policy objects and the desired objects, and the verdicts on them."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from .registry_pol import RegistryEntry, decode_entry, parse_entries
 if TYPE_CHECKING:
     from ....model.types.plan import Plan
 
-MAX_NAMED_DIFFERENCES = 10  # limit for registry values, and for files
+MAX_NAMED_DIFFERENCES = 10  # most registry values, and most files, that findings name
 MAX_SHOWN_LENGTH = 80
-MACHINE_OFF_FLAGS = ("2", "3")  # values of an object's attribute `flags`
+MACHINE_OFF_FLAGS = ("2", "3")  # values of an object's attribute `flags` with which its settings for computers are off
 CONFLICT_DETAIL = (
     "another object, {}, has rules of AppLocker for machines of ours, and Windows joins them: ours allow all else. Set "
     "proscribe_applocker to off for the group, or take that object's rules or link away"
@@ -38,7 +38,10 @@ CONFLICT_DETAIL = (
 
 
 def observe_group_policy(host: Host, plan: Plan) -> list[RuleVerdict]:
-    """Return a verdict for each object of the plan, and for each of Proscribe's objects that the plan has dropped."""
+    """Return a verdict on each Group Policy object of the plan.
+
+    Proscribe's objects that the plan no longer has get verdicts too. Raises ControlError and ObservationError.
+    """
     if not host.privileged:
         raise ObservationError("the directory and SYSVOL can only be read by root")
     desired_gpos = collect_desired_gpos(plan)
@@ -59,7 +62,11 @@ def observe_group_policy(host: Host, plan: Plan) -> list[RuleVerdict]:
 
 
 def _judge_gpo(name: str, differences: Sequence[tuple[Finding, bool]], is_enforcing: bool) -> RuleVerdict:
-    """Return the verdict on an object. Each difference has a flag: enforcement corrects it."""
+    """Return the verdict on a Group Policy object.
+
+    `differences` has findings, each with True if enforcement corrects it. `is_enforcing` is True if the plan enforces
+    the object.
+    """
     state = NONCOMPLIANT if differences else COMPLIANT
     return RuleVerdict(
         make_gpo_rule(name),
@@ -72,7 +79,7 @@ def _judge_gpo(name: str, differences: Sequence[tuple[Finding, bool]], is_enforc
 def find_differences(
     host: Host, observation: GroupPolicyObservation, desired_gpo: DesiredGpo, observed_gpo: ObservedGpo
 ) -> Iterator[tuple[Finding, bool]]:
-    """Yield the differences between an object and the desired object, each with whether enforcement corrects it."""
+    """Yield (finding, whether enforcement corrects it) for each difference from the desired object."""
     if taken_guid := observation.guids_of_taken_names.get(desired_gpo.name.casefold()):
         yield (
             _make_gpo_finding(
@@ -122,7 +129,7 @@ def find_differences(
 
 
 def list_gpo_paths(desired_gpo: DesiredGpo) -> Sequence[str]:
-    """Return the paths that an object has in SYSVOL."""
+    """Return the files and folders that a Group Policy object must have in SYSVOL."""
     return (
         OWN_PATHS
         if desired_gpo.template
@@ -135,7 +142,7 @@ def _make_gpo_finding(guid: str, detail: str) -> Finding:
 
 
 def find_entry_differences(domain: SambaDomain, desired_gpo: DesiredGpo, observed_gpo: ObservedGpo) -> Iterator[str]:
-    """Yield the differences of an object in the directory, without its version."""
+    """Yield the differences of a Group Policy object's directory entry, except those of its version."""
     if observed_gpo.entry is None:
         return
     for name, attribute_value in make_gpo_attributes(domain, desired_gpo, observed_gpo.guid):
@@ -150,13 +157,17 @@ def find_entry_differences(domain: SambaDomain, desired_gpo: DesiredGpo, observe
 
 
 def _find_version_difference(observed_gpo: ObservedGpo) -> str:
+    """Return why the version of a Group Policy object or its GPT.INI is wrong; "" if both are right."""
     if observed_gpo.version != observed_gpo.files_version:
         return f"the directory has version {observed_gpo.version}, and SYSVOL {observed_gpo.files_version}"
     return "" if observed_gpo.gpt_ini == render_gpt_ini(observed_gpo.version) else "it was changed"
 
 
 def _find_value_differences(desired_gpo: DesiredGpo, observed_gpo: ObservedGpo, path: str) -> Iterator[Finding]:
-    """Yield findings for the registry values that differ, sorted by name."""
+    """Yield a finding for each registry value that differs, sorted by name.
+
+    After MAX_NAMED_DIFFERENCES, the others are only counted.
+    """
     if POLICY_PATH not in observed_gpo.present_paths or observed_gpo.policy == desired_gpo.policy:
         return
     try:
@@ -197,9 +208,10 @@ def _format_entry_value(entry: RegistryEntry | None) -> str:
 def find_permission_differences(
     host: Host, observation: GroupPolicyObservation, observed_gpo: ObservedGpo
 ) -> Iterator[tuple[str, str]]:
-    """Yield the files of an object whose permissions differ, with the difference.
+    """Yield (path, difference) for each file of a Group Policy object with wrong permissions.
 
-    Permissions that were right once are not read again: Samba's tool takes half a second for each file.
+    Samba's tool, which reads permissions, takes half a second for each file. So permissions whose hash is known are not
+    read again.
     """
     folder = observation.domain.make_gpo_folder(observed_gpo.guid)
     defects_by_fingerprint: dict[str, list[str]] = {fingerprint: [] for fingerprint in observation.state.right}
@@ -219,6 +231,10 @@ def find_permission_differences(
 def _find_link_differences(
     observation: GroupPolicyObservation, desired_gpo: DesiredGpo, observed_gpo: ObservedGpo
 ) -> Iterator[tuple[Finding, bool]]:
+    """Yield (finding, whether enforcement corrects it) for each fault of an object's links.
+
+    A link may be missing, superfluous or wrong.
+    """
     units_by_key = {normalise_dn(ou): ou for ou in desired_gpo.ous}
     for key, ou in units_by_key.items():
         link = observed_gpo.links.get(key)
@@ -230,7 +246,8 @@ def _find_link_differences(
             yield _make_link_finding(ou, "its link there is switched off"), True
         elif desired_gpo.is_enforced and not link.options & LINK_ENFORCED_FLAG:
             yield _make_link_finding(ou, "its link there is not enforced"), True
-    has_all_units = all(key in observation.units for key in units_by_key)  # otherwise no link is removed (changes.py)
+    # if a unit is missing, enforcement removes no link (changes.py)
+    has_all_units = all(key in observation.units for key in units_by_key)
     for key, link in observed_gpo.links.items():
         if link.link_text and key not in units_by_key:
             yield (

@@ -1,7 +1,7 @@
-"""Domain of a controller: its directory and its SYSVOL, by Samba's own tools.
+"""Domain of a domain controller: its directory and its SYSVOL, read and changed with Samba's own tools.
 
-The tools open the directory's database as root, as Samba's own do on a domain controller. So no password is needed
-here. Samba replicates the changes to the other domain controllers.
+The tools open the directory's database as root, as Samba's own services do. So no password is needed. Samba replicates
+the changes to the other domain controllers.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .ldif import LdifEntry, parse_ldif
 TOOL_TIMEOUT_SECONDS = 120  # a directory may be large, and samba-tool is slow to start
 WHOLE_FOREST_CONTROL = "search_options:1:2"  # control of a search that includes other naming contexts
 LINKING_CLASSES = ("organizationalUnit", "domainDNS", "site", "container")  # classes of objects that can have links
-# An item of gPLink: an object, and the flags of its link.
+# One link in gPLink: the name of a Group Policy object, and the flags of the link.
 LINK_PATTERN = re.compile(r"\[LDAP://([^;\[\]]*);(\d{1,9})\]", re.IGNORECASE)
 MISSING_TOOL_ADVICE = "the packages samba-ad-dc and ldb-tools have what this control needs on a domain controller"
 _NAME_PART_PATTERN = re.compile(r"(?:[^,\\]|\\.)+")
@@ -24,7 +24,7 @@ _DOMAIN_PATTERN = re.compile(r"DC=[A-Za-z0-9-]{1,63}(?:,DC=[A-Za-z0-9-]{1,63})*"
 
 
 class SambaDomain(NamedTuple):
-    """Locations of the directory and of SYSVOL on a domain controller."""
+    """Names of a domain, and the places of its directory and its SYSVOL on a domain controller."""
 
     database: str  # sam.ldb
     dn: str  # DC=example,DC=com
@@ -32,35 +32,35 @@ class SambaDomain(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Name of the domain in DNS, example.com."""
+        """DNS name of the domain, such as example.com."""
         return ".".join(part[3:] for part in self.dn.split(",")).lower()
 
     @property
     def container(self) -> str:
-        """Container of Group Policy objects in the directory."""
+        """Distinguished name of the directory entry below which Group Policy objects are."""
         return f"CN=Policies,CN=System,{self.dn}"
 
     @property
     def policies_folder(self) -> str:
-        """Folder of the files of Group Policy objects."""
+        """Folder in SYSVOL with the files of all Group Policy objects."""
         return f"{self.sysvol}/{self.name}/Policies"
 
     def make_gpo_dn(self, guid: str) -> str:
-        """Return the name of an object in the directory."""
+        """Return the distinguished name of a Group Policy object."""
         return f"CN={guid},{self.container}"
 
     def make_gpo_folder(self, guid: str) -> str:
-        """Return the folder of an object's files."""
+        """Return the folder in SYSVOL with the files of a Group Policy object."""
         return f"{self.policies_folder}/{guid}"
 
 
 def join_gpo_path(folder: str, path: str) -> str:
-    """Return the full path of a file in an object's folder. The path "" is the folder itself."""
+    """Return the full path of a file in a Group Policy object's folder; the path "" is the folder."""
     return f"{folder}/{path}".rstrip("/")
 
 
 def find_domain(host: Host) -> SambaDomain:
-    """Return the domain of a domain controller. Raises ControlError for any other host."""
+    """Return the domain whose controller this host is. Raises ControlError for any other host."""
     sysvol = _read_smb_parameter(host, "path", "sysvol")
     database = f"{_read_smb_parameter(host, 'private dir')}/sam.ldb"
     if not sysvol or host.find_entry(database) is None:
@@ -73,14 +73,20 @@ def find_domain(host: Host) -> SambaDomain:
 
 
 def _read_smb_parameter(host: Host, name: str, section: str = "") -> str:
-    """Return a path from smb.conf; "" if the section does not exist, or the value is no absolute path."""
+    """Return a path from smb.conf; "" if the parameter is not set, or is no absolute path.
+
+    `section` "" is the global section.
+    """
     argv = ["testparm", "--suppress-prompt", *([f"--section-name={section}"] if section else [])]
     output = run_samba_tool(host, [*argv, f"--parameter-name={name}"], may_fail=True)
     return output.strip().rstrip("/") if output.startswith("/") else ""
 
 
 def run_samba_tool(host: Host, argv: Sequence[str], stdin: str | None = None, may_fail: bool = False) -> str:
-    """Run a tool of Samba's, and return its output. Raises ControlError."""
+    """Run a tool of Samba, and return its output. Raises ControlError.
+
+    With `may_fail`, a failed tool gives "".
+    """
     if host.find_tool(argv[0]) is None and host.root == "/":
         raise ControlError(f"{argv[0]} is not installed on this host: {MISSING_TOOL_ADVICE}")
     if may_fail:
@@ -98,23 +104,27 @@ def search_directory(
     scope: str = "sub",
     control: str = "",
 ) -> list[LdifEntry]:
-    """Return the objects that match a condition (RFC 4515), with some attributes. Raises ControlError."""
+    """Return the directory entries that match a condition (RFC 4515), with some attributes.
+
+    Raises ControlError. `base` is the entry where the search begins, `scope` how deep it goes, and `control` an LDAP
+    control ("": none).
+    """
     controls = [f"--controls={control}"] if control else []
     argv = ["ldbsearch", "-H", database, "-b", base, "-s", scope, *controls, condition, *attribute_names]
     return parse_ldif(run_samba_tool(host, argv))
 
 
 def change_directory(host: Host, domain: SambaDomain, records: Iterable[str]) -> None:
-    """Change the directory by LDIF: all records, or none. Raises ControlError."""
+    """Change the directory by records in LDIF. Raises ControlError, and then no record was applied."""
     run_samba_tool(host, ["ldbmodify", "-H", domain.database], stdin="".join(records))
 
 
 def escape_condition(text: str) -> str:
-    """Escape a text for a condition, so that it matches literally."""
+    """Escape a text for a search condition, so that the text matches literally."""
     return "".join(f"\\{byte:02x}" if chr(byte) in "\\*()\0" or byte > 126 else chr(byte) for byte in text.encode())
 
 
 def normalise_dn(dn: str) -> str:
-    """Return the name of an object for comparisons: in lower case, without the spaces around its parts."""
+    """Return a distinguished name in a form for comparisons: casefolded, without spaces around its parts."""
     parts = (part.strip().partition("=") for part in _NAME_PART_PATTERN.findall(dn))
     return ",".join(f"{name.strip()}={part_value.strip()}" for name, _, part_value in parts).casefold()

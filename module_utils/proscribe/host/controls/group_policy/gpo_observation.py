@@ -1,7 +1,7 @@
 """Current state of Proscribe's Group Policy objects, in the directory and in SYSVOL.
 
-Others may change these objects: administrators by Microsoft's console, and accounts that may write to SYSVOL or link
-objects. So the amount of data is limited, and no link is followed.
+Others may have changed these objects: administrators by Microsoft's console, and accounts that may write to SYSVOL or
+link objects. So the amount of data that is read is limited, and no link in SYSVOL is followed.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from .state import read_state as read_state
 
 POLICY_PATH, GPT_INI_PATH = "Machine/Registry.pol", "GPT.INI"
 GPO_FOLDERS = ("", "Machine", "User")
-# Folders of the security template, which only an object with AppLocker's rules has.
+# Folders above the security template. Only an object with AppLocker's rules has them.
 SECURITY_FOLDERS = tuple("/".join(TEMPLATE_PATH.split("/")[:count]) for count in (2, 3, 4))
-# Paths of Proscribe's objects in SYSVOL; "" is the folder.
+# Files and folders of Proscribe's objects in SYSVOL, relative to the object's folder; "" is that folder itself.
 OWN_PATHS = (
     *GPO_FOLDERS,
     *SECURITY_FOLDERS,
@@ -43,7 +43,7 @@ OWN_PATHS = (
     TEMPLATE_PATH,
     POLICY_PATH,
 )
-NEW_FILE_SUFFIX = ".new"  # suffix of the new file during a replacement
+NEW_FILE_SUFFIX = ".new"  # suffix of the new file while it replaces an old file
 # Files that an interrupted run may have left.
 UNFINISHED_PATHS = frozenset(
     unfinished
@@ -74,36 +74,39 @@ _GPO_ATTRIBUTES = (
 
 
 class GpoLink(NamedTuple):
-    """Link to Proscribe's object among the links of a directory object."""
+    """Link of one of Proscribe's Group Policy objects at an entry of the directory.
+
+    It may be missing: then `link_text` is "".
+    """
 
     dn: str
-    all_links: str  # whole value of gPLink
-    link_text: str  # part of it for Proscribe's object; "" for none
+    all_links: str  # whole value of the entry's attribute gPLink
+    link_text: str  # part of `all_links` for Proscribe's object; "" if the object is not linked
     options: int
 
 
 class ObservedGpo(NamedTuple):
-    """Current state of Proscribe's object."""
+    """Current state of one of Proscribe's Group Policy objects."""
 
     guid: str
     name: str
     entry: LdifEntry | None
-    links: Mapping[str, GpoLink]  # by normalised name
-    present_paths: frozenset[str]  # of OWN_PATHS
+    links: Mapping[str, GpoLink]  # by normalised name of the directory entry
+    present_paths: frozenset[str]  # those of OWN_PATHS that exist
     policy: bytes
     gpt_ini: bytes
     template: bytes
-    foreign_paths: Sequence[str]  # other paths in its folder; folders end with "/"
+    foreign_paths: Sequence[str]  # other paths in the object's folder; folders end with "/"
 
     @property
     def version(self) -> int:
-        """Version in the directory; -1 for none."""
+        """Version of the object in the directory; -1 if it has none."""
         text = self.entry.get_value("versionNumber") if self.entry else ""
         return int(text) if text.isdigit() and len(text) < 11 else -1
 
     @property
     def files_version(self) -> int:
-        """Version in SYSVOL; -1 for none."""
+        """Version of the object in SYSVOL; -1 if it has none."""
         match = _VERSION_PATTERN.search(self.gpt_ini.decode("utf-8", "replace"))
         return int(match[1]) if match else -1
 
@@ -119,20 +122,26 @@ class ObservedGpo(NamedTuple):
 
 
 class GroupPolicyObservation(NamedTuple):
-    """Observation of a domain with all of Proscribe's objects."""
+    """Observation of a domain, with all of Proscribe's Group Policy objects."""
 
     domain: SambaDomain
     state: GroupPolicyState
-    gpos: Sequence[ObservedGpo]  # the desired objects in their order, then those that the plan has dropped
-    units: Mapping[str, LdifEntry]  # entries with links, or named by the plan, by normalised name
-    inheritance_blocking_units: Sequence[LdifEntry]  # these block the inheritance of objects
-    guids_of_taken_names: Mapping[str, str]  # names of the plan that a foreign object has, with its id
-    # By name of an object with AppLocker's rules: ids of foreign objects with such rules.
+    # the desired objects in the plan's order, then Proscribe's objects that the plan no longer has
+    gpos: Sequence[ObservedGpo]
+    # by normalised name: entries that link one of the objects, that the plan names, or that block inheritance
+    units: Mapping[str, LdifEntry]
+    inheritance_blocking_units: Sequence[LdifEntry]  # entries that block the inheritance of Group Policy objects
+    # by name, casefolded: id of an object that is not Proscribe's but has a name of the plan
+    guids_of_taken_names: Mapping[str, str]
+    # By name of Proscribe's object with AppLocker's rules: ids of other objects with such rules.
     conflicting_guids: Mapping[str, Sequence[str]]
 
 
 def observe_gpos(host: Host, desired_gpos: Sequence[DesiredGpo]) -> GroupPolicyObservation:
-    """Observe the desired objects and all other objects of Proscribe's. Raises ControlError and ObservationError."""
+    """Observe the desired Group Policy objects, and Proscribe's objects that the plan no longer has.
+
+    Raises ControlError and ObservationError.
+    """
     domain = find_domain(host)
     state = read_state(host)
     names = {make_gpo_guid(domain.name, desired_gpo.name): desired_gpo.name for desired_gpo in desired_gpos}
@@ -147,7 +156,7 @@ def observe_gpos(host: Host, desired_gpos: Sequence[DesiredGpo]) -> GroupPolicyO
         for gpo_guid, entry in entries_by_guid.items()
         if (name := read_marked_name(entry.get_value("description")))
     }
-    # An object whose id does not follow from its name is foreign, even if it has Proscribe's mark.
+    # An object is not Proscribe's if its id does not follow from its name, even if it has Proscribe's mark.
     for gpo_guid, name in (*marked_names.items(), *state.names.items()):
         if make_gpo_guid(domain.name, name) == gpo_guid:
             names.setdefault(gpo_guid, name)
@@ -175,7 +184,11 @@ def observe_gpos(host: Host, desired_gpos: Sequence[DesiredGpo]) -> GroupPolicyO
 def _search_linking_entries(
     host: Host, domain: SambaDomain, guids: Iterable[str], desired_gpos: Iterable[DesiredGpo]
 ) -> list[LdifEntry]:
-    """Return the entries that link one of the objects, are named as places for links, or block inheritance."""
+    """Return the directory entries that matter for the links of Proscribe's Group Policy objects.
+
+    Those are entries that link one of the objects `guids`, units where a desired object has to be linked, and entries
+    that block inheritance.
+    """
     guid_conditions = "".join(f"(gPLink=*{escape_condition(guid)}*)" for guid in guids)
     unit_conditions = "".join(
         f"(distinguishedName={escape_condition(ou)})" for desired_gpo in desired_gpos for ou in desired_gpo.ous
@@ -193,6 +206,10 @@ def _search_linking_entries(
 def _observe_gpo(
     host: Host, domain: SambaDomain, guid: str, name: str, entry: LdifEntry | None, linking_entries: Iterable[LdifEntry]
 ) -> ObservedGpo:
+    """Observe one of Proscribe's Group Policy objects: its links and its files.
+
+    `entry` is its entry in the directory; None if there is none.
+    """
     folder = domain.make_gpo_folder(guid)
     present_paths, foreign_paths = _list_gpo_files(host, folder)
     links = {}
@@ -209,7 +226,7 @@ def _observe_gpo(
 
 
 def _list_gpo_files(host: Host, folder: str) -> tuple[list[str], list[str]]:
-    """Return the paths in an object's folder: those of OWN_PATHS, and the foreign paths.
+    """Return the paths in an object's folder: those of OWN_PATHS, and all others.
 
     Raises ControlError for a folder that has more entries than an object of Proscribe's can have.
     """
@@ -234,4 +251,5 @@ def _list_gpo_files(host: Host, folder: str) -> tuple[list[str], list[str]]:
             raise ControlError(f"{folder} has more in it than a Group Policy object of ours can have")
         if is_folder:
             pending_paths += [f"{path}/{name}" if path else name for name in host.list_directory(f"{folder}/{path}")]
-    return present_paths, sorted(foreign_paths, reverse=True)  # the content of a folder comes before the folder
+    # reversed, so that the content of a folder comes before the folder
+    return present_paths, sorted(foreign_paths, reverse=True)

@@ -1,4 +1,4 @@
-"""LDIF (RFC 2849), the text format for answers and changes of Samba's directory tools."""
+"""LDIF (RFC 2849), the text format in which Samba's directory tools print entries and read changes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from ....base.named_tuple import NamedTuple
 
 
 class LdifEntry(NamedTuple):
-    """Object of the directory. `values_by_name` has the names of attributes in lower case."""
+    """Entry of the directory: its distinguished name (`dn`) and its attributes.
+
+    `values_by_name` has the names of attributes in lower case.
+    """
 
     dn: str
     values_by_name: Mapping[str, Sequence[str]]
@@ -20,7 +23,10 @@ class LdifEntry(NamedTuple):
 
 
 def parse_ldif(text: str) -> list[LdifEntry]:
-    """Parse the objects of an answer, and ignore its other parts. Bytes that are not UTF-8 become U+FFFD."""
+    """Parse the entries in the output of a tool. Other parts are ignored.
+
+    Bytes that are not UTF-8 become U+FFFD.
+    """
     entries: list[LdifEntry] = []
     for block in text.replace("\n ", "").split("\n\n"):
         values: dict[str, list[str]] = {}
@@ -43,7 +49,10 @@ def _decode_value(text: str) -> str:
 
 
 def format_line(name: str, attribute_value: str) -> str:
-    """Return a line that sets an attribute to any value."""
+    """Return the line that gives an attribute a value.
+
+    A value that LDIF does not allow as text is encoded in Base64.
+    """
     is_plain = (
         attribute_value.isascii()
         and attribute_value.isprintable()
@@ -56,22 +65,28 @@ def format_line(name: str, attribute_value: str) -> str:
 
 
 def make_add_record(dn: str, values: Iterable[tuple[str, str]]) -> str:
-    """Return the record that adds an object."""
+    """Return the record that adds an entry to the directory."""
     return _format_record(dn, "add", [format_line(name, attribute_value) for name, attribute_value in values])
 
 
 def make_modify_record(dn: str, parts: Iterable[Sequence[str]]) -> str:
-    """Return the record that changes an object by parts of `make_replacement` and `make_guarded_exchange`."""
+    """Return the record that changes an entry of the directory.
+
+    `parts` are results of `make_replacement` and `make_guarded_exchange`.
+    """
     return _format_record(dn, "modify", [text for part in parts for text in (*part, "-")])
 
 
 def make_replacement(name: str, attribute_value: str) -> list[str]:
-    """Return the part of a change that sets an attribute to one value; "" deletes the attribute."""
+    """Return the part of a record that sets an attribute to one value. The value "" deletes the attribute."""
     return [f"replace: {name}", *([format_line(name, attribute_value)] if attribute_value else [])]
 
 
 def make_guarded_exchange(name: str, old_value: str, new_value: str) -> list[str]:
-    """Return the part of a change that succeeds only if an attribute still has its old value; "" for no value."""
+    """Return the part of a record that changes an attribute only if it still has its old value.
+
+    The value "" means that the attribute is not set. If the old value differs, the whole record fails.
+    """
     deletion = [f"delete: {name}", format_line(name, old_value)] if old_value else []
     addition = [f"add: {name}", format_line(name, new_value)] if new_value else []
     return [*deletion, *(["-"] if deletion and addition else []), *addition]

@@ -1,8 +1,9 @@
-"""Permissions of Proscribe's objects: in the directory, and of the files in SYSVOL.
+"""Permissions of Proscribe's Group Policy objects: of their directory entries, and of their files in SYSVOL.
 
-They are those that Samba and Windows give a new object. Administrators of the domain and the forest change it; every
-account of the domain reads and applies it. The two lists have to be equivalent, otherwise `samba-tool gpo aclcheck` and
-Microsoft's console complain. Findings name every other account that may write, and every account that lacks a right.
+They are the permissions that Samba and Windows give a new object. Administrators of the domain and the forest may
+change the object. Every account of the domain may read and apply it. The permissions of entry and files have to be
+equivalent. Otherwise `samba-tool gpo aclcheck` and Microsoft's console complain. Findings name every other account that
+may write, and every account that lacks a right.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ DIRECTORY_DESCRIPTOR = (
     f"O:DAG:DAD:P(A;CI;{_FULL_RIGHTS};;;DA)(A;CI;{_FULL_RIGHTS};;;EA)(A;CIIO;{_FULL_RIGHTS};;;CO)(A;;{_FULL_RIGHTS};;;DA)(A;CI;{_FULL_RIGHTS};;;SY)"
     f"(A;CI;LCRPLORC;;;AU)(OA;CI;CR;{APPLY_RIGHT};;AU)(A;CI;LCRPLORC;;;ED)"
 )
-# Samba's conversion of the descriptor for files (dsacl2fsacl).
+# The same permissions for files, as Samba converts them (dsacl2fsacl).
 FILES_DESCRIPTOR = (
     "O:DAG:DAD:P(A;OICI;FA;;;DA)(A;OICI;FA;;;EA)(A;OICIIO;FA;;;CO)(A;OICI;FA;;;DA)(A;OICI;FA;;;SY)"
     f"(A;OICI;0x1200a9;;;AU)(OA;OICI;;{APPLY_RIGHT};;AU)(A;OICI;0x1200a9;;;ED)"
 )
-# Attribute in which Samba stores permissions, and the POSIX lists that it derives from them.
+# Extended attributes: that in which Samba stores permissions, and the POSIX access lists that it derives from them.
 PERMISSION_XATTRS = ("security.NTACL", "system.posix_acl_access", "system.posix_acl_default")
 
 _DESCRIPTOR_PATTERN = re.compile(
@@ -41,24 +42,30 @@ _RIGHT_BITS = {
     "FW": 0x120116,
     "FX": 0x1200A0,
 }
-# Endings of the SIDs by which a child domain writes the same accounts.
+# Last parts of the SIDs of administrators' groups, by which a child domain names them, with their short names.
 _WELL_KNOWN_ACCOUNTS = {"-512": "DA", "-519": "EA"}
 DENYING_KINDS = ("D", "OD")
 MAX_NAMED_DEFECTS = 5
 
 
 class AccessEntry(NamedTuple):
-    """Entry of an access list: an account and its rights."""
+    """Entry of an access list: an account and its rights.
 
-    kind: str  # A allows, D denies; OA and OD do so for one right
+    `rights` has the rights as bits.
+    """
+
+    kind: str  # A allows, D denies; OA and OD do so for the one right in `subject`
     flags: str
     rights: int
-    subject: str  # the right of OA and OD
+    subject: str  # id of the right if `kind` is OA or OD; else ""
     account: str
 
 
 def find_permission_defects(sddl: str, desired_sddl: str) -> list[str]:
-    """Describe the differences of a descriptor from the desired descriptor; [] for none."""
+    """Describe how a security descriptor (SDDL) differs from the desired descriptor; [] if it does not.
+
+    At most MAX_NAMED_DEFECTS differences are described.
+    """
     try:
         owner, current_entries = _parse_descriptor(sddl)
     except ValueError:
@@ -81,6 +88,10 @@ def _format_access(entry: AccessEntry) -> str:
 
 
 def _subtract_entries(entries: list[AccessEntry], other_entries: list[AccessEntry]) -> Iterator[AccessEntry]:
+    """Yield the entries that `other_entries` lacks.
+
+    An entry that occurs twice must be in both lists twice.
+    """
     unmatched = list(other_entries)
     for entry in entries:
         if entry in unmatched:
@@ -90,7 +101,10 @@ def _subtract_entries(entries: list[AccessEntry], other_entries: list[AccessEntr
 
 
 def _parse_descriptor(sddl: str) -> tuple[tuple[str, str, bool], list[AccessEntry]]:
-    """Return owner, group and whether inheritance is blocked; and the entries. Raises ValueError."""
+    """Parse a security descriptor. Raises ValueError.
+
+    Returns (owner, group, whether inheritance is blocked), and the entries of its access list.
+    """
     match = _DESCRIPTOR_PATTERN.fullmatch(sddl)
     if not match:
         raise ValueError(sddl)
@@ -108,6 +122,7 @@ def _parse_descriptor(sddl: str) -> tuple[tuple[str, str, bool], list[AccessEntr
 
 
 def _parse_rights(text: str) -> int:
+    """Parse the rights of an entry, a hexadecimal number or pairs of letters, as bits. Raises ValueError."""
     if text.startswith("0x"):
         return int(text, 16)
     pairs = [text[index : index + 2] for index in range(0, len(text), 2)]
@@ -120,6 +135,7 @@ def _parse_rights(text: str) -> int:
 
 
 def _normalise_account(text: str) -> str:
+    """Return the short name of an administrators' group, also if the text has its full SID; else the text."""
     return (
         _WELL_KNOWN_ACCOUNTS.get(text[text.rfind("-") :], text)
         if text.startswith("S-1-5-21-")
@@ -128,20 +144,20 @@ def _normalise_account(text: str) -> str:
 
 
 def read_file_descriptor(host: Host, path: str) -> str:
-    """Return the descriptor of a file, as SDDL. Raises ControlError."""
+    """Return the security descriptor of a file in SYSVOL, as SDDL. Raises ControlError."""
     return run_samba_tool(host, ["samba-tool", "ntacl", "get", "--as-sddl", path]).strip()
 
 
 def set_file_permissions(host: Host, path: str) -> None:
-    """Set the desired permissions of a file. Raises ControlError."""
+    """Give a file in SYSVOL the desired permissions. Raises ControlError."""
     run_samba_tool(host, ["samba-tool", "ntacl", "set", FILES_DESCRIPTOR, path])
 
 
 def compute_permissions_hash(host: Host, path: str) -> str:
-    """Return a hash of the permissions of a file, which costs far less than reading them; "" if they are unknown.
+    """Return a hash of the permissions of a file; "" if they cannot be read.
 
-    Files and folders with the same permissions have the same hash. It includes the POSIX list, because Samba obeys that
-    list if it alone has changed.
+    The hash takes far less time than Samba's tool. Files and folders with the same permissions have the same hash. The
+    hash includes the POSIX access lists: Samba obeys them, even if only they have changed.
     """
     status = host.find_entry(path)
     values = [host.read_attribute(path, name) for name in PERMISSION_XATTRS]

@@ -1,12 +1,13 @@
-"""Browser policies of a plan for Windows: values of the registry below HKEY_LOCAL_MACHINE.
+"""Browser policies of a plan for Windows: registry values below HKEY_LOCAL_MACHINE.
 
-The code for hosts makes the same policies (controls/browser); this module puts them in the registry's form. Chromium
+The code for hosts (controls/browser) makes the same policies; this module converts them to registry values. Chromium
 and its relatives read a list from the numbered values of a separate key. They read a structured value from a single
-text of JSON. Firefox and Thunderbird read nested keys, except for policies whose entries have names of their own.
+text of JSON. Firefox and Thunderbird read nested keys. The exceptions are policies whose entries have names of their
+own.
 
-The lists that PolicyListMultipleSourceMergeList names are joined here too. On Windows and macOS the other lists are
-those of the browser's own cloud management. On a Linux host with this policy from a domain they are those of other
-files.
+PolicyListMultipleSourceMergeList is set here too: it names lists that Chromium joins from several sources. On Windows
+and macOS, the other source is the browser's own cloud management. On a Linux host that gets this policy from a domain,
+the other sources are files.
 """
 
 from __future__ import annotations
@@ -32,19 +33,20 @@ CHROMIUM_FAMILY, FIREFOX_FAMILY = "chromium", "firefox"
 
 
 class PolicyProgram(NamedTuple):
-    """Browser, or a similar program, that reads its policies at the platform's place."""
+    """Browser, or a similar program, that reads its policies from a place of the platform."""
 
     id: str  # as in the catalogue's browsers.yml
     name: str
     family: str  # policy language: chromium, firefox, thunderbird
-    # Below HKEY_LOCAL_MACHINE, in this exact case: Samba compares it letter by letter, and does not match "SOFTWARE".
+    # Registry key below HKEY_LOCAL_MACHINE. The case matters: Samba compares letter by letter, and would not match
+    # "SOFTWARE".
     key: str
-    domain: str  # domain of its preferences on macOS
-    other_editions: tuple[str, ...] = ()  # further editions that read the same policies
+    domain: str  # domain of the program's preferences on macOS
+    other_editions: tuple[str, ...] = ()  # ids of further editions that read the same policies
 
     @property
     def policy_place(self) -> PolicyPlace:
-        """Place of the program in the form of the code for hosts."""
+        """The program as a `PolicyPlace`, which the code for hosts needs. It has no path."""
         return PolicyPlace(self.id, self.family, "", browsers=(self.id, *self.other_editions))
 
 
@@ -70,16 +72,16 @@ POLICY_PROGRAMS = (
         "thunderbird", "Thunderbird", THUNDERBIRD, _POLICIES_KEY + "Mozilla\\Thunderbird", "org.mozilla.thunderbird"
     ),
 )
-# Policies of Firefox that are a single text of JSON, because their entries have names of their own.
+# Policies of Firefox that are a single text of JSON: the names of their entries are not fixed.
 JSON_TEXT_POLICIES = (EXTENSION_SETTINGS, firefox.PREFERENCES_POLICY)
-# Firefox (153) reads a key without values as a table and not as an empty list. It then silently drops the whole
-# WebsiteFilter. A key of exceptions may exist from an earlier policy. So it always gets an exception, for a name
-# without an address: "internal" is reserved for private use (ICANN, 2024).
+# Exception that each WebsiteFilter gets, for a name that has no address: "internal" is reserved for private use (ICANN,
+# 2024). The key of exceptions may exist from an earlier policy. If it has no values, Firefox (153) reads it as a table
+# and not as an empty list. Firefox then silently drops the whole WebsiteFilter.
 EMPTY_EXCEPTION = "*://nothing.proscribe.internal/*"
 
 
 def collect_program_policies(plan: Plan) -> dict[PolicyProgram, dict[str, object]]:
-    """Return the policies of each program with policies, in the form of the program's documentation.
+    """Return the policies of each program that gets any, in the form of the program's documentation.
 
     Raises ControlError for a plan that no browser could follow.
     """
@@ -90,7 +92,7 @@ def collect_program_policies(plan: Plan) -> dict[PolicyProgram, dict[str, object
         if program.family == CHROMIUM_FAMILY:
             policies = chromium.make_policies(rules, program.policy_place)
             policies.pop(POLICY_MARK, None)
-            if not rules.blocked_names:  # the organisation's entries in these lists stay
+            if not rules.blocked_names:  # an empty list would delete the organisation's entries
                 policies = {
                     name: policy_value
                     for name, policy_value in policies.items()
@@ -104,7 +106,7 @@ def collect_program_policies(plan: Plan) -> dict[PolicyProgram, dict[str, object
 
 
 def list_policy_entries(plan: Plan) -> list[RegistryEntry]:
-    """Return the values of all programs, in a fixed order for a plan.
+    """Return the registry values of all programs. Their order is the same for each call with a plan.
 
     Raises ControlError for a plan that no browser could follow, and ValueError for a text that the registry cannot
     have.
@@ -133,12 +135,14 @@ def make_program_entries(program: PolicyProgram, policies: Policies) -> list[Reg
 
 
 def _make_value_entries(key: str, name: str, policy_value: object, is_nested: bool) -> Iterator[RegistryEntry]:
+    """Yield the registry values of one policy. `is_nested` is True for Firefox and Thunderbird."""
     if isinstance(policy_value, int):
         yield make_number_entry(key, name, policy_value)
     elif isinstance(policy_value, str):
         yield make_text_entry(key, name, policy_value)
     elif is_text_list(policy_value):
-        # The list is emptied even if it has no entries: an entry of another object may open a blocked name.
+        # The key is emptied first, even for a list without entries. Otherwise an entry of another Group Policy object
+        # could permit a blocked name.
         yield make_emptying_entry(f"{key}\\{name}")
         for position, list_text in enumerate(policy_value, 1):
             yield make_text_entry(f"{key}\\{name}", str(position), list_text)

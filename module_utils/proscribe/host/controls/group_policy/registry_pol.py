@@ -1,8 +1,9 @@
-"""Registry.pol, the file with the registry values of a Group Policy object: bytes to entries and back.
+"""Parser and renderer of Registry.pol, the file with the registry values of a Group Policy object.
 
-The format is Microsoft's [MS-GPREG] 2.2.1: a signature and a version, then `[key;value;type;size;data]` without end.
-Brackets, semicolons and texts are UTF-16LE, both names end with NUL, and type and size are 32 bits each. The input is
-untrusted: reading is linear and limited, and an error names its byte. An accepted file is written back byte for byte.
+The format is Microsoft's [MS-GPREG] 2.2.1: a signature and a version, then any number of `[key;value;type;size;data]`.
+Brackets, semicolons and texts are UTF-16LE, both names end with NUL, and type and size have 32 bits each. The input is
+untrusted. So the time to read it is linear and limited, and an error names the byte where it occurred. A file that is
+accepted is rendered again byte for byte.
 """
 
 from __future__ import annotations
@@ -27,15 +28,15 @@ REGISTRY_TYPES = (
 FILE_HEADER = b"PReg\x01\x00\x00\x00"
 MAX_FILE_BYTES = 16 << 20  # 4,000 entries are a megabyte
 MAX_ENTRIES = 100_000
-MAX_DATA_BYTES = 0xFFFF  # limit of the format for a value
+MAX_DATA_BYTES = 0xFFFF  # most bytes of a value in this format
 MAX_KEY_LENGTH, MAX_VALUE_NAME_LENGTH = 4096, 259
-# Name of the entry that empties its key before the following entries. Microsoft's editor writes it before a list, so
-# that no value of a longer list remains.
+# Name of an entry that deletes all values of its key. Microsoft's editor writes it before a list, so that no value of
+# an earlier, longer list remains.
 EMPTY_KEY_NAME = "**delvals."
 
 
 class RegistryEntry(NamedTuple):
-    """Value of the registry. `key` is the path below HKEY_LOCAL_MACHINE or below the user's key."""
+    """Registry value. `key` is the path below HKEY_LOCAL_MACHINE or below the user's key."""
 
     key: str
     value_name: str
@@ -56,14 +57,14 @@ def make_number_entry(key: str, value_name: str, number: int) -> RegistryEntry:
 
 
 def make_emptying_entry(key: str) -> RegistryEntry:
-    """Return the entry that deletes all values of a key before the following entries set new ones."""
+    """Return the entry that deletes all values of a key. The entries after it then set new values."""
     return make_text_entry(key, EMPTY_KEY_NAME, " ")
 
 
 def decode_entry(entry: RegistryEntry) -> str | int | bytes:
-    """Return the text of REG_SZ, the number of REG_DWORD, or else the bytes of an entry.
+    """Return an entry's data as text (REG_SZ), as number (REG_DWORD), or else as bytes.
 
-    Raises ValueError if the data do not match the type.
+    Raises ValueError if the data do not fit the type.
     """
     if entry.type == DWORD_TYPE:
         if len(entry.data) != 4:
@@ -78,7 +79,7 @@ def decode_entry(entry: RegistryEntry) -> str | int | bytes:
 
 
 def render_entries(entries: Iterable[RegistryEntry]) -> bytes:
-    """Return the file. Raises ValueError for entries that `parse_entries` would refuse."""
+    """Return the content of Registry.pol. Raises ValueError for entries that `parse_entries` would refuse."""
     parts = [FILE_HEADER]
     for count, entry in enumerate(entries, 1):
         position = f"entry {count} ({ascii(entry.key)})"
@@ -101,7 +102,10 @@ def render_entries(entries: Iterable[RegistryEntry]) -> bytes:
 
 
 def parse_entries(content: bytes) -> list[RegistryEntry]:
-    """Return the entries of a file, in their order. Raises ValueError, with the position, for an invalid file."""
+    """Return the entries of a Registry.pol, in their order.
+
+    Raises ValueError, with the position in its message, if the content is invalid.
+    """
     if len(content) > MAX_FILE_BYTES:
         raise ValueError(f"{len(content)} bytes, at most {MAX_FILE_BYTES} are allowed")
     if content[: len(FILE_HEADER)] != FILE_HEADER:
@@ -127,6 +131,7 @@ def parse_entries(content: bytes) -> list[RegistryEntry]:
 
 
 def _check_entry(entry: RegistryEntry, position: str) -> None:
+    """Raise ValueError, with `position`, if an entry exceeds a limit or has an unknown type."""
     for label, name, min_length, max_length in (
         ("key", entry.key, 1, MAX_KEY_LENGTH),
         ("value", entry.value_name, 0, MAX_VALUE_NAME_LENGTH),
@@ -144,6 +149,7 @@ def _check_entry(entry: RegistryEntry, position: str) -> None:
 
 
 def _skip_mark(content: bytes, offset: int, mark: str) -> int:
+    """Return the offset after a bracket or semicolon. Raises ValueError if another character is there."""
     end = offset + 2
     if content[offset:end] != mark.encode("utf-16-le"):
         raise ValueError(f"byte {offset}: expected {mark!r}")
@@ -158,10 +164,10 @@ def _read_number(content: bytes, offset: int) -> Sequence[int]:
 
 
 def _read_name(content: bytes, offset: int, max_length: int) -> tuple[str, int]:
-    """Read a text up to its NUL. Returns the text and the offset after the NUL."""
+    """Return the text from an offset up to its NUL, and the offset after the NUL. Raises ValueError."""
     limit = offset + 2 * (max_length + 1)
     end = content.find(b"\0\0", offset, limit)
-    while end != -1 and (end - offset) % 2:  # the NUL bytes belong to two characters
+    while end != -1 and (end - offset) % 2:  # at an odd offset, the two zero bytes belong to two different characters
         end = content.find(b"\0\0", end + 1, limit)
     if end == -1:
         raise ValueError(f"byte {offset}: a name without its end within {max_length} characters")

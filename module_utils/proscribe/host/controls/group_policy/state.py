@@ -1,6 +1,7 @@
-"""State of Proscribe's objects on a domain controller: their names, and right permissions of their files.
+"""Stored state of Proscribe's Group Policy objects on a domain controller.
 
-The names allow the removal of an object that the plan has dropped.
+It has their names, and hashes of permissions. The names allow the removal of an object that the plan no longer has. The
+hashes spare a slow check of permissions that were right before.
 """
 
 from __future__ import annotations
@@ -13,19 +14,25 @@ from ...system import STATE_DIRECTORY, ControlError, Host, ObservationError
 
 STATE_FOLDER = STATE_DIRECTORY + "/group_policy"
 STATE_PATH = STATE_FOLDER + "/state.json"
-ASIDE_FOLDER = STATE_FOLDER + "/aside"  # foreign files from Proscribe's objects
+ASIDE_FOLDER = STATE_FOLDER + "/aside"  # files that others put into Proscribe's objects, and that Proscribe moved here
 MAX_STATE_BYTES = 1 << 20
 
 
 class GroupPolicyState(NamedTuple):
-    """Names of objects by id, and each `permissions.compute_permissions_hash` that was right."""
+    """Names of Proscribe's Group Policy objects by id, and hashes of permissions that were right.
+
+    The hashes are results of permissions.compute_permissions_hash.
+    """
 
     names: Mapping[str, str]
     right: Sequence[str]
 
 
 def read_state(host: Host) -> GroupPolicyState:
-    """Return the state; an empty state if none can be read. The marks in the directory have the names too."""
+    """Return the state; an empty state if the file is missing or invalid.
+
+    The names can also be read from the marks of the objects in the directory.
+    """
     try:
         document = json.loads(host.read_file(STATE_PATH, MAX_STATE_BYTES) or b"{}")
         names = {guid: name for guid, name in document["names"].items() if isinstance(name, str)}

@@ -1,4 +1,5 @@
-"""Backends with a real filter, one file each: the resolver, the obstacles on a host, and the installation.
+"""Backends with a real filter, one module each: the resolver, the obstacles on a host, and the installation.
 
-declaration.py   declaration of a backend registry.py      list of all backends
+declaration.py   interface of a backend
+registry.py      list of all backends
 """

@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from ..dns_filter import DnsFilter, FilterStage
     from ..resolver_observation import DnsObservation
 
-SERVER_KIND = "server"  # a resolver of its own that the host asks
-MANAGER_KIND = "manager"  # a writer of /etc/resolv.conf, which may run a resolver for that
-STUB_KIND = "stub"  # a resolver that forwards questions
-BACKEND_KINDS = (SERVER_KIND, MANAGER_KIND, STUB_KIND)  # in the order of the list
+SERVER_KIND = "server"  # a resolver on the host that programs query directly
+MANAGER_KIND = "manager"  # a program that writes /etc/resolv.conf, and may run a resolver
+STUB_KIND = "stub"  # a resolver that only forwards queries
+BACKEND_KINDS = (SERVER_KIND, MANAGER_KIND, STUB_KIND)  # in the order in which the list of backends has them
 
 
 class ForwarderSources(NamedTuple):
-    """Places where a resolver's own configuration names the servers that it asks.
+    """Files in which a resolver's configuration names the servers that it queries.
 
-    Spaces at both ends of a line are ignored. A line has to begin with an option, letter by letter. Only before the
-    mark, the option's last character, there may be spaces. A line of a list in YAML begins with its `- `.
+    A line counts if it begins with an option, letter by letter. Spaces at both ends of a line are ignored, and so are
+    spaces before the last character of the option. A line of a list in YAML begins with its `- `.
     """
 
     files: Sequence[str]  # files, and folders of files
@@ -37,14 +37,15 @@ class ForwarderSources(NamedTuple):
 class BackendDocumentation(NamedTuple):
     """Texts about a backend for docs/dns.md."""
 
-    table_rows: Sequence[tuple[str, str, str]]  # the resolver that the host asks, its equipment, and the written files
+    # (resolver that the host queries, what it needs, files that Proscribe writes)
+    table_rows: Sequence[tuple[str, str, str]]
     hit_line: str = ""  # a log line about a refusal, and its cause; "" if no line is logged
     journal_unit: str = ""  # unit whose journal has this line, without .service
-    tested_hosts: str = ""  # whole hosts on which tests run it; "" for none
+    tested_hosts: str = ""  # platforms on which tests run the backend on a whole host; "" for none
 
 
 class BackendDeclaration(NamedTuple):
-    """Backend with a real filter."""
+    """Declared facts about a backend with a real filter."""
 
     name: str  # value of proscribe_dns_backend, and name of the file
     kind: str
@@ -61,10 +62,16 @@ class Backend(Protocol):
         """Return what the host lacks for the backend, and the remedy; "" if it lacks nothing."""
 
     def describe_filter(self, host: Host, observation: DnsObservation, settings: ControlSettings) -> DnsFilter:
-        """Return the host's resolver as a filter."""
+        """Return the description of the host's resolver as the filter."""
 
     def list_possible_stages(self, host: Host, observation: DnsObservation) -> list[FilterStage]:
-        """Return everything that an earlier run could have left on the host, without the texts."""
+        """Return, for removal, the stages of everything that an earlier run could have left.
+
+        The texts of their files are "".
+        """
 
     def list_asking_users(self, host: Host, observation: DnsObservation) -> list[str]:
-        """Return the accounts that ask name servers for the backend. If the firewall forces DNS, only they may ask."""
+        """Return the accounts that query name servers for the backend.
+
+        If the firewall forces all DNS through the filter, only these accounts may query name servers.
+        """

@@ -24,7 +24,7 @@ DNSMASQ_UNIT = "dnsmasq.service"
 CONF_PATH = "/etc/dnsmasq.conf"
 DROP_IN_FOLDER = "/etc/dnsmasq.d"
 HIT_DOCUMENTATION = (
-    "`config photos.wechat.com is NXDOMAIN`, if the organisation has set `log-queries`"  # shown in the documents
+    "`config photos.wechat.com is NXDOMAIN`, if the organisation has set `log-queries`"  # for docs/dns.md
 )
 DECLARED = BackendDeclaration(
     BACKEND_NAME,
@@ -47,9 +47,9 @@ _COMMENT_PATTERN = compile_pattern(r"\s+#")
 
 
 def _render_lines(blocked_names: Iterable[str], open_names: Iterable[str]) -> list[str]:
-    """Return the lines for the names.
+    """Return the lines that block names, and the lines that let names below them resolve.
 
-    `local` without a server gives NXDOMAIN in every version. `#` is the upstream that dnsmasq has.
+    `local` without a server gives NXDOMAIN in every version. `#` stands for the upstream servers that dnsmasq has.
     """
     return [*(f"local=/{name}/" for name in blocked_names), *(f"server=/{name}/#" for name in open_names)]
 
@@ -69,6 +69,7 @@ DNSMASQ_LANGUAGE = ResolverLanguage(
 
 
 def find_obstacle(host: Host, observation: DnsObservation) -> str:
+    """Return what keeps dnsmasq of this host from being the filter, and the remedy; "" if nothing does."""
     if DNSMASQ_UNIT not in observation.pids_by_unit:
         return f"{DNSMASQ_UNIT} does not run: install dnsmasq, start it and have the host ask it"
     if not _find_drop_in_folders(host, observation.pids_by_unit[DNSMASQ_UNIT]):
@@ -77,6 +78,10 @@ def find_obstacle(host: Host, observation: DnsObservation) -> str:
 
 
 def describe_filter(host: Host, observation: DnsObservation, settings: ControlSettings) -> DnsFilter:
+    """Return the description of the host's dnsmasq as the filter.
+
+    Proscribe's file is in the first folder of drop-ins.
+    """
     pid = observation.pids_by_unit[DNSMASQ_UNIT]
     folders = _find_drop_in_folders(host, pid)
     other_files = drop_in.list_other_files(host, CONF_PATH, folders)
@@ -104,7 +109,10 @@ def _read_command_line(host: Host, pid: int) -> list[str]:
 
 
 def _find_drop_in_folders(host: Host, pid: int) -> list[str]:
-    """Return the folders of drop-ins from dnsmasq's command line (Debian sets them there) and its main file."""
+    """Return the folders of drop-ins from dnsmasq's command line (`pid`; 0: none) and its main file.
+
+    Debian names them on the command line. If dnsmasq does not run, DROP_IN_FOLDER is assumed if it exists.
+    """
     words = _read_command_line(host, pid)
     option_values = [word.partition("=")[2] for word in words if word.startswith("--conf-dir=")]
     option_values += [next_word for word, next_word in zip(words, words[1:]) if word in ("-7", "--conf-dir")]
@@ -120,10 +128,10 @@ def _find_drop_in_folders(host: Host, pid: int) -> list[str]:
 
 
 def find_opening_lines(host: Host, paths: Sequence[str], command_words: Sequence[str]) -> list[tuple[str, str, str]]:
-    """Return the lines that open a name, with their files.
+    """Return (source, line, name) for each line of dnsmasq's configuration that makes a name resolve.
 
-    The lines come from some files of dnsmasq, from the files that these name, and from a command line. Files named by
-    the named files are not read.
+    The lines come from the files `paths`, from files that these name, and from the command line. Files that are named
+    only by named files are not read.
     """
     texts = [
         ("its command line", _convert_command_words(command_words)),
@@ -141,7 +149,10 @@ def find_opening_lines(host: Host, paths: Sequence[str], command_words: Sequence
 
 
 def parse_overrides(text: str) -> list[tuple[str, str]]:
-    """Return (line, name) for every `server`, `address`, `host-record` and `cname` that resolves a name."""
+    """Return (line, name) for each line that makes a name resolve.
+
+    Those are `server`, `local`, `address`, `host-record` and `cname`.
+    """
     overriding_lines = []
     for line in text.splitlines():
         line = line.strip()
@@ -156,7 +167,7 @@ def parse_overrides(text: str) -> list[tuple[str, str]]:
         if key in ("server", "local", "address") and option_value.startswith("/"):
             *names, target = option_value[1:].split("/")
             if target in ("", "0.0.0.0", "::") or (key, target) == ("address", "#"):
-                continue  # it blocks the name itself
+                continue  # such a line blocks the name too
         elif key in ("host-record", "cname"):
             names = option_value.split(",")[:-1]
         overriding_lines += [(line, name.strip(" .").lower()) for name in names if name.strip(" .")]
@@ -164,14 +175,14 @@ def parse_overrides(text: str) -> list[tuple[str, str]]:
 
 
 def _parse_file_options(text: str) -> list[tuple[str, str]]:
-    """Return (option, path) for every further file, or directory of files, that some lines make dnsmasq read."""
+    """Return (option, path) for each line that makes dnsmasq read another file or a directory of files."""
     pairs = (line.partition("#")[0].partition("=") for line in text.splitlines() if "=" in line)
     file_options = [(key.strip(), option_value.partition(",")[0].strip().rstrip("/")) for key, _, option_value in pairs]
     return [(key, path) for key, path in file_options if key in _FILE_OPTIONS and path.startswith("/")]
 
 
 def _convert_command_words(words: Sequence[str]) -> str:
-    """Convert the options of a command line of dnsmasq to lines of its file."""
+    """Convert the options of dnsmasq's command line to lines as its file has them."""
     lines = [word[2:] for word in words if word.startswith("--")]
     for word, next_word in zip(words, [*words[1:], ""]):
         if word[:1] == "-" and word[:2] in _SHORT_OPTIONS:

@@ -1,8 +1,8 @@
-"""Backend for the dnsmasq that NetworkManager runs for itself: another file for that dnsmasq.
+"""Backend for the dnsmasq that NetworkManager starts: Proscribe adds a file for that dnsmasq.
 
-NetworkManager gives that dnsmasq the name servers of each connection. So those of DHCP and of a VPN stay as they are,
-each for its own names. NetworkManager may write /etc/resolv.conf without dnsmasq although dnsmasq is installed. Then a
-second file switches dnsmasq on.
+NetworkManager passes the name servers of each connection to that dnsmasq. So the servers from DHCP and from a VPN stay
+in use, each for its own names. If dnsmasq is installed, but NetworkManager does not use it, a second file switches
+dnsmasq on.
 """
 
 from __future__ import annotations
@@ -65,6 +65,7 @@ CONFIGURATION_PATHS = (
 
 
 def find_obstacle(host: Host, observation: DnsObservation) -> str:
+    """Return what keeps NetworkManager's dnsmasq from being the filter, and the remedy; else ""."""
     if not observation.pids_by_unit.get(NETWORKMANAGER_UNIT):
         return f"{NETWORKMANAGER_UNIT} does not run on this host"
     if host.find_tool("dnsmasq") is None:
@@ -77,7 +78,10 @@ def find_obstacle(host: Host, observation: DnsObservation) -> str:
 
 
 def read_dns_mode(host: Host) -> str:
-    """Return the organisation's value of `dns` in [main] of NetworkManager; "" for none."""
+    """Return the value of `dns` in [main] of NetworkManager's configuration; "" if it is not set.
+
+    The file of Proscribe that switches dnsmasq on is left out.
+    """
     dns_mode = ""
     for configuration_path in CONFIGURATION_PATHS:
         names = host.list_directory(configuration_path) if configuration_path.endswith(".d") else []
@@ -98,6 +102,10 @@ def read_dns_mode(host: Host) -> str:
 
 
 def describe_filter(host: Host, observation: DnsObservation, settings: ControlSettings) -> DnsFilter:
+    """Return the description of NetworkManager's dnsmasq as the filter.
+
+    It includes the file that switches dnsmasq on, unless the organisation does so.
+    """
     is_switched_on = read_dns_mode(host) == "dnsmasq"
     switch_texts = {} if is_switched_on else {SWITCH_PATH: f"# {WRITTEN_BY}\n[main]\ndns=dnsmasq\n"}
     other_files = [
@@ -107,7 +115,7 @@ def describe_filter(host: Host, observation: DnsObservation, settings: ControlSe
     ]
     is_installed = host.find_entry(FILTER_PATH) is not None
     link_domains, unseen_reason = _list_link_domains(host) if is_installed else ([], "")
-    # Otherwise resolv.conf leads to the filter as soon as dnsmasq is switched on.
+    # If not, bypasses are not searched for: resolv.conf leads to the filter as soon as dnsmasq is switched on.
     is_queried = is_switched_on or any(map(is_loopback, observation.servers))
     return DnsFilter(
         manager=BACKEND_NAME,
@@ -134,10 +142,11 @@ def describe_filter(host: Host, observation: DnsObservation, settings: ControlSe
 
 
 def _list_link_domains(host: Host) -> tuple[list[tuple[str, str]], str]:
-    """Return (link, domain) for each domain of a link's own servers, and the reason why the domains are unknown.
+    """Return (link, domain) pairs, and the reason why they are unknown ("" if they are known).
 
-    NetworkManager makes its dnsmasq ask those servers for the domain. A user at the desktop may add a connection with
-    such a domain. For dnsmasq it has priority over Proscribe's file, which has the same name or a wider name.
+    NetworkManager makes its dnsmasq query a network link's own servers for the link's domains. A user at the desktop
+    may add a connection with such a domain. For dnsmasq, that domain has priority over the same or a wider name in
+    Proscribe's file.
     """
     busctl = host.find_tool("busctl")
     if busctl is None:
@@ -161,7 +170,7 @@ def list_possible_stages(host: Host, observation: DnsObservation) -> list[Filter
 
 
 def list_asking_users(host: Host, observation: DnsObservation) -> list[str]:
-    """Return the accounts of the dnsmasq that NetworkManager started."""
+    """Return the account of the dnsmasq that NetworkManager started; [] if it does not run."""
     manager_pid = observation.pids_by_unit[NETWORKMANAGER_UNIT]
     user_names = set()
     for process in host.list_processes()[0]:

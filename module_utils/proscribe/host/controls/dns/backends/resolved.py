@@ -1,10 +1,10 @@
-"""Backend for systemd-resolved, which cannot filter: it asks Proscribe's own dnsmasq for every name.
+"""Backend for systemd-resolved, which cannot filter: it queries a dnsmasq of Proscribe's for every name.
 
-Programs continue to ask systemd-resolved. It continues to ask the servers of a link for the domains of that link. All
-other questions go to the filter, which asks the name servers that systemd-resolved knows. The filter follows the file
-with these servers, so new servers from DHCP count at once. That file omits servers on a port other than 53
-(resolved-resolv-conf.c). The filter has such a port, so it never asks itself. The port is below 1024: no user can take
-the filter's place.
+Programs continue to query systemd-resolved. For the domains of a network link, it continues to query the servers of
+that link. All other queries go to Proscribe's dnsmasq, the filter. The filter queries the name servers that
+systemd-resolved lists in a file. It follows changes of that file, so new servers from DHCP are used at once.
+systemd-resolved does not list servers on a port other than 53 (resolved-resolv-conf.c). The filter listens on such a
+port, so it never queries itself. The port is below 1024, so no user can take the filter's place.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ FILTER_UNIT = "proscribe-dns.service"
 FILTER_UNIT_PATH = f"/etc/systemd/system/{FILTER_UNIT}"
 ENABLED_LINK = f"/etc/systemd/system/multi-user.target.wants/{FILTER_UNIT}"
 DROP_IN_PATH = "/etc/systemd/resolved.conf.d/zz-proscribe.conf"
-# In the order in which systemd-resolved reads them (resolved.conf(5)). Of two drop-ins with the same name, the first
-# counts.
+# In systemd-resolved's order of priority (resolved.conf(5)). Only the first main file that exists is read. Of two
+# drop-ins with the same name, that in the first folder is read.
 MAIN_FILE_PATHS = ("/etc/systemd/resolved.conf", "/run/systemd/resolved.conf", "/usr/lib/systemd/resolved.conf")
 DROP_IN_FOLDERS = ("/etc/systemd/resolved.conf.d", "/run/systemd/resolved.conf.d", "/usr/lib/systemd/resolved.conf.d")
 DECLARED = BackendDeclaration(
@@ -63,8 +63,8 @@ DECLARED = BackendDeclaration(
 _SERVER_PATTERN = compile_pattern(r"\[([0-9a-fA-F:.]+)\](?::(\d+))?|([0-9.]+)(?::(\d+))?|([0-9a-fA-F:.]+)")
 _LINK_PATTERN = compile_pattern(r".*\((.*)\).*")
 
-# Dnsmasq can log all queries of all users, or none. sed passes only the refused names and dnsmasq's own messages to the
-# journal. If either of the two ends, both are restarted.
+# dnsmasq can log all queries of all users, or none. So sed passes only the refused names and dnsmasq's own messages to
+# the journal. If dnsmasq or sed ends, systemd restarts both.
 _UNIT_TEMPLATE = """\
 # {written_by}
 [Unit]
@@ -91,6 +91,7 @@ WantedBy=multi-user.target
 
 
 def find_obstacle(host: Host, observation: DnsObservation) -> str:
+    """Return what keeps this host from using Proscribe's dnsmasq, and the remedy; "" if nothing does."""
     if RESOLVED_UNIT not in observation.pids_by_unit:
         return f"{RESOLVED_UNIT} does not run on this host"
     if host.find_tool("dnsmasq") is None:
@@ -101,7 +102,10 @@ def find_obstacle(host: Host, observation: DnsObservation) -> str:
 
 
 def describe_filter(host: Host, observation: DnsObservation, settings: ControlSettings) -> DnsFilter:
-    """Return the filter. With proscribe_dns_upstreams it asks these servers instead of the host's."""
+    """Return the description of the filter: Proscribe's dnsmasq, and systemd-resolved, which queries it.
+
+    If proscribe_dns_upstreams is set, the filter queries these servers instead of the host's.
+    """
     dnsmasq = host.find_tool("dnsmasq") or "dnsmasq"
     servers = settings.get("upstreams") or list_global_servers(host)
     unit_text = _UNIT_TEMPLATE.format(written_by=WRITTEN_BY, dnsmasq=dnsmasq, file=FILTER_PATH)
@@ -109,7 +113,7 @@ def describe_filter(host: Host, observation: DnsObservation, settings: ControlSe
     own_stage, stub_stage = list_possible_stages(host, observation)
     links = _list_links(host)
     catch_all_links = _find_catch_all_links(links)
-    # A line for systemd-resolved counts from its next start. An older answer stays cached until it is flushed.
+    # systemd-resolved is restarted, because it reads its files only at the start, and keeps older answers in its cache.
     return DnsFilter(
         manager=BACKEND_NAME,
         file_path=FILTER_PATH,
@@ -141,7 +145,7 @@ def describe_filter(host: Host, observation: DnsObservation, settings: ControlSe
 
 
 def list_possible_stages(host: Host, observation: DnsObservation) -> list[FilterStage]:
-    """Return the stage of the filter, and the stage that directs systemd-resolved to it."""
+    """Return two stages without texts: the filter, and the file that makes systemd-resolved query it."""
     restart = make_restart_commands(RESOLVED_UNIT, "try-restart") if RESOLVED_UNIT in observation.pids_by_unit else []
     own_stage = FilterStage(
         {FILTER_PATH: "", FILTER_UNIT_PATH: ""},
@@ -165,14 +169,18 @@ def _find_filter_user(host: Host) -> str:
 
 
 def list_global_servers(host: Host) -> list[str]:
-    """Return the organisation's name servers of systemd-resolved for all links, in dnsmasq's notation."""
+    """Return the name servers that the organisation set for systemd-resolved, in dnsmasq's notation.
+
+    Servers of a single network link are not included.
+    """
     return [server for server in map(_convert_server, _read_global_servers(host, with_ours=False)) if server]
 
 
 def _render_options(host: Host, servers: Sequence[str]) -> str:
-    """Return the options of the filter's file.
+    """Return the lines of the filter's file that configure dnsmasq itself.
 
-    systemd-resolved has the cache and reads /etc/hosts, so the filter does neither.
+    `servers` are its upstream servers. If the list is empty, it uses those of systemd-resolved. dnsmasq has no cache
+    and does not read /etc/hosts, because systemd-resolved does both.
     """
     upstream_lines = (
         ["no-resolv", *(f"server={server}" for server in servers)] if servers else [f"resolv-file={UPLINKS_PATH}"]
@@ -188,7 +196,10 @@ def _render_options(host: Host, servers: Sequence[str]) -> str:
 
 
 def _read_global_servers(host: Host, with_ours: bool) -> list[str]:
-    """Return the effective values of DNS=, in their order."""
+    """Return the servers that DNS= of systemd-resolved's files has in the end, in their order.
+
+    `with_ours` includes Proscribe's file.
+    """
     main_file = next((path for path in MAIN_FILE_PATHS if host.find_entry(path) is not None), "")
     path_by_name = {
         name: f"{folder}/{name}" for folder in reversed(DROP_IN_FOLDERS) for name in host.list_directory(folder)
@@ -219,7 +230,7 @@ def _convert_server(server: str) -> str:
 
 
 def _find_later_servers(host: Host) -> list[Finding]:
-    """Return findings for name servers that a later drop-in of the organisation adds to Proscribe's."""
+    """Return findings for name servers that the organisation's drop-ins add beside the filter."""
     if host.find_entry(DROP_IN_PATH) is None:
         return []
     own_server = f"{FILTER_ADDRESS}:{FILTER_PORT}"
@@ -237,7 +248,10 @@ def _find_later_servers(host: Host) -> list[Finding]:
 
 
 def _list_links(host: Host) -> list[tuple[str, str]]:
-    """Return (link, domain) for each domain of a link's own name servers."""
+    """Return (link, domain) for each domain for which systemd-resolved queries a network link's own servers.
+
+    The list is empty if Proscribe's file is not installed.
+    """
     resolvectl = host.find_tool("resolvectl")
     output = (
         host.run_command([resolvectl, "domain"]).out if resolvectl and host.find_entry(DROP_IN_PATH) is not None else ""
@@ -251,6 +265,6 @@ def _list_links(host: Host) -> list[tuple[str, str]]:
 
 
 def _find_catch_all_links(links: Sequence[tuple[str, str]]) -> list[Finding]:
-    """Return findings for links that route every name to their own servers, as some VPNs do."""
+    """Return findings for network links whose servers get the queries for every name, as with some VPNs."""
     detail = "its own name servers are asked for every name too"
     return [Finding("link", link, manager=BACKEND_NAME, detail=detail) for link, domain in links if domain == "~."]

@@ -1,4 +1,7 @@
-"""Backend for an unbound that the host runs as its resolver: another file among those that it includes."""
+"""Backend for an unbound that the host runs as its resolver.
+
+Proscribe adds a file to a folder that unbound includes.
+"""
 
 from __future__ import annotations
 
@@ -34,14 +37,14 @@ DECLARED = BackendDeclaration(
     ),
 )
 
-# Types of local zones in which a name may get an address (unbound.conf(5)).
+# Types of local zones that let a name resolve to an address (unbound.conf(5)).
 _OPEN_ZONES = ("transparent", "typetransparent", "redirect", "inform", "always_transparent", "nodefault")
 
 
 def _render_lines(blocked_names: Iterable[str], open_names: Iterable[str]) -> list[str]:
-    """Return the lines for the names.
+    """Return the lines that block names, and the lines that let names below them resolve.
 
-    Local zones need none of unbound's modules, so the organisation's chain of modules stays as it is.
+    Local zones need none of unbound's modules. So the organisation's choice of modules stays as it is.
     """
     zones = [f'  local-zone: "{name}." always_nxdomain' for name in blocked_names]
     return [*zones, *(f'  local-zone: "{name}." transparent' for name in open_names)]
@@ -64,6 +67,7 @@ UNBOUND_LANGUAGE = ResolverLanguage(
 
 
 def find_obstacle(host: Host, observation: DnsObservation) -> str:
+    """Return what keeps unbound of this host from being the filter, and the remedy; "" if nothing does."""
     if UNBOUND_UNIT not in observation.pids_by_unit:
         return f"{UNBOUND_UNIT} does not run: install unbound, start it and have the host ask it"
     if not _find_included_folders(host):
@@ -72,6 +76,10 @@ def find_obstacle(host: Host, observation: DnsObservation) -> str:
 
 
 def describe_filter(host: Host, observation: DnsObservation, settings: ControlSettings) -> DnsFilter:
+    """Return the description of the host's unbound as the filter.
+
+    Proscribe's file is in the first included folder.
+    """
     folders = _find_included_folders(host)
     other_files = drop_in.list_other_files(host, CONF_PATH, folders)
     file_path = f"{folders[0]}/{DROP_IN_NAME}"
@@ -108,7 +116,10 @@ def _find_included_folders(host: Host) -> list[str]:
 
 
 def parse_overrides(text: str) -> list[tuple[str, str]]:
-    """Return (line, name) for every `local-data`, forwarded zone, and local zone that may have an address."""
+    """Return (line, name) for each line that makes a name resolve.
+
+    Those are `local-data`, forwarded zones, and local zones that may have an address.
+    """
     overriding_lines = []
     for line in text.splitlines():
         line = line.partition("#")[0].strip()
