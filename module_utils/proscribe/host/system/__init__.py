@@ -1,8 +1,8 @@
-"""Only interface to the operating system: files, processes, users and tools of the host.
+"""Only interface of Proscribe to the operating system: files, processes, users and tools of the host.
 
-Every control uses this interface, so each can be tested on a fixture with recorded answers (`root`, `run`), and on a
-real host. Root's code meets hostile users here. So nothing is run through a shell. No link that a user could have made
-is followed. A file appears whole or not at all. Standard library only, Python 3.9 and newer.
+Every control uses this interface. So tests can replace the host by a directory (`root`) and recorded tool output
+(`run`). Root's code meets hostile users here. So no command is run through a shell. No link that a user could have made
+is followed. A file is written completely or not at all. Standard library only, Python 3.9 and newer.
 """
 
 from __future__ import annotations
@@ -59,16 +59,16 @@ __all__ = [
 
 
 class Host(Processes):
-    """Host as seen from `root` ("/" except in tests), with `run` as the runner of its tools.
+    """Host with its files below `root` ("/" except in tests), and its tools run by the function `run`.
 
-    `record_fields` are copied into the record. `state_savers` save data for later runs, in a run that may write. Each
-    takes a flag: true if the run begins with this observation. If nothing will be saved, `saves_state` is false, and
-    observing costs less.
+    `record_fields` are copied into the host record. `state_savers` are functions that save data for later runs. They
+    are called only by a run that may write. Each takes a flag: true if the run also corrects what it observed.
+    `saves_state` is false if nothing will be saved: observing is cheaper then.
 
-    `starting_unit` is the unit for which systemd started this process; "" for none. `changed_by` names this run for
-    other runs that wait for the host. This run waits `lock_timeout` seconds for its turn. `other_runs` are the runs
-    that shared the host with this one (file_lock.py). `clock` returns the seconds since 1970. On a watched host it
-    never goes back (watch/state/clock.py).
+    `starting_unit` is the systemd unit that started this process; "" for none. `changed_by` names this run to other
+    runs that wait for the host. This run waits at most `lock_timeout` seconds for the host's lock. `other_runs` are the
+    runs that this run waited for, or that changed the host in between (host_lock.py). `clock` returns the seconds since
+    1970. On a watched host the clock never goes back (watch/state/clock.py).
     """
 
     def __init__(self, root: str = "/", run: Runner = run_tool) -> None:
@@ -88,14 +88,14 @@ class Host(Processes):
         return os.uname().sysname
 
     def read_ruleset_generation(self) -> RulesetGeneration | None:
-        """Return the generation of the packet filter, which every change to a table changes; None if unknown."""
-        return read_ruleset_generation() if self.root == "/" else None  # a fixture has no kernel of its own
+        """Return the number that the kernel raises at every change of the packet filter; None if unknown."""
+        return read_ruleset_generation() if self.root == "/" else None  # a test directory has no kernel of its own
 
     def try_execution(self, path: str) -> int:
-        """Try to execute a file that is no program, and return the number of the kernel's error.
+        """Try to execute a file that is not a program, and return the kernel's error number.
 
-        The caller has checked that the file is no program. The kernel reports the start to its listeners and refuses
-        it. So this process continues.
+        The kernel reports the attempt to programs that listen for starts, and then refuses it. So this process
+        continues. The caller must have checked that the file is not a program.
         """
         try:
             os.execve(self._make_real_path(path), [path], {})
@@ -103,17 +103,23 @@ class Host(Processes):
             return error.errno or 0
 
     def is_destination_refused(self, address: str, port: int) -> bool | None:
-        """Return whether the packet filter refuses packets to an address; None if that cannot be tried."""
+        """Return whether the packet filter refuses packets to an address and port.
+
+        Returns None if that cannot be tested.
+        """
         return is_destination_refused(address, port) if self.root == "/" else None
 
     def require_root(self) -> None:
-        """Raise ControlError for an ordinary user: a host is never changed only in part."""
+        """Raise ControlError unless this process is root: without root, a change would be incomplete."""
         if not self.privileged:
             raise ControlError("this needs root: run it as root, or let Ansible become root (-b, and -K if sudo asks)")
 
     @contextlib.contextmanager
     def lock_host(self, timeout: float | None = None) -> Iterator[HostLock]:
-        """Keep other runs of Proscribe off this host. Raises ControlError if another run has the host for too long."""
+        """Hold the host's lock while the `with` body runs: no other run of Proscribe changes the host then.
+
+        Raises ControlError if another run holds the lock for longer than `timeout` seconds. None means `lock_timeout`.
+        """
         from .host_lock import HostLock  # an audit takes no lock
 
         host_lock = HostLock(self._make_real_path, self.changed_by, self.lock_timeout if timeout is None else timeout)
@@ -125,7 +131,10 @@ class Host(Processes):
 
     @contextlib.contextmanager
     def lock_users_tools(self, timeout: float) -> Iterator[None]:
-        """Keep other runs from running tools of users. Raises HostBusyError if another run does so for too long."""
+        """Prevent other runs of Proscribe from running tools as users while the `with` body runs.
+
+        Raises HostBusyError if another run does so for longer than `timeout` seconds.
+        """
         from .host_lock import USERS_TOOLS_LOCK_PATH, HostLock
 
         with HostLock(self._make_real_path, self.changed_by, timeout, USERS_TOOLS_LOCK_PATH).obtain_lock():
@@ -139,8 +148,11 @@ class Host(Processes):
         excluded: Collection[str] = (),
         separates_owned: bool = False,
     ) -> ScanResult:
-        """Scan below some directories; see system/file_scan.py."""
-        from .file_scan import scan_directories  # imported only for a plan that names programs
+        """Search directories for files with relevant names.
+
+        The parameters are those of system/file_scan.py.
+        """
+        from .file_scan import scan_directories  # imported here: only plans that name programs need it
 
         return scan_directories(
             self, roots, choose_names, remembered, excluded, remember=self.saves_state, separates_owned=separates_owned
@@ -151,12 +163,13 @@ class Host(Processes):
 
         Raises OSError if no answer can come: nothing listens there (ConnectionRefusedError), or no packet gets there.
         """
-        import _socket  # imported only on a host with its own resolver; the module socket is larger
+        # imported here: only hosts with a local DNS resolver need it. The module `socket` would take longer to load.
+        import _socket
 
         channel = _socket.socket(_socket.AF_INET6 if ":" in address else _socket.AF_INET, _socket.SOCK_DGRAM)
         try:
             channel.settimeout(timeout)
-            channel.connect((address, port))  # the connection restricts answers to that address and port
+            channel.connect((address, port))  # after `connect`, the kernel drops packets from other addresses and ports
             channel.send(message)
             return channel.recv(65535)
         except _socket.timeout:
@@ -168,17 +181,17 @@ class Host(Processes):
         """Resolve a name as programs do (system/name_resolution.py). Return None for a fixture: it has no C library."""
         if self.root != "/":
             return None
-        from .name_resolution import resolve_name  # imported only on a host where names are blocked
+        from .name_resolution import resolve_name  # imported here: only hosts where names are blocked need it
 
         return resolve_name(name, family, timeout)
 
     def request_resource(self, path: str, resource: str, timeout: float) -> bytes | None:
-        """Return a resource of a local service of the host, over its socket by HTTP.
+        """Send an HTTP GET for `resource` over the Unix socket at `path`, and return the body of the answer.
 
-        Returns None if the service does not answer with 200 within `timeout` seconds. Returns None too if the answer is
-        larger than a file may be.
+        Returns None if no answer with status 200 comes: the socket may be missing, or silent for `timeout` seconds.
+        Returns None too if the body is larger than MAX_FILE_BYTES.
         """
-        import http.client  # imported only on a host with such a service
+        import http.client  # imported here: only hosts with such a local service need it
         import socket
 
         parent, _, name = path.rpartition("/")

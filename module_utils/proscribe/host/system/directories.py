@@ -1,7 +1,8 @@
-"""Files and whole directories by descriptors: hashed, measured, copied, removed. No link is ever followed.
+"""Functions to hash, measure, copy and remove files and whole directories. No link is ever followed.
 
-Only code that moves files needs this module, so an audit never imports it. Every function takes the descriptor of the
-directory that has the entry, and the entry's name. So changes by users to the path have no effect.
+Only code that moves files needs this module, so an audit never imports it. Every function takes the open descriptor of
+the parent directory, and the name of an entry in that directory. So a user who changes the path meanwhile has no
+effect.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from ...base.named_tuple import NamedTuple
 from .file_attributes import ignore_unsupported, read_attributes, set_attributes
 from .types import ControlError
 
-MAX_DEPTH = 200  # levels of directories; each holds descriptors open
-# Largest amount of data, in bytes, that is copied or read whole: a minute's work. Holes are no data.
+MAX_DEPTH = 200  # most levels of directories: each level needs open file descriptors
+# Most bytes of data that are read or copied, about one minute of work. Holes (unwritten blocks) do not count.
 MAX_DATA_BYTES = 4 * 1024**3
 _PIECE_BYTES = 1024 * 1024
 _ZEROS = bytes(_PIECE_BYTES)
-_BLOCK_BYTES = 4096  # the smallest hole that counts as a hole
+_BLOCK_BYTES = 4096  # a shorter run of zeros is treated as data
 _DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 
@@ -30,35 +31,41 @@ _FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 class ContentSum(NamedTuple):
     """Checksum of a file or a directory. Equal checksums mean equal names, kinds and contents."""
 
-    sha256: str  # of a single file its plain SHA-256, unless it has more than 1 GiB of holes
+    sha256: str  # for a single file: the usual SHA-256 of its content, unless the file has more than 1 GiB of zeros
     files: int  # number of regular files
-    size: int  # bytes in these files, with their holes
-    shared: int  # number of these files that also have names outside the directory (hard links)
+    size: int  # bytes in these files, holes (unwritten blocks) included
+    shared: int  # number of these files that also have a hard link outside the directory
 
 
 class DiskUsage(NamedTuple):
-    """Space that a file or a directory takes on a disk."""
+    """Disk space that a file or a directory uses, and the number of its entries."""
 
     size: int  # bytes
     entries: int
 
 
 class ReadAllowance:
-    """Bytes of data that may still be read. A process that holds a file open can make it grow during the read."""
+    """Counter of the bytes of data that may still be read.
+
+    The counter is needed because a process that has a file open can make the file grow during the read.
+    """
 
     def __init__(self, size: int = MAX_DATA_BYTES) -> None:
         self.size = self.remaining = size
-        self.zeros_remaining = 1024**3  # bytes of holes that may still be hashed as zeros
+        self.zeros_remaining = 1024**3  # bytes of zeros that may still be hashed one by one; see `_hash_zeros`
 
     def consume_bytes(self, size: int) -> None:
-        """Count bytes as read. Raises ControlError when the allowance is spent."""
+        """Subtract `size` from the bytes that may still be read. Raises ControlError if too few are left."""
         self.remaining -= size
         if self.remaining < 0:
             raise ControlError(f"it has more than {self.size // 1024**2} MiB of data")
 
 
 def open_entry(directory: int, name: str) -> int:
-    """Return the descriptor of a regular file or a directory. Raises OSError, and ControlError for other entries."""
+    """Open a regular file or a directory, and return the descriptor.
+
+    Raises OSError. Raises ControlError for any other kind of entry, such as a link or a device.
+    """
     status = os.stat(name, dir_fd=directory, follow_symlinks=False)
     if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
         raise ControlError(f"{name} is neither a file nor a directory")
@@ -66,9 +73,9 @@ def open_entry(directory: int, name: str) -> int:
 
 
 def measure_disk_usage(directory: int, name: str, limit: int = 1_000_000) -> DiskUsage:
-    """Return the space of a file or a directory, without reading it.
+    """Return the disk space of a file or a directory, from the file status alone.
 
-    Raises OSError, and ControlError for more than `limit` entries.
+    A file with several hard links counts once. Raises OSError. Raises ControlError for more than `limit` entries.
     """
     disk = entries = 0
     counted: set[tuple[int, int]] = set()
@@ -83,9 +90,10 @@ def measure_disk_usage(directory: int, name: str, limit: int = 1_000_000) -> Dis
 
 
 def sum_content(directory: int, name: str, allowance: ReadAllowance | None = None) -> ContentSum:
-    """Read a file or a directory, and return its checksum.
+    """Return the checksum of a file or a directory, with the number and size of its files.
 
-    Raises OSError. Raises ControlError if another file system is mounted in the directory, or for too much data.
+    Raises OSError. Raises ControlError if another file system is mounted in the directory, or if there is too much
+    data.
     """
     allowance = allowance or ReadAllowance()
     links: dict[tuple[int, int], int] = {}
@@ -97,7 +105,7 @@ def sum_content(directory: int, name: str, allowance: ReadAllowance | None = Non
     for path, parent, entry_name, status in list_contents(directory, name):
         if (
             stat.S_ISDIR(status.st_mode) and status.st_dev != top_status.st_dev
-        ):  # a file of an overlay may have another device
+        ):  # only directories are checked: on an overlay file system, a file may have another device number
             raise ControlError(f"another file system is mounted at {path} in it")
         content = ""
         if stat.S_ISREG(status.st_mode):
@@ -119,8 +127,8 @@ def sum_content(directory: int, name: str, allowance: ReadAllowance | None = Non
 def list_contents(directory: int, name: str) -> Iterator[tuple[str, int, str, os.stat_result]]:
     """Yield an entry and all entries below it, each directory before its content.
 
-    Each item has the path below the top ("" is the top) and the descriptor of the directory. It also has the name in
-    that directory and the status of the entry.
+    Yields tuples of path, descriptor, name and status. The path is relative to the first entry, which has the path "".
+    The descriptor is that of the open parent directory, which contains the name.
     """
     status = os.stat(name, dir_fd=directory, follow_symlinks=False)
     yield "", directory, name, status
@@ -129,6 +137,10 @@ def list_contents(directory: int, name: str) -> Iterator[tuple[str, int, str, os
 
 
 def _list_below(directory: int, name: str, path: str, depth: int) -> Iterator[tuple[str, int, str, os.stat_result]]:
+    """Yield the entries below a directory as `list_contents` does.
+
+    Raises ControlError below MAX_DEPTH levels.
+    """
     if depth > MAX_DEPTH:
         raise ControlError(f"its directories are more than {MAX_DEPTH} deep")
     descriptor = os.open(name, _DIRECTORY_FLAGS, dir_fd=directory)
@@ -146,10 +158,10 @@ def _list_below(directory: int, name: str, path: str, depth: int) -> Iterator[tu
 def copy_entry(
     directory: int, name: str, target: int, target_name: str, allowance: ReadAllowance | None = None
 ) -> None:
-    """Copy a file or a directory with all its attributes, and sync the copy.
+    """Copy a file or a directory with all its attributes, and sync the copy to the disk.
 
-    `target` is a directory that only root can enter. Raises OSError (a full disk). Raises ControlError if another file
-    system is mounted in the directory, or for too much data.
+    `target` is the open descriptor of a directory that only root can enter. Raises OSError, for example if the disk is
+    full. Raises ControlError if another file system is mounted in the directory, or if there is too much data.
     """
     top_status = os.stat(name, dir_fd=directory, follow_symlinks=False)
     _copy_entry(
@@ -164,7 +176,7 @@ def copy_entry(
 
 
 class _CopyContext:
-    """State of one copy: its file system, its target, its allowance, and the copied files by inode."""
+    """State of a copy operation: source device, target directory, allowance, copied paths by inode."""
 
     def __init__(self, device: int, root: int, allowance: ReadAllowance) -> None:
         self.device, self.root, self.allowance = device, root, allowance
@@ -174,6 +186,11 @@ class _CopyContext:
 def _copy_entry(
     directory: int, name: str, target: int, target_name: str, context: _CopyContext, path: str, depth: int
 ) -> None:
+    """Copy an entry and all entries below it.
+
+    A further hard link to a copied file becomes a hard link in the copy. `path` is the path of the copy below the
+    target directory of the whole operation.
+    """
     status = os.stat(name, dir_fd=directory, follow_symlinks=False)
     if stat.S_ISDIR(status.st_mode) and status.st_dev != context.device:
         raise ControlError(f"another file system is mounted at {path} in it")
@@ -222,12 +239,16 @@ def _copy_entry(
 
 
 def _copy_file(directory: int, name: str, target: int, target_name: str, allowance: ReadAllowance) -> None:
+    """Copy a regular file with its attributes.
+
+    Blocks of zeros become holes, so the copy needs no disk space for them.
+    """
     source_file = os.open(name, _FILE_FLAGS, dir_fd=directory)
     try:
         target_file = os.open(target_name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=target)
         try:
             size = os.fstat(source_file).st_size
-            os.ftruncate(target_file, size)  # unwritten parts are holes, as in the original
+            os.ftruncate(target_file, size)  # parts that are not written below stay holes, as in the original
             for offset, piece in _read_data(source_file, size, allowance):
                 while piece:
                     written = os.pwrite(target_file, piece, offset)
@@ -241,9 +262,10 @@ def _copy_file(directory: int, name: str, target: int, target_name: str, allowan
 
 
 def remove_entry(directory: int, name: str) -> None:
-    """Remove a file or a directory of any depth, in a place that only root can reach. Raises OSError.
+    """Remove a file, or a directory with all its content.
 
-    A missing entry is no error. The removal never leaves the file system of the entry.
+    Raises OSError, and ControlError for a mount below it. The entry must be in a directory that only root can enter. A
+    missing entry is no error. Entries on another file system are never removed.
     """
     with contextlib.suppress(FileNotFoundError):
         status = os.stat(name, dir_fd=directory, follow_symlinks=False)
@@ -251,7 +273,11 @@ def remove_entry(directory: int, name: str) -> None:
 
 
 def _remove_entry(directory: int, name: str, device: int, top: int = -1, depth: int = 0) -> None:
-    """Remove an entry. A directory that is too deep below `top` is first moved into `top`; -1 marks the top itself."""
+    """Remove an entry with all its content.
+
+    `top` is the descriptor of the first directory; -1 means that this entry is the first. A directory below MAX_DEPTH
+    levels is moved into `top`, and removed from there.
+    """
     status = os.stat(name, dir_fd=directory, follow_symlinks=False)
     if not stat.S_ISDIR(status.st_mode):
         os.unlink(name, dir_fd=directory)
@@ -276,8 +302,8 @@ def _remove_entry(directory: int, name: str, device: int, top: int = -1, depth: 
 def _hash_file(directory: int, name: str, allowance: ReadAllowance) -> str:
     """Return the SHA-256 of a file.
 
-    For a run of zeros that would take too long to hash, only its length is hashed. That depends on the content alone: a
-    copy may have zeros where the original has a hole.
+    Hashing a long run of zeros takes too long. After 1 GiB of zeros, only the length of each run is hashed. A hole and
+    written zeros give the same hash, because a copy may have one in place of the other.
     """
     digest = hashlib.sha256()
     descriptor = os.open(name, _FILE_FLAGS, dir_fd=directory)
@@ -295,6 +321,7 @@ def _hash_file(directory: int, name: str, allowance: ReadAllowance) -> str:
 
 
 def _hash_zeros(update: Callable[[bytes], None], count: int, allowance: ReadAllowance) -> None:
+    """Hash `count` zeros; only the number itself if the allowance for zeros is too small."""
     if count > allowance.zeros_remaining:
         update(b"%d zeros" % count)
         return
@@ -305,9 +332,9 @@ def _hash_zeros(update: Callable[[bytes], None], count: int, allowance: ReadAllo
 
 
 def _read_data(descriptor: int, size: int, allowance: ReadAllowance) -> Iterator[tuple[int, bytes]]:
-    """Yield the first `size` bytes of a file as (offset, piece), without the blocks of zeros.
+    """Yield pairs (offset, piece) of the first `size` bytes of a file, without the blocks of zeros.
 
-    Holes are not read. Raises ControlError.
+    Holes are not read. Raises ControlError if more data than the allowance is read.
     """
     offset = 0
     while offset < size:
@@ -315,11 +342,11 @@ def _read_data(descriptor: int, size: int, allowance: ReadAllowance) -> Iterator
             start = max(offset, os.lseek(descriptor, offset, os.SEEK_DATA) // _BLOCK_BYTES * _BLOCK_BYTES)
             end = -(-os.lseek(descriptor, start, os.SEEK_HOLE) // _BLOCK_BYTES) * _BLOCK_BYTES
         except OSError as error:
-            if error.errno == errno.ENXIO:  # only a hole up to the end (lseek(2))
+            if error.errno == errno.ENXIO:  # the rest of the file is a hole (lseek(2))
                 return
             raise
         offset = start
-        if end <= start:  # the hole begins at the start of the block
+        if end <= start:  # the data ends exactly at the start of this block
             end = start + _BLOCK_BYTES
         piece = os.pread(descriptor, min(_PIECE_BYTES, end - offset, size - offset), offset)
         if not piece:  # the file was truncated meanwhile

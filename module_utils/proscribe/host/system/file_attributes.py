@@ -11,12 +11,12 @@ from typing import Iterator
 
 from ...base.named_tuple import NamedTuple
 
-# Bytes of a file's `user.` attributes that are read. The file's owner may set hundreds of MiB (tmpfs, xfs).
+# Most bytes that are read of a file's `user.` attributes. The file's owner may set hundreds of MiB (tmpfs, xfs).
 MAX_USER_ATTRIBUTE_BYTES = 256 * 1024
 # Errors of a file system without owners, modes or extended attributes (vfat).
 _UNSUPPORTED_ERRORS = (errno.ENOTSUP, errno.EPERM, errno.ENODATA)
 _ACL_NAMES = {"system.posix_acl_access", "system.posix_acl_default"}
-# Errors of a file system without room for so many attributes; ext4 has one block of a file for all of them.
+# Errors of a file system that has no room for the attributes. On ext4, all attributes of a file share one block.
 _NO_ROOM_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.E2BIG, errno.ERANGE)
 _USER_PREFIX = "user."
 
@@ -24,21 +24,24 @@ _USER_PREFIX = "user."
 class FileAttributes(NamedTuple):
     """Attributes of a file beside its content."""
 
-    mode: int  # as in st_mode, with the kind of file
+    mode: int  # st_mode: the permissions and the kind of file
     uid: int
     gid: int
     atime_ns: int
     mtime_ns: int
-    xattrs: dict[str, str]  # values in base64
+    xattrs: dict[str, str]  # extended attributes: name to value in base64
 
 
 def read_attributes(descriptor: int) -> FileAttributes:
-    """Return the attributes of an open entry, which may be open with O_PATH."""
+    """Return the attributes of the file or directory with an open descriptor.
+
+    A descriptor with O_PATH is enough.
+    """
     status = os.fstat(descriptor)
     link = f"/proc/self/fd/{descriptor}"
     xattrs: dict[str, str] = {}
     remaining = MAX_USER_ATTRIBUTE_BYTES
-    with contextlib.suppress(OSError):  # a file system without extended attributes
+    with contextlib.suppress(OSError):  # the file system has no extended attributes
         for name in os.listxattr(link):
             if name.startswith(_USER_PREFIX) and remaining <= 0:
                 continue
@@ -50,9 +53,10 @@ def read_attributes(descriptor: int) -> FileAttributes:
 
 
 def set_attributes(descriptor: int, desired: FileAttributes) -> None:
-    """Set the attributes of an open entry.
+    """Give the file or directory with an open descriptor the attributes `desired`.
 
-    The owner comes first, because a change of owner clears set-user-id bits and capabilities. The times come last.
+    The owner is set first, because a change of owner clears set-user-id bits and capabilities. The times are set last.
+    Attributes that the file system cannot store are left out.
     """
     with ignore_unsupported():
         os.chown(descriptor, desired.uid, desired.gid)
@@ -70,7 +74,10 @@ def set_attributes(descriptor: int, desired: FileAttributes) -> None:
 
 @contextlib.contextmanager
 def ignore_unsupported(also_ignored: tuple[int, ...] = ()) -> Iterator[None]:
-    """Ignore the errors of a file system that lacks a feature, and these error codes."""
+    """Ignore an OSError of the `with` body if the file system lacks the feature.
+
+    `also_ignored` are further error numbers to ignore.
+    """
     try:
         yield
     except OSError as error:

@@ -1,6 +1,6 @@
-"""Lock on a file that only root can open, so that no user can hold the lock.
+"""Lock on a file that several processes of Proscribe change: a run, the timer's observation, the daemon.
 
-Several processes of Proscribe change such a file in turn: a run, the timer's observation, the daemon.
+Only root can open such a file, so no user can hold its lock.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ import time
 from .file_reader import FileReader
 from .types import ControlError
 
-LOCK_TIMEOUT_SECONDS = 5.0  # seconds to wait for a lock
+LOCK_TIMEOUT_SECONDS = 5.0
 
 
 def make_deadline() -> float:
-    """Return the end of the wait for a lock (time.monotonic)."""
+    """Return the time (time.monotonic) after which `lock_file` stops waiting for a lock."""
     return time.monotonic() + LOCK_TIMEOUT_SECONDS
 
 
 def lock_file(files: FileReader, path: str, descriptor: int, deadline: float) -> bool:
-    """Lock an open file, and return whether it is still the file at its path.
+    """Lock an open file. Return False if another file is at `path` by now: the caller must open that file.
 
-    Another process may have put a new file there. Raises ControlError if another process holds the lock until
-    `deadline` (`make_deadline`), and ObservationError.
+    `deadline` comes from `make_deadline`. Raises ControlError if another process holds the lock until then. Raises
+    ObservationError.
     """
     while True:
         try:

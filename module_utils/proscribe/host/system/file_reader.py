@@ -1,4 +1,7 @@
-"""Reader for files of the host. Links that a user could have made are not followed."""
+"""Functions that read files and directories of the host.
+
+Links that a user could have made are not followed.
+"""
 
 from __future__ import annotations
 
@@ -20,15 +23,15 @@ if TYPE_CHECKING:
 
     Answer = TypeVar("Answer")
 
-MAX_FILE_BYTES = 64 * 1024 * 1024  # bytes; larger than any file that a control needs to read whole
+MAX_FILE_BYTES = 64 * 1024 * 1024  # larger than any file that a control has to read completely
 PIECE_BYTES = 256 * 1024  # bytes read at a time
 SEARCH_PIECE_BYTES = 4 * 1024 * 1024  # bytes searched at a time
-NAMES_PIECE = 20_000  # entries read at a time: a directory may have millions
-MAX_OPEN_DIRECTORIES = 128  # directories that stay open; a process may have some hundred files open
+NAMES_PIECE = 20_000  # directory entries read at a time: a directory may have millions
+MAX_OPEN_DIRECTORIES = 128  # most directories that stay open: a process may open only some hundred files
 
 
 class _OpenDescriptor:
-    """Descriptor for a `with` block, which closes it unless the descriptor stays open for later reads."""
+    """Open descriptor for a `with` statement, which closes it at the end unless `stays_open` is set."""
 
     __slots__ = ("descriptor", "stays_open")
 
@@ -44,13 +47,18 @@ class _OpenDescriptor:
 
 
 class FileReader:
-    """Reader for files below `root` ("/" except in tests). While there is a `budget`, all reads count against it."""
+    """Reader of the files below `root` ("/" except in tests).
+
+    While `budget` is set, all reads are charged to that budget.
+    """
 
     def __init__(self, root: str = "/") -> None:
         self.root = root
         self.budget: ReadBudget | None = None
-        self.enters_remote = False  # true if scans may start on a network or FUSE file system: only as its user
-        self._cached_answers: dict[tuple[str, str], Any] | None = None  # None outside of `cache_reads`
+        # true if a scan may start on a network or FUSE file system; only while running as the scanned user
+        self.enters_remote = False
+        # by (method, path); None outside of `cache_reads`
+        self._cached_answers: dict[tuple[str, str], Any] | None = None
         self._open_directories: dict[str, int | FileNotFoundError] = {}
 
     @property
@@ -61,10 +69,10 @@ class FileReader:
         return self.root.rstrip("/") + path
 
     def _open_directory_path(self, path: str) -> int:
-        """Open a directory of the host step by step. Only links that root made are followed.
+        """Open a directory of the host, one path component after the other.
 
-        The descriptor is opened with O_PATH, because an ordinary user may pass through directories that he may not
-        list. Raises OSError. Raises ControlError for a link that a user made.
+        Only links that root made are followed. The descriptor is opened with O_PATH: an ordinary user may enter
+        directories that he cannot list. Raises OSError. Raises ControlError for a link that a user made.
         """
         descriptor = os.open(self.root, PLACE_FLAGS)
         passed_path, traversal = "", PathTraversal(self.root)
@@ -86,7 +94,11 @@ class FileReader:
         return self._use_cached_directory(path.rstrip("/"))
 
     def _use_cached_directory(self, path: str) -> _OpenDescriptor:
-        """Open a directory, and leave it open for the next reads unless too many directories are open."""
+        """Return a directory from the cache of open directories, or open it.
+
+        A missing directory is remembered too. The directory stays open for the next reads, unless too many are open
+        already.
+        """
         cached = self._open_directories.get(path)
         if cached is None:
             try:
@@ -109,9 +121,10 @@ class FileReader:
 
     @contextlib.contextmanager
     def cache_reads(self) -> Iterator[None]:
-        """Cache reads for the block, for an observation that changes nothing.
+        """Cache all reads while the `with` body runs, for an observation that changes nothing.
 
-        No path is read twice, so the whole observation uses the same answer. Directories stay open.
+        No path is read twice, so the whole observation sees the same content. Directories stay open until the end of
+        the body.
         """
         self._cached_answers = {}
         try:
@@ -124,28 +137,28 @@ class FileReader:
             self._open_directories = {}
 
     def _read_once(self, read: Callable[[str], Answer], path: str) -> Answer:
-        """Return the result of a read of a path, within `cache_reads` from the cache."""
+        """Return `read(path)`. Inside `cache_reads`, the result of an earlier call is returned."""
         if self._cached_answers is None:
             return read(path)
         key = read.__name__, path
         if key not in self._cached_answers:
-            if self.budget is not None:  # a user may have any number of places
+            if self.budget is not None:  # not cached: a user may make any number of paths, which would fill the memory
                 return read(path)
             self._cached_answers[key] = read(path)
         answer: Answer = self._cached_answers[key]
         return answer
 
     def open_directory(self, path: str) -> contextlib.AbstractContextManager[int]:
-        """Open a directory with O_PATH, for access to its entries by name whatever users do to its path.
+        """Open a directory with O_PATH. Its entries can be used by name even if a user then changes the path.
 
         Raises OSError. Raises ControlError for a link in the path that a user made.
         """
         return self._use_directory(path)
 
     def find_entry(self, path: str) -> os.stat_result | None:
-        """Return the status of the entry at a path; None for a missing entry. Raises ObservationError.
+        """Return the status of the file, directory or link at a path; None if nothing is there.
 
-        A link at the end of the path is not followed.
+        A link at the end of the path is not followed. Raises ObservationError.
         """
         return self._read_once(self._find_entry, path)
 
@@ -162,18 +175,18 @@ class FileReader:
     def _make_observation_error(self, path: str, error: OSError) -> ObservationError:
         if isinstance(error, PermissionError) and not self.privileged:
             return ObservationError(f"{path} can only be read by root")
-        # Root may fail too: a dead network mount, a user's own FUSE.
+        # Even root cannot read all paths: a dead network mount, a FUSE file system of a user.
         return ObservationError(f"{path} cannot be read: {error.strerror}")
 
     def list_directory(self, path: str) -> List[str]:
-        """Return the names in a directory, sorted; none for a missing directory. Raises ObservationError."""
+        """Return the sorted names in a directory; [] for a missing directory. Raises ObservationError."""
         return [*self._read_once(self._list_directory, path)]
 
     def list_first_names(self, path: str, limit: int) -> List[str]:
-        """Return at most `limit` names in a directory, sorted. Raises ObservationError.
+        """Return at most `limit` names in a directory, sorted; [] for a missing directory.
 
-        The names are the first in the order of the file system. So a full directory causes no delay. Returns none for a
-        missing directory.
+        Raises ObservationError. The names are the first in the order of the file system. So a huge directory causes no
+        delay.
         """
         return self._sort_names(path, lambda directory: self._read_first_names(directory, limit))
 
@@ -181,9 +194,9 @@ class FileReader:
         return self._sort_names(path, self._read_names)
 
     def _sort_names(self, path: str, list_names: Callable[[int], Iterable[str]]) -> List[str]:
-        """Return the names that `list_names` reads in a directory, sorted; none for a missing directory.
+        """Open a directory and return the sorted result of `list_names`, which gets the descriptor.
 
-        Raises ObservationError.
+        Returns [] for a missing directory. Raises ObservationError.
         """
         try:
             with self._use_directory(path) as directory:
@@ -216,9 +229,10 @@ class FileReader:
     def read_file(self, path: str, limit: int = MAX_FILE_BYTES) -> bytes | None:
         """Return the content of a regular file; None for a missing file.
 
-        Raises ObservationError, and ControlError for a file that is not regular or too large. A file of a user, or on a
-        user's behalf, is read up to 1 MiB; a larger file raises ObservationError. A link at the end is followed only if
-        root made it. /etc/resolv.conf and /etc/os-release are such links.
+        Raises ControlError for a file that is not regular, or larger than `limit` bytes. Raises ObservationError for a
+        file that cannot be read. A user's file, or any file while there is a budget, may have at most 1 MiB; a larger
+        file raises ObservationError. A link at the end of the path is followed only if root made it, such as
+        /etc/resolv.conf or /etc/os-release.
         """
         if limit == MAX_FILE_BYTES and self.budget is None:
             return self._read_once(self._read_file, path)
@@ -228,7 +242,7 @@ class FileReader:
         descriptor = self._open_file(path)
         if descriptor is None:
             return None
-        # Read in pieces: some files of /proc cannot be read into a buffer as large as the limit.
+        # The file is read in pieces: some files of /proc cannot be read into a buffer of `limit` bytes.
         with _OpenDescriptor(descriptor):
             max_bytes = min(limit, MAX_USER_FILE_BYTES) if self._is_user_file(descriptor) else limit
             content = b""
@@ -242,7 +256,7 @@ class FileReader:
         return content
 
     def _is_user_file(self, descriptor: int) -> bool:
-        """Return whether an open file is read on a user's behalf, or belongs to an ordinary user."""
+        """Return whether an open file is read on a user's behalf, or its owner is an ordinary user."""
         return self.budget is not None or os.fstat(descriptor).st_uid not in (0, os.geteuid())
 
     def _consume_budget(self, size: int) -> None:
@@ -250,16 +264,16 @@ class FileReader:
             self.budget.consume_amount("bytes read", size)
 
     def read_head(self, path: str, size: int) -> bytes:
-        """Return at most the first `size` bytes of a regular file of any size; b"" for a missing file.
+        """Return at most the first `size` bytes of a regular file, which may have any size.
 
-        Raises as `read_file` does.
+        Returns b"" for a missing file. Raises the errors of `read_file`.
         """
         return self.read_range(path, 0, size)
 
     def read_range(self, path: str, offset: int, size: int) -> bytes:
-        """Return at most `size` bytes from `offset` on of a regular file of any size; b"" for a missing file.
+        """Return at most `size` bytes of a regular file, from the byte `offset` on; b"" for a missing file.
 
-        Raises as `read_file` does.
+        The file may have any size. Raises the errors of `read_file`.
         """
         descriptor = self._open_file(path)
         if descriptor is None:
@@ -272,7 +286,7 @@ class FileReader:
     def _open_file(self, path: str) -> int | None:
         """Open a regular file for reading, and return its descriptor; None for a missing file.
 
-        Raises as `read_file` does.
+        Raises the errors of `read_file`.
         """
         parent, _, name = path.rpartition("/")
         try:
@@ -290,9 +304,10 @@ class FileReader:
         return descriptor
 
     def read_attribute(self, path: str, name: str) -> bytes | None:
-        """Return an extended attribute of the entry at a path; None if the entry has none.
+        """Return the extended attribute `name` of the file or directory at a path.
 
-        A link at the end of the path is not followed. Raises ControlError for a link in the path that a user made.
+        Returns None if the attribute is missing or cannot be read. A link at the end of the path is not followed.
+        Raises ControlError for a link in the path that a user made.
         """
         parent, _, entry_name = path.rpartition("/")
         try:
@@ -302,27 +317,31 @@ class FileReader:
             return None
 
     def read_acl(self, path: str) -> bytes:
-        """Return the access ACL of an entry in the kernel's format (acl(5)); b"" if only its mode counts."""
+        """Return the access control list of a file or directory, in the kernel's format (acl(5)).
+
+        Returns b"" for none.
+        """
         return self._read_once(self._read_acl, path)
 
     def _read_acl(self, path: str) -> bytes:
         return self.read_attribute(path, ACL_ATTRIBUTE) or b"" if hasattr(os, "getxattr") else b""
 
     def describe_write_access(self, path: str, status: os.stat_result, trusted_uids: Collection[int] = ()) -> str:
-        """Return the right by which others than root can change an entry; "" for none.
+        """Describe why a user other than root can change a file or directory; "" if none can.
 
-        The right is the owner and mode, or an ACL. `status` is the entry as it was read at the path. A link counts as
-        open to all, because its target is not read. `trusted_uids` are other users that may change the entry.
+        The reason is the owner and mode, or an access control list. `status` is the status of the entry at `path`. A
+        link counts as open to all, because its target is not read. `trusted_uids` are other users that may change the
+        entry.
         """
         fixture_uids = () if self.root == "/" else (os.stat(self.root).st_uid,)
         reason = find_write_right(status, (0, *trusted_uids, *fixture_uids), acl=self.read_acl(path))
         return describe_rights(status) if reason and reason != BY_ACL else reason
 
     def search_file(self, path: str, pattern: Pattern[bytes], max_match_bytes: int = 256) -> List[bytes]:
-        """Return the matches of a pattern in a file of any size, each match once.
+        """Return all different matches of a pattern in a file of any size.
 
-        A match has at most `max_match_bytes` bytes. Raises as `read_file` does. The file is not mapped into memory: a
-        file that shrinks meanwhile would end the run.
+        A match has at most `max_match_bytes` bytes. Raises the errors of `read_file`. The file is read in pieces and
+        not mapped into memory: if a mapped file shrinks, the kernel ends the process.
         """
         descriptor = self._open_file(path)
         if descriptor is None:
@@ -337,19 +356,19 @@ class FileReader:
         return list(matches)
 
     def resolve_link(self, path: str) -> str:
-        """Return the path of the host that the links of root at a path lead to; the path itself if it is no link.
+        """Return the path to which root's links at `path` lead; `path` itself if it is no link.
 
         Raises ObservationError. Raises ControlError for a link that a user made.
         """
         return [*self.follow_links(path)][-1]
 
     def follow_links(self, path: str) -> Iterator[str]:
-        """Yield a path of the host, and each path that the links of root at it lead to.
+        """Yield `path`, and the target of each link that root made, if `path` is such a link.
 
-        Raises as `resolve_link` does.
+        Raises the errors of `resolve_link`.
         """
         yield path
-        for _ in range(16):  # alternatives are chains of three links; a longer chain than 16 is a loop
+        for _ in range(16):  # a chain of more than 16 links is a loop. Debian's alternatives have chains of three.
             status = self.find_entry(path)
             if status is None or not stat.S_ISLNK(status.st_mode):
                 return
@@ -359,15 +378,15 @@ class FileReader:
                     target = read_link_target(directory, name, path)
             except OSError as error:
                 raise self._make_observation_error(path, error) from None
-            if not target:  # the entry is no link any more
+            if not target:  # the link was replaced meanwhile
                 return
             path = os.path.normpath(os.path.join(parent, target))
             yield path
 
     def read_text(self, path: str) -> str | None:
-        """Return a file as text; None for a missing file. Bytes that are no UTF-8 become U+FFFD.
+        """Return a file as text; None for a missing file. Bytes that are not UTF-8 become U+FFFD.
 
-        Raises as `read_file` does.
+        Raises the errors of `read_file`.
         """
         content = self.read_file(path)
         return None if content is None else content.decode("utf-8", "replace")

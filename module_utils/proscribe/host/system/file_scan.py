@@ -1,14 +1,14 @@
-"""Scan of directories that others fill: bounded, never through a link, and read again only after a change.
+"""Scan for relevant names in directories that users fill: with limits, without following links.
 
-The scan remembers the inode of a directory, the time of its last change (ctime), and its relevant names. The kernel
-sets that time at every change of the entries, and no user can set it back. So a directory with the same two numbers has
-the same entries. The numbers do not cover the files in the directory, so the files are checked each time. On btrfs
-every user can make subvolumes, whose inodes have the same numbers. So a directory in a subvolume also has the number of
-its subvolume.
+For each directory, the scan remembers the inode, the time of its last change (ctime), and its relevant names. The
+kernel sets that time at every change of the entries, and no user can set it back. So a directory with the same inode
+and time has the same entries, and is not read again. Changes inside the files do not change the directory, so the files
+are checked each time. On btrfs every user can make subvolumes, whose inodes have the same numbers. So a directory in a
+subvolume is remembered with the number of the subvolume too.
 
-A scan of the host's own places enters only directories of root. Entries of other users there are handed over, to be
-scanned on their behalf (`ScanResult.foreign_entries`). These are the directories of a user. In directories that others
-may write to, they are also the user's files.
+A scan of the host's shared directories enters only directories of root. Other users' entries there are returned in
+`ScanResult.foreign_entries`, and are scanned later on behalf of their owners. These are the users' directories. In
+directories that others may write to, they are also the users' files.
 """
 
 from __future__ import annotations
@@ -37,21 +37,22 @@ from .types import ControlError, ObservationError, summarise_reasons
 DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 SHARED_MODE = stat.S_IWGRP | stat.S_IWOTH
 PIECE_ENTRIES = 20_000  # entries read at a time: a directory may have millions
-CLOCK_INTERVAL = 16  # directories between two reads of the clock
-MAX_SHARED_ENTRIES = 100_000  # entries whose owners are checked, in a directory that others may write to
-MAX_HITS = 10_000  # relevant names, on a user's behalf
-MAX_USER_MEMORY_BYTES = 8 * 1024 * 1024  # bytes that are remembered of a user's directories
-NODE_BYTES = 60  # bytes for each remembered directory beside its names
-# Nanoseconds: a later change may be followed by another with the same time, as clocks tick.
+CLOCK_INTERVAL = 16  # number of directories that are read between two checks of the time
+# most entries of a directory whose owners are checked, if others may write to the directory
+MAX_SHARED_ENTRIES = 100_000
+MAX_HITS = 10_000  # most files with relevant names in the scan of a user
+MAX_USER_MEMORY_BYTES = 8 * 1024 * 1024  # most bytes that are remembered of a user's directories
+NODE_BYTES = 60  # estimated bytes of a remembered directory without its names
+# A directory is remembered only if its last change is older than this. Two quick changes can have the same time.
 SETTLED_NANOSECONDS = 2 * 10**9
 
 if TYPE_CHECKING:  # an alias at run time would need `typing`
-    # Remembered data of a directory: inode, ctime in nanoseconds, its directories, and the relevant names.
+    # Remembered data of a directory: inode, ctime in nanoseconds, names of its subdirectories, relevant names in it.
     RememberedDirectory = tuple[int, int, Sequence[str], Sequence[str]]
 
 
 class ScanLimits(NamedTuple):
-    """Limits of a scan. Remembered directories cost no entries, so the next scan gets further."""
+    """Limits of a scan. Unchanged remembered directories cost no entries, so the next scan gets further."""
 
     entries: int = 3_000_000
     seconds: float = 120
@@ -62,13 +63,13 @@ DEFAULT_LIMITS = ScanLimits()
 
 
 class ScanResult(NamedTuple):
-    """Result of a scan."""
+    """Result of a scan: relevant names, memory for the next scan, places that were not scanned."""
 
     hits: list[tuple[str, Sequence[str]]]  # a directory, and the relevant names in it
-    remembered: dict[str, RememberedDirectory]  # for the next scan, by the path of the directory
-    unseen: list[str]  # reasons why places were not scanned
-    # Entries of other users by the number of the owner: a directory, and the relevant names of files in it. No names
-    # mean the whole directory.
+    remembered: dict[str, RememberedDirectory]  # for the next scan; key: path of the directory
+    unseen: list[str]  # reasons why directories were not scanned
+    # Entries of other users; key: uid of the owner; value: pairs of a directory and the relevant files in it. An empty
+    # sequence of files means the whole directory.
     foreign_entries: Mapping[int, list[tuple[str, Sequence[str]]]] = {}
 
 
@@ -82,13 +83,13 @@ def scan_directories(
     remember: bool = True,
     separates_owned: bool = False,
 ) -> ScanResult:
-    """Scan below some directories.
+    """Search the directories `roots`, and all directories below, for relevant names.
 
     `choose_names` takes the path of a directory and the names in it, and returns the relevant names. `remembered` is
-    the memory of an earlier scan with the same `choose_names`. `excluded` are directories that are left out. A mount
-    point below a root is left out too, unless it is a whole disk. Without `remember` the result has nothing to
-    remember; remembering takes a tenth of the time. With `separates_owned`, entries of other users are handed over to
-    their owners.
+    the memory of an earlier scan with the same `choose_names`. `excluded` directories are not scanned. A mount point
+    below a root is not scanned either, unless a whole disk is mounted there. If `remember` is false, the result has no
+    memory for the next scan; remembering takes a tenth of the time. With `separates_owned`, entries of other users are
+    not scanned but returned in `foreign_entries`.
     """
     mount_table = read_mounts(host)
     disks = [
@@ -96,7 +97,7 @@ def scan_directories(
     ]
     file_scan = _FileScan(host, choose_names, remembered, {*excluded}, mount_table, limits, remember, separates_owned)
     collecting = gc.isenabled()
-    gc.disable()  # a scan makes no reference cycles, and the search for them takes a tenth of its time
+    gc.disable()  # a scan makes no reference cycles; the garbage collector would take a tenth of the time
     try:
         for root in sorted({*roots, *disks}):
             if root in disks or not _is_within(root, roots):
@@ -112,7 +113,10 @@ def _is_within(path: str, roots: Sequence[str]) -> bool:
 
 
 class _LazyDirectory:
-    """Directory of the current path, opened when something below it has to be read."""
+    """Directory on the current path of the scan.
+
+    It is opened only when it, or a directory below, has to be read.
+    """
 
     __slots__ = ("parent", "descriptor", "name")
 
@@ -128,6 +132,8 @@ class _LazyDirectory:
 
 
 class _FileScan:
+    """State and results of a scan; `scan_directories` explains the parameters."""
+
     def __init__(
         self,
         host: Files,
@@ -152,25 +158,31 @@ class _FileScan:
         self.hits: list[tuple[str, Sequence[str]]] = []
         self.foreign_entries: dict[int, list[tuple[str, Sequence[str]]]] = {}
         self.hit_count = 0  # number of relevant names
-        self.remaining_memory = MAX_USER_MEMORY_BYTES  # bytes left for a user; the host's own places have no such limit
+        # bytes that may still be remembered of a user; the host's shared directories have no such limit
+        self.remaining_memory = MAX_USER_MEMORY_BYTES
         self.scanned: dict[str, RememberedDirectory] = {}
-        self.subvolumes: dict[int, int] = {}  # by device
+        self.subvolumes: dict[int, int] = {}  # subvolume number by device number
         self.entry_count = self.directories_read = 0
         self.deadline = time.monotonic() + limits.seconds
         self.settled_before = time.time_ns() - SETTLED_NANOSECONDS
-        self.stop_reason = ""  # the reason why no more directories are read below this root
+        self.stop_reason = ""  # why no more directories are read below this root; "" while reading
         self.unseen: list[str] = []
 
     def list_reasons(self) -> list[str]:
         return [summarise_reasons(self.unseen)] if self.unseen else []
 
     def scan_root(self, path: str) -> None:
+        """Scan a root and all directories below.
+
+        Errors do not end the whole scan: they are added to `unseen`.
+        """
         host, mount_table = self.host, self.mount_table
         if not host.enters_remote and (type_ := find_remote_type(path, mount_table)):
             self.unseen.append(explain_not_entered(path, type_))
             return
         if self.budget is None:
-            self.stop_reason, self.entry_count = "", 0  # a full place hides nothing in the others
+            # a root that reaches the limit must not prevent the scan of the other roots
+            self.stop_reason, self.entry_count = "", 0
         try:
             start = host._open_directory_path(path)
         except FileNotFoundError:
@@ -182,7 +194,8 @@ class _FileScan:
             self._note_unreadable(path, error)
             return
         try:
-            # A process that has changed its user may not read this link (PR_SET_DUMPABLE in prctl(2)).
+            # With `enters_remote`, this process has changed its user, and may not read this link (PR_SET_DUMPABLE in
+            # prctl(2)).
             opened_path = "" if host.enters_remote else os.readlink(f"/proc/self/fd/{start}")
             host_path = opened_path[len(host.root.rstrip("/")) :]
             if type_ := find_remote_type(host_path, mount_table):
@@ -212,6 +225,7 @@ class _FileScan:
             self.unseen.append(f"{path} cannot be read: {error.strerror}")
 
     def _visit(self, directory: _LazyDirectory, path: str, depth: int) -> None:
+        """Scan a directory, from the memory if it is unchanged, and then its subdirectories."""
         try:
             node = (self._read_unchanged(path) if path in self.remembered else None) or self._read_directory(
                 directory, path, depth
@@ -233,16 +247,20 @@ class _FileScan:
                 os.close(directory.descriptor)
 
     def _find_closed_type(self, path: str) -> str:
-        """Return the file system's type of a closed directory that may hide files and is not entered; else ""."""
+        """Return the file system's type for a mount that is not entered and may hide files; else "".
+
+        A mounted AppImage hides no files.
+        """
         if path not in self.mount_table or self.mount_table[path].is_whole_disk:
             return ""
         type_ = find_remote_type(path, self.mount_table)
         return "" if type_.startswith("fuse") and is_appimage_mount(path) else type_
 
     def _read_unchanged(self, path: str) -> RememberedDirectory | None:
+        """Return the remembered data of a directory that has not changed; None if it must be read again."""
         node = self.remembered[path]
         try:
-            # By its path: a link in the path leads to another inode, or to this very directory.
+            # Checked by path, which is safe: a link in the path would lead to another inode, or to this same directory.
             status = os.stat(path[self.prefix_length :] or ".", dir_fd=self.root_descriptor, follow_symlinks=False)
             node_number = self._make_node_number(status, path[self.prefix_length :], self.root_descriptor)
         except OSError:
@@ -254,7 +272,10 @@ class _FileScan:
         return node
 
     def _make_node_number(self, status: os.stat_result, path: str, base_descriptor: int) -> int:
-        """Return the number that no other directory below this root has; 0 without such a number. Raises OSError."""
+        """Return a number that identifies a directory below this root; 0 if there is none. Raises OSError.
+
+        The number is the inode. On another device, it is made of the btrfs subvolume and the inode.
+        """
         if status.st_dev == self.device:
             return status.st_ino
         if status.st_dev not in self.subvolumes:
@@ -265,7 +286,10 @@ class _FileScan:
         return subvolume and subvolume << 64 | status.st_ino
 
     def _consume_budget(self, files: int, names: int) -> None:
-        """Charge the user's budget. Raises ObservationError when it is spent."""
+        """Charge directory entries (`files`) and relevant names to the user's budget.
+
+        Raises ObservationError when the budget is spent. Does nothing without a budget.
+        """
         if self.budget is not None:
             self.budget.consume_amount("files", files)
             self.hit_count += names
@@ -273,7 +297,10 @@ class _FileScan:
                 raise ObservationError(f"over budget: more than {MAX_HITS:,} files that are named like restricted apps")
 
     def _remember_directory(self, path: str, node: RememberedDirectory) -> None:
-        """Remember the content of a directory if there is room. Otherwise the next scan reads it again."""
+        """Remember the content of a directory if the user's memory limit allows.
+
+        Otherwise the next scan reads it again.
+        """
         if self.budget is not None:
             self.remaining_memory -= NODE_BYTES + len(path) + sum(map(len, node[2])) + sum(map(len, node[3]))
             if self.remaining_memory < 0:
@@ -281,6 +308,10 @@ class _FileScan:
         self.scanned[path] = node
 
     def _read_directory(self, directory: _LazyDirectory, path: str, depth: int) -> RememberedDirectory | None:
+        """Read a directory, and return its subdirectories and relevant names in the form that is remembered.
+
+        Returns None if the directory is not read completely: over a limit, unreadable, or owned by another user.
+        """
         if (
             self.stop_reason
             or (self.entry_count > self.limits.entries or not self.directories_read % CLOCK_INTERVAL)
@@ -329,7 +360,10 @@ class _FileScan:
     def _separate_owned(
         self, directory: int, path: str, directories: Sequence[str], matching_names: Sequence[str]
     ) -> tuple[list[str], list[str]]:
-        """Return root's entries of a directory that others may write to, and hand over the others to their owners."""
+        """Return root's subdirectories and relevant files, in a directory that others may write to.
+
+        The entries of other users are added to `foreign_entries`.
+        """
         trusted_names: tuple[list[str], list[str]] = ([], [])
         for index, names in enumerate((directories, matching_names)):
             if len(names) > MAX_SHARED_ENTRIES:
@@ -337,7 +371,7 @@ class _FileScan:
             for name in names[:MAX_SHARED_ENTRIES]:
                 try:
                     status = find_entry_on_mount(directory, name)
-                except OSError:  # the entry was removed meanwhile
+                except OSError:  # the file or directory was removed meanwhile
                     continue
                 child = f"{path}/{name}"
                 if status is None or status.st_uid in self.trusted_uids:
@@ -352,6 +386,7 @@ class _FileScan:
         return trusted_names
 
     def _is_over_limit(self, path: str) -> bool:
+        """Return whether the scan has too many entries or takes too long, and note the reason if so."""
         if self.entry_count > self.limits.entries:
             self.stop_reason = f"{self.limits.entries} files"
         elif time.monotonic() > self.deadline:

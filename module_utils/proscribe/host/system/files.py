@@ -1,4 +1,4 @@
-"""Files of the host: written in one step, and deleted with the directories that were made for them."""
+"""Functions that write a file in one step, and delete a file with the directories that were made for it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ STATE_DIRECTORY = "/var/lib/proscribe"
 LEDGER_PATH = STATE_DIRECTORY + "/directories"
 
 # Note in every file that Proscribe writes; the comment marks differ by format. A host does not know its name in the
-# inventory. So the command as it is matches no host. Without --limit it would lift all hosts.
+# inventory. So the command has the placeholder THIS_HOST, which matches no host. A command without --limit would remove
+# Proscribe from all hosts.
 SIGNATURE = (
-    # The same in every version: files of an earlier version are recognised too.
+    # Never change this text: files that an earlier version wrote are recognised by it.
     "Written by Proscribe, rewritten at its next run."
 )
 LIFT_COMMAND = "./proscribe lift --limit THIS_HOST"
@@ -25,7 +26,7 @@ WRITTEN_BY = f"{SIGNATURE} To lift it, on the controller: {LIFT_COMMAND}"
 
 
 class Files(FileReader):
-    """Files below a root, which may be changed."""
+    """Reader and writer of the files below `root`."""
 
     def write_file(
         self,
@@ -35,10 +36,11 @@ class Files(FileReader):
         owner: Sequence[int] | None = None,
         modified_ns: int | None = None,
     ) -> None:
-        """Write a file in one step: written beside, synced, renamed. Raises ControlError.
+        """Write a file in one step: another program sees the old or the new content. Raises ControlError.
 
-        Missing directories are made (0755), and recorded so that `delete_file` can remove them again. `owner` (user and
-        group) and `modified_ns` (nanoseconds) are for a file that is restored as it was.
+        The content is written to a temporary file beside the file, synced to the disk, and renamed. Missing directories
+        are made (0755). The ledger records them, so that `delete_file` can remove them again. `owner` (user and group
+        number) and `modified_ns` (nanoseconds) serve to restore a file as it was.
         """
         data = content.encode() if isinstance(content, str) else content
         parent, _, name = path.rpartition("/")
@@ -59,8 +61,12 @@ class Files(FileReader):
         owner: Sequence[int] | None = None,
         modified_ns: int | None = None,
     ) -> None:
-        # A leading dot and a tilde keep the half-written file out of every folder of drop-ins except Chromium's.
-        # Chromium skips a file that is not JSON yet.
+        # Programs that read all files of a directory ignore a name with a leading dot or a tilde. Chromium reads it,
+        # but skips a file that is not complete JSON.
+        """Write `data` to a temporary file in the directory, and rename the file to `name`.
+
+        Raises OSError.
+        """
         temporary_name = self._make_temporary_name(name)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary_name, dir_fd=directory)
@@ -71,7 +77,8 @@ class Files(FileReader):
                 with open(descriptor, "wb", closefd=False) as stream:
                     stream.write(data)
                 if owner is not None:
-                    os.fchown(descriptor, *owner)  # before the mode, because a change of owner clears the set-id bits
+                    # before the mode is set, because a change of owner clears the set-user-id bits
+                    os.fchown(descriptor, *owner)
                 os.fchmod(descriptor, mode)
                 if modified_ns is not None:
                     os.utime(descriptor, ns=(modified_ns, modified_ns))
@@ -111,7 +118,10 @@ class Files(FileReader):
             raise ControlError(f"cannot change {path}: {error.strerror}") from None
 
     def rename_file(self, path: str, name: str) -> bool:
-        """Rename a file in its directory. Return False if the file is missing: of several callers, one succeeds."""
+        """Rename a file within its directory. Return False if the file is missing.
+
+        If several processes try to rename a file, exactly one succeeds. Raises ControlError.
+        """
         parent, _, old_name = path.rpartition("/")
         try:
             with self._use_directory(parent) as directory:
@@ -123,10 +133,10 @@ class Files(FileReader):
         return True
 
     def delete_file(self, path: str) -> None:
-        """Delete a file, and the remains of a killed `write_file` of it. A missing file is no error.
+        """Delete a file, and its temporary file if a `write_file` was killed. A missing file is no error.
 
-        Empty directories that Proscribe alone made are removed too. No link is ever followed, and no directory with
-        content is removed.
+        Directories that only Proscribe made, and that are now empty, are removed too. No link is ever followed. Raises
+        ControlError.
         """
         parent, _, name = path.rpartition("/")
         try:
@@ -142,7 +152,7 @@ class Files(FileReader):
         self._remove_directories(parent)
 
     def clear_unfinished_write(self, path: str) -> None:
-        """Delete the remains of a killed `write_file` of a path, but not the entry at the path itself.
+        """Delete the temporary file of a killed `write_file`, but not the file at `path` itself.
 
         Empty directories are removed as by `delete_file`.
         """
@@ -150,14 +160,14 @@ class Files(FileReader):
         self.delete_file(f"{parent}/{self._make_temporary_name(name)}")
 
     def has_unfinished_write(self, path: str) -> bool:
-        """Return whether a killed `write_file` of a path left a partial file beside it."""
+        """Return whether a killed `write_file` left a temporary file beside `path`."""
         parent, _, name = path.rpartition("/")
         return self.find_entry(f"{parent}/{self._make_temporary_name(name)}") is not None
 
     def has_traces(self, path: str) -> bool:
-        """Return whether `delete_file` would remove anything of a path.
+        """Return whether `delete_file` would remove anything for a path.
 
-        That is the file, the remains of a killed `write_file`, or the empty directories that were made for the file.
+        That is the file, the temporary file of a killed `write_file`, or empty directories that were made for the file.
         """
         if self.find_entry(path) or self.has_unfinished_write(path):
             return True
@@ -168,21 +178,23 @@ class Files(FileReader):
             parent = parent.rpartition("/")[0]
         if parent in ledger and parent != STATE_DIRECTORY:
             return not self.list_directory(parent)
-        if path.rpartition("/")[0] == STATE_DIRECTORY:  # the ledger is here, and stays as long as it is needed
+        # the ledger is in this directory, so the directory is never empty
+        if path.rpartition("/")[0] == STATE_DIRECTORY:
             return (
                 is_parent_made
                 and self.list_directory(parent) == ["directories"]
                 and not any(map(self.find_entry, {*ledger} - {parent}))
             )
-        return is_parent_made  # only the ledger still names them
+        return is_parent_made  # the parent directory is gone, but the ledger may still name it
 
     def _read_ledger(self) -> Set[str]:
+        """Return the paths in the ledger: the directories that Proscribe has made on this host."""
         return set((self.read_text(LEDGER_PATH) or "").splitlines())
 
     def make_directories(self, path: str) -> None:
-        """Make the missing directories of a path (0755; below the state directory only for root).
+        """Make the missing directories of a path: mode 0755, below Proscribe's state directory 0700.
 
-        The ledger names each directory before it is on the disk, so that `delete_file` can remove it again. Raises
+        The ledger names each directory before it is made, so that `delete_file` can remove it even after a kill. Raises
         ControlError and ObservationError.
         """
         missing: List[str] = []
@@ -191,7 +203,7 @@ class Files(FileReader):
             path = path.rpartition("/")[0]
         if not missing:
             return
-        if STATE_DIRECTORY in missing:  # the directory of the ledger comes first
+        if STATE_DIRECTORY in missing:  # the ledger can only be written once its directory exists
             self._make_directory(STATE_DIRECTORY)
         else:
             self.make_directories(STATE_DIRECTORY)
@@ -204,8 +216,11 @@ class Files(FileReader):
 
     @contextlib.contextmanager
     def _lock_ledger(self) -> Iterator[None]:
-        """Lock the ledger for the block. Otherwise two processes could overwrite each other's entries."""
-        # Imported here because hosts are observed often and changed seldom.
+        """Lock the ledger of directories while the `with` body runs.
+
+        Otherwise two processes could overwrite each other's lines. Raises ControlError and ObservationError.
+        """
+        # Imported here: most runs only observe, and need no lock.
         from .file_locks import lock_file, make_deadline
 
         lock_deadline = make_deadline()
@@ -244,19 +259,23 @@ class Files(FileReader):
             raise ControlError(f"cannot write {LEDGER_PATH}: {error.strerror}") from None
 
     def _remove_directories(self, path: str) -> None:
+        """Remove a directory and its parents if they are empty and in the ledger; update the ledger.
+
+        The ledger and the state directory are removed last, when nothing else is in them.
+        """
         if self.find_entry(LEDGER_PATH) is None:
             return
         with self._lock_ledger():
             ledger = self._read_ledger()
             remaining = set(ledger)
             while path and path not in remaining and self.find_entry(path) is None:
-                path = path.rpartition("/")[0]  # a kill came before the directory was made
+                path = path.rpartition("/")[0]  # an earlier run was killed before it made this directory
             while path in remaining and path != STATE_DIRECTORY:
                 if not self._remove_directory(path):
                     break
                 remaining.remove(path)
                 path = path.rpartition("/")[0]
-            # A reboot removes the directories below /run.
+            # Forget directories that no longer exist: a reboot empties /run.
             remaining = {directory for directory in remaining if self.find_entry(directory)}
             temporary_name = self._make_temporary_name("directories")
             if remaining <= {STATE_DIRECTORY} and set(self.list_directory(STATE_DIRECTORY)) - {temporary_name} == {
@@ -277,6 +296,7 @@ class Files(FileReader):
             raise ControlError(f"cannot delete {LEDGER_PATH}: {error.strerror}") from None
 
     def _remove_directory(self, path: str) -> bool:
+        """Remove an empty directory. Return whether it is gone now; False if it has content."""
         parent, _, name = path.rpartition("/")
         try:
             with self._use_directory(parent) as directory:

@@ -1,8 +1,8 @@
-"""Work in a forked process under hard limits, for data that a user can make hang, grow or never end.
+"""Work in a forked child process under hard limits. It reads data that a user can make hang or grow.
 
-A file system that a user's own program serves (FUSE) may block its reader for ever, where no signal ends it. So that
-process is abandoned, and this process continues. The result comes back as JSON. The child holds none of this process's
-output: a reader that waits for the end of that output would wait for the child too.
+A file system that a user's program serves (FUSE) may block its reader for ever, even against signals. So the blocked
+child is abandoned, and this process continues. The result comes back as JSON. The child closes its copies of this
+process's output: a program that reads that output to its end would wait for the child too.
 """
 
 from __future__ import annotations
@@ -23,21 +23,22 @@ if TYPE_CHECKING:
     Item = TypeVar("Item")
 
 MEGABYTE = 1024 * 1024
-# Numbers of signals on Linux; loading the module `signal` takes longer than starting a child.
+# Signal numbers SIGKILL and SIGXCPU on Linux. Loading the module `signal` takes longer than starting a child.
 KILL_SIGNAL, CPU_LIMIT_SIGNAL = (
     9,
     24,
 )
-MAX_GROWTH_BYTES = 32 * MEGABYTE  # a child that has grown by that much after an item is replaced by a new child
-# Bytes that hold the length of the next answer; 0 means that the child has finished an item and continues.
+MAX_GROWTH_BYTES = 32 * MEGABYTE  # a child that has grown by more is replaced by a new child for the remaining items
+# The child sends each answer after its length, in this many bytes. The length 0 means that an item is finished, and the
+# next follows.
 HEADER_BYTES = 8
 
 
 class WorkLimits(NamedTuple):
-    """Limits of one item of work."""
+    """Limits for one item: seconds, bytes of memory, and bytes of all its results (`answer`)."""
 
     seconds: float = 20.0
-    memory: int = 128 * MEGABYTE  # bytes beyond the memory of this process; 0 is no limit
+    memory: int = 128 * MEGABYTE  # bytes that the child may use beyond the memory of this process; 0 for no limit
     answer: int = 32 * MEGABYTE
 
 
@@ -50,12 +51,13 @@ def run_each_apart(
     limits: WorkLimits | None = None,
     user: User | None = None,
 ) -> Iterator[tuple[Item, list[Any], str]]:
-    """Process each item in a child. Yield the item, its results, and the reason if they are incomplete.
+    """Run `work` on each item in a child process, and yield (item, results, reason) for each item.
 
-    The results have the form that JSON returns.
+    The results have passed through JSON, so tuples become lists. The reason says why the results are incomplete; "" if
+    they are complete.
 
-    One child processes item after item. If it ends, or has to be ended, the next child continues with the remaining
-    items. An error that `work` raises ends only its own item. With `user`, the child runs as that user.
+    A child processes item after item. If it ends or must be ended, a new child continues with the remaining items. An
+    exception in `work` ends only its item. With `user`, the child runs as that user.
     """
     remaining_items = list(items)
     while remaining_items:
@@ -77,9 +79,10 @@ def run_each_apart(
 
 
 def run_apart(work: Callable[[], Any], limits: WorkLimits | None = None, user: User | None = None) -> Any:
-    """Run one piece of work in a child, and return its result as JSON returns it.
+    """Run `work` in a child process, and return its result after conversion to JSON and back.
 
-    Raises ObservationError or ControlError as the work does. Raises ObservationError too if the work does not end.
+    Raises ObservationError or ControlError if the work raised it. Raises ObservationError too if the work exceeds a
+    limit. With `user`, the child runs as that user.
     """
     try:
         child = _ForkedChild([work], lambda work: [work()], limits or DEFAULT_LIMITS, user)
@@ -97,13 +100,13 @@ def run_apart(work: Callable[[], Any], limits: WorkLimits | None = None, user: U
 
 
 class _ForkedChild:
-    """Forked process, as seen from its parent."""
+    """Child process that does work, from its parent's side."""
 
     def __init__(
         self, items: Sequence[Any], work: Callable[[Any], Iterable[Any]], limits: WorkLimits, user: User | None
     ) -> None:
         self.limits = limits
-        self.exit_status: int | None = None  # the status from waitpid
+        self.exit_status: int | None = None  # the status from waitpid; None while the child runs
         self.read_descriptor, write_descriptor = os.pipe()
         try:
             self.pid = os.fork()
@@ -122,7 +125,10 @@ class _ForkedChild:
         self.poll.register(self.read_descriptor, select.POLLIN)
 
     def read_answer(self) -> tuple[list[Any], dict[str, str], bool]:
-        """Return the results of the next item, the reason if they are incomplete, and whether the child continues."""
+        """Return the results of the next item, its outcome, and whether the child continues after it.
+
+        The outcome is {} if the results are complete. Otherwise the key "unseen" or "error" has the reason.
+        """
         deadline = time.monotonic() + self.limits.seconds
         remaining_bytes = self.limits.answer
         results: list[Any] = []
@@ -143,6 +149,10 @@ class _ForkedChild:
             return results, {"unseen": str(error)}, False
 
     def _read_bytes(self, size: int, deadline: float) -> bytes:
+        """Read exactly `size` bytes from the child.
+
+        Raises ObservationError at the deadline, and EOFError if the child ended.
+        """
         content = bytearray()
         while len(content) < size:
             seconds_left = deadline - time.monotonic()
@@ -155,9 +165,9 @@ class _ForkedChild:
         return bytes(content)
 
     def _explain_end(self) -> str:
-        """Return the reason why a child has ended without an answer."""
+        """Return the reason why the child ended before it sent an answer."""
         self._wait_for_end(5.0)
-        signal_number = os.WTERMSIG(self.exit_status or 0)  # 0 for a child that no signal ended
+        signal_number = os.WTERMSIG(self.exit_status or 0)  # 0 if no signal ended the child
         if signal_number == CPU_LIMIT_SIGNAL:
             return f"over budget: more than {self.limits.seconds:g} s of processor time"
         return (
@@ -167,13 +177,16 @@ class _ForkedChild:
         )
 
     def _wait_for_end(self, timeout: float) -> None:
-        """Wait up to `timeout` seconds for the child's end. A child that survives KILL is left to the kernel."""
+        """Wait up to `timeout` seconds until the child ends.
+
+        Give up then: the kernel ends a blocked child later.
+        """
         deadline = time.monotonic() + timeout
         pause = 0.0005
         while self.exit_status is None:
             try:
                 pid, status = os.waitpid(self.pid, os.WNOHANG)
-            except ChildProcessError:  # other code has waited for the child
+            except ChildProcessError:  # other code has already fetched the exit status of the child
                 self.exit_status = 0
                 return
             if pid:
@@ -199,14 +212,14 @@ def _run_child(
     user: User | None,
     write_descriptor: int,
 ) -> None:
-    """Run all work of the child."""
+    """Do all work of the child process, send the results to the parent, and exit."""
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "wb", buffering=0) as stream:
-        stream.write(b"1000")  # when memory runs out, the kernel ends this process, and no program of the host
+        stream.write(b"1000")  # when memory runs out, the kernel ends this child first, not another program
     null_descriptor = os.open("/dev/null", os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(null_descriptor, descriptor)
     if user is not None:
-        # These modules are usually imported on use. The user may be unable to read the directory of this Python.
+        # Import these modules before the change of user: the user may be unable to read the directory of this Python.
         import json  # noqa: F401
         import re  # noqa: F401
         import resource  # noqa: F401
@@ -230,7 +243,7 @@ def _run_child(
             outcome = {"error": str(error)}
         except MemoryError:
             outcome = {"unseen": f"over budget: more than {limits.memory // MEGABYTE} MB of memory"}
-        except Exception as error:  # any error concerns this item only
+        except Exception as error:  # an error in one item must not end the others
             outcome = {"unseen": f"cannot be observed: {type(error).__name__}: {error}"}
         goes_on = _read_memory_size() - initial_size < MAX_GROWTH_BYTES
         _send_outcome(write_descriptor, {**outcome, "more": goes_on} if outcome or not goes_on else {})
@@ -253,7 +266,10 @@ def _read_memory_size() -> int:
 
 
 def _limit_resources(limits: WorkLimits) -> None:
-    """Set the kernel's limits for the next item. They are soft, so that root can lift them for a tool that it runs."""
+    """Set the kernel's limits on memory and processor time for the next item.
+
+    The limits are soft, so that root can raise them for a tool that the work starts.
+    """
     import resource
 
     for resource_id, soft_limit in (

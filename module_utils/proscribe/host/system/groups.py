@@ -1,4 +1,4 @@
-"""Members of a group on the host, by its name service. Loaded only for a plan that names a group."""
+"""Lookup of the members of a group in the host's name service. Loaded only for a plan that names a group."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from . import Host
 
-MAX_MEMBERS = 1000  # members of one group
+MAX_MEMBERS = 1000
 
 
 def list_members(host: Host, name: str) -> list[str]:
-    """Return the members of a group: the accounts that it lists, and local accounts that have it as primary group.
+    """Return the sorted members of a group. Local accounts with the group as primary group count too.
 
-    Raises LookupError with the reason for a missing group, for too many members, and for a group among the members.
-    Operators would not expect nested members to count, and not all name services resolve them.
+    Raises LookupError with the reason for a missing group, for too many members, and for a group as a member. Nested
+    groups are refused: operators would not expect nested members to count, and not all name services resolve them.
     """
     group = _find_group(host, name)
     if group is None:
@@ -35,9 +35,10 @@ def list_members(host: Host, name: str) -> list[str]:
 
 
 def list_members_by_account(host: Host, name: str) -> list[str]:
-    """Return the accounts with data on this host whose own group lists contain a group.
+    """Return the accounts with data on this host that are in a group according to the account's group list.
 
-    A directory service may omit such accounts from the group's own list. Membership through another group counts too.
+    A directory service may omit such accounts from the group's member list. Membership through another group counts
+    too.
     """
     group = _find_group(host, name) if host.root == "/" else None
     if group is None:
@@ -46,8 +47,8 @@ def list_members_by_account(host: Host, name: str) -> list[str]:
 
 
 def _find_group(host: Host, name: str) -> tuple[int, list[str]] | None:
-    """Return a group's number and the members that it lists; None for a missing group."""
-    if host.root == "/":  # the name service has more groups than the file: LDAP, SSSD
+    """Return the number of a group and its member list; None for a missing group."""
+    if host.root == "/":  # ask the name service: it also knows groups of LDAP or SSSD, which /etc/group lacks
         import grp
 
         with contextlib.suppress(KeyError, ValueError):

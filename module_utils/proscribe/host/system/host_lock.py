@@ -1,9 +1,10 @@
-"""Turns of the runs that change a host. Each run knows the earlier turns, and the run that it waits for.
+"""Lock for the runs of Proscribe that change a host: one run at a time.
 
-The lock is the kernel's (flock), so it ends with its holder, however that ends. The content of the file names the
-holder, and counts only while the file is locked. The file is root's: a user who could open it could hold the lock, and
-so prevent the ban for good. The file is removed with the turn. So a run that has waited checks that the locked file is
-still the file at the path.
+The time between taking and releasing the lock is the run's turn. The lock is the kernel's (flock), so it ends with the
+process that holds it, even after a kill. The lock file names the holder; its content counts only while the file is
+locked. Only root can open the file: a user who could open it could hold the lock, and so prevent the ban for good. The
+file is deleted at the end of each turn. So a run that has waited checks that the file it locked is still at the path. A
+second file lists the last turns that changed the host, so that a run can report them.
 """
 
 from __future__ import annotations
@@ -22,32 +23,32 @@ if TYPE_CHECKING:
     from ...model.types.record import OtherHostTurn
 
 HOST_LOCK_PATH = "/run/proscribe.lock"
-USERS_TOOLS_LOCK_PATH = "/run/proscribe-users-tools.lock"  # of the run that runs tools of users
-TURNS_PATH = "/run/proscribe.turns"  # the runs that have changed this host since its start, the latest last
+USERS_TOOLS_LOCK_PATH = "/run/proscribe-users-tools.lock"  # held by the run that runs tools as users
+TURNS_PATH = "/run/proscribe.turns"  # one line for each run that changed this host since it was booted, the latest last
 UNKNOWN_HOLDER = "another run"
-RETRY_INTERVAL_SECONDS = 0.2  # seconds between two tries of a lock
-MAX_FILE_BYTES = 4096  # bytes that are read of either file
-MAX_REMEMBERED_TURNS = 8  # number of remembered turns
+RETRY_INTERVAL_SECONDS = 0.2
+MAX_FILE_BYTES = 4096  # most bytes that are read of the lock file or the file of turns
+MAX_REMEMBERED_TURNS = 8  # most lines of the file of turns
 CREATE_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
 
 
 class HostTurn(NamedTuple):
-    """Turn of a run that changes a host or has changed it, with its start (UTC)."""
+    """Turn of a run: name of the run (`by`), UTC time when it took the lock or changed the host (`since`)."""
 
     by: str
     since: str
 
     def format_line(self) -> str:
-        """Return the turn as a line of the files."""
+        """Return the turn as a line of the lock file, and of the file of turns."""
         return f"{self.since} {self.by}\n"
 
     def make_other_turn(self) -> OtherHostTurn:
-        """Return the turn with a waiting time of zero."""
+        """Return the turn in the form of the host record, with a waiting time of 0 seconds."""
         return {"by": self.by, "since": self.since, "waited": 0}
 
 
 class HostBusyError(ControlError):
-    """Error of a run that has waited too long for another run on the host."""
+    """Error of a run that has waited too long for the lock of another run (`turn`)."""
 
     def __init__(self, turn: HostTurn, until: str) -> None:
         super().__init__(f"this host is being changed by {turn.by}, since {turn.since}; waited for it until {until}")
@@ -55,9 +56,9 @@ class HostBusyError(ControlError):
 
 
 class HostLock:
-    """Lock of a process on a host, with its turns.
+    """Lock of this run (`by`) on a host, and the turns of other runs.
 
-    `real_path` converts a path of the host to a path of this machine.
+    `real_path` converts a path of the host to a path of this machine; they differ in tests.
     """
 
     def __init__(self, real_path: Callable[[str], str], by: str, timeout: float, lock: str = HOST_LOCK_PATH) -> None:
@@ -67,11 +68,16 @@ class HostLock:
             timeout,
             lock,
         )
-        self.other_turns: list[OtherHostTurn] = []  # runs that this run waited for, or that came in between
+        # turns of runs that this run waited for, or that changed the host between two turns of this run
+        self.other_turns: list[OtherHostTurn] = []
 
     @contextlib.contextmanager
     def obtain_lock(self) -> Iterator[None]:
-        """Take the turn for the block. Raises HostBusyError, and ControlError if the lock file cannot be made."""
+        """Hold the host's lock while the `with` body runs.
+
+        Raises HostBusyError if another run holds the lock for too long. Raises ControlError if the lock file cannot be
+        made.
+        """
         descriptor = self._wait_for_lock()
         try:
             os.truncate(descriptor, 0)
@@ -83,7 +89,7 @@ class HostLock:
             os.close(descriptor)
 
     def note_change(self) -> None:
-        """Record for other runs that this run has changed the host."""
+        """Append this run to the file of turns, so that other runs see that it has changed the host."""
         turns = [*_read_turns(self.real_path(TURNS_PATH)), HostTurn(self.by, _format_now())][-MAX_REMEMBERED_TURNS:]
         with contextlib.suppress(OSError):
             descriptor = os.open(self.real_path(TURNS_PATH), CREATE_FLAGS, 0o600)
@@ -94,11 +100,15 @@ class HostLock:
                 os.close(descriptor)
 
     def forget_changes(self) -> None:
-        """Delete the record of turns."""
+        """Delete the file of turns."""
         with contextlib.suppress(OSError):
             os.unlink(self.real_path(TURNS_PATH))
 
     def _wait_for_lock(self) -> int:
+        """Wait for the lock and return the descriptor of the lock file.
+
+        Raises HostBusyError after the timeout.
+        """
         started, until = time.monotonic(), _format_now(self.timeout)
         while (descriptor := self._try_lock()) is None:
             holder = next(iter(_read_turns(self.real_path(self.lock))), HostTurn(UNKNOWN_HOLDER, "a moment ago"))
@@ -112,7 +122,10 @@ class HostLock:
         return descriptor
 
     def _try_lock(self) -> int | None:
-        """Return the descriptor of the locked lock file; None while another run has the lock."""
+        """Lock the lock file and return its descriptor; None if another run holds the lock.
+
+        Raises ControlError.
+        """
         path = self.real_path(self.lock)
         try:
             descriptor = os.open(path, CREATE_FLAGS, 0o600)
@@ -126,7 +139,7 @@ class HostLock:
         return None
 
     def _note_turns_between(self) -> None:
-        """Add the runs that have changed this host since this run last did."""
+        """Add to `other_turns` the runs that changed this host after this run changed it last."""
         turns = _read_turns(self.real_path(TURNS_PATH))
         own_indexes = [index for index, turn in enumerate(turns) if turn.by == self.by]
         for turn in turns[own_indexes[-1] + 1 :] if own_indexes else ():
@@ -138,7 +151,7 @@ def _format_now(delay: float = 0) -> str:
 
 
 def _read_turns(path: str) -> list[HostTurn]:
-    """Return the turns in a file; none if the file is missing, or is being written now."""
+    """Return the turns in a file; [] if the file is missing, or not completely written yet."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with open(descriptor, "rb") as file:

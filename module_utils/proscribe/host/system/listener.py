@@ -1,7 +1,8 @@
-"""TCP listener that counts the names that a browser tries to reach, by TLS server name or HTTP Host line.
+"""TCP listener that counts the host names that a browser tries to reach.
 
-The listener answers nothing and closes. That is enough for counting: a browser never connects to a name that a policy
-blocks. The module imports nothing of Proscribe, so that this file alone can be copied to a host.
+The name comes from the TLS server name or the HTTP Host header. The listener closes each connection without an answer.
+That is enough to test a policy: a browser never connects to a name that the policy blocks. The module imports nothing
+of Proscribe, so that this file alone can be copied to a host.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ import threading
 from typing import Counter, Tuple
 
 HANDSHAKE, CLIENT_HELLO, SERVER_NAME = 22, 1, 0
-TIMEOUT_SECONDS = 5  # seconds for a client to name its server
-MAX_REQUEST_BYTES = 65536  # bytes that are read from a client
+TIMEOUT_SECONDS = 5  # how long a client may take to send its first message
+MAX_REQUEST_BYTES = 65536  # most bytes that are read from a client at a time
 
 
 def parse_server_name(hello: bytes) -> str:
-    """Return the name in a whole TLS client hello; "" if there is none.
+    """Return the server name in a complete TLS client hello; "" if there is none.
 
     RFC 8446 section 4.1.2, RFC 6066 section 3.
     """
@@ -45,7 +46,7 @@ def _parse_number(data: bytes, offset: int, size: int) -> int:
 
 
 def parse_http_host(request: bytes) -> str:
-    """Return the name in the Host line of an HTTP request, without the port; "" if there is none."""
+    """Return the name in the Host header of an HTTP request, without the port; "" if there is none."""
     for line in request.split(b"\r\n")[1:]:
         key, _, host_name = line.partition(b":")
         if key.strip().lower() == b"host":
@@ -54,7 +55,7 @@ def parse_http_host(request: bytes) -> str:
 
 
 class Listener:
-    """Listener on a free port of an address while its block runs. `count_hits` counts the connections for a name."""
+    """Listener on a free port of an address while its `with` body runs."""
 
     def __init__(self, address: str = "127.0.0.1") -> None:
         self._hits: Counter[str] = collections.Counter()
@@ -64,11 +65,11 @@ class Listener:
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
 
     def count_hits(self, name: str) -> int:
-        """Return the number of connections for exactly that name. A dot at its end does not count."""
+        """Return the number of connections for exactly this name. A dot at the end of the name is ignored."""
         return self._hits[_normalise_name(name)]
 
     def note_request(self, request: bytes) -> bytes:
-        """Count the first message of a client, and return the answer."""
+        """Count the name in the first message of a client, and return the answer: always b""."""
         name = parse_server_name(request) if request[:1] == bytes([HANDSHAKE]) else parse_http_host(request)
         if name:
             with self._lock:
@@ -93,11 +94,11 @@ class _ListenerHandler(socketserver.BaseRequestHandler):
 
     def handle(self) -> None:
         self.request.settimeout(TIMEOUT_SECONDS)
-        with contextlib.suppress(OSError):  # the client sent nothing in time, or has disconnected
+        with contextlib.suppress(OSError):  # the client sent nothing within the timeout, or has disconnected
             self.request.sendall(self.server.listener.note_request(self._read_request()))
 
     def _read_request(self) -> bytes:
-        """Return a whole TLS record, or the first received piece of another request."""
+        """Read the first message of a client: a whole TLS record, or the first piece of another request."""
         request: bytes = self.request.recv(MAX_REQUEST_BYTES)
         while request[:1] == bytes([HANDSHAKE]) and len(request) < 5 + _parse_number(request, 3, 2):
             piece = self.request.recv(MAX_REQUEST_BYTES)
@@ -117,6 +118,6 @@ class _ListenerServer(socketserver.ThreadingTCPServer):
         super().__init__(address, _ListenerHandler)
 
     def shutdown_request(self, request: socket.socket | tuple[bytes, socket.socket]) -> None:
-        # Closed without the usual half-close: the browser then knows at once that nothing will come.
+        # Close completely, without the usual half-close: the browser then knows at once that no answer will come.
         if isinstance(request, socket.socket):
             self.close_request(request)

@@ -1,8 +1,8 @@
-"""Files that a process runs: its executable and its mapped files, by the kernel's own links to them.
+"""Files that a process runs: its executable and its mapped files, read by the kernel's links in /proc.
 
-A path may lead to another file by now, or nowhere; these links lead to the file itself. The user may have made a file
-system that never answers. So a file is opened only on file systems of this machine, and in a separate process
-(system/forked_work.py).
+The path of such a file may lead to another file by now, or to none. The kernel's links always lead to the file that
+runs. A user may have mounted a file system that never answers. So Proscribe opens a file only on file systems of this
+machine, and in a separate process (system/forked_work.py).
 """
 
 from __future__ import annotations
@@ -19,32 +19,33 @@ from .mounts import find_remote_type, is_remote_type, read_mount_id, read_mounts
 from .processes import Processes
 from .types import ControlError, ObservationError, Process
 
-MAX_MAPS_BYTES = 32 * 1024 * 1024  # bytes of a list of mappings; large programs have a hundred thousand mappings
-MAX_MOUNTS_BYTES = 4 * 1024 * 1024  # bytes of a list of mounts
-MAX_FILES = 256  # mapped files; programs have some dozens
+# most bytes of /proc/PID/maps that are read; large programs have a hundred thousand mappings
+MAX_MAPS_BYTES = 32 * 1024 * 1024
+MAX_MOUNTS_BYTES = 4 * 1024 * 1024  # most bytes of a mountinfo file that are read
+MAX_FILES = 256  # most mapped files of a process; usual programs have some dozens
 PIECE_BYTES = 256 * 1024
 PLACE_FLAGS = os.O_PATH | os.O_CLOEXEC
 READ_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 
 
 class MappedFile(NamedTuple):
-    """File that a process runs."""
+    """File that a process runs: its executable or a mapped file."""
 
     link: str  # the kernel's link to the file
     path: str  # the path as the kernel shows it, without " (deleted)"
     is_deleted: bool
-    inode: int = 0  # the inode of a mapped file; 0 for an executable
+    inode: int = 0  # of a mapped file; 0 for the executable of a process
 
 
 class OpenMappedFile(NamedTuple):
-    """Open file of a process."""
+    """Open file of a process, with a function that reads from the file."""
 
     identity: tuple[int, ...]  # device, inode, last change and size
-    read_content: Callable[[int, int], bytes]  # reads a piece: offset, size
+    read_content: Callable[[int, int], bytes]  # parameters: offset, size
 
 
 class MappedFiles:
-    """Reader of the files that processes of a host run. It remembers the types of mounts."""
+    """Reader of the files that the host's processes run. The types of mounts are cached."""
 
     def __init__(self, host: Processes) -> None:
         self._host = host
@@ -56,11 +57,10 @@ class MappedFiles:
         return _make_mapped_file(link, os.readlink(self._host._make_real_path(link)))
 
     def list_mapped(self, process: Process, includes_data: bool = False) -> list[MappedFile]:
-        """Return the files that a process has mapped for execution, or with `includes_data` in any mode.
+        """Return the files that a process has mapped as executable code, highest addresses first.
 
-        The last mapped files come first.
-
-        A loader maps the program above the libraries. Raises ObservationError for too many files.
+        With `includes_data`, all mapped files are returned. The reverse order is used because a loader maps the program
+        above the libraries. Raises ObservationError for too many files.
         """
         mapped: dict[tuple[str, str], MappedFile] = {}
         for line in self._read_lines(f"/proc/{process.pid}/maps", MAX_MAPS_BYTES):
@@ -76,8 +76,13 @@ class MappedFiles:
 
     @contextlib.contextmanager
     def open_mapped(self, process: Process, file: MappedFile) -> Iterator[OpenMappedFile | None]:
-        """Open a file of a process. Yields None if that fails, or another machine or a user's program serves it."""
-        if self._host.root != "/":  # the links of a fixture's processes lead out of the fixture
+        """Open a file of a process for the `with` body.
+
+        Yields None if the file cannot be opened. Yields None too for a file that another machine or a user's program
+        serves: a read might hang.
+        """
+        # in a test directory, the links in /proc would lead to files outside of that directory
+        if self._host.root != "/":
             status = self._host.find_entry(file.path)
             is_file = status is not None and stat.S_ISREG(status.st_mode)
             yield (
@@ -98,9 +103,14 @@ class MappedFiles:
             os.close(descriptor)
 
     def _open_descriptor(self, process: Process, file: MappedFile) -> int | None:
+        """Open a file of a process by the kernel's link.
+
+        Return the descriptor; None if the file may not or cannot be opened.
+        """
         try:
-            link_descriptor = os.open(file.link, PLACE_FLAGS)  # O_PATH does not access the file system
-        except PermissionError:  # in a container, no process may follow the links to mapped files
+            # an open with O_PATH does not access the file system, so it cannot hang
+            link_descriptor = os.open(file.link, PLACE_FLAGS)
+        except PermissionError:  # in a container, the kernel forbids the links to mapped files
             return self._open_by_path(file)
         except OSError:
             return None
@@ -114,7 +124,10 @@ class MappedFiles:
             os.close(link_descriptor)
 
     def _open_by_path(self, file: MappedFile) -> int | None:
-        """Open a mapped file by its path, if the same file is still there."""
+        """Open a mapped file by its path.
+
+        Return None unless the file at the path has the inode of the mapped file.
+        """
         if file.is_deleted or find_remote_type(file.path, read_mounts(self._host)):
             return None
         try:
@@ -127,7 +140,11 @@ class MappedFiles:
         return descriptor
 
     def _find_mount_type(self, process: Process, mount: bytes) -> str:
-        """Return the type of a mount by the kernel's lists; "" for a mount in none of them, such as those of memory."""
+        """Return the file system type of a mount.
+
+        Returns "" for a mount that the kernel does not list, such as one for memory. `mount` is the line that
+        `read_mount_id` returns.
+        """
         mount_id = mount.partition(b"\t")[2].strip()
         for table in ("/proc/self/mountinfo", f"/proc/{process.pid}/mountinfo"):
             if mount_id not in self._types:
@@ -138,7 +155,10 @@ class MappedFiles:
         return self._types.setdefault(mount_id, "")
 
     def _read_lines(self, path: str, limit: int) -> Iterator[bytes]:
-        """Yield the lines of a list of the kernel. Raises ObservationError if the list is too long."""
+        """Yield the lines of a file of the kernel.
+
+        Raises ObservationError if the file has more than `limit` bytes.
+        """
         rest, size = b"", 0
         try:
             with open(self._host._make_real_path(path), "rb", buffering=0) as stream:
@@ -165,7 +185,7 @@ def _make_mapped_file(link: str, shown_path: str) -> MappedFile:
 
 
 def _parse_mapped_path(field: bytes) -> str:
-    """Return a path from a list of mappings, where only line ends are escaped (proc_pid_maps(5))."""
+    """Return a path from a line of /proc/PID/maps, where only line ends are escaped (proc_pid_maps(5))."""
     return os.fsdecode(field.replace(b"\\012", b"\n"))
 
 

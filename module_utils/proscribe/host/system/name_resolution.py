@@ -1,7 +1,7 @@
-"""Resolution of names as in a program of an ordinary user: by the C library, with its configured sources.
+"""Resolution of a name as in an ordinary user's program: by the C library, with the host's name services.
 
-A module of the C library may wait without limit. So a thread resolves the name, and the caller waits only for the
-agreed time. A child process would cost thirty times as much.
+A name service may wait without limit. So a thread resolves the name, and the caller waits only until the timeout. A
+child process would take thirty times as long.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _NO_SUCH_NAME_ERRORS = (_socket.EAI_NONAME, getattr(_socket, "EAI_NODATA", _sock
 
 
 class NameResolution(NamedTuple):
-    """Result of the resolution of a name."""
+    """Result of a name resolution. No addresses and no failure mean that the name does not exist."""
 
     addresses: tuple[str, ...] = ()
-    failure: str = ""  # the reason why its addresses are unknown
+    failure: str = ""  # why the addresses are unknown; "" if they are known, or if the name does not exist
 
 
 def resolve_name(name: str, family: int, timeout: float) -> NameResolution:
-    """Resolve a name; `family` 0 means IPv4 and IPv6.
+    """Resolve a name without root's rights. `family` is an AF_ constant of socket; 0 means IPv4 and IPv6.
 
     Raises ObservationError if the resolution takes longer than `timeout` seconds.
     """
@@ -51,7 +51,7 @@ def resolve_name(name: str, family: int, timeout: float) -> NameResolution:
 
 def _query_resolver(name: str, family: int) -> NameResolution:
     try:
-        # Bytes, because a str loads many more modules.
+        # The name is passed as bytes: for a str, Python would load many more modules.
         answers = _socket.getaddrinfo(name.encode("ascii"), None, family, _socket.SOCK_DGRAM)
     except _socket.gaierror as error:
         return NameResolution() if error.errno in _NO_SUCH_NAME_ERRORS else NameResolution(failure=str(error.strerror))
@@ -62,16 +62,18 @@ def _query_resolver(name: str, family: int) -> NameResolution:
 
 @contextlib.contextmanager
 def _drop_privileges() -> Iterator[None]:
-    """Run the block as user and group 65534, if this process can drop its own rights.
+    """Run the `with` body as user and group 65534, if this process is root and can change its user.
 
-    Root reads files that other users may not read. A thread that starts in the block has the dropped rights too.
+    Root can read configuration files that other users cannot read, so root's result might differ. A thread that starts
+    in the body has the same reduced rights.
     """
     if os.geteuid():
         yield
         return
     group, groups = os.getegid(), os.getgroups()
     try:
-        # The process lacks the capability, or its namespace lacks that number (user_namespaces(7)).
+        # An error means: the process lacks the capability, or its user namespace lacks the number 65534
+        # (user_namespaces(7)).
         with contextlib.suppress(OSError):
             os.setgroups([])
             os.setegid(NOBODY_UID)
@@ -80,5 +82,5 @@ def _drop_privileges() -> Iterator[None]:
     finally:
         os.seteuid(0)
         os.setegid(group)
-        with contextlib.suppress(OSError):  # in case no rights could be dropped
+        with contextlib.suppress(OSError):  # this process may have been unable to change its groups
             os.setgroups(groups)

@@ -1,4 +1,4 @@
-"""Kernel's own data about the packet filter: changes of its tables, and refusals of packets."""
+"""Kernel's data about its packet filter: whether tables have changed, and whether packets are refused."""
 
 from __future__ import annotations
 
@@ -6,35 +6,43 @@ import os
 
 from ...base.named_tuple import NamedTuple
 
-# linux/netfilter/nfnetlink.h and nf_tables.h: the subsystem, the request, and the attribute of the answer.
+# Constants of linux/netfilter/nfnetlink.h and nf_tables.h: netlink family, subsystem, request, attribute of the answer.
 _NETLINK_NETFILTER, _NFNL_SUBSYS_NFTABLES, _NFT_MSG_GETGEN, _NFTA_GEN_ID = 12, 10, 16, 1
 _NLM_F_REQUEST = 1
-_HEADER_FORMAT = "=IHHII"  # nlmsghdr: length, type, flags, sequence, port
-_ANSWER_OFFSET = 16 + 4  # the attributes follow the header and nfgenmsg
+_HEADER_FORMAT = "=IHHII"  # struct nlmsghdr: length, type, flags, sequence, port
+_ANSWER_OFFSET = 16 + 4  # the attributes follow the structs nlmsghdr (16 bytes) and nfgenmsg (4 bytes)
 
 
 class RulesetGeneration(NamedTuple):
-    """State of all tables of a network namespace. Equal generations mean equal tables."""
+    """Number of the current state of all packet filter tables in a network namespace.
+
+    Equal generations mean that no table has changed.
+    """
 
     number: int  # increases by 1 with each committed transaction of any program
-    namespace: str  # the boot and the network namespace that the number belongs to
+    namespace: str  # boot id and network namespace; numbers of different namespaces must not be compared
 
     def make_next(self) -> RulesetGeneration:
-        """Return the state after one more transaction."""
+        """Return the generation that follows after one more transaction."""
         return self._replace(number=(self.number + 1) % 2**32 or 1)  # the kernel skips 0 when the number overflows
 
 
 def is_destination_refused(address: str, port: int) -> bool | None:
-    """Return whether the kernel refuses an empty datagram to another host's address; None without a route."""
+    """Return whether the kernel refuses to send an empty datagram to an address and port.
+
+    Returns None if there is no route, or if the address belongs to this host.
+    """
     import _socket
 
     probe_socket = _socket.socket(_socket.AF_INET6 if ":" in address else _socket.AF_INET, _socket.SOCK_DGRAM)
     try:
         probe_socket.connect((address, port))
-        if probe_socket.getsockname()[0] in ("127.0.0.1", "::1"):  # the route leads to this host itself
+        # the address is routed to this host itself, so the test would prove nothing
+        if probe_socket.getsockname()[0] in ("127.0.0.1", "::1"):
             return None
         probe_socket.send(b"")
-    except PermissionError:  # the packet filter's answer to the sender (NF_DROP in the kernel's nf_hook_slow)
+    # the sender gets this error if the packet filter drops the packet (NF_DROP in the kernel's nf_hook_slow)
+    except PermissionError:
         return True
     except OSError:
         return None
@@ -44,8 +52,11 @@ def is_destination_refused(address: str, port: int) -> bool | None:
 
 
 def read_ruleset_generation() -> RulesetGeneration | None:
-    """Return the current state of the tables; None if the kernel does not report it. Any user may call this."""
-    import _socket  # the part in C: loading the module around it takes longer than using it
+    """Return the current generation of the packet filter tables; None if the kernel does not report it.
+
+    Any user may call this.
+    """
+    import _socket  # the C module: loading the module `socket` takes longer than this call
     import struct
 
     try:
@@ -61,7 +72,7 @@ def read_ruleset_generation() -> RulesetGeneration | None:
             answer = netlink_socket.recv(65536)
         finally:
             netlink_socket.close()
-    except (OSError, AttributeError):  # no netlink here, no nf_tables in this kernel, not Linux
+    except (OSError, AttributeError):  # no permission for netlink, no nf_tables in this kernel, or not Linux
         return None
     length, message_type = struct.unpack_from("=IH", answer)
     offset = _ANSWER_OFFSET

@@ -1,7 +1,7 @@
-"""Resolution of a path step by step by descriptors. Only links that root made are followed.
+"""Traversal of a path, one component after the other, that follows only links that root made.
 
-The kernel follows a link by its name, and a user may replace it after a check of its owner. So the link itself is
-opened, and its owner and target are read from the descriptor. The target is resolved in the same way.
+If the kernel followed a link by name, a user could replace the link after the check of its owner. So the link itself is
+opened. Its owner and target are read from that descriptor. The target is then traversed in the same way.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ import stat
 
 from .types import ControlError
 
-MAX_LINKS = 32  # links in the path of a file; the kernel follows 40
-# macOS has no such flag: no link is followed there, and directories are opened for reading
+MAX_LINKS = 32  # most links that are followed for a path; the kernel's limit is 40
+# macOS has no O_PATH: there, no link is followed, and directories are opened for reading
 PATH_FLAG = getattr(os, "O_PATH", 0)
 PLACE_FLAGS = PATH_FLAG | os.O_DIRECTORY
 FILE_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW
 
 
 class PathTraversal:
-    """Resolution of one path. Absolute links begin at `root`."""
+    """Traversal of one path, which counts the followed links. Absolute links begin at `root`."""
 
     __slots__ = ("links_left", "root")
 
@@ -28,14 +28,15 @@ class PathTraversal:
         self.root, self.links_left = root, MAX_LINKS
 
     def open_directory(self, directory: int, name: str, path: str) -> int:
-        """Open the directory of that name in a directory, with O_PATH. `path` is its name in errors.
+        """Open the entry `name` of an open directory as a directory, and return its descriptor.
 
-        Raises OSError, and ControlError for a link that a user made.
+        The descriptor is opened with O_PATH. `path` stands in error messages. Raises OSError. Raises ControlError for a
+        link that a user made.
         """
         try:
             return os.open(name, PLACE_FLAGS | os.O_NOFOLLOW, dir_fd=directory)
         except OSError as error:
-            # With O_PATH a link gives ENOTDIR too; without it ELOOP.
+            # A link gives the error ENOTDIR with O_PATH, and ELOOP without O_PATH.
             target = (
                 read_link_target(directory, name, path)
                 if error.errno == (errno.ENOTDIR if PATH_FLAG else errno.ELOOP)
@@ -46,9 +47,9 @@ class PathTraversal:
         return self._follow_link(directory, target, path)
 
     def open_file(self, directory: int, name: str, path: str) -> int:
-        """Open the file of that name in a directory for reading. `path` is its name in errors.
+        """Open the entry `name` of an open directory as a file for reading, and return its descriptor.
 
-        Raises OSError, and ControlError for a link that a user made.
+        `path` stands in error messages. Raises OSError. Raises ControlError for a link that a user made.
         """
         try:
             return os.open(name, FILE_FLAGS, dir_fd=directory)
@@ -64,7 +65,10 @@ class PathTraversal:
             os.close(parent)
 
     def _follow_link(self, directory: int, target: str, path: str) -> int:
-        """Open the directory that a link in a directory leads to."""
+        """Open the directory `target` of a link that is in an open directory, and return the descriptor.
+
+        Raises the errors of `open_directory`.
+        """
         self.links_left -= 1
         if self.links_left < 0:
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
@@ -82,9 +86,9 @@ class PathTraversal:
 
 
 def read_link_target(directory: int, name: str, path: str) -> str:
-    """Return the target of a link of root; "" if the entry is no link.
+    """Return the target of a link that root made; "" if the entry is not a link.
 
-    Raises OSError, and ControlError for a link that a user made.
+    Raises OSError. Raises ControlError for a link that a user made.
     """
     if not PATH_FLAG:
         raise ControlError(f"{path} is a link: not followed")
@@ -95,6 +99,7 @@ def read_link_target(directory: int, name: str, path: str) -> str:
             return ""
         if status.st_uid != 0:
             raise ControlError(f"{path} is a link that uid {status.st_uid} made: not followed")
-        return os.readlink("", dir_fd=link)  # reads the open link, whatever its name leads to by now (readlink(2))
+        # an empty path reads the link of the descriptor, even if the name now leads to another entry (readlink(2))
+        return os.readlink("", dir_fd=link)
     finally:
         os.close(link)

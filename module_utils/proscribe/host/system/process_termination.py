@@ -1,4 +1,7 @@
-"""Termination of programs: all programs of a user together, so that unresponsive or forking programs delay nobody."""
+"""Termination of programs.
+
+All programs of a user end together, so a user with many or hanging programs delays nobody.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +25,12 @@ if TYPE_CHECKING:
         def read_process_file(self, pid: int, name: str) -> str: ...
 
 
-HEAD_START_SECONDS = 1.0  # seconds between TERM to the first process and to the others: most of them end with the first
-KILL_TIMEOUT_SECONDS = 5.0  # seconds after KILL; a process that is left then waits in the kernel
-FORKS_TIMEOUT_SECONDS = 5.0  # seconds for stopping programs that fork all the time
-POLL_INTERVAL_SECONDS = 0.02  # seconds between two checks
-PENDING_KILL = 1 << (signal.SIGKILL - 1)  # its bit in a set of signals (proc_pid_status(5))
+# delay between TERM to the first process of a program and to the others, which usually end with the first
+HEAD_START_SECONDS = 1.0
+KILL_TIMEOUT_SECONDS = 5.0  # how long to wait after KILL; a process that still runs then is blocked in the kernel
+FORKS_TIMEOUT_SECONDS = 5.0  # how long to stop programs that fork again and again
+POLL_INTERVAL_SECONDS = 0.02
+PENDING_KILL = 1 << (signal.SIGKILL - 1)  # bit of KILL in the signal sets of /proc/PID/status (proc_pid_status(5))
 
 
 def end_programs(
@@ -36,11 +40,11 @@ def end_programs(
     list_running: Callable[[], Iterable[tuple[Process, TerminationTarget]]],
     grace: float,
 ) -> None:
-    """End a program: TERM, and KILL after `grace` seconds. Raises ControlError if a process survives.
+    """End a program: send TERM, and KILL after `grace` seconds. Raises ControlError if a process survives.
 
-    `user_programs` are all programs of the user, which end with the program. So a user with many programs takes no more
-    time than others. `list_running` lists the processes of these programs that run now. Processes that were forked
-    meanwhile are stopped first, and then killed together.
+    `user_programs` are all programs of the same user that are to be ended. They end in the same call, so many programs
+    take no more time than a single program. `list_running` returns the processes of these programs that run now.
+    Processes that were forked meanwhile are stopped first, and then killed together.
     """
     if all(map(has_ended, program.processes)):
         return
@@ -64,7 +68,7 @@ def end_programs(
 
 
 def has_ended(process: Process) -> bool:
-    """Return whether a process has ended, with all of its threads."""
+    """Return whether a process and all of its threads have ended."""
     try:
         descriptor = os.pidfd_open(process.pid)
     except OSError as error:
@@ -78,7 +82,10 @@ def has_ended(process: Process) -> bool:
 
 
 class _Termination:
-    """Termination of some processes, with the reasons of failures."""
+    """Termination of processes.
+
+    `failures` has the processes that did not end, with the reason, by process id.
+    """
 
     def __init__(self, host: ProcessReader) -> None:
         self.host = host
@@ -87,7 +94,7 @@ class _Termination:
     def send_signal(
         self, processes: Iterable[tuple[Process, TerminationTarget]], signal_number: int
     ) -> list[tuple[Process, TerminationTarget]]:
-        """Send a signal to the processes that are still to be ended, and return these processes."""
+        """Send a signal to those processes that still run and are still targets. Return these processes."""
         return [
             (process, program)
             for process, program in processes
@@ -95,6 +102,10 @@ class _Termination:
         ]
 
     def _send_to_process(self, process: Process, is_target: Callable[[Process], bool], signal_number: int) -> bool:
+        """Send a signal to a process. Return whether it was sent; an error is noted in `failures`.
+
+        The open descriptor makes sure that the signal reaches the process that was checked.
+        """
         try:
             descriptor = os.pidfd_open(process.pid)
         except ProcessLookupError:
@@ -111,7 +122,7 @@ class _Termination:
                 return False
             signal.pidfd_send_signal(descriptor, signal_number)
             return True
-        except ProcessLookupError:  # the process ended by itself
+        except ProcessLookupError:  # the process has ended meanwhile
             return False
         except OSError as error:
             self._note_failure(process, error)
@@ -128,9 +139,9 @@ class _Termination:
         self.failures[process.pid] = process, reason
 
     def _has_pending_kill(self, process: Process) -> bool:
-        """Return whether KILL was sent to a process before.
+        """Return whether KILL was sent to a process before and is still pending.
 
-        A second KILL has no effect, so the wait is not repeated.
+        A second KILL would have no effect, so waiting again is useless.
         """
         lines = self.host.read_process_file(process.pid, "status").splitlines()
         pending = [line.split()[1] for line in lines if line.startswith(("SigPnd:", "ShdPnd:"))]
@@ -139,7 +150,7 @@ class _Termination:
     def wait_for_end(
         self, processes: Sequence[tuple[Process, TerminationTarget]], seconds: float
     ) -> list[tuple[Process, TerminationTarget]]:
-        """Wait until all processes have ended, and return those that have not."""
+        """Wait at most `seconds` until all processes have ended. Return the processes that have not ended."""
         deadline = time.monotonic() + seconds
         running = [entry for entry in processes if not has_ended(entry[0])]
         while running and time.monotonic() < deadline:
@@ -148,9 +159,9 @@ class _Termination:
         return running
 
     def end_forks(self, list_running: Callable[[], Iterable[tuple[Process, TerminationTarget]]]) -> None:
-        """End the processes that were forked meanwhile.
+        """End the processes that the programs forked meanwhile.
 
-        A stopped process forks no more, so KILL follows when all are stopped.
+        All are stopped first, because a stopped process cannot fork. Then all are killed.
         """
         deadline = time.monotonic() + FORKS_TIMEOUT_SECONDS
         stopped: dict[int, tuple[Process, TerminationTarget]] = {}

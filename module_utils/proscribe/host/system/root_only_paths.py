@@ -1,4 +1,4 @@
-"""Check of the programs that root may run: no other user can change or replace them."""
+"""Check that only root can change or replace a program that root will run."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import stat
 
 from ...base.foreign_access import find_write_right, list_path_steps, read_acl
 
-# Files of the distribution's packages are trusted as the packages are.
+# Directories of the distribution's packages, whose files are trusted.
 DISTRIBUTION_PREFIXES = ("/usr/", "/bin/", "/sbin/")
 LOCAL_PREFIX = "/usr/local/"
 
 
 def find_changeable_part(path: str) -> str:
-    """Return the first part of a path, links included, that others than root can change; "" for none.
+    """Return the first directory, link or file of a path that a user other than root can change; "" for none.
 
-    Returns "" too for a missing path, for files of the distribution, and if this process is not root. A directory also
-    counts as changeable if others can add entries to it.
+    A directory where other users can add entries counts too. Returns "" for a missing path, for files of the
+    distribution, and if this process is not root.
     """
     if os.geteuid() or (_is_from_distribution(path) and _is_from_distribution(os.path.realpath(path))):
         return ""

@@ -1,4 +1,4 @@
-"""Subordinate numbers of users (subuid(5)): a file with such a number as owner belongs to that user."""
+"""Subordinate user ids (subuid(5)): a file whose owner is such an id belongs to the user who has the id."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ MAX_RANGES = 10_000
 
 
 def read_subordinate_ids(host: Processes) -> Callable[[int], int]:
-    """Return a function that maps a subordinate number to the number of its user.
+    """Read /etc/subuid, and return a function that maps a subordinate user id to the id of its user.
 
-    The function returns any other number unchanged. Ranges of root are ignored.
+    The function returns any other id unchanged. Ranges of root are ignored.
     """
     text = ""
     with contextlib.suppress(ControlError, ObservationError):

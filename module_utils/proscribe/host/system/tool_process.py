@@ -1,6 +1,6 @@
-"""Process of a tool that runs as root.
+"""Child process for a tool that runs as root.
 
-The module subprocess is not used: loading it takes longer than most tools.
+The module subprocess is not used: loading it takes longer than most tools run.
 """
 
 from __future__ import annotations
@@ -11,34 +11,39 @@ from typing import Any, Mapping
 
 
 class ChildProcess:
-    """Process that this process has started."""
+    """Child process of this process."""
 
     pid: int
     returncode: int | None = None
 
     def poll(self) -> int | None:
-        """Return the exit code in the form of subprocess; None while the process runs."""
+        """Return the exit code of the tool; None while the process runs.
+
+        A negative code is the number of a signal.
+        """
         if self.returncode is None:
             try:
                 pid, status = os.waitpid(self.pid, os.WNOHANG)
-            except ChildProcessError:  # the caller ignores the ends of its children
+            except ChildProcessError:  # this process ignores SIGCHLD, so the exit status is lost
                 pid, status = self.pid, 0
             if pid:
                 self.returncode = self.read_exit_code(os.waitstatus_to_exitcode(status))
         return self.returncode
 
     def read_exit_code(self, code: int) -> int:
-        """Return the exit code of the tool. `code` is the exit code of this child process.
+        """Return the exit code of the tool, from the exit code `code` of this child process.
 
-        The child process is the tool itself, or its keeper.
+        They are equal if the child process is the tool itself. A subclass overrides this method if the child process
+        only supervises the tool.
         """
         return code
 
 
 class ToolProcess(ChildProcess):
-    """Tool that runs as root, as subprocess.Popen would run it.
+    """Tool that runs as root in a new session, with the attributes of subprocess.Popen.
 
-    Loading subprocess takes longer than most tools, and most observations run some tools.
+    Loading subprocess would take longer than most tools run, and most observations run some tools. `has_input` makes a
+    pipe for the tool's standard input.
     """
 
     def __init__(self, path: str, argv: list[str], env: Mapping[str, str], has_input: bool) -> None:
@@ -60,7 +65,8 @@ class ToolProcess(ChildProcess):
             if descriptor > 2 and _is_inherited(descriptor)
         ]
         try:
-            default_signals = (_signal.SIGPIPE, _signal.SIGXFSZ)  # Python ignores these signals
+            # Python ignores these signals; the tool gets the default handling again
+            default_signals = (_signal.SIGPIPE, _signal.SIGXFSZ)
             self.pid = os.posix_spawn(path, argv, env, file_actions=actions, setsid=True, setsigdef=default_signals)
         except BaseException:
             for descriptor_end in own_ends:
@@ -74,7 +80,10 @@ class ToolProcess(ChildProcess):
 
 
 def make_pipe() -> tuple[int, int]:
-    """Make a pipe whose ends are no standard files, even for a caller with closed standard files."""
+    """Make a pipe whose descriptors are above 2.
+
+    If this process has closed its standard files, os.pipe would return their numbers.
+    """
     ends = os.pipe()
     if min(ends) > 2:
         return ends
@@ -87,11 +96,11 @@ def make_pipe() -> tuple[int, int]:
 
 
 def _is_inherited(descriptor: int) -> bool:
-    """Return whether programs that this process starts inherit a descriptor.
+    """Return whether a program that this process starts would inherit a descriptor.
 
     Descriptors that Python opens are not inherited.
     """
     try:
         return os.get_inheritable(descriptor)
-    except OSError:  # the descriptor of the listing itself
+    except OSError:  # closed by now: the descriptor that listed the directory
         return False

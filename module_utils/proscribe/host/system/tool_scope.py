@@ -1,9 +1,9 @@
-"""Scope in which a tool runs as a user of the host. It shares no session with root, and ends as a whole.
+"""Scope in which a tool runs as a user: apart from root's session, and ended with all its processes.
 
-If systemd runs, the scope is a transient service: systemd starts it from its own clean state, in its own control group.
-Otherwise it is a process-id namespace below a keeper. The keeper is a process of root that is forked here. The kernel
-ends all processes of a namespace with its first process. If no namespace can be made, the keeper adopts the processes
-that the tool leaves behind (PR_SET_CHILD_SUBREAPER) and ends them.
+If systemd runs, the scope is a transient service. systemd starts the service from a clean state, in a separate control
+group. Otherwise the scope is a process-id namespace below a keeper: a process of root that is forked here. When the
+first process of a namespace ends, the kernel ends all others. If no namespace can be made, the keeper adopts the
+processes that the tool leaves behind (PR_SET_CHILD_SUBREAPER), and ends them.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     Scope = Union["TransientUnit", "NamespacedTool"]
 
-ENDING_SECONDS = 5.0  # seconds for the end of all processes of a scope
+ENDING_SECONDS = 5.0  # how long all processes of a scope may take to end
 PAUSE_SECONDS = 0.005
-NOT_EMPTY_EXIT_CODE = 1  # exit code of a keeper that could not end all processes
+NOT_EMPTY_EXIT_CODE = 1  # exit code of a keeper that could not end all processes below it
 KILL_SIGNAL = 9
 # linux/prctl.h, linux/sched.h
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
@@ -42,9 +42,10 @@ def start_in_scope(
     timeout: float,
     find_tool: Callable[[str], str],
 ) -> Scope:
-    """Start a tool as a user, in its own scope. Raises OSError.
+    """Start a tool as a user, in a scope that can be ended as a whole. Raises OSError.
 
-    `has_input` is true if the tool gets an input. `find_tool` returns the path of a tool of root.
+    `has_input` is true if the caller writes to the tool's standard input. `timeout` is the tool's limit in seconds;
+    systemd enforces it five seconds later. `find_tool` returns the path of systemd-run.
     """
     env = {**env, "HOME": user.home, "USER": user.name, "LOGNAME": user.name}
     if is_systemd_in_charge():
@@ -54,7 +55,11 @@ def start_in_scope(
 
 
 def is_systemd_in_charge() -> bool:
-    """Return whether systemd and its bus serve this process's own root directory, and no directory around it."""
+    """Return whether systemd and its bus can be used from this process.
+
+    In a chroot, systemd manages the directory around it and not the root directory of this process: then the result is
+    false.
+    """
     try:
         has_same_root = os.path.samestat(os.stat("/proc/1/root"), os.stat("/"))
     except OSError:
@@ -63,7 +68,10 @@ def is_systemd_in_charge() -> bool:
 
 
 class TransientUnit(ToolProcess):
-    """Tool that runs as a transient service of systemd. The process of this object is systemd-run, run by root."""
+    """Tool that runs as a transient service of systemd.
+
+    The child process is root's systemd-run, which waits for the tool.
+    """
 
     def __init__(
         self, path: str, argv: Sequence[str], env: Mapping[str, str], user: User, has_input: bool, timeout: float
@@ -74,7 +82,8 @@ class TransientUnit(ToolProcess):
             *(path, "--quiet", "--pipe", "--wait", "--collect", "--slice=system.slice", f"--unit={self.name}"),
             *(f"--description=Proscribe: a tool of user {user.uid}", f"--uid={user.uid}", f"--gid={user.gid}"),
             *(f"--property={setting}" for setting in properties),
-            # Env clears the variables that systemd adds. SELinux lets systemd start env, and no program in a home.
+            # The command env clears the variables that systemd adds. SELinux permits systemd to start env, but no
+            # program in a home directory.
             *("--", "/usr/bin/env", "-i"),
             *(
                 argument.replace("$", "$$")
@@ -84,7 +93,7 @@ class TransientUnit(ToolProcess):
         super().__init__(path, command, {"PATH": env["PATH"], "LC_ALL": "C.UTF-8"}, has_input)
 
     def end_scope(self) -> bool:
-        """End the remaining processes of the service, and return whether all have ended."""
+        """End the remaining processes of the service. Return whether all have ended."""
         deadline = time.monotonic() + ENDING_SECONDS
         while members := self._list_members():
             for pid in members:
@@ -96,7 +105,10 @@ class TransientUnit(ToolProcess):
         return True
 
     def _list_members(self) -> list[int]:
-        """List the processes of the service, wherever the control groups are mounted."""
+        """Return the ids of the service's processes.
+
+        They are found in /proc, so it does not matter where cgroups are mounted.
+        """
         pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
         return [pid for pid in pids if self._has_process(pid)]
 
@@ -107,7 +119,10 @@ class TransientUnit(ToolProcess):
 
 
 class NamespacedTool(ChildProcess):
-    """Tool that runs in a process-id namespace below a keeper. The process of this object is the keeper."""
+    """Tool that runs in a process-id namespace.
+
+    The child process is the keeper: it starts the tool and ends the namespace.
+    """
 
     def __init__(self, argv: Sequence[str], env: Mapping[str, str], user: User, has_input: bool) -> None:
         import ctypes
@@ -139,16 +154,19 @@ class NamespacedTool(ChildProcess):
         self._require_start(started[0])
 
     def read_exit_code(self, code: int) -> int:
-        """Return the exit code of the tool. `code` is the exit code of its keeper."""
+        """Return the exit code of the tool.
+
+        `code` is the exit code of the keeper: 0 if no process is left below it.
+        """
         self.is_empty = code == 0
         with self.ended:
             message = self.ended.read(16)
         return os.waitstatus_to_exitcode(int(message)) if message else -KILL_SIGNAL
 
     def end_scope(self) -> bool:
-        """End the remaining processes below the keeper, and return whether all have ended.
+        """End the remaining processes below the keeper. Return whether all have ended.
 
-        The keeper then ends by itself.
+        The keeper exits by itself then.
         """
         deadline = time.monotonic() + 2 * ENDING_SECONDS
         while self.poll() is None:
@@ -161,7 +179,10 @@ class NamespacedTool(ChildProcess):
         return self.is_empty
 
     def _require_start(self, started: int) -> None:
-        """Wait until the tool has started. Raises OSError if it cannot start."""
+        """Wait until the tool has started. Raises OSError if the tool cannot be started.
+
+        `started` is the read end of a pipe: it has an error number, or is closed when the tool starts.
+        """
         with os.fdopen(started, "rb", 0) as stream:
             message = stream.read(16)
         if message:
@@ -172,7 +193,7 @@ class NamespacedTool(ChildProcess):
             error_number = int(message)
             raise OSError(error_number, os.strerror(error_number))
 
-    # -- code of the keeper, and of the processes below it
+    # -- methods that run in the keeper, or in the processes below it
 
     def _run_keeper(
         self,
@@ -183,7 +204,11 @@ class NamespacedTool(ChildProcess):
         started: int,
         ended: int,
     ) -> NoReturn:
-        """Run the tool as its keeper, and exit when no process runs below the keeper."""
+        """Start the tool in a namespace, and exit when no process is left below the keeper.
+
+        `standard` are the descriptors for the tool's standard files. The pipe `started` receives the error number if
+        the tool cannot start. The pipe `ended` receives the tool's wait status.
+        """
         os.setsid()
         self._reset_process(standard, (started, ended))
         self.libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -198,14 +223,15 @@ class NamespacedTool(ChildProcess):
             os.write(ended, b"%d" % _wait_for_child(tool_pid))
             os._exit(0)
         _close_descriptors((0, 1, 2, started, ended))
-        _wait_for_child(init_pid)  # the kernel has ended all processes of the namespace before this returns
+        _wait_for_child(init_pid)  # when this returns, the kernel has ended all processes of the namespace
         os._exit(0 if _end_children() else NOT_EMPTY_EXIT_CODE)
 
     def _reset_process(self, standard: Sequence[int], open_descriptors: Sequence[int]) -> None:
-        """Drop the open files, ignored signals and signal handlers of root's process."""
+        """Reset the state that a forked process has from root's process: open files and signal handling."""
         self.libc.prctl(PR_SET_PDEATHSIG, KILL_SIGNAL, 0, 0, 0)
         for signal_number in range(1, _signal.NSIG):
-            with contextlib.suppress(OSError, ValueError):  # KILL, STOP, and the signals of the C library
+            # KILL, STOP and the signals that the C library uses cannot be set
+            with contextlib.suppress(OSError, ValueError):
                 _signal.signal(signal_number, _signal.SIG_DFL)
         for descriptor, source in enumerate(standard):
             os.dup2(source, descriptor)
@@ -215,12 +241,18 @@ class NamespacedTool(ChildProcess):
 
 
 def make_namespace(libc: Any) -> None:
-    """Make the next child of this process the first of a process-id namespace, if the kernel permits."""
+    """Make a process-id namespace, if the kernel permits.
+
+    The next child of this process is its first process.
+    """
     libc.unshare(CLONE_NEWPID)
 
 
 def _execute_tool(user: User, argv: Sequence[str], env: Mapping[str, str], started: int) -> NoReturn:
-    """Become the tool. On failure the number of the error is written to `started`; on success `started` is closed."""
+    """Become the user, and execute the tool in this process.
+
+    If that fails, the error number is written to the pipe `started`. If it succeeds, the kernel closes the pipe.
+    """
     try:
         os.setsid()
         os.setgroups([user.gid])
@@ -230,13 +262,16 @@ def _execute_tool(user: User, argv: Sequence[str], env: Mapping[str, str], start
         os.execvpe(argv[0], list(argv), dict(env))
     except OSError as error:
         os.write(started, b"%d" % (error.errno or 0))
-    except (OverflowError, ValueError):  # a number that no user can have
+    except (OverflowError, ValueError):  # a user or group id that the system does not accept
         os.write(started, b"22")
     os._exit(127)
 
 
 def _wait_for_child(pid: int) -> int:
-    """Wait for a child, and for others that end before it. Return its status."""
+    """Wait until the child with this process id ends, and return its wait status.
+
+    Other children that end are ignored.
+    """
     while True:
         ended, status = os.wait()
         if ended == pid:
@@ -244,13 +279,13 @@ def _wait_for_child(pid: int) -> int:
 
 
 def _end_children() -> bool:
-    """End all processes that this process has adopted, and return whether all have ended."""
+    """Kill all processes below this process, adopted ones too. Return whether all have ended."""
     deadline = time.monotonic() + ENDING_SECONDS
     while time.monotonic() < deadline:
         for pid in find_descendants(os.getpid()):
             if pid != os.getpid():
                 with contextlib.suppress(OSError):
-                    # No other process can have its number before this process has waited for it.
+                    # The number cannot have been reused: the child remains a zombie until this process waits for it.
                     os.kill(pid, KILL_SIGNAL)
         try:
             while os.waitpid(-1, os.WNOHANG)[0]:

@@ -1,6 +1,6 @@
-"""Termination of a tool and of the processes that it has left running.
+"""Termination of a tool and of the processes that the tool started.
 
-Another process that has reused a number is spared.
+A process is killed only after a check of its identity: the number of an ended process may be in use again.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ import contextlib
 import os
 from typing import Callable
 
-MAX_ROUNDS = 5  # rounds of ending the processes of a tool: it may start more meanwhile
-KILL_SIGNAL, STOP_SIGNAL = 9, 19  # signals on Linux
-START_TIME_FIELD = 19  # index in the result of `_read_stat_fields`
+MAX_ROUNDS = 5  # a tool may start more processes while its processes are killed, so killing is repeated
+KILL_SIGNAL, STOP_SIGNAL = 9, 19  # numbers of SIGKILL and SIGSTOP on Linux
+START_TIME_FIELD = 19  # index of the start time in the result of `_read_stat_fields`
 
 
 def end_session(leader: int) -> None:
-    """End the processes in the session of a tool, and its descendants in other sessions.
+    """End all processes in the session of a tool (`leader`), and the descendants in other sessions.
 
-    The caller has not waited for the tool yet, so no other process can have its number.
+    The caller must not have waited for the tool yet. So no other process can have the tool's process id.
     """
     with contextlib.suppress(OSError):
-        # A stopped tool starts nothing, and leaves no orphans, while its descendants are listed.
+        # Stop the tool while its descendants are listed: a stopped tool starts no process and leaves no orphans.
         os.kill(leader, STOP_SIGNAL)
     for _ in range(MAX_ROUNDS):
         running = find_descendants(leader)
@@ -34,10 +34,10 @@ def end_session(leader: int) -> None:
 
 
 def kill_process(pid: int, identify: Callable[[int], object], identity: object) -> None:
-    """Kill a process, if `identify` still returns `identity` for it.
+    """Kill the process `pid`, if `identify(pid)` still returns `identity`.
 
-    The check is made while a descriptor holds the process. Before that, the process may have ended, and another may
-    have its number.
+    Before the check, the process may have ended and its id may be in use again. The check runs while a descriptor of
+    the process is open. So the signal reaches exactly the process that was checked.
     """
     with contextlib.suppress(OSError):
         descriptor = os.pidfd_open(pid)
@@ -49,7 +49,7 @@ def kill_process(pid: int, identify: Callable[[int], object], identity: object) 
 
 
 def find_descendants(leader: int) -> dict[int, str]:
-    """Return the living processes of a session and their descendants, each with its start time in ticks."""
+    """Return the running processes of a session and their descendants: process id to start time in ticks."""
     parents: dict[int, int] = {}
     started: dict[int, str] = {}
     members: set[int] = set()
@@ -71,11 +71,14 @@ def find_descendants(leader: int) -> dict[int, str]:
 
 
 def read_start_ticks(pid: int) -> str:
-    """Return the start time of a process, in ticks since the start of the host. Raises OSError."""
+    """Return the start time of a process, in clock ticks since the boot of the host. Raises OSError."""
     return "".join(_read_stat_fields(pid)[START_TIME_FIELD:][:1])
 
 
 def _read_stat_fields(pid: int) -> list[str]:
-    """Return the fields of /proc/PID/stat after the name of the program, from the state on. Raises OSError."""
+    """Return the fields of /proc/PID/stat, without the process id and the program's name. Raises OSError.
+
+    Index 0 is the state.
+    """
     with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stream:
         return stream.read().rpartition(")")[2].split()

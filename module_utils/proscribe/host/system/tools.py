@@ -1,4 +1,4 @@
-"""Tools of the host, from the system's own directories, run with an argument list and never by a shell."""
+"""Runner of the host's command-line tools, without a shell and only from the system's directories."""
 
 from __future__ import annotations
 
@@ -23,17 +23,16 @@ if TYPE_CHECKING:
 
     ToolHandle = Union[ToolProcess, Scope, subprocess.Popen[bytes]]
 
-NOT_ENDED_CODE = -9  # the code of a tool that does not end, not even by KILL
-# The distribution's directories come first. So a tool of the same name in /usr/local, from no package, is not run.
+NOT_ENDED_CODE = -9  # exit code that stands for a tool that does not end even after KILL
+# The distribution's directories come first: a file in /usr/local, which no package owns, must not replace a tool.
 TOOL_PATH = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin"
 TOOL_ENVIRONMENT = {"PATH": TOOL_PATH, "LC_ALL": "C.UTF-8", "HOME": "/root", "DEBIAN_FRONTEND": "noninteractive"}
 
-MAX_OUTPUT_BYTES = 16 * 1024 * 1024  # bytes that a tool of the host may print
-MAX_USER_OUTPUT_BYTES = 256 * 1024  # bytes that a user's tool may print; the user may have replaced the tool
+MAX_OUTPUT_BYTES = 16 * 1024 * 1024  # most bytes that a tool may print
+# most bytes that a tool which runs as a user may print; the user may have replaced the tool
+MAX_USER_OUTPUT_BYTES = 256 * 1024
 TIMEOUT_SECONDS = 60.0
-POLL_INTERVAL_SECONDS = (
-    0.05  # seconds between two checks whether a tool has ended, for tools whose output is still held open
-)
+POLL_INTERVAL_SECONDS = 0.05  # interval of the check whether a tool has ended, while its output is still open
 
 Runner = Callable[..., ToolResult]
 
@@ -46,13 +45,14 @@ def run_tool(
     environment: Mapping[str, str] | None = None,
     timeout: float = TIMEOUT_SECONDS,
 ) -> ToolResult:
-    """Run a tool with an argument list, as root or as a user of the host, and return its result.
+    """Run a tool as root or as `user`, and return its exit code and output.
 
-    Root runs no file that others can change. Root's tools search for programs only in directories where no other user
-    can put files. A user's tool runs in its own scope (tool_scope.py), and all its processes end with it.
+    Root runs only files that no other user can change. Root's tools search for programs only in directories where no
+    other user can add files. A tool that runs as a user has a separate scope (tool_scope.py): all its processes end
+    with the tool.
 
     Raises ControlError if the tool is missing, does not end within `timeout` seconds, or prints too much. The limit is
-    `MAX_OUTPUT_BYTES`, for a user's tool `MAX_USER_OUTPUT_BYTES`.
+    `MAX_OUTPUT_BYTES` for root, and `MAX_USER_OUTPUT_BYTES` for a user.
     """
     env = {**TOOL_ENVIRONMENT, **(environment or {})}
     scope: Scope | None = None
@@ -62,7 +62,7 @@ def run_tool(
             env["PATH"] = ":".join(_list_safe_directories(env["PATH"]))
             process = _start_tool(_find_tool(argv[0], env["PATH"]), list(argv), env, stdin is not None)
         else:
-            from .tool_scope import start_in_scope  # imported only on a host that runs a tool as a user
+            from .tool_scope import start_in_scope  # imported here: few hosts run a tool as a user
 
             find = partial(_find_tool, search_path=TOOL_PATH)
             process = scope = start_in_scope(
@@ -96,14 +96,14 @@ def run_tool(
 
 
 def _start_tool(path: str, argv: list[str], env: Mapping[str, str], has_input: bool) -> ToolHandle:
-    """Start a tool as root, in its own session. Raises OSError.
+    """Start a tool as root, in a new session. Raises OSError.
 
-    `has_input` is true if the tool gets an input.
+    `has_input` is true if the caller writes to the tool's standard input.
     """
-    if hasattr(os, "pidfd_open"):  # not on macOS, which has no /proc either
-        with contextlib.suppress(NotImplementedError):  # the C library cannot start a session for a new process
+    if hasattr(os, "pidfd_open"):  # macOS lacks pidfd_open, and /proc too
+        with contextlib.suppress(NotImplementedError):  # an old C library cannot start a process in a new session
             return ToolProcess(path, argv, env, has_input)
-    import subprocess  # imported only on hosts without the faster method
+    import subprocess  # imported here: most hosts use the faster ToolProcess
 
     return subprocess.Popen(
         argv,
@@ -117,15 +117,15 @@ def _start_tool(path: str, argv: list[str], env: Mapping[str, str], has_input: b
 
 
 def _list_safe_directories(search_path: str) -> list[str]:
-    """Return the directories of a search path where only root can put tools."""
+    """Return the directories of a search path where only root can add or replace files."""
     return [directory for directory in search_path.split(":") if not find_changeable_part(directory)]
 
 
 def _find_tool(name: str, search_path: str) -> str:
-    """Return the path of a tool for root.
+    """Return the path of a tool that root will run. `name` is a plain name or a path.
 
-    Raises FileNotFoundError. Raises ControlError if `name` is a path and others can change a part of it. A search by a
-    plain name skips tools that others can change.
+    A plain name is searched in `search_path`; tools that other users can change are skipped. A path is returned as it
+    is, with ControlError if other users can change a part of it. Raises FileNotFoundError.
     """
     if "/" in name:
         if directory_or_part := find_changeable_part(name):
@@ -138,31 +138,33 @@ def _find_tool(name: str, search_path: str) -> str:
 
 
 def _has_tool_ended(process: ToolHandle) -> bool:
-    """Return whether a tool has ended.
+    """Return whether a tool has ended, without collecting its exit status.
 
-    The tool is not waited for. So no other process can have its number, or the number of its session.
+    So the process id of the tool, and the id of its session, cannot be in use again.
     """
     try:
         return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-    except (AttributeError, ChildProcessError):  # macOS lacks waitid; a caller may ignore the ends of its children
+    # macOS lacks waitid; ChildProcessError means that this process ignores SIGCHLD
+    except (AttributeError, ChildProcessError):
         return process.poll() is not None
 
 
 def _wait_for_tool(process: ToolHandle) -> None:
-    """Wait up to five seconds for a tool that has ended or is ending."""
+    """Wait up to five seconds until a tool that was ended or killed is gone, and collect its exit status."""
     deadline = time.monotonic() + 5
     while process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.001)
 
 
 class _ToolLimitExceeded(Exception):
-    """Error of a tool that takes too long or prints too much."""
+    """Error of a tool that runs too long or prints too much."""
 
 
 def _collect_output(process: ToolHandle, tool_input: bytes, max_bytes: int, timeout: float) -> tuple[bytes, bytes]:
-    """Write a tool's input and read its output until the tool ends. Raises _ToolLimitExceeded.
+    """Write the input of a tool, and return its standard output and standard error when the tool ends.
 
-    Processes that the tool leaves behind may hold its output open. They are not waited for.
+    Raises _ToolLimitExceeded. Processes that the tool left behind may still have its output open. The function does not
+    wait for them.
     """
     outputs = {stream.fileno(): bytearray() for stream in (process.stdout, process.stderr) if stream}
     out, err = outputs
@@ -188,12 +190,12 @@ def _collect_output(process: ToolHandle, tool_input: bytes, max_bytes: int, time
                 if not remaining_input:
                     poll.unregister(descriptor)
                     process.stdin.close()
-    while not _has_tool_ended(process):  # the tool has closed its output and still runs
+    while not _has_tool_ended(process):  # the tool has closed its output but still runs
         if time.monotonic() > deadline:
             raise _ToolLimitExceeded(f"did not end within {timeout:g} s")
         time.sleep(pause)
         pause = min(2 * pause, 0.05)
-    for descriptor in list(open_ends):  # the last output
+    for descriptor in list(open_ends):  # read the output that came just before the end
         os.set_blocking(descriptor, False)
         with contextlib.suppress(BlockingIOError):
             while descriptor in open_ends:
@@ -202,6 +204,10 @@ def _collect_output(process: ToolHandle, tool_input: bytes, max_bytes: int, time
 
 
 def _read_output(descriptor: int, output: bytearray, max_bytes: int, open_ends: set[int], poll: select.poll) -> None:
+    """Append the next piece of output to `output`.
+
+    At the end of the output, remove it from `open_ends` and `poll`.
+    """
     piece = os.read(descriptor, 65536)
     output += piece
     if len(output) > max_bytes:
@@ -212,9 +218,9 @@ def _read_output(descriptor: int, output: bytearray, max_bytes: int, open_ends: 
 
 
 def _write_input(descriptor: int, remaining_input: memoryview) -> int:
-    """Write input to a tool, and return the number of bytes that count as written.
+    """Write input to a tool. Return the number of bytes that are done with.
 
-    All bytes count if the tool accepts no more input.
+    If the tool has closed its input, all bytes are done with.
     """
     try:
         return os.write(descriptor, remaining_input)
@@ -229,7 +235,7 @@ def _decode_output(output: bytes) -> str:
 
 
 def _explain_failure(result: ToolResult) -> str:
-    """Return the reason of a tool's failure: the end of its message, after the first line about an error."""
+    """Return why a tool failed: the end of its message, preceded by the first line with "error"."""
     message = result.err.strip() or result.out.strip()
     message_end = " ".join(message.split())[-400:]
     error_line = next((line for line in message.splitlines() if "error" in line.lower()), "")
@@ -238,18 +244,18 @@ def _explain_failure(result: ToolResult) -> str:
 
 
 class Tools(Files):
-    """Tools of a host, run by `run_command`, which tests replace."""
+    """Command-line tools of a host. Tests replace the function `run`, which runs a tool."""
 
     def __init__(self, root: str = "/", run: Runner = run_tool) -> None:
         super().__init__(root)
         self._run = run
-        # End of the time for users' tools (time.monotonic); None for no limit.
+        # Time (time.monotonic) until which tools may run as users; None for no limit.
         self.users_tools_until: float | None = None
 
     def find_tool(self, name: str) -> str | None:
-        """Return the path of a tool on this host; None if it is missing.
+        """Return the path of a tool on this host; None if the tool is missing.
 
-        Only the system's own directories are searched. A tool that others than root can change counts as missing.
+        Only the directories of TOOL_PATH are searched. A tool that users other than root can change counts as missing.
         """
         for directory in TOOL_PATH.split(":"):
             path = f"{directory}/{name}"
@@ -260,18 +266,27 @@ class Tools(Files):
         return None
 
     def find_changeable_part(self, path: str) -> str:
-        """Return the first part of a path that others than root can change; "" for none, and for an ordinary user."""
+        """Return the first part of a host's path that users other than root can change; "" for none.
+
+        Returns "" too if this process is not root.
+        """
         return find_changeable_part(self._make_real_path(path)).removeprefix(self.root.rstrip("/"))
 
     def run_command(self, argv: Sequence[str], **options: Any) -> ToolResult:
-        """Run a tool of the host. The options are those of `run_tool`. The caller judges a non-zero exit code."""
+        """Run a tool and return its result, whatever the exit code is. The options are those of `run_tool`.
+
+        A tool that runs as a user may not run longer than `users_tools_until`.
+        """
         if self.users_tools_until is not None and options.get("user"):
             seconds_left = max(self.users_tools_until - time.monotonic(), 0)
             options["timeout"] = min(options.get("timeout", TIMEOUT_SECONDS), seconds_left)
         return self._run(argv, **options)
 
     def read_command_output(self, argv: Sequence[str], **options: Any) -> str:
-        """Run a tool that has to succeed, and return its output. Raises ControlError with the tool's message."""
+        """Run a tool and return its standard output.
+
+        Raises ControlError with the tool's message for a non-zero exit code.
+        """
         result = self.run_command(argv, **options)
         if result.rc:
             raise ControlError(f"{' '.join(argv)} ended with {result.rc}: {_explain_failure(result)}")

@@ -1,7 +1,8 @@
-"""Transient user: an unused user number with its own home, which exists only during the block.
+"""Transient user: an unused user id with a home directory, which exists only while a `with` body runs.
 
-The user runs programs that must run neither as root nor as a user of the host. They may leave traces only in their
-home. Nothing else on the host belongs to the user. All processes with its number are ended with it.
+The user runs programs that must run neither as root nor as a real user of the host. These programs can leave files only
+in the transient home directory. The user owns nothing else on the host. At the end, all processes with the user id are
+killed.
 """
 
 from __future__ import annotations
@@ -22,21 +23,23 @@ from . import Host
 from .tool_termination import kill_process
 from .types import ControlError
 
-# Systemd gives numbers of this range to services with DynamicUser=, which are as short-lived. systemd finds a free
-# number in the same way: https://systemd.io/UIDS-GIDS/. No account of a distribution or a directory service is in this
-# range.
+# User ids that systemd uses for services with DynamicUser=, which are transient too. systemd finds a free id in the
+# same way: https://systemd.io/UIDS-GIDS/. No account of a distribution or a directory service is in this range.
 UID_RANGE = range(61184, 65520)
-HOME_PARENT, HOME_PREFIX = "/run", "proscribe-guest-"  # the next boot empties it in any case
+HOME_PARENT, HOME_PREFIX = "/run", "proscribe-guest-"  # /run is emptied at the next boot even if a run is killed
 
 
 class TransientUser:
-    """Account of a transient user, and its home."""
+    """User id and home directory of a transient user."""
 
     def __init__(self, uid: int, home: str) -> None:
         self.uid, self.home = uid, home
 
     def write_file(self, path: str, text: str) -> None:
-        """Write a file for the transient user, below its home. Only for use before the user runs a program."""
+        """Write a file below the home directory of the transient user, who becomes its owner.
+
+        Call this only before the user runs a program.
+        """
         full_path = os.path.join(self.home, path)
         os.makedirs(os.path.dirname(full_path), mode=0o700, exist_ok=True)
         with open(full_path, "x", encoding="utf-8") as stream:
@@ -48,14 +51,14 @@ class TransientUser:
     def run_program(
         self, argv: Sequence[str], seconds: int, environment: Mapping[str, str]
     ) -> Iterator[subprocess.Popen[bytes]]:
-        """Run a program while the block runs, for at most `seconds` seconds.
+        """Run a program as the transient user while the `with` body runs, for at most `seconds` seconds.
 
-        Its standard error goes into a file in the home, which `read_last_error` reads. Raises ControlError if the
-        program cannot be run.
+        All processes of the user end with the body. The standard error goes into a file in the home directory;
+        `read_last_error` reads it. Raises ControlError if the program cannot be run.
         """
         with open(os.path.join(self.home, "said"), "wb") as log:
             try:
-                # The limit applies even if this process is killed, because another process enforces it.
+                # The command timeout enforces the limit even if this process is killed.
                 process = subprocess.Popen(
                     ["timeout", "--signal=KILL", str(seconds), *argv],
                     stdin=subprocess.DEVNULL,
@@ -77,9 +80,9 @@ class TransientUser:
             process.wait()
 
     def read_last_error(self, noise: str = "") -> str:
-        """Return the last line of the program's standard error, without a time and place in brackets before it.
+        """Return the last line of the program's standard error; "" for none.
 
-        Lines without `noise` are preferred.
+        A prefix in brackets, such as a time, is removed. If possible, the line is one that does not contain `noise`.
         """
         with open(os.path.join(self.home, "said"), encoding="utf-8", errors="replace") as stream:
             lines = [line.strip() for line in stream.read(65536).splitlines() if line.strip()]
@@ -89,13 +92,14 @@ class TransientUser:
 
 @contextlib.contextmanager
 def make_transient_user(host: Host) -> Iterator[TransientUser]:
-    """Yield a transient user while the block runs.
+    """Make a transient user for the `with` body.
 
-    Raises ControlError for an ordinary user, if no number is free, or if the home cannot be made.
+    Raises ControlError unless this process is root. Raises ControlError too if no user id is free, or if the home
+    directory cannot be made.
     """
     host.require_root()
     _remove_leftovers()
-    first_index = os.getpid() % len(UID_RANGE)  # two simultaneous runs begin with different numbers
+    first_index = os.getpid() % len(UID_RANGE)  # two runs at the same time try different user ids first
     uid = next(
         (
             candidate
@@ -125,7 +129,7 @@ def make_transient_user(host: Host) -> Iterator[TransientUser]:
 
 
 def end_user_processes(uid: int) -> None:
-    """End all processes with a transient user's number. Raises ControlError if a process survives."""
+    """Kill all processes with a transient user's id. Raises ControlError if a process survives."""
     for _ in range(100):
         pids = _list_user_processes(uid)
         if not pids:
@@ -149,7 +153,7 @@ def _list_user_processes(uid: int) -> list[int]:
 def _read_process_uid(pid: int) -> int:
     """Return the real user id of a process; -1 for a zombie. Raises OSError.
 
-    A zombie is dead, but its parent has not waited for it. It holds no resources any more.
+    A zombie has ended, and only its exit status is left. So nothing has to be killed.
     """
     with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as stream:
         fields = dict(line.split(":\t", 1) for line in stream if ":\t" in line)
@@ -164,10 +168,11 @@ def _is_uid_used(uid: int) -> bool:
 
 
 def _lock_directory(directory: str) -> int | None:
-    """Lock the directory of a transient user, and return the descriptor; None for a directory in use.
+    """Lock the directory of a transient user, and return the descriptor.
 
-    The lock ends with its maker. The process number in the name is less reliable. If containers share /run but not
-    their processes, another process may have that number, or none.
+    Returns None if a run still uses the directory. The kernel releases the lock when the run that made the directory
+    ends. The process id in the directory's name is less reliable: containers may share /run without sharing their
+    processes.
     """
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
@@ -179,15 +184,19 @@ def _lock_directory(directory: str) -> int | None:
 
 
 def _remove_leftovers() -> None:
-    """Remove the directories that killed runs left behind, and end their users' processes."""
+    """Remove the directories that killed runs left behind, and kill their users' processes."""
     for name in os.listdir(HOME_PARENT):
         maker = name[len(HOME_PREFIX) :].partition("-")[0]
         if name.startswith(HOME_PREFIX) and maker.isdigit() and not os.path.exists(f"/proc/{maker}"):
-            with contextlib.suppress(FileNotFoundError):  # another run removes it
+            with contextlib.suppress(FileNotFoundError):  # another run has just removed the directory
                 _remove_leftover(os.path.join(HOME_PARENT, name))
 
 
 def _remove_leftover(directory: str) -> None:
+    """Remove the directory of a killed run, and kill the processes of its transient user.
+
+    Does nothing if another run holds the lock of the directory.
+    """
     status = os.lstat(directory)
     if (
         stat.S_ISDIR(status.st_mode)
@@ -203,5 +212,5 @@ def _remove_leftover(directory: str) -> None:
 
 
 def _remove_directory(directory: str) -> None:
-    # Rmtree follows no link of the transient user (shutil.rmtree.avoids_symlink_attacks, on every Linux).
+    # rmtree follows no link that the transient user made (shutil.rmtree.avoids_symlink_attacks is true on every Linux).
     shutil.rmtree(directory, ignore_errors=True)

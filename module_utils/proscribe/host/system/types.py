@@ -1,4 +1,7 @@
-"""Types of the interface to the operating system: errors, tool results, accounts, processes, printable names."""
+"""Basic types of the interface to the operating system: errors, tool results, accounts and processes.
+
+The functions make texts printable.
+"""
 
 from __future__ import annotations
 
@@ -8,22 +11,25 @@ from ...base.named_tuple import NamedTuple
 
 
 class ControlError(Exception):
-    """Error on the host that stops a control. The message has the attempted action and the host's answer."""
+    """Error on the host that stops a control.
+
+    The message says what was attempted, and what the system answered.
+    """
 
     def __init__(self, message: str, *, done: Sequence[str] = ()) -> None:
         super().__init__(message)
-        self.done = done  # actions that were carried out before the error, in a change of a host
+        self.done = done  # texts of the actions that were carried out before the error
 
 
 class ObservationError(Exception):
-    """Error of an observation, with its reason. The rules that need the observation are `unknown`."""
+    """Error of an observation, with the reason.
+
+    Rules that depend on the observation get the state `unknown`.
+    """
 
 
 def escape_text(text: str) -> str:
-    """Return a path or a name in printable form.
-
-    Invalid bytes and unprintable characters become escapes.
-    """
+    """Return a path or a name with escapes for invalid bytes and unprintable characters."""
 
     def escape_character(character: str) -> str:
         code_point = ord(character)
@@ -37,12 +43,12 @@ def escape_text(text: str) -> str:
 
 
 def format_one_line(text: str) -> str:
-    """Return a text as one printable line for a log, a comment or a message."""
+    """Return a text as one line: unprintable characters and line ends become single blanks."""
     return " ".join("".join(character if character.isprintable() else " " for character in text).split())
 
 
 def summarise_reasons(reasons: Sequence[str]) -> str:
-    """Return the first reason, and the number of the others; "" for none."""
+    """Return the first reason, followed by the number of further reasons; "" for no reasons."""
     suffix = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
     return reasons[0] + suffix if reasons else ""
 
@@ -65,16 +71,19 @@ class User(NamedTuple):
 
 
 class Process(NamedTuple):
-    """Running program, identified by its executable and never by the name that it gives itself."""
+    """Running program.
+
+    It is identified by its executable, never by the process name, which a program can choose.
+    """
 
     pid: int
-    exe: str  # as /proc/PID/exe shows it, without " (deleted)"
+    exe: str  # path from /proc/PID/exe, without the suffix " (deleted)"
 
 
 class TerminationTarget(NamedTuple):
-    """Processes of a program that are to be ended, in this order."""
+    """Program to be ended: its processes, in the order in which they are ended, and a check of a process."""
 
     processes: Sequence[Process]
-    # Returns whether a process is to be ended. It is called while a descriptor holds the process. So no signal reaches
-    # another program with the same number: a new process, or a program that the process executed meanwhile.
+    # Returns whether a process is still to be ended. The caller has an open descriptor of the process meanwhile. So no
+    # signal reaches a new process with the same id, or a program that the process executed since.
     is_target: Callable[[Process], bool]

@@ -1,4 +1,7 @@
-"""State of systemd units by the files of systemd. A call of systemctl costs as much as a start of Python."""
+"""State of systemd units, read from the files of systemd.
+
+Calling systemctl takes as long as starting Python.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,9 @@ from .processes import Processes
 from .types import Process
 
 MASK_TARGET = "/dev/null"
-SYSTEMD_RUNS_PATH = "/run/systemd/system"  # sd_booted(3)
-INVOCATIONS_PREFIX = "/run/systemd/units/invocation"  # links for journald, for each unit that has started processes
+SYSTEMD_RUNS_PATH = "/run/systemd/system"  # exists if systemd runs the host (sd_booted(3))
+# prefix of links that systemd makes for journald, one for each unit with processes
+INVOCATIONS_PREFIX = "/run/systemd/units/invocation"
 # Directories that systemd loads units from. An earlier directory has priority (systemd.unit(5), `systemd-analyze
 # unit-paths`).
 UNIT_DIRECTORIES = (
@@ -29,7 +33,7 @@ UNIT_DIRECTORIES = (
     "/run/systemd/generator.late",
 )
 
-# Confinement of all units that run permanently, or at the start of the host. Each unit adds its own permissions.
+# Restrictions for all units of Proscribe that run permanently or at boot. Each unit adds further settings.
 CONFINEMENT = """\
 NoNewPrivileges=yes
 RestrictNamespaces=yes
@@ -41,42 +45,43 @@ SystemCallArchitectures=native
 SystemCallErrorNumber=EPERM
 IPAddressDeny=any
 """
-UNIT_DIRECTORY = "/etc/systemd/system"  # directory of Proscribe's units
-# Directories where another unit of the same name, or a drop-in, would override or extend a unit of Proscribe
-# (systemd.unit(5)).
+UNIT_DIRECTORY = "/etc/systemd/system"  # where Proscribe writes its units
+# Directories with a higher priority than UNIT_DIRECTORY. A unit of the same name there would override a unit of
+# Proscribe (systemd.unit(5)).
 DIRECTORIES_BEFORE_OURS = (
     *("/etc/systemd/system.control", "/run/systemd/system.control", "/run/systemd/transient"),
     "/run/systemd/system",
 )
 DIRECTORIES_BESIDE_OURS = (UNIT_DIRECTORY, *DIRECTORIES_BEFORE_OURS)
-# Packages have hundreds of units there.
+# Directories with a lower priority. They are not listed, because packages have hundreds of units there.
 DIRECTORIES_BEHIND_OURS = ("/usr/local/lib/systemd/system", "/usr/lib/systemd/system")
 UNIT_PREFIX = "proscribe-"  # drop-ins in `proscribe-.timer.d` apply to every timer whose name begins with this prefix
-# The directory of all control groups, and the directories of systemd's own hierarchy beside others (cgroups(7)).
+# Mount points of control groups: version 2 alone, and systemd's hierarchy beside those of version 1 (cgroups(7)).
 CONTROL_GROUPS = ("/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified")
-_STOPPED_STATES = ("T", "t")  # states in proc_pid_stat(5): stopped by a signal, stopped by a tracer
+# state letters of proc_pid_stat(5): T for stopped by a signal, t for stopped by a debugger
+_STOPPED_STATES = ("T", "t")
 
 
 def is_masked(host: Files, path: str) -> bool:
-    """Return whether a unit's file is a mask."""
+    """Return whether the file of a unit is a link to /dev/null (a mask), which prevents its start."""
     return host.resolve_link(path) == MASK_TARGET
 
 
 def is_evidently_active(host: Files, name: str) -> bool:
-    """Return whether a service is active, as far as files show it. Only for a host that systemd runs.
+    """Return whether files show that a service is active. The host must run systemd.
 
-    systemd records the invocation of each unit that it starts. It deletes the record once the unit is inactive or has
-    failed (unit_notify in systemd's src/core/unit.c). There is no record for a unit without processes, such as a timer.
+    systemd makes a link for each unit that it starts. It deletes the link when the unit is inactive or has failed
+    (unit_notify in systemd's src/core/unit.c). A unit without processes, such as a timer, has no link.
     """
     return host.find_entry(f"{INVOCATIONS_PREFIX}:{name}") is not None
 
 
 def find_main_process(host: Processes, name: str) -> int:
-    """Return the number of an active service's main process, as far as files show it; else 0.
+    """Return the process id of a service's main process, as far as files show it; else 0.
 
-    The executable of the process has the service's name. systemd started the process, and the process is in the
-    service's own control group. Only root can put a process there. An ordinary user cannot read all of these files, and
-    gets 0.
+    The executable must have the service's name. systemd must be the parent, and the process must be in the service's
+    control group. Only root can put a process there. Returns 0 if this process is not root, because it cannot read all
+    of these files.
     """
     if not host.privileged or host.find_entry(SYSTEMD_RUNS_PATH) is None or not is_evidently_active(host, name):
         return 0
@@ -93,15 +98,15 @@ def find_main_process(host: Processes, name: str) -> int:
 
 
 def _read_control_group(host: Processes, pid: int) -> str:
-    """Return the control group of a process in the unified hierarchy (cgroups(7)); "" for none."""
+    """Return the control group (version 2) of a process as in /proc/PID/cgroup; "" for none (cgroups(7))."""
     lines = host.read_process_file(pid, "cgroup").split("\n")
     return next((line[3:] for line in lines if line.startswith("0::")), "")
 
 
 def is_evidently_absent(host: Files, name: str) -> bool:
-    """Return whether files show that a unit neither runs nor exists.
+    """Return whether files show that a unit is not active and has no unit file.
 
-    Always false for an ordinary user, and on a host without systemd.
+    Returns False if this process is not root, or if the host does not run systemd.
     """
     if not host.privileged or host.find_entry(SYSTEMD_RUNS_PATH) is None or is_evidently_active(host, name):
         return False
@@ -109,7 +114,7 @@ def is_evidently_absent(host: Files, name: str) -> bool:
 
 
 def find_foreign_files(host: Files, names: Iterable[str]) -> dict[str, list[str]]:
-    """Return the files that override or extend units of Proscribe, by unit."""
+    """Return the files of other programs that override or extend Proscribe's units: unit name to paths."""
     foreign_files: dict[str, list[str]] = {}
     drop_ins_by_unit = {name: (f"{name}.d", f"{UNIT_PREFIX}.{name.rpartition('.')[2]}.d") for name in names}
     for folder in (*DIRECTORIES_BESIDE_OURS, *DIRECTORIES_BEHIND_OURS):
@@ -137,11 +142,11 @@ def find_foreign_files(host: Files, names: Iterable[str]) -> dict[str, list[str]
 
 
 def is_suspended(host: Processes, name: str) -> bool:
-    """Return whether a process of a service is stopped, or the whole service is frozen.
+    """Return whether a process of a service is stopped, or the control group of the service is frozen.
 
-    systemd still reports such a service as active, but it does nothing.
+    systemd still reports such a service as active, although it does not run.
     """
-    # The control group of a container; "" outside of containers.
+    # in a container, the control group of the container; "" on a host
     own_group = _read_control_group(host, 1).removesuffix("/init.scope")
     for hierarchy in CONTROL_GROUPS:
         group = f"{hierarchy}{own_group}/system.slice/{name}"
@@ -153,9 +158,10 @@ def is_suspended(host: Processes, name: str) -> bool:
 
 
 def list_drop_ins(host: Files, name: str) -> list[str]:
-    """Return the drop-ins of a unit in the order in which systemd reads them: by their names.
+    """Return the paths of a unit's drop-ins in the order in which systemd reads them: by file name.
 
-    Each drop-in comes from the first directory that has its name. Masks are included.
+    If several directories have a drop-in of the same name, only that of the directory with the highest priority counts.
+    Masked drop-ins are included.
     """
     stem, _, unit_type = name.rpartition(".")
     drop_in_names = [
@@ -171,9 +177,9 @@ def list_drop_ins(host: Files, name: str) -> list[str]:
 
 
 def read_unit_text(host: Files, path: str) -> str | None:
-    """Return the text of a unit's file; "" for a masked unit, None for a missing file.
+    """Return the text of a unit file; "" for a masked unit, None for a missing file.
 
-    A mask is a link to /dev/null; an empty file has the same effect (systemctl(1)). Raises as `FileReader.read_file`
-    does.
+    A mask is a link to /dev/null; an empty file has the same effect (systemctl(1)). Raises the errors of
+    `FileReader.read_file`.
     """
     return "" if is_masked(host, path) else host.read_text(path)
