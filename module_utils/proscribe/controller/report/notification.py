@@ -24,12 +24,13 @@ from .history import run_changes as history_news
 from .text.wording import clean_text, describe_finding, format_count, format_readable_time, summarise_names
 
 SCHEMA = "proscribe/notice/1"
-PERIOD_DAYS = 30  # days in which drifts are counted
-MAX_LISTED_HOSTS = 20  # hosts that a notification lists singly
-MAX_LISTED_RULES = 8  # rules of a host, or groups of rules, that are listed
+PERIOD_DAYS = 30  # drifts of the last so many days are counted
+MAX_LISTED_HOSTS = 20  # most hosts that a notification lists, each with its changes
+MAX_LISTED_RULES = 8  # most rule groups, and most events between runs, that are listed for a host
 MAX_NAMED_RULES = 3  # above this number, rules with the same cause are only counted
-MAX_EVIDENCE_LENGTH = 160  # characters of evidence
-REPORTED_KINDS = (INCIDENT, ENDED, FROZEN)  # events; a stale plan is not among them, because it is a rule of its own
+MAX_EVIDENCE_LENGTH = 160  # most characters of the evidence of a change
+# Kinds of events between two runs that are reported. A stale plan is left out, because a separate rule reports it.
+REPORTED_KINDS = (INCIDENT, ENDED, FROZEN)
 
 
 class NotificationPayload(TypedDict):
@@ -40,16 +41,19 @@ class NotificationPayload(TypedDict):
 
 
 class QuotedLines(NamedTuple):
-    """Lines with text of others: file names, users, reasons, names of publishers. A chat shows them in a block."""
+    """Lines with texts that hosts or users wrote: file names, users, reasons, names of publishers.
+
+    A chat shows them in a block, so that it interprets nothing in them.
+    """
 
     lines: Sequence[str]
     heading: str = HOSTS_HEADING
 
 
 class Notification(NamedTuple):
-    """A notification: its subject, its text for readers, and its facts for machines.
+    """A notification: its subject, its text for readers, and its facts for a webhook.
 
-    A chat interprets no text in `facts`.
+    The texts in `facts` are escaped, so that a chat interprets nothing in them.
     """
 
     subject: str
@@ -57,7 +61,7 @@ class Notification(NamedTuple):
     facts: Mapping[str, object]
 
     def make_payload(self) -> NotificationPayload:
-        """Return the facts and the mail for the playbook that sends them."""
+        """Return the facts for a webhook, and the text as a mail, for the playbook that sends both."""
         mail = EmailMessage()
         mail["Subject"] = self.subject
         mail["Auto-Submitted"] = "auto-generated"
@@ -71,9 +75,10 @@ class Notification(NamedTuple):
 
 
 def build_notification(subject: str, lines: Sequence[str | QuotedLines], **facts: object) -> Notification:
-    """Build a notification. Text of others belongs in QuotedLines.
+    """Build a notification from lines of text and from `facts` for a webhook.
 
-    `text` among the facts is the text that chat webhooks show.
+    Texts that hosts or users wrote belong in QuotedLines. The key `text` is added to the facts: the text that a chat
+    shows.
     """
     subject = clean_text(subject)
     plain_lines: list[str] = []
@@ -98,12 +103,12 @@ class RuleChange(NamedTuple):
     since: str | None
     found: str | None = None
     repaired: str | None = None
-    times: int = 0  # drifts of the rule in PERIOD_DAYS
-    ended_waiver: str | None = None  # the waiver that permitted the finding until now
+    times: int = 0  # number of drifts of the rule on the host in the last PERIOD_DAYS
+    ended_waiver: str | None = None  # id of the waiver whose end caused the change
 
 
 class HostNews(NamedTuple):
-    """The content of a notification about a host."""
+    """The changes and events of a host that a notification reports."""
 
     record: HostRecord
     rule_changes: list[RuleChange]
@@ -111,19 +116,23 @@ class HostNews(NamedTuple):
 
 
 class RunHistory(NamedTuple):
-    """The facts that the history has about a run."""
+    """The facts about a run that only the history has."""
 
     incident_changes: Sequence[history_news.IncidentChange] = ()
     drift_counts: Mapping[tuple[str, str], int] = {}
     is_first_run: bool = False
-    new_plans: frozenset[tuple[str, str]] = frozenset()  # (host, control): a defect under a new plan is no drift
-    no_longer_waived: frozenset[tuple[str, str]] = frozenset()  # (host, rule)
-    # Ids of the events before this run that it reports first, by host.
+    # (host, control) with a new plan in this run: a defect there is no drift
+    new_plans: frozenset[tuple[str, str]] = frozenset()
+    no_longer_waived: frozenset[tuple[str, str]] = frozenset()  # (host, rule) that a waiver permitted before this run
+    # By host: ids of the events between two runs that no earlier run reported.
     new_remark_ids: Mapping[str, frozenset[str]] = {}
 
 
 def read_run_history(history: History | None, report: FleetReport) -> RunHistory | None:
-    """Read the facts of the history about this run; None without a history. Raises HistoryError."""
+    """Read from the history database what changed with the run of `report`; None without a history.
+
+    The result has incidents, drifts, new plans, ended waivers and new events between runs. Raises HistoryError.
+    """
     if history is None:
         return None
     run_id, finished = report["run"]["id"], report["run"]["finished"]
@@ -142,9 +151,9 @@ def read_run_history(history: History | None, report: FleetReport) -> RunHistory
 def make_run_notification(
     report: FleetReport, records: Iterable[HostRecord], run_history: RunHistory | None, report_directory: str
 ) -> Notification | None:
-    """Make the notification of a run, or return None if nothing changed.
+    """Make the notification of a run; None if nothing changed and the run was not stopped.
 
-    Without a history, `run_history` is None and every defect counts as new.
+    Without a history database, `run_history` is None and every defect counts as new.
     """
     news_by_host: dict[str, HostNews] = {}
     incident_changes = {
@@ -201,6 +210,7 @@ def make_run_notification(
 
 
 def _make_host_facts(host_news: HostNews) -> dict[str, object]:
+    """Return the facts about a host for machines, with at most five times as many entries as the text has."""
     return {
         "host": host_news.record["host"],
         "logged_in": list(host_news.record.get("logged_in", ())),
@@ -212,9 +222,9 @@ def _make_host_facts(host_news: HostNews) -> dict[str, object]:
 
 
 def _select_remarks(record: HostRecord, run_history: RunHistory | None) -> list[WatchRemark]:
-    """Return the events between two runs that no earlier run reported.
+    """Return the events between two runs on a host that no earlier run reported.
 
-    Without a history, all events between two runs are returned.
+    Without a history, all events in the record are returned.
     """
     reported_remarks = [remark for remark in list_remarks(record) if remark.kind in REPORTED_KINDS]
     if run_history is None:
@@ -233,14 +243,17 @@ def _list_rule_changes(
     incident_changes: Mapping[tuple[str, str], history_news.IncidentChange],
     run_history: RunHistory | None,
 ) -> Iterable[RuleChange]:
-    """Yield the changes on a host."""
+    """Yield the rules of a host that the notification reports: new defects, corrections, ended defects.
+
+    Without a history, every defect and every correction counts as new. The rule "" stands for the host as a whole.
+    """
     host = record["host"]
     drift_counts = run_history.drift_counts if run_history else {}
     listed_rules = {rule["rule"] for rule in record["rules"]}
     for rule in record["rules"]:
         name, state = rule["rule"], rule["state"]
         change = incident_changes.get((host, name))
-        # The rule was in this state before.
+        # Skip a rule that is in order, and a rule whose state the history already had before this run.
         if state not in (*OPEN_STATES, REPAIRED) or (run_history is not None and change is None):
             continue
         first_evidence = describe_finding(rule["findings"][0]) if rule["findings"] else clean_text(rule["reason"] or "")
@@ -282,7 +295,7 @@ def _list_rule_changes(
 def _add_ended_waiver(
     report: FleetReport, host: str, rule_change: RuleChange, run_history: RunHistory | None
 ) -> RuleChange:
-    """Return a change with the id of the waiver whose end caused it."""
+    """Return the change with the id of the waiver whose end caused it, or unchanged if no waiver did."""
     control, _, service = rule_change.rule.partition("/")
     if (
         run_history is None
@@ -300,7 +313,7 @@ def _add_ended_waiver(
 
 
 def _list_unchanged_rules(host_news: HostNews) -> list[str]:
-    """Return the open rules of a host that this run neither changed nor newly reported."""
+    """Return the rules of a host that are still not compliant and did not change in this run."""
     notified_rules = {rule_change.rule for rule_change in host_news.rule_changes}
     return [
         rule["rule"]
@@ -310,6 +323,7 @@ def _list_unchanged_rules(host_news: HostNews) -> list[str]:
 
 
 def _format_subject(news_by_host: Mapping[str, HostNews], stop_reason: str, run_history: RunHistory | None) -> str:
+    """Format the subject line: for each kind of change, the number of hosts that have it."""
     states = {host: {rule_change.state for rule_change in entry.rule_changes} for host, entry in news_by_host.items()}
     corrected_hosts = {host for host, host_entries in states.items() if REPAIRED in host_entries}
     repaired_hosts = {host for host in corrected_hosts if news_by_host[host].record["state"] not in OPEN_STATES}
@@ -355,7 +369,10 @@ def _format_subject(news_by_host: Mapping[str, HostNews], stop_reason: str, run_
 
 
 def _has_drifted(host: str, rule_change: RuleChange, new_plans: Collection[tuple[str, str]]) -> bool:
-    """Return whether a corrected rule was compliant in the run before, under the same plan."""
+    """Return whether this run corrected a rule that was compliant in the previous run, under the same plan.
+
+    A rule that a waiver permitted until now has not drifted.
+    """
     return (
         rule_change.state == REPAIRED
         and not _has_begun_earlier(rule_change)
@@ -364,18 +381,19 @@ def _has_drifted(host: str, rule_change: RuleChange, new_plans: Collection[tuple
 
 
 def _has_begun_earlier(rule_change: RuleChange) -> bool:
-    """Return whether a rule was wrong before the run observed it."""
+    """Return whether a rule was already wrong before this run observed the host."""
     return bool(rule_change.since and rule_change.found) and str(rule_change.since) < str(rule_change.found)
 
 
 def _format_host_lines(host_news: HostNews) -> Iterable[str]:
+    """Yield the lines about a host: changes by cause, events between two runs, defects from before."""
     record, remarks = host_news.record, host_news.remarks
     logged_in = record.get("logged_in")
     yield f"{record['host']}{f' (logged in: {summarise_names(logged_in, 5)})' if logged_in else ''}"
     changes_by_cause: dict[tuple[str, ...], list[RuleChange]] = {}
     for rule_change in host_news.rule_changes:
         control = rule_change.rule.partition("/")[0]
-        # A missing policy file affects a hundred rules, but each app is a finding of its own.
+        # Group the rules by control, because a missing policy file affects a hundred rules. Each app stays separate.
         subject = rule_change.rule if control == "apps" else control
         cause = (
             subject,
@@ -406,7 +424,7 @@ def _format_host_lines(host_news: HostNews) -> Iterable[str]:
 
 
 def _summarise_rules(rules: Sequence[str]) -> str:
-    """Format rules by name, or many rules as their number for each control."""
+    """Format a few rules by their names, and more than MAX_NAMED_RULES as a number for each control."""
     if len(rules) <= MAX_NAMED_RULES:
         return summarise_names(rules, MAX_NAMED_RULES)
     controls = [rule.partition("/")[0] for rule in rules]
@@ -414,7 +432,7 @@ def _summarise_rules(rules: Sequence[str]) -> str:
 
 
 def _format_change_group(group: Sequence[RuleChange]) -> str:
-    """Format rules with the same cause, or a single rule, as a line."""
+    """Format the changed rules of a host that have the same cause as one line."""
     first_change = group[0]
     name = _summarise_rules([rule_change.rule for rule_change in group])
     state = "corrected" if first_change.state == REPAIRED else first_change.state

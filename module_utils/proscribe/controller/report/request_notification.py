@@ -9,7 +9,7 @@ from .notification import Notification, QuotedLines, build_notification
 from .storage.requests_file import StoredRequest
 from .text.wording import format_count, format_readable_time, summarise_names
 
-MAX_LISTED_REQUESTS = 50  # requests of a notification
+MAX_LISTED_REQUESTS = 50  # most requests that a notification lists
 
 
 class DepartmentContact(NamedTuple):
@@ -20,14 +20,14 @@ class DepartmentContact(NamedTuple):
 
 
 def select_new_requests(stored_requests: Sequence[StoredRequest], run_id: str) -> list[StoredRequest]:
-    """Return the requests that this run was the first to bring."""
+    """Return the requests of users that this run was the first to collect from the hosts."""
     return [request for request in stored_requests if request.run == run_id]
 
 
 def make_request_notification(
     requests: Sequence[StoredRequest], departments: Mapping[str, DepartmentContact], command: str
 ) -> Notification:
-    """Make the notification of new requests; `command` lists all requests.
+    """Make the notification of new requests. `command` is the command line that lists all requests.
 
     Users wrote the reasons, so each reason is a single marked line.
     """
@@ -54,9 +54,11 @@ def make_request_notification(
 def make_head_mails(
     requests: Sequence[StoredRequest], departments: Mapping[str, DepartmentContact], command: str
 ) -> list[dict[str, str]]:
-    """Make a mail to each head of a department with an address: {mail, message}.
+    """Make a mail for each head of a department who has an address.
 
-    The mail has only the requests of the head's own department.
+    Return the mails as {mail: the address, message: the text}.
+
+    The mail has only the requests from hosts of this head's departments.
     """
     requests_by_mail: dict[str, list[StoredRequest]] = {}
     for request in requests:

@@ -12,25 +12,26 @@ from typing import Any, NamedTuple
 
 from .plays import COMPILE_ACTION, ROLLOUT_ACTION, has_task
 
-# Tasks that run once for all hosts, before the tasks that they decide about.
+# Tasks that run once for all hosts. They must end before any host begins the later tasks that depend on them.
 ALL_HOST_ACTIONS = (COMPILE_ACTION, ROLLOUT_ACTION)
 
 
 class _CallbackState(NamedTuple):
-    """The facts that the callback reported."""
+    """The facts that the report callback has stored for the workers that Ansible forks."""
 
     is_collected: bool = False
-    playbook: object = None  # the current playbook, or the play of it in which the callback was loaded
-    collector: object = None  # the callback
-    play_objections: Sequence[str] = ()  # objections to plays of the playbook that contain a task of ours for all hosts
-    current_objection: str = ""  # objection to the current play, which may include such a task
+    playbook: object = None  # the current playbook; its current play, if the callback was loaded during that play
+    collector: object = None  # the callback plugin that collects the report
+    # why plays of the playbook must not run; only plays with a task of ALL_HOST_ACTIONS
+    play_objections: Sequence[str] = ()
+    current_objection: str = ""  # why the current play must not run: it may include a task of ALL_HOST_ACTIONS
 
 
 _callback = _CallbackState()
 
 
 def has_collector() -> bool:
-    """Return whether a callback collects the report."""
+    """Return whether a report callback has registered itself, so that the run will have a report."""
     return _callback.is_collected
 
 
@@ -40,8 +41,8 @@ def register_playbook(
     """Register the begin of a playbook, and return whether `collector` collects its report.
 
     `is_suitable` takes the name of a strategy. It returns whether the strategy runs a task for all hosts before the
-    next task. Of two callbacks only the first collects. There are two if the callback is enabled by its collection's
-    name and a role has another copy.
+    next task. Of two callbacks, only the first collects. Two callbacks exist if the callback is enabled by its
+    collection's name and a role has another copy.
     """
     global _callback
     if playbook is _callback.playbook and collector is not _callback.collector:
@@ -53,7 +54,10 @@ def register_playbook(
 
 
 def register_play(play: Any, is_suitable: Callable[[str], bool]) -> None:
-    """Register the begin of a play."""
+    """Check the strategy of the play that begins, and store the objection to it for describe_objections.
+
+    `is_suitable` takes the name of a strategy, as for register_playbook.
+    """
     global _callback
     _callback = _callback._replace(current_objection=_describe_play_objection(play, is_suitable))
 
@@ -61,7 +65,8 @@ def register_play(play: Any, is_suitable: Callable[[str], bool]) -> None:
 def describe_objections(configuration_path: str, project_directory: str) -> str:
     """Describe why the run must not go on; "" if it may.
 
-    `configuration_path` is the file that configures Ansible, "" if there is none.
+    `configuration_path` is the file that configures Ansible, "" without such a file. `project_directory` contains
+    ansible.cfg and the callback plugins.
     """
     if not _callback.is_collected:
         configuration_text = configuration_path or "Ansible's configuration"
@@ -82,8 +87,10 @@ def describe_objections(configuration_path: str, project_directory: str) -> str:
 
 
 def _describe_play_objection(play: Any, is_suitable: Callable[[str], bool]) -> str:
+    """Return why the strategy of a play does not permit to run the play; "" if the strategy is suitable."""
     strategy = str(play.strategy)
-    if "{{" in strategy or is_suitable(strategy):  # a template is resolved when the play begins
+    # Ansible resolves a template when the play begins; register_play checks the result
+    if "{{" in strategy or is_suitable(strategy):
         return ""
     return (
         f'{play.get_path()}: strategy is "{strategy}" (the play\'s own, or that of ANSIBLE_STRATEGY or ansible.cfg), '

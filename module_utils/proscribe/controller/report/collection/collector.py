@@ -29,16 +29,19 @@ from ..evaluation.unobserved_corrections import (
 from ..text.wording import summarise_names
 from .known_rules import require_known_rules
 
-# Limits of the evidence that a run stores and no other host reported, counted in rules and findings. Each host has a
-# share; the room beyond the shares goes to the hosts that answer first. A host with many defects shares most of them
-# with other hosts, and has few of its own.
+# Limits of the stored evidence, counted in rules and findings. Evidence that another host reported already does not
+# count. Each host has a share. Beyond the shares there is a common room, which the hosts that answer first use up. A
+# host with many defects shares most of them with other hosts. Few of them are on this host alone.
 HOST_EVIDENCE_SHARE = 200
 SHARED_EVIDENCE_ROOM = 100_000
 LEFT_OUT_REASON = "left out: hosts of this run have more than a report has room for"
 
 
 class CorrectionDecision(TypedDict):
-    """The decision which hosts are corrected, and how: a part of `rollout.Decision`."""
+    """The decision of the task `rollout`: the hosts to correct, and their batches.
+
+    A part of `rollout.Decision`.
+    """
 
     hosts: Sequence[str]
     batches: Sequence[int]
@@ -47,18 +50,22 @@ class CorrectionDecision(TypedDict):
 
 
 class RolloutProgress(NamedTuple):
-    """The progress of a run that corrects."""
+    """The progress of a run that corrects hosts in batches."""
 
-    to_correct: int  # number of hosts
-    batches: tuple[int, ...]  # sizes of the batches, as decided
-    not_reached: tuple[str, ...]  # hosts that needed correction and were not reached
-    reason: str  # reason in words; "" if every host was reached
+    to_correct: int  # number of hosts that need a correction
+    batches: tuple[int, ...]  # number of hosts in each batch, as the task `rollout` decided
+    not_reached: tuple[str, ...]  # hosts that need a correction and that the run did not reach
+    reason: str  # why hosts were not reached, in words; "" if every host was reached
     # Values of proscribe_max_change that would allow all changes, if that limit stopped the run.
     allow: Mapping[str, int | str]
-    set_aside: Mapping[str, str]  # hosts left as found so that the others could be corrected: host -> reason
+    # hosts that were left uncorrected so that the others could be corrected: host -> reason
+    set_aside: Mapping[str, str]
 
     def make_rollout_report(self) -> RolloutReport:
-        """Return the progress as report.json has it. The names of the hosts are in a separate file."""
+        """Return the progress as report.json has it, with the number of the hosts that were not reached.
+
+        A separate file has the names of those hosts.
+        """
         return {
             "to_correct": self.to_correct,
             "batches": list(self.batches),
@@ -71,35 +78,36 @@ class RolloutProgress(NamedTuple):
 
 @dataclass
 class HostRunState:
-    """The state of a host as its events have reported it."""
+    """The state of a host in the run, as the events of the host have reported it so far."""
 
     records: list[HostRecord] = field(default_factory=list)
-    actions: list[RecordedAction] = field(default_factory=list)  # in their order
+    actions: list[RecordedAction] = field(default_factory=list)  # in the order in which the host reported them
     errors: list[RecordError] = field(default_factory=list)
-    other_runs: list[OtherRun] = field(default_factory=list)  # runs with which this run shared the host
-    has_failed: bool = False  # an error occurred after the host had answered
-    reason: str = ""  # why there is no record
-    is_touched: bool = False  # an enforcing module was started
-    # Since the last record: {control: CORRECTED_REASON, BEGUN_REASON or LIFTED}, and the rules that were left as they
-    # are.
+    other_runs: list[OtherRun] = field(default_factory=list)  # other runs that changed the host during this run
+    has_failed: bool = False  # true if a control failed, or another task failed after the host had answered
+    reason: str = ""  # why the host has no record; "" if no event has a reason
+    is_touched: bool = False  # true if a module that changes the host was started
+    # Both since the last record. `changes` has CORRECTED_REASON, BEGUN_REASON or LIFTED by control. `refused` has the
+    # rules of which the host left something uncorrected.
     changes: dict[str, str] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
-    removed: list[RemovedPackage] = field(default_factory=list)  # packages that a lift does not install again
+    # packages that enforcing removed; a lift does not install them again
+    removed: list[RemovedPackage] = field(default_factory=list)
 
 
 class Collector:
-    """A collector of the events of a run; `run` is the result of `compile_plans`.
+    """A collector of the events of a run. `run` is the result of `compile_plans`.
 
-    The collector calls `store_event` with each event and the values that replay it. journal.py stores them, and
-    journal_replay.py reads them.
+    The collector passes each event to `store_event`, with the values from which journal_replay.py repeats the event.
+    `store_event` writes them to the journal.
     """
 
     def __init__(self, run: CompiledRun) -> None:
         self.run = run
         self.store_event: Callable[..., None] = lambda event, *values: None
-        self.interruption_reason = ""  # why the run ended early, in words
-        self.lacks_events = False  # the journal of the run could not be written
-        # Corrections that earlier runs have left open, by host.
+        self.interruption_reason = ""  # why the run ended early, in words; "" if it did not
+        self.lacks_events = False  # true if the journal of the run could not be written, so that events are missing
+        # By host: corrections of earlier runs whose result no run has observed yet.
         self.corrections: Mapping[str, Sequence[UnobservedCorrection]] = {}
         self.host_states: dict[str, HostRunState] = {}
         self._notes: list[RecordNote] = []
@@ -109,7 +117,7 @@ class Collector:
         self._services = None if services is None else frozenset(services)
         self._decision: CorrectionDecision | None = None
         self._stop_reason = ""
-        # For `count_progress`, which is called after every event: it reads only the hosts that are new since its last
+        # The state of `count_progress`, which runs after every event. It examines only hosts with events since its last
         # call.
         self._new_hosts: set[str] = set()
         self._answered_hosts: set[str] = set()
@@ -126,7 +134,10 @@ class Collector:
         return self.run["mode"] in ("enforce", "check")
 
     def answered(self, host: str, answer: object) -> HostRecord | None:
-        """Store a host's record, and return it as checked; None for an invalid record, and the host is unknown then."""
+        """Check and store the record that a host sent, and return the checked record.
+
+        An invalid record counts as a failure, and the host becomes unknown. The result is None then.
+        """
         host_state = self._get_host_state(host)
         try:
             record = read_record(host, answer)
@@ -139,13 +150,16 @@ class Collector:
         record["plan"], record["schema"] = sys.intern(record["plan"] or ""), sys.intern(record["schema"])
         record["state"] = sys.intern(record["state"])
         self.store_event("answered", host, record)
-        # In a run that corrects, the first and the last record count: each role of a play observes again.
+        # In a run that corrects, each role of a play observes the host again. Only the first and the last record count.
         host_state.records[1 if self.is_changing else len(host_state.records) :] = [record]
         host_state.changes, host_state.refused = {}, set()
         return record
 
     def began(self, host: str, control: str) -> None:
-        """Register the start of an enforcing module on a host. Until it answers, its changes are unknown."""
+        """Register the start of an enforcing module on a host.
+
+        Until the module answers, its changes are unknown.
+        """
         if self.run["mode"] in ("enforce", "lift"):
             self.store_event("began", host, control)
             host_state = self._get_host_state(host)
@@ -153,16 +167,17 @@ class Collector:
             host_state.changes.setdefault(control, BEGUN_REASON)
 
     def skipped(self, host: str, control: str) -> None:
-        """Register that an enforcing module did not start on a host after all, or changed nothing."""
+        """Register that an enforcing module did not start on a host after `began`, or changed nothing."""
         changes = self._get_host_state(host).changes
         if changes.get(control) == BEGUN_REASON:
             self.store_event("skipped", host, control)
             del changes[control]
 
     def changed(self, host: str, control: str, result: Mapping[str, object], is_dry_run: bool = False) -> None:
-        """Store the result of an enforcing module, failed or not.
+        """Store the result of a module that changes a host, whether the module succeeded or failed.
 
-        `is_dry_run`: the module ran in check mode, so its actions are the changes that it would have made.
+        `is_dry_run`: the module ran in check mode, so its actions are the changes that it would have made. A change in
+        a run that only audits is an error of the host.
         """
         stored_result = {key: result[key] for key in ("actions", "refused") if isinstance(result.get(key), list)}
         self.store_event("changed", host, control, stored_result, is_dry_run)
@@ -175,7 +190,9 @@ class Collector:
             host_state.changes[control] = LIFTED
         elif (
             "actions" in stored_result and host_state.changes.get(control) == BEGUN_REASON
-        ):  # a module that crashed does not report its actions
+            # The module answered and changed nothing. A crashed module sends no list of actions, so its changes stay
+            # unknown.
+        ):
             del host_state.changes[control]
         for action in actions:
             action_entry: RecordedAction = {"control": control, "action": action}
@@ -199,11 +216,18 @@ class Collector:
             self._notes.append(RecordNote(host, CHANGED, message))
 
     def failed(self, host: str, control: str | None, message: str) -> None:
-        """Store a failed task of a host. `control` is the control that was being enforced, None for any other task."""
+        """Store a failed task of a host.
+
+        `control` is the control that the task enforced; None for other tasks.
+        """
         self.store_event("failed", host, control, message)
         self._record_failure(host, control, message)
 
     def _record_failure(self, host: str, control: str | None, message: str) -> None:
+        """Add a failure to the errors of a host.
+
+        If the host sent no record, the failure is also the reason for the missing record.
+        """
         host_state = self._get_host_state(host)
         if control:
             host_state.is_touched = True
@@ -211,14 +235,17 @@ class Collector:
                 host_state.changes[control] = BEGUN_REASON
         if control or host_state.records:
             error: RecordError = {"control": control or RUN_ERROR, "message": message}
-            # A host that is set aside fails again, with the same message, in a play with roles.
+            # In a play with roles, a host that is set aside fails in each role with the same message.
             host_state.errors += [] if error in host_state.errors else [error]
             host_state.has_failed = True
         if not host_state.records:
             host_state.reason = f"failed: {message}"
 
     def has_failed_control(self, host: str) -> bool:
-        """Return whether a control failed on the host, so that its record has the reason."""
+        """Return whether a task for a control failed on the host.
+
+        The host's record then contains the reason.
+        """
         host_state = self.host_states.get(host)
         return (
             host_state is not None
@@ -236,7 +263,10 @@ class Collector:
             host_state.reason = f"unreachable: {message}"
 
     def decided(self, rollout: CorrectionDecision) -> None:
-        """Store the decision which hosts are corrected. A play with `serial` has a decision for each batch."""
+        """Store the decision of the task `rollout`: the hosts to correct, and the hosts that are set aside.
+
+        A play with `serial` makes a decision for each batch, and the decisions are joined.
+        """
         self.store_event("decided", rollout)
         if self._decision is not None:
             previous = self._decision
@@ -251,12 +281,12 @@ class Collector:
             self._record_failure(host, None, reason)
 
     def stopped(self, reason: str) -> None:
-        """Store that the run was stopped before a batch began. This is not a failure of any host."""
+        """Store why the run was stopped before a batch began. The stop is not a failure of any host."""
         self.store_event("stopped", reason)
         self._stop_reason = reason
 
     def measure_rollout(self) -> RolloutProgress | None:
-        """Return the progress of the corrections; None for a run without a decision, such as an audit."""
+        """Return the progress of the corrections; None if the run corrects nothing, as in an audit."""
         if self._decision is None:
             return None
         hosts, set_aside_hosts = self._decision["hosts"], self._list_set_aside_hosts()
@@ -275,20 +305,21 @@ class Collector:
         )
 
     def _list_set_aside_hosts(self) -> Mapping[str, str]:
-        """Return the hosts that this run leaves as found.
+        """Return by host why this run leaves it uncorrected so that others can be corrected.
 
-        A dry run sets no host aside, because it shows the changes on those hosts too.
+        A dry run leaves no host out, because it shows the changes on those hosts too.
         """
         return self._decision["set_aside"] if self._decision and self.run["mode"] == "enforce" else {}
 
     def _is_tried(self, host: str) -> bool:
+        """Return whether the run began to correct the host, or failed on it."""
         host_state = self.host_states.get(host)
         return host_state is not None and (
             host_state.is_touched or host_state.has_failed or len(host_state.records) > 1
         )
 
     def count_progress(self) -> tuple[int, int]:
-        """Count the expected hosts that reported, and those of them that are noncompliant or failed by now."""
+        """Count the expected hosts that reported, and those of them that are noncompliant or failed."""
         for host in (host for host in self._new_hosts if host in self.expected):
             host_state = self.host_states[host]
             self._answered_hosts.add(host)
@@ -302,9 +333,9 @@ class Collector:
         return len(self._answered_hosts), len(self._bad_hosts)
 
     def reconcile_hosts(self, now: str = "") -> Fleet:
-        """Reconcile the collected events with the expected hosts.
+        """Return the fleet: a record for every expected host, made from the collected events.
 
-        `now` (2026-11-25T08:00:00Z) is the time for the age of records; without it no record is too old.
+        `now` (2026-11-25T08:00:00Z) is the time for the age of records. If `now` is "", no record is too old.
         """
         records = [record for host_state in self.host_states.values() for record in self._settle_records(host_state)]
         silence_reason = NOT_KNOWN_REASON if self.lacks_events else NOT_REACHED_REASON
@@ -316,7 +347,11 @@ class Collector:
         return fleet._replace(notes=[*fleet.notes, *self._notes])
 
     def _settle_records(self, host_state: HostRunState) -> Sequence[HostRecord]:
-        """Return the valid records of a host. A run that changes hosts merges the second record with the first."""
+        """Return the valid records of a host, completed with the errors and actions that its events reported.
+
+        A run that changes hosts observes a host twice. Two records for the same plan become one record. A rule that was
+        corrected has the state `repaired` in it.
+        """
         records = list(host_state.records)
         if self.is_changing and len(records) > 1 and records[0]["plan"] == records[1]["plan"]:
             merged = mark_repaired_rules(records[0], records[1])
@@ -335,7 +370,10 @@ class Collector:
         return [*records[:-1], last_record]
 
     def _settle_corrections(self, record: HostRecord) -> HostRecord:
-        """Return a record with the corrections that earlier runs made and could not observe."""
+        """Return a record with the corrections of earlier runs that this run is the first to observe.
+
+        The earlier runs could not observe the host again after the correction.
+        """
         corrections = self.corrections.get(record["host"])
         if not corrections or not record["rules_evaluated"]:
             return record
@@ -343,15 +381,20 @@ class Collector:
 
     @staticmethod
     def _add_errors(record: HostRecord, host_state: HostRunState) -> HostRecord:
+        """Return a record with the errors of the run on this host.
+
+        If a task failed, the state becomes at least `error`.
+        """
         if not host_state.errors:
             return record
         state = find_worst_state([record["state"], ERROR]) if host_state.has_failed else record["state"]
         return {**record, "state": state, "errors": [*record["errors"], *host_state.errors]}
 
     def _reuse_rules(self, rules: Sequence[RuleRecord]) -> list[RuleRecord]:
-        """Return the rules, and reuse stored equal rules, because thousands of hosts list the same evidence.
+        """Return the rules of a host, with equal rules of earlier hosts as the same objects.
 
-        Each host has a share of its own. Rules beyond this share and the room of the run are reported without evidence.
+        Thousands of hosts list the same evidence, so each distinct rule is stored once. A host may add new evidence up
+        to its share, and then from the common room of the run. A rule beyond both is stored without its evidence.
         """
         evidence_share, reused_rules = HOST_EVIDENCE_SHARE, list[RuleRecord]()
         for rule in rules:
@@ -374,7 +417,10 @@ class Collector:
 
 
 def _drop_evidence(rule: RuleRecord) -> RuleRecord:
-    """Return a rule without its evidence, equal on all hosts that report the rule in this state."""
+    """Return a rule without its evidence.
+
+    The result is equal on all hosts that report the rule in this state.
+    """
     findings = [Finding("more", f"findings that are {LEFT_OUT_REASON}").convert_to_dict()] if rule["findings"] else []
     return {**rule, "reason": rule["reason"] and LEFT_OUT_REASON, "findings": findings}
 

@@ -27,7 +27,8 @@ SKIPPED_OPTIONS = frozenset(
     ("subset", "check", "diff", "step", "start_at_task", "syntax", "listhosts", "listtasks", "listtags")
 )
 VARIABLES_OPTION = "extra_vars"
-# Environment variables that set the scope of a run. A variable may have been set for this command alone.
+# Environment variables that decide what a run does. A proposed command repeats them, because the user may have set a
+# variable for this command alone.
 SCOPE_VARIABLES = (
     "ANSIBLE_CONFIG",
     "ANSIBLE_INVENTORY",
@@ -41,7 +42,7 @@ SCOPE_VARIABLES = (
     "ANSIBLE_VAULT_PASSWORD_FILE",
     "ANSIBLE_VAULT_IDENTITY_LIST",
 )
-# Options whose text may contain a secret, and the variable with the same meaning.
+# Key: an option of ansible-playbook whose text may contain a secret. Value: the variable with the same meaning.
 VARIABLE_BY_OPTION = {name: f"ansible_{name}" for name in ("ssh_common_args", "ssh_extra_args", "sftp_extra_args")}
 VARIABLE_BY_OPTION["scp_extra_args"] = "ansible_scp_extra_args"
 
@@ -52,30 +53,33 @@ SECRET_VALUE_PATTERN = compile_pattern(
     r"\$ANSIBLE_VAULT|-----BEGIN|sshpass|\b(?:gh[opsu]_|github_pat_|glpat-|xox[a-z]-|AKIA|eyJ)\w"
     r"|://[^/\s@:]*:[^/\s@]*@|\b[0-9a-fA-F]{32,}\b"
 )
-# A word with lower-case and capital letters and digits is made for machines.
+# A long word may be a secret token. `_is_machine_token` checks for a mixture of small letters, capitals and digits.
 LONG_TOKEN_PATTERN = compile_pattern(r"\w{24,}", re.ASCII)
-MAX_VALUE_DEPTH = 20  # levels of a value that are searched
+MAX_VALUE_DEPTH = 20  # nesting levels of a variable's value that are searched for secrets
 
 
 class CallArgument(NamedTuple):
-    """An option of a command line with its value, or a word that is no option (`name` is "")."""
+    """An option of a command line with its value, or a word that is no option.
+
+    Such a word has the `name` "", and `option` has its text.
+    """
 
     name: str
     option: str
     option_value: str | None = None
 
     def list_words(self) -> list[str]:
-        """Return the words as a user types them again."""
+        """Return the words of a command line that give this option with its value again."""
         return [self.option] if self.option_value is None else [self.option, self.option_value]
 
 
 def read_call(
     argv: Sequence[str], environment: Mapping[str, str], options: OptionTable, working_directory: str
 ) -> RunCall:
-    """Read the call of the process from its `sys.argv`, in the directory `working_directory`.
+    """Return how this process was called, from its `sys.argv`, so that proposed commands can repeat the call.
 
-    The launcher stores its name, as it was typed, in PROSCRIBE_CALLED. Every process that the run starts inherits the
-    variable. So it counts only if the launcher's own playbook is run.
+    The launcher stores its name, as the user typed it, in PROSCRIBE_CALLED. Every process that the run starts inherits
+    the variable. So the variable counts only if one of the launcher's playbooks is run.
     """
     program, arguments = _split_program(argv)
     call_arguments = list(parse_arguments(arguments, options))
@@ -122,7 +126,10 @@ def parse_arguments(argv: Sequence[str], options: OptionTable) -> Iterator[CallA
 
 
 def _find_option(option: str, options: OptionTable) -> tuple[str, bool]:
-    """Return the setting of an option and whether it takes a value. An unambiguous option may be shortened."""
+    """Return the setting of an option, and whether the option takes a value.
+
+    A user may shorten an option if the short form is unambiguous.
+    """
     if option in options:
         return options[option]
     matching_options = {options[known_option] for known_option in options if known_option.startswith(option)}
@@ -131,16 +138,19 @@ def _find_option(option: str, options: OptionTable) -> tuple[str, bool]:
 
 def _split_program(argv: Sequence[str]) -> tuple[tuple[str, ...], Sequence[str]]:
     """Split a command line into the words that start ansible-playbook and the remaining words."""
-    if os.path.basename(argv[0]) == "__main__.py":  # python -m ansible playbook ...
+    if os.path.basename(argv[0]) == "__main__.py":  # called as `python -m ansible playbook ...`
         return (sys.executable, "-m", "ansible", *argv[1:2]), argv[2:]
     return _shorten_program(argv[0]), argv[1:]
 
 
 def _list_command_prefix(environment: Mapping[str, str], program: str) -> tuple[str, ...]:
-    """Return the words before the program: sudo, if it started the program, and the variables of the scope."""
+    """Return the words to type before the program: `sudo`, and `env` with variables.
+
+    `sudo` is there if it started the program. The variables are those of SCOPE_VARIABLES that the user set.
+    """
     sudo_program = os.path.basename(environment.get("SUDO_COMMAND", "").partition(" ")[0])
     sudo = ("sudo",) if sudo_program and sudo_program == os.path.basename(program) and os.geteuid() == 0 else ()
-    # The launcher sets this value, unless the user set another.
+    # The launcher itself sets ANSIBLE_CONFIG to this value, so a command does not repeat it.
     default_values = {"ANSIBLE_CONFIG": installation.CONFIGURATION_PATH}
     assignments = [
         f"{name}={setting}"
@@ -151,8 +161,8 @@ def _list_command_prefix(environment: Mapping[str, str], program: str) -> tuple[
 
 
 def format_launcher(launcher: str, working_directory: str) -> tuple[str, ...]:
-    """Return the words that start the launcher again. It was located by its `$0`."""
-    if "/" not in launcher and os.path.exists(os.path.join(working_directory, launcher)):  # sh proscribe
+    """Return the words that start the launcher again. `launcher` is the `$0` of its shell script."""
+    if "/" not in launcher and os.path.exists(os.path.join(working_directory, launcher)):  # called as `sh proscribe`
         launcher = f"./{launcher}"
     launcher_path = os.path.join(working_directory, launcher)
     if os.path.exists(launcher_path) and not os.access(launcher_path, os.X_OK):
@@ -161,7 +171,10 @@ def format_launcher(launcher: str, working_directory: str) -> tuple[str, ...]:
 
 
 def _shorten_program(program: str) -> tuple[str, ...]:
-    """Return a program's name if the name alone starts it. A shell passes on the path that it resolved."""
+    """Return a program's name if the name alone starts the program, else the path.
+
+    A shell that found the program by its name passes on the absolute path.
+    """
     name = os.path.basename(program)
     return (name if os.path.isabs(program) and shutil.which(name) == program else program,)
 
@@ -170,9 +183,9 @@ def _shorten_program(program: str) -> tuple[str, ...]:
 
 
 def select_repeated_options(arguments: Iterable[CallArgument]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the options to repeat, and the names of the variables that are withheld.
+    """Return the options that a proposed command repeats, and the names of the variables that it withholds.
 
-    A file replaces the values of all withheld variables.
+    A withheld variable may contain a secret. The option `-e @FILE` replaces the values of all withheld variables.
     """
     options: list[str] = []
     withheld_variables: list[str] = []
@@ -191,9 +204,9 @@ def select_repeated_options(arguments: Iterable[CallArgument]) -> tuple[tuple[st
 
 
 def _list_secret_variables(argument: CallArgument) -> list[str]:
-    """Return the variables of an option that may contain a secret.
+    """Return all variables that an option sets, if the value of one may be secret; else [].
 
-    These are all variables that the option sets, since it is left out whole.
+    All of them are withheld, because the option is left out as a whole.
     """
     if argument.option_value is None:
         return []
@@ -208,7 +221,10 @@ def _list_secret_variables(argument: CallArgument) -> list[str]:
 
 
 def _parse_variables(text: str) -> dict[str, object] | None:
-    """Parse the variables of an `-e` option as Ansible does; None for text that has none of its forms."""
+    """Parse the text of an `-e` option as Ansible does; None if it cannot be parsed.
+
+    The text is YAML (also JSON) in braces or brackets, or words KEY=VALUE.
+    """
     try:
         if text.lstrip().startswith(("{", "[")):
             variables = yaml.safe_load(text)
@@ -219,7 +235,10 @@ def _parse_variables(text: str) -> dict[str, object] | None:
 
 
 def may_be_secret(name: str, content: object, depth: int = 0) -> bool:
-    """Return whether a variable's value may be secret, by the variable's name or by the form of the value."""
+    """Return whether a variable's value may be secret, by the variable's name or by the form of the value.
+
+    `depth` counts the nesting levels. A value with more than MAX_VALUE_DEPTH levels counts as secret.
+    """
     if depth > MAX_VALUE_DEPTH:
         return True
     if isinstance(content, Mapping):
@@ -241,7 +260,7 @@ def _is_machine_token(token: str) -> bool:
 
 
 def get_working_directory(environment: Mapping[str, str]) -> str:
-    """Return the directory in which commands are typed, by the name that the shell has for it."""
+    """Return the working directory by the path that the shell shows to the user (PWD), if that is valid."""
     shell_directory, actual_directory = environment.get("PWD", ""), os.getcwd()
     try:
         return (

@@ -26,9 +26,9 @@ from .collector import Collector
 
 REPORT_MODES = ("audit", "enforce", "check")
 MAX_HOSTS = 10_000_000
-SPECIAL_LIMITS = ("auto", "unlimited")  # limits of proscribe_max_change
-MAX_ACTIONS = 100_000  # actions of a host in an event
-# Values without which a report cannot be made.
+SPECIAL_LIMITS = ("auto", "unlimited")  # limits in proscribe_max_change that are words instead of numbers
+MAX_ACTIONS = 100_000  # most actions in the event of a host
+# Keys of the stored run that a report needs: texts, and lists.
 TEXT_KEYS = ("id", "playbook", "mode", "started", "catalog_version")
 LIST_KEYS = ("inventory", "controls", "waivers", "upcoming")
 
@@ -36,9 +36,11 @@ EventReader = Callable[..., tuple[Any, ...]]
 
 
 def rebuild_collector(run: CompiledRun, events: Iterable[list[Any]]) -> Collector:
-    """Rebuild the collector of a run from its events. Reading ends at the first malformed event.
+    """Rebuild the collector of a run from the events in its journal.
 
-    Raises Unusable for a malformed run.
+    Reading ends at the first malformed event.
+
+    Events of hosts that the run does not expect are skipped. Raises UnusableAnswer for a malformed run.
     """
     collector = Collector(check_run(run))
     for event, *stored_values in (event for event in events if event):
@@ -52,7 +54,10 @@ def rebuild_collector(run: CompiledRun, events: Iterable[list[Any]]) -> Collecto
 
 
 def check_run(run: CompiledRun) -> CompiledRun:
-    """Check the result of `compile_plans` for a run, as its journal has it. Raises Unusable."""
+    """Check the stored result of `compile_plans` that a journal contains, and return it.
+
+    Raises UnusableAnswer.
+    """
     run_facts: Mapping[str, object] = {**run}
     for key in TEXT_KEYS:
         read_line(run_facts.get(key), key)
@@ -83,6 +88,7 @@ def _read_control_event(host: object, control: object) -> tuple[Any, ...]:
 
 
 def _read_change(host: object, control: object, stored_result: object, is_dry_run: object) -> tuple[Any, ...]:
+    """Check the values of the event `changed`, and return them as the arguments of `Collector.changed`."""
     result = require_mapping(stored_result, "a change")
     checked_result: dict[str, object] = {}
     if "actions" in result:
@@ -108,6 +114,7 @@ def _read_unreachable(host: object, message: object) -> tuple[Any, ...]:
 
 
 def _read_decision(rollout: object) -> tuple[Any, ...]:
+    """Check the value of the event `decided`, and return it as the only argument of `Collector.decided`."""
     decision = require_mapping(rollout, "a decision")
     return (
         {

@@ -9,16 +9,17 @@ from ....model.plan import CONTROLS
 from ....model.types.record import HostRecord
 from ....wire.answers.value_readers import UnusableAnswer
 
-# Rules of a record that belong to no service of this run: settings, files. Honest hosts have some forty.
+# Most rules of a record that belong to no service of this run, such as settings and files. A host that reports
+# truthfully has about forty.
 MAX_OTHER_RULES = 200
 
 
 def require_known_rules(record: HostRecord, services: Collection[str], plan_digest: str) -> None:
-    """Raise Unusable if a record contains names or numbers of rules that a host has made up.
+    """Raise UnusableAnswer if a host has invented rule names or an impossible number of rules.
 
-    Each name is a row of every report and a series of the metrics. Each number is a part of a sum over all hosts.
-    `plan_digest` is the digest of the host's plan. A record of another plan is not counted, so its number is not
-    checked.
+    Each rule name becomes a row of every report and a series of the metrics. The number of rules becomes a part of a
+    sum over all hosts. `plan_digest` is the digest of the host's plan. A record of another plan is not counted, so its
+    number is not checked.
     """
     other_count = sum(name.partition("/")[2] not in services for name in {*_iterate_rule_names(record)})
     if other_count > MAX_OTHER_RULES:
@@ -31,7 +32,10 @@ def require_known_rules(record: HostRecord, services: Collection[str], plan_dige
 
 
 def _iterate_rule_names(record: HostRecord) -> Iterator[str]:
-    """Yield the rules that a record names, also those of refused packets and of the time between two runs."""
+    """Yield the name of each rule that a record names.
+
+    These are also the rules of refused packets and of events between two runs.
+    """
     for rule in record["rules"]:
         yield rule["rule"]
     yield from record["attempts"]

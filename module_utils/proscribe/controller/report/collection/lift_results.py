@@ -14,14 +14,18 @@ from .collector import HostRunState
 def collect_lift_results(
     run: CompiledRun, hosts: Iterable[str], host_states: Mapping[str, HostRunState]
 ) -> dict[str, LiftResult]:
-    """Return the result of each host on which the lift of a control began."""
+    """Return by host the controls from which the run removed the ban, and those where the removal is unsure.
+
+    A host without either is left out. `host_states` has the collected events by host.
+    """
     policies = run.get("policies") or {}
     results = {}
     for host in hosts:
         changes = host_states[host].changes if host in host_states else {}
         planned_controls = policies.get(run["hosts"][host]) or {}
         removing_controls = {action["control"] for action in host_states[host].actions} if changes else set()
-        # A lift searches every host for both.
+        # A lift searches every host for the groups of EXTRA_RULE_GROUPS. A group that the host's plan lacks, and that
+        # lost nothing, was not there.
         absent_controls = {*EXTRA_RULE_GROUPS}.difference(planned_controls, removing_controls)
         result = LiftResult(
             tuple(

@@ -7,23 +7,23 @@ from typing import Any
 
 from ....wire.installation import COLLECTION
 
-ENTRY_POINTS = ("main", "lift")  # the tasks files of a control's role that compile plans
+ENTRY_POINTS = ("main", "lift")  # names of the tasks files in a control's role that compile plans
 INCLUDE_ACTION = "include_role"
 COMPILE_ACTION = "compile_plans"  # the task that defines a run and its expected hosts
-# The tasks that bring a host's record: a new record, or the record that the host's own run has stored.
+# The tasks that return a host's record: a new record, or the record that a run on the host itself has stored.
 OBSERVE_ACTIONS = ("compliance_state", "collect_record")
 
 SCHEDULE_ACTIONS = ("schedule_plan", "drift_schedule")  # the tasks that set up scheduled runs
 
-ROLLOUT_ACTION = "rollout"  # the task that sets the reach of the run, and stops it at its limits
+ROLLOUT_ACTION = "rollout"  # the task that decides which hosts the run corrects, and stops the run at its limits
 
 QUARANTINE_ACTION = "quarantine"  # the task that lists, restores or prunes the entries of a host's quarantine
 CHOICE_ACTION = (
-    # The task that selects entries of the quarantine, and stops the run at a mistake in the selection.
+    # the task that selects entries of the quarantine, and stops the run if the selection is wrong
     "quarantine_choice"
 )
 
-# The modules that change a host, and their controls. The parts beside the controls count as controls here.
+# Key: a module that changes a host. Value: its control. Group policy and the watch count as controls here.
 CONTROL_BY_ACTION = {
     "restricted_apps": "apps",
     "browser_policy": "browser",
@@ -35,12 +35,15 @@ CONTROL_BY_ACTION = {
 
 
 def get_action_name(task: Any) -> str:
-    """Return the short name of a task's module."""
+    """Return the name of a task's module without its collection."""
     return str(getattr(task, "action", "")).rpartition(".")[2]
 
 
 def is_compiling_play(play: Any) -> bool:
-    """Return whether a play compiles plans, so that its file is one of Proscribe's playbooks."""
+    """Return whether a play has the task that compiles plans.
+
+    The file of such a play is one of Proscribe's playbooks.
+    """
     return has_task(play, COMPILE_ACTION)
 
 
@@ -63,16 +66,22 @@ def has_report_task(play: Any) -> bool:
 
 
 def iterate_tasks(play: Any) -> Iterator[Any]:
-    """Yield the tasks of a play and of the roles that it names. Tasks included while the play runs are left out."""
+    """Yield the tasks of a play and of the roles that it names.
+
+    Roles and tasks included at run time are left out.
+    """
     yield from _flatten_blocks(play.get_tasks())
     named_roles = [role for role in getattr(play, "roles", None) or () if not getattr(role, "from_include", False)]
-    for role in named_roles:  # tasks of an imported role are among the play's tasks
+    for role in named_roles:  # the tasks of an imported role are already among the play's tasks
         for dependency in (*role.get_all_dependencies(), role):
             yield from _flatten_blocks(dependency.get_task_blocks())
 
 
 def iterate_included_roles(play: Any, entry_point: str) -> Iterator[str]:
-    """Yield the names of our roles that tasks of a play include while it runs, from the tasks file `entry_point`."""
+    """Yield the names of Proscribe's roles that a play includes at run time by `entry_point`.
+
+    `entry_point` is the name of a tasks file of the role.
+    """
     for task in iterate_tasks(play):
         if (
             is_compiling_task(task)
@@ -83,7 +92,7 @@ def iterate_included_roles(play: Any, entry_point: str) -> Iterator[str]:
 
 
 def is_compiling_task(task: Any) -> bool:
-    """Return whether a task compiles the plans, or includes a role that compiles them while the play runs."""
+    """Return whether a task compiles the plans, or includes at run time a role that does so."""
     if get_action_name(task) != INCLUDE_ACTION:
         return get_action_name(task) == COMPILE_ACTION
     collection, _, name = _get_role_name(task).rpartition(".")
@@ -91,7 +100,7 @@ def is_compiling_task(task: Any) -> bool:
 
 
 def _get_role_name(task: Any) -> str:
-    """Return the role that a task includes, as the task spells it."""
+    """Return the name of the role that a task includes, with its collection if the task names it."""
     return str(task.args.get("name", task.args.get("role", "")))
 
 
@@ -120,7 +129,7 @@ def collect_tags(plays: Iterable[Any]) -> set[str]:
 
 
 def is_scheduling_play(play: Any) -> bool:
-    """Return whether a play sets up scheduled runs, so that its file is Proscribe's playbook for schedules."""
+    """Return whether a play sets up scheduled runs. Its file is Proscribe's playbook for schedules."""
     return has_task(play, SCHEDULE_ACTIONS[0])
 
 

@@ -7,15 +7,20 @@ from collections.abc import Callable
 from ..text.wording import format_count
 
 LINE_INTERVAL_SECONDS = (
-    15.0  # seconds between two lines where a line cannot be rewritten, unless a tenth of the hosts answered
+    # Least time between two progress lines on an output that cannot rewrite a line. A line comes earlier after each
+    # tenth of the hosts.
+    15.0
 )
-REWRITE_INTERVAL_SECONDS = 0.1  # seconds between two rewritten lines: often enough for a reader
+REWRITE_INTERVAL_SECONDS = 0.1  # least time between two updates of the rewritten line
 
 CLEAR_LINE = "\r\x1b[K"
 
 
 class RunProgress:
-    """The progress of a run over its expected hosts. The clock returns seconds, as time.monotonic does."""
+    """The progress of a run: the number of expected hosts that have answered.
+
+    `clock` returns seconds, as time.monotonic does. `is_rewriting` is true on a terminal that can rewrite a line.
+    """
 
     def __init__(self, name: str, expected_count: int, is_rewriting: bool, clock: Callable[[], float]) -> None:
         self._name = name
@@ -27,7 +32,10 @@ class RunProgress:
         self._written_count = 0
 
     def format_update(self, answered_count: int, bad_count: int) -> str:
-        """Return the text to write after so many hosts answered: "" for none, else a text with its own line end."""
+        """Return the progress text to write now, with its line end; "" if no text is due.
+
+        `answered_count` is the number of hosts that answered; `bad_count` of these failed or are noncompliant.
+        """
         now = self._clock()
         if self._expected_count < 2 or answered_count <= self._written_count:
             return ""
@@ -35,7 +43,7 @@ class RunProgress:
         if self._is_rewriting:
             is_due = is_last or now - self._written_at >= REWRITE_INTERVAL_SECONDS
         else:
-            # The last line is left out, because the report follows at once with the same numbers.
+            # No progress line is due for the last host, because the report follows at once with the same numbers.
             is_tenth = (
                 self._expected_count >= 10 and (answered_count - self._written_count) * 10 >= self._expected_count
             )
@@ -45,23 +53,26 @@ class RunProgress:
         self._written_at, self._written_count = now, answered_count
         text = f"{self._name}  {answered_count:,} of {format_count(self._expected_count, 'host')}"
         text += f"  {bad_count:,} {self._bad_word}" if bad_count else ""
-        # The cursor stays at the beginning of the line, so that other output overwrites it.
+        # The carriage return puts the cursor at the beginning of the line, so that other output overwrites the line.
         return f"{CLEAR_LINE}{text}\r" if self._is_rewriting else f"{text}\n"
 
 
 class ProgressLine:
-    """The state of the rewritten line on the terminal. The next output removes the line first."""
+    """The state of the rewritten progress line on the terminal.
+
+    Any other output must remove the line first.
+    """
 
     is_shown = False
 
     @classmethod
     def register_text(cls, text: str) -> str:
-        """Register that the text is written, and return it."""
+        """Store whether `text` leaves a rewritable line on the terminal, and return `text`."""
         cls.is_shown = text.endswith("\r")
         return text
 
     @classmethod
     def remove_line(cls) -> str:
-        """Return the text that removes the line; "" if there is none."""
+        """Return the text that clears the rewritable line on the terminal; "" if no such line is shown."""
         was_shown, cls.is_shown = cls.is_shown, False
         return CLEAR_LINE if was_shown else ""

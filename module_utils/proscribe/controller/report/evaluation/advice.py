@@ -19,18 +19,19 @@ from .control_modes import has_audited_noncompliance, is_correctable, is_only_ob
 from .finding_groups import list_root_hosts
 from .scope import count_left_out_hosts, describe_ban_effect
 
-MAX_NAMED_HOSTS = 4  # up to so many hosts are named in a command
+MAX_NAMED_HOSTS = 4  # most hosts that a command names; more hosts go to a file
 NOT_REACHED_FILE = "not_reached.txt"  # the hosts that a stopped run did not reach; a file beside the report
-SET_ASIDE_FILE = "set_aside.txt"  # the hosts that were left as found so that the others could be corrected
+SET_ASIDE_FILE = "set_aside.txt"  # the hosts that a run left uncorrected so that the others could be corrected
 NOT_DONE_FILE = "not_done.txt"  # the hosts that an interrupted run did not reach or observe
-NONCOMPLIANT_FILE, UNKNOWN_FILE = HOST_LIST_FILES = ("noncompliant.txt", "unknown.txt")  # of any run
+# for the noncompliant and the unknown hosts of any run
+NONCOMPLIANT_FILE, UNKNOWN_FILE = HOST_LIST_FILES = ("noncompliant.txt", "unknown.txt")
 ENFORCING = "enforce"
-# A host name without special meaning for the shell and for a host pattern.
+# Host names that neither the shell nor Ansible's host patterns interpret.
 PLAIN_HOST_NAME = compile_pattern(r"[A-Za-z0-9_.-]+")
 
 
 def list_unfinished_hosts(run: ReportRun, records: Sequence[HostRecord]) -> list[str]:
-    """Return the hosts with which an interrupted run was not done. Other runs have none."""
+    """Return the hosts that an interrupted run did not observe or correct; [] for other runs."""
     if not run.get("interrupted"):
         return []
     corrects = run["mode"] == ENFORCING
@@ -38,7 +39,10 @@ def list_unfinished_hosts(run: ReportRun, records: Sequence[HostRecord]) -> list
 
 
 def make_host_lists(run: ReportRun, records: Sequence[HostRecord]) -> dict[str, list[str]]:
-    """Return lists of hosts by file name: hosts to process again, too many for a command; for `--limit @FILE`."""
+    """Return the hosts that a run should process again, by the name of the file for `--limit @FILE`.
+
+    A list of a few hosts is left out, because a command can name them.
+    """
     hosts_by_file = {
         NOT_DONE_FILE: list_unfinished_hosts(run, records),
         NONCOMPLIANT_FILE: [record["host"] for record in records if record["state"] == NONCOMPLIANT],
@@ -50,8 +54,11 @@ def make_host_lists(run: ReportRun, records: Sequence[HostRecord]) -> dict[str, 
 def propose_next_steps(
     report: FleetReport, records: Sequence[HostRecord], directory: str = ""
 ) -> list[CommandSuggestion]:
-    """Propose at most eight next steps for the operator. `directory` is the report's directory, "" if there is none."""
-    # A reader in a department cannot run commands, and no command limits itself to the department's hosts.
+    """Propose the operator's next steps, at most eight.
+
+    `directory` has the files of the report; "" if it has none.
+    """
+    # A department's report has no next steps: its reader cannot run commands, and no command is limited to its hosts.
     if report.get("department"):
         return []
     run, call = report["run"], RunCall.read_run_call(report["run"])
@@ -122,7 +129,7 @@ def propose_next_steps(
 
 
 def _propose_when_compliant(report: FleetReport, records: Sequence[HostRecord]) -> list[CommandSuggestion]:
-    """Return the suggestions for a run that has nothing to correct. Other runs get none."""
+    """Propose steps after a run that found nothing to correct; [] after other runs."""
     if idle_reason := describe_idle_ban(report):
         return [CommandSuggestion(f"nothing: {idle_reason}")]
     states, run, not_served_count = (
@@ -146,7 +153,7 @@ def _propose_when_compliant(report: FleetReport, records: Sequence[HostRecord]) 
 def shorten_path(path: str, working_directory: str) -> str:
     """Return a path as a user types it: relative if it lies below `working_directory`.
 
-    Services run in `/`: there the path stays whole, because a reader of the journal is in another directory.
+    A service runs in `/`. The path stays absolute there, because a reader of its log is in another directory.
     """
     prefix = working_directory.rstrip("/")
     return os.path.relpath(path, working_directory) if prefix and path.startswith(f"{prefix}/") else path
@@ -155,6 +162,10 @@ def shorten_path(path: str, working_directory: str) -> str:
 def _propose_correction(
     run: ReportRun, call: RunCall, noncompliant_hosts: Sequence[str], directory: str, effect: str
 ) -> list[CommandSuggestion]:
+    """Propose how to correct the noncompliant hosts after an audit, a dry run, or a run that enforced.
+
+    `effect` describes what enforcing does. `directory` has the files of the report, or is "".
+    """
     limit = _make_limit(run, noncompliant_hosts, directory and f"{directory}/{NONCOMPLIANT_FILE}")
     if run["mode"] == CHECK_MODE:
         return [
@@ -177,7 +188,7 @@ def _propose_correction(
 def _propose_continuation(
     run: ReportRun, call: RunCall, rollout: RolloutReport, directory: str
 ) -> list[CommandSuggestion]:
-    """Propose how to continue a run that was stopped."""
+    """Propose how to continue a run that was stopped; [] if the run reached all hosts to correct."""
     if not rollout["not_reached"]:
         return []
     limit = f"@{directory}/{NOT_REACHED_FILE}" if directory else run["limit"] or ""
@@ -200,7 +211,7 @@ def _propose_continuation(
 def _propose_set_aside_check(
     run: ReportRun, call: RunCall, rollout: RolloutReport, directory: str
 ) -> list[CommandSuggestion]:
-    """Propose a dry run on the hosts that were set aside."""
+    """Propose a dry run on the hosts that the run left uncorrected so that it could correct the others."""
     hosts = [entry["host"] for entry in rollout.get("set_aside") or ()]
     if not hosts:
         return []
@@ -210,7 +221,10 @@ def _propose_set_aside_check(
 
 
 def _describe_repetition(report: FleetReport, silent_hosts: Sequence[str], has_unreachable: bool) -> str:
-    """Describe the effect of a repeated run on the hosts without a valid answer."""
+    """Describe the effect of a further run on the hosts without a valid answer.
+
+    From some of these hosts the ban may have been removed (lifted).
+    """
     lifted_hosts = {lift_entry["host"] for lift_entry in report.get("lifted") or ()}
     if report["run"]["mode"] != ENFORCING or lifted_hosts.isdisjoint(silent_hosts):
         return f"ask {_format_pronoun(silent_hosts)} again{', once reachable' if has_unreachable else ''}:"
@@ -223,11 +237,14 @@ def _format_pronoun(hosts: Sequence[str]) -> str:
 
 
 def _make_limit(run: ReportRun, hosts: Sequence[str], list_path: str = "") -> str:
-    """Make the `--limit` for these hosts of the run; `list_path` is their file of `make_host_lists`."""
+    """Make the value of `--limit` for these hosts of the run.
+
+    `list_path` is the file that lists them, or "".
+    """
     is_subset = len(hosts) < run["expected_hosts"]
     if is_subset and len(hosts) <= MAX_NAMED_HOSTS and all(PLAIN_HOST_NAME.fullmatch(host) for host in hosts):
         return ",".join(hosts)
     if is_subset and len(hosts) > MAX_NAMED_HOSTS and list_path:
         return f"@{list_path}"
-    # ansible-pull lists every name that its host may have, and some of these names are equal.
+    # Repeat the limit of this run. ansible-pull passes every name that its host may have, and some names are equal.
     return ",".join(dict.fromkeys(str(run["limit"] or "").split(",")))

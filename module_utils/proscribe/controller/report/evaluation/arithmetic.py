@@ -14,12 +14,15 @@ from ....model.types.record import HostRecord
 from ....model.types.report import CountShare, ReportSummary, RuleCounts, UnidentifiedRule
 from .unobserved_corrections import UNOBSERVED_KEY as UNOBSERVED
 
-# States of a host on which nothing is left to do.
+# States of a host that needs no further action.
 SETTLED_STATES = (COMPLIANT, REPAIRED, NOT_APPLICABLE)
 
 
 def compute_share(numerator: int, denominator: int) -> CountShare:
-    """Compute a part of a whole. Raises ValueError for a part that is negative or greater than the whole."""
+    """Return a count, its whole, and the percentage. The percentage is None for a whole of 0.
+
+    Raises ValueError for a count that is negative or greater than the whole.
+    """
     if not 0 <= numerator <= denominator:
         raise ValueError(f"{numerator} of {denominator} is not a part of a whole")
     percent = None
@@ -30,7 +33,7 @@ def compute_share(numerator: int, denominator: int) -> CountShare:
 
 
 def count_states(states: Iterable[str]) -> dict[str, int]:
-    """Count each state, worst first. States that do not occur count 0."""
+    """Count how often each state occurs, worst state first. A state that does not occur counts 0."""
     counts = dict.fromkeys(STATES, 0)
     for state in states:
         counts[state] += 1
@@ -38,20 +41,23 @@ def count_states(states: Iterable[str]) -> dict[str, int]:
 
 
 def has_answered(record: HostRecord) -> bool:
-    """Return whether a host was evaluated: it answered for its plan with at least one rule."""
+    """Return whether a host was evaluated: its record counts for its plan and has at least one rule."""
     return int(record["rules_evaluated"]) > 0
 
 
 def is_covered(record: HostRecord) -> bool:
-    """Return whether a host's record describes its present state: it answered, and was not changed afterwards."""
+    """Return whether a host's record describes its present state.
+
+    The host answered, and no run changed it after the observation.
+    """
     return has_answered(record) and not record.get(UNOBSERVED)
 
 
 def count_rule_states(record: HostRecord) -> dict[str, int]:
     """Count the rules of a record in each state.
 
-    A record lists only rules that are not plainly compliant. Its other rules are compliant or not applicable;
-    `rules_not_applicable` counts the latter.
+    A record lists only rules that are not simply compliant. The rules that it does not list are compliant or not
+    applicable; `rules_not_applicable` counts all rules that are not applicable.
     """
     counts = count_states(rule["state"] for rule in record["rules"])
     unlisted_count = record["rules_evaluated"] - len(record["rules"])
@@ -66,15 +72,16 @@ def count_rule_states(record: HostRecord) -> dict[str, int]:
 def summarise_records(records: Sequence[HostRecord], not_served: int = 0) -> ReportSummary:
     """Compute the numbers of a run from the reconciled records, with a record for each expected host.
 
-    `not_served` counts the hosts that cannot be served. They increase the whole of the coverage, but not its covered
-    part.
+    `not_served` counts the hosts that Proscribe cannot serve. They increase the whole of the coverage, but not its
+    covered part.
     """
     hosts = count_states(record["state"] for record in records)
     rules = dict.fromkeys(STATES, 0)
     for record in records:
         for state, count in count_rule_states(record).items():
             rules[state] += count
-    # A host without applicable rules neither meets the ban nor breaks it. Counting it would improve the result.
+    # A host without applicable rules neither meets the ban nor breaks it. If it counted, the percentages would be too
+    # good.
     applicable_count = len(records) - hosts[NOT_APPLICABLE]
     compliant_count = hosts[COMPLIANT] + hosts[REPAIRED]
     return {
@@ -90,10 +97,10 @@ def summarise_records(records: Sequence[HostRecord], not_served: int = 0) -> Rep
 def count_unsearchable_rules(
     records: Iterable[HostRecord], unsearchable_by_plan: Mapping[str, Sequence[str]]
 ) -> list[UnidentifiedRule]:
-    """List by name the rules for which nothing is known to search, each with its number of hosts.
+    """Count the hosts for each rule for which Proscribe knows nothing to search.
 
-    The number counts hosts that answered for a plan with such a rule (`unsearchable_by_plan`: digest -> rules). It also
-    counts hosts on which there was nothing to search.
+    The number counts hosts that answered for a plan with such a rule (`unsearchable_by_plan`: digest -> rules), and
+    hosts whose record has such a rule.
     """
     counts: Counter[str] = Counter()
     hosts_with: Counter[str | None] = Counter()
@@ -111,11 +118,11 @@ def count_unsearchable_rules(
 
 
 def count_by_rule(records: Iterable[HostRecord], services: Collection[str] | None = None) -> list[RuleCounts]:
-    """Count the states of every rule that a host lists, by the rule's name.
+    """Count the hosts in each state for every rule that a record lists, by the rule's name.
 
-    `audited` is the number of hosts that only audit its control, if any do. `kind` is service or setting; it needs
-    `services`, the ids that plans name. A host that does not list a rule meets the rule, or does not have the rule in
-    its plan. It is not counted here.
+    `audited` is the number of hosts that only audit the rule's control, if any do. `kind` is service or setting; it
+    needs `services`, the ids that plans name. A host that does not list a rule meets the rule, or does not have the
+    rule in its plan. It is not counted here.
     """
     counts: dict[str, dict[str, int]] = {}
     audited: Counter[str] = Counter()

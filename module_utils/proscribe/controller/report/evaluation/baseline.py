@@ -20,7 +20,7 @@ ProblemNames = frozenset[tuple[str, ...]]
 
 
 class BaselineDeviation(NamedTuple):
-    """A defect that the baseline did not have. `rule` is "" for the host as a whole."""
+    """A defect that the earlier run did not have. `rule` is "" if the defect concerns the host as a whole."""
 
     host: str
     rule: str
@@ -33,10 +33,14 @@ class BaselineDeviation(NamedTuple):
 
 
 class Baseline:
-    """The defects of an earlier run, read once from its reconciled records."""
+    """The defects of an earlier run, which a later run may have too.
+
+    The records of the earlier run are read once.
+    """
 
     def __init__(self, records: Iterable[HostRecord]) -> None:
-        # Thousands of hosts list the same rule with the same evidence, so its names are stored once.
+        # Thousands of hosts list the same rule with the same evidence, so the identities of its defects are stored
+        # once.
         names_by_rule: dict[str, ProblemNames] = {}
         self._names_by_host: dict[str, list[ProblemNames]] = {}
         for record in records:
@@ -50,7 +54,7 @@ class Baseline:
             host_names.append(frozenset(name for name, _ in _name_host_problems(record)))
 
     def find_deviations(self, records: Iterable[HostRecord]) -> list[BaselineDeviation]:
-        """Return the defects of these records that the baseline lacks, host by host."""
+        """Return the defects of these records that the earlier run did not have, host by host."""
         deviations: list[BaselineDeviation] = []
         for record in records:
             accepted_names: set[tuple[str, ...]] = set().union(*self._names_by_host.get(record["host"], ()))
@@ -66,7 +70,11 @@ class Baseline:
 
 
 def _name_rule_problems(rule: RuleRecord) -> list[tuple[tuple[str, ...], str]]:
-    """Return the defects of a rule as pairs: an identity (state, rule, parts of the finding...) and a description."""
+    """Return the defects of a rule as pairs (identity, description).
+
+    An identity is a tuple of texts: the state, the rule, and the parts that identify a finding. It is equal in both
+    runs if the defect is the same.
+    """
     state, name = str(rule["state"]), str(rule["rule"])
     if state == NONCOMPLIANT:
         named_findings = [
@@ -77,14 +85,22 @@ def _name_rule_problems(rule: RuleRecord) -> list[tuple[tuple[str, ...], str]]:
 
 
 def _identify_finding(finding: FindingRecord) -> tuple[str, ...]:
-    """Return the identity of a finding. Its version and detail may change."""
+    """Return the values that identify a finding in later runs.
+
+    Its version and detail may change, and are left out.
+    """
     return finding["kind"], finding["manager"] or "", finding["id"], finding["path"] or "", find_finding_user(finding)
 
 
 def _name_host_problems(record: HostRecord) -> list[tuple[tuple[str, ...], str]]:
-    """Return the defects of a host as a whole: no valid answer, or an error that belongs to no rule."""
+    """Return the defects of a host as a whole, as pairs (identity, description).
+
+    Such a defect is a missing valid answer, or an error that belongs to no rule.
+    """
     named_problems: list[tuple[tuple[str, ...], str]] = []
-    if record["state"] == ERROR:  # in other states the errors are refused removals, for example, which the rules show
+    # In other states, the errors are such as refused removals. They appear with their rules, so they are not counted
+    # here.
+    if record["state"] == ERROR:
         failed_errors = [error for error in record["errors"] if not error.get("refused")]
         named_problems += [((ERROR, "", str(error["control"])), str(error["message"])) for error in failed_errors]
     if not record["rules_evaluated"]:

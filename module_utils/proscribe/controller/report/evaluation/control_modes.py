@@ -27,15 +27,15 @@ from .failures import list_failures
 from .unobserved_corrections import UNOBSERVED_KEY as UNOBSERVED
 
 ENFORCE, AUDIT, OFF = CONTROL_MODES
-OBSERVED_SYSTEMS = ("windows", "macos")  # systems, as records call them, on which nothing is changed
-NOT_OBSERVED_KEY = "not_looked_at"  # key in the counts instead of a state: the run did not observe the control
+OBSERVED_SYSTEMS = ("windows", "macos")  # operating systems, as records name them, on which Proscribe only observes
+NOT_OBSERVED_KEY = "not_looked_at"  # replaces the state in the counts if the run did not observe the control
 
 
 class ControlModes:
-    """A converter that adds the modes of the controls to records. Many hosts share the object of an equal rule.
+    """A converter that adds the mode of each control to the records of hosts.
 
     `policies` has the controls of each plan: {digest: {control: {mode, policy}}}. `observed` are the controls that the
-    run observed.
+    run observed. Hosts with an equal rule share one object for that rule.
     """
 
     def __init__(self, policies: Mapping[str, Mapping[str, ControlPolicy]], observed: Sequence[str]) -> None:
@@ -44,7 +44,9 @@ class ControlModes:
         self._rules_with_mode: dict[tuple[int, str | None], tuple[RuleRecord, RuleRecord]] = {}
 
     def add_modes(self, record: HostRecord, digest: str) -> HostRecord:
-        """Return a host's record with its `controls` as in report.md, and with the mode of the control in each rule.
+        """Return a host's record with `controls` (as in report.md) and with a mode in each rule.
+
+        The mode of a rule is that of its control.
 
         `digest` is the digest of the host's plan.
         """
@@ -62,11 +64,15 @@ class ControlModes:
         return updated
 
     def _add_rule_mode(self, rule: RuleRecord, policies: Mapping[str, ControlPolicy]) -> RuleRecord:
+        """Return a rule with the mode of its control (None if unknown).
+
+        Hosts that share the rule share the result.
+        """
         policy = policies.get(rule["rule"].partition("/")[0])
         mode = policy["mode"] if policy else None
         key = (id(rule), mode)
         if key not in self._rules_with_mode:
-            # With the rule, so that its id is not reused.
+            # Store the rule too, so that Python gives its id to no other object.
             self._rules_with_mode[key] = (
                 rule,
                 {**rule, "mode": mode},
@@ -76,10 +82,16 @@ class ControlModes:
     def _summarise_control(
         self, name: str, record: HostRecord, policy: ControlPolicy | None, reported: ControlRecord | None
     ) -> ControlRecord:
+        """Return the mode, the policy's digest, the state and the numbers of rules of one control of a host.
+
+        `reported` are the numbers in the host's record, None if it has none. The state is None if the run did not
+        observe the control, or if the control is off.
+        """
         mode, digest = (policy["mode"], policy["policy"]) if policy else (None, None)
         summary: ControlRecord = {"mode": mode, "policy": digest, "state": None, "evaluated": 0, "not_applicable": 0}
         is_observed = name in self._observed
-        if name in EXTRA_RULE_GROUPS:  # a run over some controls may observe it or not
+        # the host's record shows whether a run over a part of the controls observed this group
+        if name in EXTRA_RULE_GROUPS:
             is_observed = reported is not None or set(CONTROLS) <= {*self._observed}
         if not is_observed or mode == OFF:
             return summary
@@ -100,20 +112,22 @@ class ControlModes:
         states += [COMPLIANT] * (unlisted_count > unlisted_not_applicable) + [NOT_APPLICABLE] * bool(
             unlisted_not_applicable
         )
-        if not states and mode is None:  # no sign that the plan has this control
+        if not states and mode is None:  # nothing shows that the host's plan has this control
             return summary
-        return {**summary, "state": find_worst_state(states)}  # unknown if none of its rules was evaluated
+        return {**summary, "state": find_worst_state(states)}  # the worst state is `unknown` if no rule was evaluated
 
 
 def is_only_observed(record: HostRecord) -> bool:
-    """Return whether the host's reported system is among those on which nothing is ever changed."""
+    """Return whether the host's system, by its record, is one on which Proscribe never changes anything."""
     return (record.get("platform") or {}).get("os") in OBSERVED_SYSTEMS
 
 
 def is_correctable(record: HostRecord) -> bool:
-    """Return whether enforcing would correct the host: an enforced control is not compliant there.
+    """Return whether a run that enforces would correct the host.
 
-    A control that is only audited stays as it is. A control of unknown mode may be enforced.
+    The host is noncompliant by a control that is not only audited there.
+
+    A control of unknown mode may be enforced. A host whose system is only observed is never corrected.
     """
     controls = record.get("controls") or {}
     if is_only_observed(record):
@@ -125,15 +139,15 @@ def is_correctable(record: HostRecord) -> bool:
 
 
 def has_audited_noncompliance(record: HostRecord) -> bool:
-    """Return whether a control that is only audited on the host is noncompliant there."""
+    """Return whether the host has a noncompliant control that is only audited there."""
     controls = (record.get("controls") or {}).values()
     return any(control["mode"] == AUDIT and control["state"] == NONCOMPLIANT for control in controls)
 
 
 def count_by_control(records: Iterable[HostRecord]) -> dict[str, dict[str, dict[str, int]]]:
-    """Count hosts by the mode and the state of each control: {control: {mode: {state or not_looked_at: hosts}}}.
+    """Count hosts by control, mode and state: {control: {mode: {state or not_looked_at: number of hosts}}}.
 
-    A control that is off has no state: {"off": {"off": hosts}}. Records without modes are not counted.
+    A control that is off has no state: {"off": {"off": number of hosts}}. Records without modes are not counted.
     """
     counts: Counter[tuple[str, str, str]] = Counter()
     for record in records:
@@ -149,7 +163,11 @@ def count_by_control(records: Iterable[HostRecord]) -> dict[str, dict[str, dict[
 
 
 def describe_unenforced_controls(controls: Mapping[str, Mapping[str, Mapping[str, int]]]) -> list[str]:
-    """Describe the controls that are not enforced: `only audited: browser, dns on 2 hosts`, `off: firewall`."""
+    """Describe the controls that are not enforced on all hosts.
+
+    A text is such as `only audited: browser, dns on 2 hosts` or `off: firewall`. `controls` has the counts by control,
+    mode and state.
+    """
     descriptions = []
     for mode, mode_text in ((AUDIT, "only audited"), (OFF, "off")):
         names = []

@@ -26,7 +26,8 @@ def _strip_control(control: str, rules: set[str]) -> frozenset[str]:
     return frozenset(rule.removeprefix(f"{control}/") for rule in rules)
 
 
-# By control: the name of each such rule, without its control. A test compares the names with the rules of the controls.
+# By control: the rules that belong to no service, without the control's prefix. A test compares this table with the
+# rules that the controls report.
 OWN_RULES_BY_CONTROL: Mapping[str, frozenset[str]] = {
     "apps": _strip_control(
         "apps",

@@ -18,7 +18,7 @@ from .baseline import BaselineDeviation
 from .reconciliation import Fleet, RecordNote, build_report
 from .scope import count_left_out_hosts
 
-# The note about the parts that a department's report lacks.
+# The text in a department's report about the parts that it lacks.
 OMISSION_NOTE = (
     "Left out is what belongs to no single host: warnings of the run, its inventory and options, its gate, services "
     "that are not restricted yet, exports to enforcement points, and the trend. So are names of other hosts and "
@@ -26,7 +26,8 @@ OMISSION_NOTE = (
 )
 INTERRUPTION_REASON = "it ended before its end"
 
-# Keys that a reader of a waiver needs. Its groups, zones and file concern other hosts, and its request may too.
+# Keys of a waiver that a department's report contains. Its groups, zones, file and request may concern other hosts, so
+# they are left out.
 WAIVER_KEYS = (
     "id",
     "status",
@@ -55,7 +56,7 @@ WAIVER_KEYS = (
     "signed_with",
 )
 
-# Keys whose texts have a form that no host decides: names of ours, digests, and times.
+# Keys whose texts a host cannot choose: Proscribe's names, digests and times. They need no redaction.
 UNREDACTED_KEYS = frozenset(
     [
         "schema",
@@ -88,7 +89,8 @@ UNREDACTED_KEYS = frozenset(
         "on",
     ]
 )
-HOST_KEYED_MAPPINGS = frozenset({"attempts", "owners"})  # mappings whose keys come from a host
+# keys of mappings whose keys are texts from a host, so that they need redaction too
+HOST_KEYED_MAPPINGS = frozenset({"attempts", "owners"})
 
 Document = TypeVar("Document")
 
@@ -100,7 +102,10 @@ class UnknownDepartment(LookupError):
 def make_department_report(
     report: FleetReport, records: Iterable[HostRecord], name: str
 ) -> tuple[FleetReport, list[HostRecord]]:
-    """Make the report and the records of a department, by its name in the report. Raises UnknownDepartment."""
+    """Make the report and the records of the department `name`. Raises UnknownDepartment.
+
+    The texts have no names of other hosts and departments.
+    """
     departments = report.get("departments") or {}
     if name not in departments:
         raise UnknownDepartment(name)
@@ -122,6 +127,10 @@ def make_department_report(
 def _build_department_report(
     report: FleetReport, own_records: Sequence[HostRecord], members: Sequence[str], name: str, redaction: NameRedaction
 ) -> tuple[FleetReport, list[HostRecord]]:
+    """Build the report and the records of a department from its records and from the facts about its hosts.
+
+    `members` are the hosts of the department `name`. `redaction` removes other names from texts.
+    """
     member_names = frozenset(members)
     records = [_redact_document(redaction, record) for record in own_records]
     not_served = {
@@ -171,7 +180,7 @@ def _build_department_report(
 
 
 def _redact_run(run: ReportRun, host_count: int) -> ReportRun:
-    """Return the run without the facts about the whole: its call, its hosts, the verdict of its gate."""
+    """Return the run without the facts about the whole fleet, such as its call and its verdict."""
     interrupted = run.get("interrupted")
     return {
         "id": run["id"],
@@ -195,14 +204,20 @@ def _redact_run(run: ReportRun, host_count: int) -> ReportRun:
 
 
 def _redact_waiver(redaction: NameRedaction, waiver: RunWaiver, member_names: frozenset[str]) -> RunWaiver:
-    """Return a waiver, reduced to the hosts of the department."""
+    """Return a waiver with only the hosts of the department (`member_names`).
+
+    Names of other hosts and departments are removed from its texts.
+    """
     waiver_facts: Mapping[str, object] = waiver
     redacted = _redact_document(redaction, {key: waiver_facts[key] for key in WAIVER_KEYS if key in waiver_facts})
     return {**redacted, "hosts": [host for host in waiver["hosts"] if host in member_names]}  # type: ignore[typeddict-item]
 
 
 def _redact_document(redaction: NameRedaction, document: Document, key: str = "") -> Document:
-    """Return a document without the hidden names in its texts."""
+    """Return a copy of a document, with the names of other hosts and departments removed from its texts.
+
+    `key` is the key under which the document stands in its parent. Texts of UNREDACTED_KEYS stay as they are.
+    """
     redacted: object = document
     if isinstance(document, str):
         redacted = document if key in UNREDACTED_KEYS else redaction.redact_text(document)

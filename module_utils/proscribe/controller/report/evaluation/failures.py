@@ -9,11 +9,11 @@ from ....model.types.record import HostRecord
 
 
 def list_failures(record: HostRecord) -> Iterator[tuple[str, str, str]]:
-    """Yield (control, state, message) for each error that no rule reports already.
+    """Yield (control, state, message) for each error of a record that no rule reports already.
 
-    A refusal (`refused` names its rule) is no failure of a control. An example is an address that own rules would have
-    cut off, on a compliant host. A refusal explains its rule, so it has the state of the rule if that is open.
-    Otherwise it does not count.
+    A refusal (`refused` names its rule) is no failure of a control. An example is an address that Proscribe's rules
+    would cut off, on a compliant host. It has the state of its rule if the rule is not compliant. Otherwise its state
+    is `not_applicable`, so it does not count.
     """
     for error in record["errors"]:
         if rule := error.get("refused"):
@@ -21,6 +21,6 @@ def list_failures(record: HostRecord) -> Iterator[tuple[str, str, str]]:
                 (r["state"] for r in record["rules"] if r["rule"] == rule and r["state"] in OPEN_STATES), NOT_APPLICABLE
             )
             yield error["control"], state, error["message"]
-        # A control that could not observe has reported this with each of its rules already.
+        # A control that could not observe the host repeats its error as the reason of each of its rules.
         elif not any(r["state"] == ERROR and r["reason"] == error["message"] for r in record["rules"]):
             yield error["control"], ERROR, error["message"]

@@ -28,9 +28,9 @@ from .failures import list_failures
 
 AUDITED_SUFFIX = " (audited)"  # follows the name of a rule or control that is only audited
 
-# The phrases by which a reason states that an ordinary user cannot see it. A path may contain the word root as well.
+# Phrases in a reason that mean: only root can observe this. The word `root` alone may be a part of a path.
 ROOT_NEEDED = compile_pattern(r"\b(?:as|by|needs|only) root\b")
-MAX_NAMED_RULES = 3  # more rules of a group are only counted
+MAX_NAMED_RULES = 3  # most rules of a group that are named; more rules are only counted
 
 
 class FindingGroup(NamedTuple):
@@ -40,13 +40,16 @@ class FindingGroup(NamedTuple):
     state: str
     rules: tuple[str, ...]
     hosts: tuple[str, ...]
-    causes: tuple[SharedCause, ...]  # shared by all its hosts
-    evidence: tuple[tuple[str, str], ...]  # (host, evidence), if every host has its own evidence
-    is_audited: bool = False  # the control is only audited there, so no run corrects it
+    causes: tuple[SharedCause, ...]  # the causes that all hosts of the group share
+    evidence: tuple[tuple[str, str], ...]  # (host, evidence) of an app's findings; empty for other groups
+    is_audited: bool = False  # the hosts only audit the control, so no run corrects the rules
 
     @property
     def subject(self) -> str:
-        """The subject of the group: its rule or its control, marked if it is only audited."""
+        """The subject of the group: its only rule, or its control.
+
+        A suffix marks a group that is only audited.
+        """
         return clean_text(self.rules[0] if len(self.rules) == 1 else self.control) + AUDITED_SUFFIX * self.is_audited
 
     @property
@@ -55,7 +58,7 @@ class FindingGroup(NamedTuple):
         return describe_causes(self.causes)
 
     def describe_group(self, max_hosts: int = 3) -> str:
-        """Describe the group in a sentence, with its first hosts."""
+        """Describe the group in a sentence that names at most `max_hosts` hosts."""
         hosts_text = format_count(len(self.hosts), "host")
         if self.evidence:
             note = f" ({self.causes_text})" if self.causes else ""
@@ -75,7 +78,7 @@ class FindingGroup(NamedTuple):
 
     @property
     def rules_text(self) -> str:
-        """The rules of the group if the subject does not name them: by name if they are few."""
+        """The rules of the group, as names or as a number; "" if `subject` names the only rule."""
         if len(self.rules) <= 1:
             return ""
         return (
@@ -86,13 +89,16 @@ class FindingGroup(NamedTuple):
 
 
 class GroupPart(NamedTuple):
-    """The rules of a host that belong to a group, stored once for all hosts with the same rules."""
+    """The part of a host's record that belongs to a group: some of its rules, or an error.
+
+    Hosts with the same rules share the part.
+    """
 
     control: str
     state: str
-    rules: tuple[int, ...]  # numbers in `Grouping.rules`; empty for an error that no rule reports
-    group: int | None  # number in `Grouping.make_groups()`; None if there is nothing to report
-    evidence: str = ""  # the findings, if they belong to an app
+    rules: tuple[int, ...]  # indexes in `Grouping.rules`; empty for an error that no rule reports
+    group: int | None  # index in `Grouping.make_groups()`; None if there is nothing to report
+    evidence: str = ""  # the findings in words, for an app; "" for other parts
     is_audited: bool = False
 
 
@@ -106,21 +112,25 @@ class _GroupBuilder:
 
 
 class Grouping:
-    """A collector of records that groups the defects of a fleet. It stores distinct rules and names of hosts."""
+    """A collector of records that groups the defects of a fleet by cause.
+
+    It stores each distinct rule once, and the names of hosts.
+    """
 
     def __init__(self) -> None:
         self.rules: list[RuleRecord] = []
         self.parts: list[GroupPart] = []
         self._numbers_by_identity: dict[
             int, tuple[RuleRecord, int]
-        ] = {}  # by identity; the stored rule keeps its id from being reused
-        self._numbers_by_content: dict[tuple[object, ...], int] = {}  # by content
+            # id of the rule's object -> (rule, index in `rules`); while the rule is stored, no other object gets its id
+        ] = {}
+        self._numbers_by_content: dict[tuple[object, ...], int] = {}  # content of the rule -> index in `rules`
         self._part_numbers: dict[tuple[object, ...], int] = {}
         self._group_numbers: dict[tuple[str, str, str, tuple[SharedCause, ...], bool], int] = {}
         self._groups: list[_GroupBuilder] = []
 
     def add_record(self, record: HostRecord) -> tuple[int, ...]:
-        """Add a host's record, and return the numbers of its parts."""
+        """Add a host's record, and return the indexes in `parts` of the rules and errors of this host."""
         part_numbers: list[int] = []
         shared_rules: dict[tuple[str, str, bool], list[int]] = {}
         for rule in record["rules"]:
@@ -146,7 +156,7 @@ class Grouping:
         return numbers
 
     def make_groups(self) -> list[FindingGroup]:
-        """Return the groups, in the order of the numbers in `GroupPart.group`."""
+        """Return all groups. `GroupPart.group` is an index of the result."""
         return [
             FindingGroup(
                 control,
@@ -161,7 +171,10 @@ class Grouping:
         ]
 
     def _get_rule_number(self, rule: RuleRecord) -> int:
-        """Return the number of a rule's content. Mostly other hosts share the object, which is recognised at once."""
+        """Return the index of a rule in `rules`, and add the rule if no equal rule is stored.
+
+        Most hosts share the same object for a rule, and its id is found without a comparison of the content.
+        """
         cached = self._numbers_by_identity.get(id(rule))
         if cached is not None and cached[0] is rule:
             return cached[1]
@@ -174,7 +187,10 @@ class Grouping:
         return self._numbers_by_content[content]
 
     def _get_part_number(self, control: str, state: str, rules: tuple[int, ...], message: str = "") -> int:
-        """Return the number of a part, and create the part and its group if they are new."""
+        """Return the index of a part in `parts`, and create the part and its group if they are new.
+
+        `rules` are indexes in `self.rules`. `message` is an error that no rule reports, or "".
+        """
         key = (control, state, rules, message)
         if key not in self._part_numbers:
             self._part_numbers[key] = len(self.parts)
@@ -182,6 +198,12 @@ class Grouping:
         return self._part_numbers[key]
 
     def _make_part(self, control: str, state: str, numbers: tuple[int, ...], message: str) -> GroupPart:
+        """Make the part of a host's rules that have the same control and the same state.
+
+        With `message`, make the part of an error that no rule reports.
+
+        `numbers` are indexes in `self.rules`. Rules that do not apply belong to no group.
+        """
         rules = [self.rules[number] for number in numbers]
         if message:
             return GroupPart(
@@ -208,7 +230,10 @@ class Grouping:
     def _get_group_number(
         self, key: tuple[str, str, str, tuple[SharedCause, ...], bool], rules: Sequence[RuleRecord] = ()
     ) -> int:
-        """Return the number of a group (control, state, subject, causes, audited), and add these rules to it."""
+        """Return the index of a group, create the group if it is new, and add these rules to it.
+
+        `key` is (control, state, subject, causes, audited).
+        """
         number = self._group_numbers.setdefault(key, len(self._groups))
         if number == len(self._groups):
             self._groups.append(_GroupBuilder())
@@ -217,11 +242,12 @@ class Grouping:
 
 
 def _is_audited(rule: RuleRecord) -> bool:
+    """Return whether a rule counts but is only audited, so that no run corrects it."""
     return bool(rule.get("mode") == "audit" and rule["state"] != NOT_APPLICABLE)
 
 
 def group_records(records: Iterable[HostRecord]) -> list[FindingGroup]:
-    """Group all records: worst state first, then most hosts, then by name."""
+    """Group the defects of all records by cause: worst state first, then most hosts, then by name."""
     grouping = Grouping()
     for record in records:
         grouping.add_record(record)
@@ -229,11 +255,12 @@ def group_records(records: Iterable[HostRecord]) -> list[FindingGroup]:
 
 
 def rank_group(group: FindingGroup) -> tuple[int, bool, int, str, tuple[SharedCause, ...]]:
-    """Return the sort key of a group. Within a state, groups that a run would correct come first."""
+    """Return the sort key of a group. Within a state, groups that are only audited come last."""
     return (STATES.index(group.state), group.is_audited, -len(group.hosts), group.subject, group.causes)
 
 
 def _list_causes(rule: RuleRecord) -> list[SharedCause]:
+    """Return the causes of a rule: those of its findings, or its reason; after them its waiver."""
     listed_causes = [extract_cause(finding) for finding in rule["findings"]] or [
         SharedCause(clean_text(rule["reason"] or "no reason given"))
     ]
@@ -241,21 +268,21 @@ def _list_causes(rule: RuleRecord) -> list[SharedCause]:
 
 
 def _list_notes(rule: RuleRecord) -> list[SharedCause]:
-    """Return the notes about a rule with findings: its waiver, or the reason why it does not count."""
+    """Return the waiver of a rule as a note, or else the rule's reason; [] if the rule has neither."""
     if rule["waiver"]:
         return [SharedCause(clean_text(f"waiver {rule['waiver']}"))]
     return [SharedCause(clean_text(rule["reason"]))] if rule["reason"] else []
 
 
 class SilentHosts(NamedTuple):
-    """Hosts without a valid answer, for the same kind of reason."""
+    """Hosts without a valid answer that have the same kind of reason."""
 
-    reason_kind: str  # unreachable, failed, ...: the reason up to its first colon
+    reason_kind: str  # the reason up to its first colon, such as `unreachable` or `failed`
     hosts: tuple[tuple[str, str], ...]  # (host, the rest of the reason)
 
 
 def group_silent_hosts(records: Iterable[HostRecord]) -> list[SilentHosts]:
-    """Group the hosts without a valid record by kind of reason, most hosts first."""
+    """Group the hosts without a valid answer by the kind of their reason, most hosts first."""
     hosts_by_kind: dict[str, list[tuple[str, str]]] = {}
     for record in records:
         if record["state"] == UNKNOWN and record["reason"]:
@@ -266,7 +293,7 @@ def group_silent_hosts(records: Iterable[HostRecord]) -> list[SilentHosts]:
 
 
 def list_root_hosts(records: Iterable[HostRecord]) -> list[str]:
-    """Return the hosts that were observed as an ordinary user, so that a rule there is unknown."""
+    """Return the hosts with an unknown rule because an ordinary user, not root, observed the host."""
     return [
         record["host"]
         for record in records

@@ -34,16 +34,17 @@ from .observation_time import is_observed_since
 from .scope import EXAMPLE_INVENTORY, AnyRun, is_whole_run, list_observed_controls
 from .unobserved_corrections import UNOBSERVED_KEY as UNOBSERVED
 
-RuleStatePairs = tuple[tuple[str, str], ...]  # (rule, state) of rules that are not plainly compliant
+# (rule, state) of each rule that a record lists: those that are not simply compliant
+RuleStatePairs = tuple[tuple[str, str], ...]
 
-MAX_CACHED_RULES = 100_000  # rules, in the lists that hosts share
+MAX_CACHED_RULES = 100_000  # most rules in the cached rule lists that hosts share
 
 
 EMPTY_CONTROL: ControlRecord = {"evaluated": 0, "not_applicable": 0}
 
 
 class ReportedWaiver(TypedDict):
-    """The stored facts of a waiver, for as long as runs over its inventory report it."""
+    """The facts about a waiver in the fleet state, while runs over the waiver's inventory report it."""
 
     id: str
     status: str
@@ -54,37 +55,46 @@ class ReportedWaiver(TypedDict):
 
 
 class HostWatch(TypedDict, total=False):
-    """The watch of a host by its last record: its times, and the counts of open rules and ended programs."""
+    """The watch of a host, from the host's last record.
+
+    The facts are times, and the numbers of incidents and of ended programs.
+    """
 
     last: str | None
     stale: bool
-    frozen: str | None  # end of the freeze
-    incidents: dict[str, int]  # by rule; incidents of several rules with one cause, by their control
+    frozen: str | None  # time until which root of the host has stopped the watch
+    incidents: dict[str, int]  # number by rule; incidents of several rules with one cause are counted by control
     ended: dict[str, int]
 
 
 class ControlObservation(NamedTuple):
-    """The last observation of a control of a host, or its lift since then. `observed_at` is "" without either."""
+    """The last observation of a control of a host, or its later lift (the removal of the ban by Proscribe).
+
+    `observed_at` is "" if there was neither.
+    """
 
     mode: str = ""
-    policy: str = ""  # digest of the inputs of the control at that time
+    policy: str = ""  # digest of the policy for the control at that time
     state: str = UNKNOWN
     observed_at: str = ""  # UTC, by the host's clock, and never later than the end of the run
     run_id: str = ""
     evaluated: int = 0
     not_applicable: int = 0  # rules among `evaluated` that do not apply
-    is_valid: bool = False  # whether the observation still describes the control
+    is_valid: bool = False  # false if the observation no longer describes the control
     rules: RuleStatePairs = ()
 
     def invalidate_observation(self) -> ControlObservation:
-        """Return the observation as no longer valid: open states stay, all others become unknown."""
+        """Return the observation as no longer valid.
+
+        A rule that is not compliant keeps its state, and so does a lifted control. Every other state becomes unknown.
+        """
         rules = tuple((rule, state if state in OPEN_STATES else UNKNOWN) for rule, state in self.rules)
         state = self.state if self.state in (*OPEN_STATES, LIFTED) else UNKNOWN
         return self._replace(state=state, evaluated=len(rules), not_applicable=0, is_valid=False, rules=rules)
 
     @property
     def checked_at(self) -> str:
-        """The time of the observation; "" if the control was never observed, or was lifted since."""
+        """The time of the observation; "" if the control was never observed, or was lifted afterwards."""
         return "" if self.state == LIFTED else self.observed_at
 
 
@@ -92,29 +102,35 @@ UNOBSERVED_CONTROLS = dict.fromkeys(CONTROLS, ControlObservation())
 
 
 class FleetHost(NamedTuple):
-    """A host: its inventory (the sources as a single text), and its controls."""
+    """A host of the fleet state, with the last observation of each control.
+
+    `inventory` has the sources of its inventory as one text.
+    """
 
     name: str
     inventory: str
     observations: Mapping[str, ControlObservation] = UNOBSERVED_CONTROLS
     attempts: Mapping[str, int] = {}
-    stale_after: int = 0  # seconds; 0 if no run set it
-    watch: HostWatch = {}  # of a host with a watch
-    request_count: int = 0  # open requests of its users
+    stale_after: int = 0  # seconds for which an observation is valid; 0 if no run set a limit
+    watch: HostWatch = {}  # {} for a host without a watch
+    request_count: int = 0  # requests of the host's users that nobody has answered
 
     def list_active_observations(self) -> list[ControlObservation]:
-        """Return the observations of its controls that are not off."""
+        """Return the observations of the host's controls, without controls that are off."""
         return [observation for observation in self.observations.values() if observation.mode != OFF]
 
     @property
     def is_observed(self) -> bool:
-        """True if each of its controls has a valid observation."""
+        """True if each control of the host that is not off has a valid observation."""
         observations = self.list_active_observations()
         return bool(observations) and all(observation.is_valid for observation in observations)
 
     @property
     def state(self) -> str:
-        """The worst state of its controls. Only states that are known to be wrong are worse than lifted."""
+        """The worst state of the host's controls.
+
+        A lifted control counts as worse than an unknown control. An error or a noncompliant control is worse still.
+        """
         states = {observation.state for observation in self.list_active_observations()}
         if LIFTED in states and states.isdisjoint((ERROR, NONCOMPLIANT)):
             return LIFTED
@@ -122,7 +138,7 @@ class FleetHost(NamedTuple):
 
     @property
     def lifts(self) -> dict[str, Lift]:
-        """Its lifted controls."""
+        """The lifts of the host by control, for controls from which Proscribe removed the ban."""
         return {
             name: Lift(observation.observed_at, observation.run_id)
             for name, observation in self.observations.items()
@@ -131,18 +147,18 @@ class FleetHost(NamedTuple):
 
     @property
     def checked_at(self) -> str:
-        """The time of the oldest observation among its controls; "" if a control was never observed."""
+        """The time of the oldest observation of a control; "" if a control was never observed."""
         return min((observation.checked_at for observation in self.list_active_observations()), default="")
 
 
 class FleetState:
-    """All hosts by name, and by inventory the waivers and the last run over the whole inventory."""
+    """The state of all known hosts, with the waivers and the last run over the whole of each inventory."""
 
     def __init__(self) -> None:
         self.hosts: dict[str, FleetHost] = {}
-        self.whole_run_ends: dict[str, str] = {}  # the end of that run
+        self.whole_run_ends: dict[str, str] = {}  # end (UTC) of the last run over a whole inventory, by inventory
         self.waivers: dict[str, list[ReportedWaiver]] = {}
-        self.is_example_used = False  # whether a run over the example inventory did more than audit
+        self.is_example_used = False  # true after a run over the example inventory that did more than audit
         self._shared_rules: dict[RuleStatePairs, RuleStatePairs] = {}
         self._rules_by_control: dict[tuple[int, ...], tuple[tuple[RuleRecord, ...], Mapping[str, RuleStatePairs]]] = {}
         self._cached_count = 0
@@ -157,7 +173,7 @@ class FleetState:
         """Add the results of a run, and return the fleet state.
 
         The results are the fleet report, the reconciled records, and the hosts of the inventory that the run left out.
-        `stale_after` has the seconds for which a host's observation is valid, where they differ from the default.
+        `stale_after` has by host the seconds for which its observations are valid, where they differ from the default.
         """
         run_hosts = set()
         for record in records:
@@ -167,7 +183,10 @@ class FleetState:
         return self
 
     def add_record(self, report: FleetReport, record: HostRecord, stale_after: Mapping[str, int] | None = None) -> None:
-        """Add a record of a run."""
+        """Add a host's record from the run of `report`.
+
+        `stale_after` has by host the seconds for which its observations are valid, where they differ from the default.
+        """
         run, name = report["run"], record["host"]
         previous_host = self.hosts.get(name) or FleetHost(name, name_run_inventory(run))
         usual_seconds = run.get("stale_after") or previous_host.stale_after
@@ -175,7 +194,11 @@ class FleetState:
         self.hosts[name] = self._update_host(previous_host, run, record)._replace(stale_after=host_seconds)
 
     def finish_run(self, report: FleetReport, run_hosts: set[str], left_out: Iterable[str] = ()) -> None:
-        """Add the facts of a run beyond its records. A host that a whole run did not cover has left the inventory."""
+        """Add the facts of a run beyond its records: left-out hosts, removed hosts, and waivers.
+
+        `run_hosts` have a record of the run. A host that a run over the whole inventory did not have has left the
+        inventory.
+        """
         run = report["run"]
         inventory = name_run_inventory(run)
         self.is_example_used |= inventory == EXAMPLE_INVENTORY and run["mode"] != AUDIT
@@ -184,7 +207,8 @@ class FleetState:
                 self.hosts[name] = FleetHost(name, inventory)
         if is_whole_run(run):
             self.whole_run_ends[inventory] = max(run["finished"], self.whole_run_ends.get(inventory, ""))
-            # A first audit of the example inventory ends with the first run over an inventory of the user.
+            # A first audit uses the example inventory. Its hosts leave with the first run over an inventory of the
+            # user.
             replaced_inventories = {inventory} if self.is_example_used else {inventory, EXAMPLE_INVENTORY}
             for name in [
                 name
@@ -209,9 +233,10 @@ class FleetState:
         results: Mapping[str, LiftResult],
         policies: Mapping[str, Mapping[str, ControlPolicy]],
     ) -> None:
-        """Add the lifts of a run at a time (UTC).
+        """Add the lifts (removals of the ban) that a run made at `lifted_at` (UTC).
 
-        `policies` has the policies of each host's plan, by host and control.
+        `results` has by host the controls that were lifted. `policies` has the policies of each host's plan, by host
+        and control.
         """
         for name, result in results.items():
             host = self.hosts.get(name) or FleetHost(name, name_run_inventory(run))
@@ -220,7 +245,8 @@ class FleetState:
                 policy = policies.get(name, {}).get(control)
                 previous = observations.get(control) or ControlObservation()
                 mode, digest = (policy["mode"], policy["policy"]) if policy else (previous.mode, previous.policy)
-                if mode != OFF and previous.state != LIFTED:  # otherwise the time of the earlier lift stays
+                # a control that was already lifted keeps the time of that lift
+                if mode != OFF and previous.state != LIFTED:
                     observations[control] = ControlObservation(mode, digest or "", LIFTED, lifted_at, run["id"])
             for control in result.unsure:
                 if control in observations:
@@ -237,10 +263,9 @@ class FleetState:
             )
 
     def iterate_hosts(self, oldest_valid: Mapping[int, str]) -> Iterator[FleetHost]:
-        """Yield the hosts as they count now.
+        """Yield the hosts with their present states. Observations that are too old are not valid any more.
 
-        For a host with `stale_after` seconds, an observation before `oldest_valid[stale_after]` (UTC) is not valid any
-        more.
+        For a host with `stale_after` seconds, an observation before `oldest_valid[stale_after]` (UTC) is too old.
         """
         for host in self.hosts.values():
             oldest_time = oldest_valid.get(host.stale_after, "")
@@ -255,15 +280,22 @@ class FleetState:
             yield host
 
     def reuse_rule_states(self, rules: Iterable[tuple[str, str]]) -> RuleStatePairs:
-        """Return rules with their states as a tuple that hosts with equal states share."""
+        """Return (rule, state) pairs as a tuple.
+
+        Hosts with equal pairs share one tuple, which saves memory.
+        """
         pairs = tuple(rules)
         return self._shared_rules.setdefault(pairs, pairs)
 
     def _update_host(self, previous_host: FleetHost, run: ReportRun, record: HostRecord) -> FleetHost:
+        """Return a host with the observations of a record, for each control that the run observed.
+
+        A control that the run did not observe, or observed earlier than another run, keeps its previous observation.
+        """
         observed_at = min(record["checked_at"] or run["finished"], run["finished"])
         rules_by_control = self._group_by_control(record["rules"])
-        # A host may be worse than each of its controls, if a task failed that belongs to no control.
-        controls = record.get("controls") or {}  # a report of an earlier version has none
+        # A host may be in a worse state than each of its controls: a task may have failed that belongs to no control.
+        controls = record.get("controls") or {}  # a report of an earlier version has no controls
         control_states = {control.get("state") for control in controls.values()}
         host_states = (
             [record["state"]] if record["state"] in OPEN_STATES and record["state"] not in control_states else []
@@ -279,13 +311,14 @@ class FleetState:
                 observations[name] = ControlObservation(OFF, state=NOT_APPLICABLE, is_valid=True)
             elif name not in list_observed_controls(run) if name not in EXTRA_RULE_GROUPS else not state:
                 observations[name] = _apply_policy(previous, mode, policy)
-            elif has_answered(record) and not (mode or state):  # no sign that the plan has this control
+            elif has_answered(record) and not (mode or state):  # nothing shows that the host's plan has this control
                 observations[name] = ControlObservation(
                     state=NOT_APPLICABLE, observed_at=observed_at, run_id=run["id"], is_valid=True
                 )
             elif not has_answered(record) or not state:
                 observations[name] = _apply_policy(previous, mode, policy).invalidate_observation()
-            elif _is_older(record, run, observed_at, previous):  # a run that ends late may bring an older observation
+            # a run that ends later may have observed the host earlier
+            elif _is_older(record, run, observed_at, previous):
                 observations[name] = previous
             else:
                 rule_counts = control["evaluated"], control["not_applicable"]
@@ -305,7 +338,10 @@ class FleetState:
         )
 
     def _group_by_control(self, rules: list[RuleRecord]) -> Mapping[str, RuleStatePairs]:
-        """Return the rules of a record by control, computed once for a list that thousands of hosts share."""
+        """Return the (rule, state) pairs of a record by control.
+
+        Hosts that share the rules share the result.
+        """
         key = tuple(map(id, rules))
         if key not in self._rules_by_control:
             if self._cached_count > MAX_CACHED_RULES:
@@ -315,7 +351,7 @@ class FleetState:
             by_control: dict[str, list[tuple[str, str]]] = {}
             for rule in rules:
                 by_control.setdefault(rule["rule"].partition("/")[0], []).append((rule["rule"], rule["state"]))
-            # The stored rules stay alive, so that no other object gets their ids.
+            # Store the rules too, so that Python gives their ids to no other objects.
             self._rules_by_control[key] = (
                 tuple(rules),
                 {name: self.reuse_rule_states(pairs) for name, pairs in by_control.items()},
@@ -324,16 +360,17 @@ class FleetState:
 
 
 def name_run_inventory(run: AnyRun) -> str:
-    """Return the inventory of a run as a single text, independent of the order of its sources."""
+    """Return the inventory of a run as one text that is equal for every order of its sources."""
     return name_inventory(run.get("inventory") or ())
 
 
 def name_inventory(sources: Iterable[str]) -> str:
-    """Return the sources of an inventory as a single text, independent of their order."""
+    """Return the sources of an inventory as one text that is equal for every order of the sources."""
     return ",".join(sorted(source.rstrip("/") or "/" for source in sources))
 
 
 def _summarise_watch(record: HostRecord) -> HostWatch:
+    """Return the facts about the watch of a host's last record; {} for a host without a watch."""
     watch = record.get("watch")
     if not watch:
         return {}
@@ -341,7 +378,7 @@ def _summarise_watch(record: HostRecord) -> HostWatch:
     for ended_program in watch["ended"]:
         ended[ended_program["rule"]] = ended.get(ended_program["rule"], 0) + ended_program["times"]
     incidents: dict[str, int] = {}
-    for incident in watch["incidents"]:  # an incident of several rules counts for their control
+    for incident in watch["incidents"]:  # an incident of several rules is counted under their control
         subject = incident["control"] if incident["rules"][1:] else incident["rules"][0]
         incidents[subject] = incidents.get(subject, 0) + incident["times"]
     frozen = watch.get("frozen")
@@ -355,9 +392,10 @@ def _summarise_watch(record: HostRecord) -> HostWatch:
 
 
 def _apply_policy(previous: ControlObservation, mode: str, policy: str) -> ControlObservation:
-    """Return an earlier observation of a control, under the present policy.
+    """Return an earlier observation of a control as it counts under the present mode and policy.
 
-    An observation under another policy does not show compliance with the present policy.
+    An observation under another policy does not show compliance with the present policy. `policy` is a digest, "" if
+    unknown.
     """
     if previous.mode == OFF:
         return ControlObservation(mode, policy)
@@ -366,14 +404,17 @@ def _apply_policy(previous: ControlObservation, mode: str, policy: str) -> Contr
 
 
 def _is_older(record: HostRecord, run: ReportRun, observed_at: str, previous: ControlObservation) -> bool:
-    """Return whether a record is older than the last observation of a control, or than its lift."""
+    """Return whether a record is older than the previous observation of a control, or than its lift."""
     if previous.state == LIFTED:
         return not is_observed_since(previous.observed_at, record, run["mode"], run["started"], run["finished"])
     return observed_at < previous.observed_at
 
 
 def _merge_waiver(waiver: RunWaiver, previous: ReportedWaiver | None, run_hosts: set[str]) -> ReportedWaiver:
-    """Return a waiver as a run reports it, with the hosts of earlier runs that this run did not cover."""
+    """Return a waiver with its hosts in this run, and with those in earlier runs.
+
+    A host of earlier runs is left out if this run has a record of it.
+    """
     previous_hosts = [host for host in previous["hosts"] if host not in run_hosts] if previous else []
     return {
         "id": waiver["id"],

@@ -18,7 +18,10 @@ ISO_27001 = "ISO/IEC 27001:2022"
 
 
 class Clause(NamedTuple):
-    """A clause: its framework, number and title, whether it was verified, and its id in NIST's OSCAL catalogue."""
+    """A clause of a standard, and whether somebody compared it with the standard's text.
+
+    `framework` is the standard. `oscal_id` is the clause's id in NIST's OSCAL catalogue, "" if the catalogue lacks it.
+    """
 
     framework: str
     id: str  # "" if the number is unknown
@@ -28,13 +31,16 @@ class Clause(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The reference of a clause: `CIS Controls v8 2.3`, with ` (unverified)` if it was not verified."""
+        """The reference of the clause: `CIS Controls v8 2.3`.
+
+        ` (unverified)` follows if nobody compared it with the text.
+        """
         words = " ".join(filter(None, (self.framework, self.id)))
         return words if self.is_verified else f"{words} (unverified)"
 
 
-# The policy and its exceptions, which every control serves. In October 2024 the Hong Kong government named the three
-# services and the terms of an exception to the press. The clauses themselves were not available.
+# Clauses about the ban itself and its exceptions; every control serves them. In October 2024 the Hong Kong government
+# named the three services, and the terms of an exception, to the press. The text of its clauses was not available.
 BAN_CLAUSES = (
     Clause(
         HONG_KONG,
@@ -79,10 +85,13 @@ CONTROL_CLAUSES: dict[str, tuple[Clause, ...]] = {
 
 
 def list_clauses(control: str) -> tuple[Clause, ...]:
-    """Return the clauses of a control; for statements about a host as a whole, the clauses that all controls serve."""
+    """Return the clauses of a control.
+
+    For a host as a whole ("host"), return the clauses that all controls serve.
+    """
     return CONTROL_CLAUSES.get(control, BAN_CLAUSES)
 
 
 def list_oscal_ids() -> list[str]:
-    """Return the ids of all clauses that NIST's OSCAL catalogue has."""
+    """Return the ids in NIST's OSCAL catalogue of all clauses that the catalogue has, sorted."""
     return sorted({clause.oscal_id for control in CONTROLS for clause in CONTROL_CLAUSES[control] if clause.oscal_id})

@@ -19,29 +19,32 @@ from .control_modes import OFF, count_by_control
 
 
 class LiftResult(NamedTuple):
-    """The result of a lift on a host."""
+    """The result of a lift (the removal of the ban from a host), by the names of the controls."""
 
-    lifted: tuple[str, ...] = ()  # controls
-    unsure: tuple[str, ...] = ()  # controls whose lift failed or gave no answer
+    lifted: tuple[str, ...] = ()  # controls from which the ban was removed
+    unsure: tuple[str, ...] = ()  # controls whose lift failed, or where the host gave no answer
 
 
 class Lift(NamedTuple):
-    """The lift of a control: its time (UTC) and its run."""
+    """The removal of the ban of a control from a host: its time (UTC), and the id of the run that did it."""
 
     lifted_at: str
     run_id: str
 
 
-Lifts = Mapping[str, Mapping[str, Lift]]  # by host and control
+Lifts = Mapping[str, Mapping[str, Lift]]  # host -> control -> the last lift
 
 
 def make_lift_rule(control: str) -> str:
-    """Return the rule that represents a lifted control in the history and in a report."""
+    """Return the name of the rule that stands for a lifted control in the history and in a report."""
     return f"{control}/{LIFTED}"
 
 
 def describe_lifts(lifts: Mapping[str, Lift]) -> str:
-    """Describe the lifts of a host: `lifted 2026-11-25 08:00 UTC by RUN`, with the controls where they differ."""
+    """Describe the lifts of a host: `lifted 2026-11-25 08:00 UTC by RUN`.
+
+    The controls of each lift follow, unless a single lift removed the whole ban.
+    """
     groups = _group_by_lift(lifts)
     is_whole_ban = len(groups) == 1 and set(CONTROLS) <= lifts.keys()
     texts = [
@@ -55,7 +58,11 @@ def describe_lifts(lifts: Mapping[str, Lift]) -> str:
 def apply_lifts(
     report: FleetReport, records: Sequence[HostRecord], lifts: Lifts
 ) -> tuple[FleetReport, Sequence[HostRecord]]:
-    """Return a report and its records without the observations of controls that were lifted since."""
+    """Return a report and its records without observations that a later lift has made invalid.
+
+    A lift removes the ban from controls of a host and observes nothing. `lifts` has the lifts after the run of the
+    report.
+    """
     lifted_hosts = [record["host"] for record in records if record["host"] in lifts]
     if not lifted_hosts:
         return report, records
@@ -83,7 +90,7 @@ def apply_lifts(
 
 
 def _group_by_lift(lifts: Mapping[str, Lift]) -> dict[Lift, list[str]]:
-    """Return the controls of each lift of a host."""
+    """Return the lifted controls of a host, grouped by the lift that removed their ban."""
     groups: dict[Lift, list[str]] = {}
     for control, lift in lifts.items():
         groups.setdefault(lift, []).append(control)
@@ -91,12 +98,12 @@ def _group_by_lift(lifts: Mapping[str, Lift]) -> dict[Lift, list[str]]:
 
 
 def _drop_lifted_rules(record: HostRecord, lifts: Mapping[str, Lift]) -> HostRecord:
-    """Return a record without the rules of lifted controls."""
+    """Return a host's record without the rules of its lifted controls."""
     controls = record.get("controls") or {}
     active_controls = {
         name for name, control in controls.items() if control.get("mode") != OFF and control.get("state")
     }
-    observed_controls = active_controls or set(CONTROLS)  # a report of an earlier version does not name the controls
+    observed_controls = active_controls or set(CONTROLS)  # a record of an earlier version does not list its controls
     return (
         _make_lifted_record(record, lifts)
         if observed_controls <= lifts.keys()
@@ -105,7 +112,7 @@ def _drop_lifted_rules(record: HostRecord, lifts: Mapping[str, Lift]) -> HostRec
 
 
 def _make_lifted_record(record: HostRecord, lifts: Mapping[str, Lift]) -> HostRecord:
-    """Return the record of a host without a valid observation."""
+    """Return the record of a host from which the whole ban was lifted: unknown, without rules and counts."""
     reason = f"{describe_lifts(lifts)}; not observed since"
     lifted_record: HostRecord = {
         **record,
@@ -125,7 +132,11 @@ def _make_lifted_record(record: HostRecord, lifts: Mapping[str, Lift]) -> HostRe
 def _make_partly_lifted_record(
     record: HostRecord, lifts: Mapping[str, Lift], observed_controls: Collection[str]
 ) -> HostRecord:
-    """Return the record of a partly lifted host. A rule with the state unknown represents each lifted control."""
+    """Return the record of a host from which a part of the ban was lifted.
+
+    A rule with the state unknown stands for each lifted control. `observed_controls` are the controls that the record
+    describes.
+    """
     controls = dict(record.get("controls") or {})
     evaluated_count, not_applicable_count = record["rules_evaluated"], record.get("rules_not_applicable", 0)
     rules = [rule for rule in record["rules"] if rule["rule"].partition("/")[0] not in lifts]
@@ -161,6 +172,6 @@ def _make_partly_lifted_record(
 
 
 def _forget_control(control: ControlRecord) -> ControlRecord:
-    """Return the counts of a control without an observation. A control that is off stays off."""
+    """Return the summary of a control as unknown, without counts. A control that is off stays off."""
     state = UNKNOWN if control.get("state") and control.get("mode") != OFF else control.get("state")
     return {**control, "state": state, "evaluated": 0, "not_applicable": 0}

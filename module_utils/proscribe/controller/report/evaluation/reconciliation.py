@@ -25,7 +25,7 @@ from .baseline import BaselineDeviation
 from .control_modes import ControlModes, count_by_control
 from .scope import count_left_out_hosts, is_whole_run
 
-# Seconds that a host's clock may be ahead of ours before the report warns of it.
+# Most seconds that a host's clock may be ahead of the controller's clock without a warning.
 MAX_CLOCK_LEAD_SECONDS = 300
 
 # The kinds of a RecordNote.
@@ -41,20 +41,24 @@ class RecordNote(NamedTuple):
 
 
 class StaleLimits(NamedTuple):
-    """The limits that make a record too old."""
+    """The ages above which a host's record is too old (stale)."""
 
     now: str  # the controller's time: 2026-11-25T08:00:00Z
-    usual_seconds: int  # seconds for which a record is valid
-    host_seconds: Mapping[str, int]  # seconds for a host, where they differ
+    usual_seconds: int  # seconds for which the record of most hosts is valid
+    # by host: seconds for which its record is valid, where they differ from `usual_seconds`
+    host_seconds: Mapping[str, int]
 
     @classmethod
     def make_stale_limits(cls, run: CompiledRun, now: str) -> StaleLimits | None:
-        """Make the limits of a run from the result of `compile_plans`; None if the age of records is not limited."""
+        """Make the limits for the records of a run; None if the age of records is not limited.
+
+        `run` is the result of `compile_plans`. `now` is the controller's time (UTC).
+        """
         stale_after = run.get("stale_after")
         return cls(now, stale_after["usual"], stale_after["hosts"]) if stale_after else None
 
     def measure_age(self, record: HostRecord) -> float | None:
-        """Return the seconds since a host was observed; None if its record has no time."""
+        """Return how many seconds ago a host was observed; None if its record has no valid time."""
         try:
             return (parse_moment(self.now) - parse_moment(record["checked_at"] or "")).total_seconds()
         except ValueError:
@@ -64,8 +68,8 @@ class StaleLimits(NamedTuple):
 class Fleet(NamedTuple):
     """The records of the expected hosts, and the notes about the answers."""
 
-    records: Sequence[HostRecord]  # a record for each expected host, in their order
-    unexpected: Sequence[str] = ()  # hosts that answered and were not expected
+    records: Sequence[HostRecord]  # a record for each expected host, in the order of the plans
+    unexpected: Sequence[str] = ()  # names of hosts that answered although the run did not expect them
     warnings: Sequence[str] = ()
     notes: Sequence[RecordNote] = ()
 
@@ -78,14 +82,12 @@ def reconcile_records(
     rule_counts: Mapping[str, int] | None = None,
     modes: ControlModes | None = None,
 ) -> Fleet:
-    """Return the record of every expected host.
+    """Return the fleet: a single record for every expected host, and notes about the answers.
 
-    - `expected_plans`: the digest of each host's plan;
-    - `records`: host records as wire/answers/record.py reads them, in the order in which they came;
-    - `reasons`: why a host did not answer, if that is known;
-    - `stale_limits`: without it no record is too old;
-    - `rule_counts`: the least number of rules that a host has to evaluate, by the digest of its plan;
-    - `modes`: the modes of the controls (None: unknown).
+    - `expected_plans`: the digest of each host's plan; - `records`: host records as wire/answers/record.py reads them,
+    in the order in which they came; - `reasons`: why a host did not answer, if that is known; - `stale_limits`: the
+    ages above which a record is too old (None: no limit); - `rule_counts`: the least number of rules that a host has to
+    evaluate, by the digest of its plan; - `modes`: the modes of the controls (None: unknown).
     """
     modes = modes or ControlModes({}, CONTROLS)
     answers: dict[str, HostRecord] = {}
@@ -99,8 +101,8 @@ def reconcile_records(
             answers[host] = record
         else:
             duplicate_hosts.append(host)
-            # Times are UTC in one spelling, so their order is that of the text. At equal times the record that came
-            # later wins.
+            # All times are UTC in the same form, so texts can be compared. At equal times, the record that came later
+            # counts.
             if (record["checked_at"] or "") >= (answers[host]["checked_at"] or ""):
                 answers[host] = record
     unexpected_hosts = list(dict.fromkeys(unexpected_hosts))
@@ -133,7 +135,10 @@ def reconcile_records(
 def _settle_record(
     host: str, digest: str, record: HostRecord | None, reason: str | None, stale_limits: StaleLimits | None
 ) -> tuple[HostRecord, RecordNote | None]:
-    """Select the valid record of a host, and describe the defect of the received record."""
+    """Return the record that counts for a host, and a note if the received record has a defect.
+
+    A record that is missing, too old or for another plan is replaced by a record with the state unknown.
+    """
     if record is None:
         return make_silent_record(host, reason or "no answer"), None
     if record["plan"] != digest:
@@ -158,9 +163,9 @@ def _settle_record(
 
 
 def _check_completeness(record: HostRecord, rule_count: int) -> tuple[HostRecord, RecordNote | None]:
-    """Return a record that covers all rules of its plan, or an invalid record with a note.
+    """Return the record, or an unknown record and a note if the host evaluated fewer rules than its plan has.
 
-    An incomplete record stays valid if it has open rules: its findings count, and the missing rules prove nothing.
+    An incomplete record stays valid if the host is not compliant: its findings count, and missing rules prove nothing.
     """
     if record["rules_evaluated"] >= rule_count:
         return record, None
@@ -170,7 +175,7 @@ def _check_completeness(record: HostRecord, rule_count: int) -> tuple[HostRecord
 
 
 def _make_void_record(record: HostRecord, reason: str) -> HostRecord:
-    """Make the record of a host whose answer came, but does not describe the host's present state."""
+    """Make an unknown record of a host whose answer does not describe its present state, with the reason."""
     return {
         **make_silent_record(record["host"], reason),
         "plan": record["plan"],
@@ -187,7 +192,10 @@ def make_run_report(
     deviations: Sequence[BaselineDeviation] | None = None,
     rollout: RolloutReport | None = None,
 ) -> FleetReport:
-    """Make the fleet report (report.json) of a compiled run. `finished` is a UTC time: 2026-11-25T08:00:00Z."""
+    """Make the fleet report (report.json) from the result of `compile_plans` and the reconciled records.
+
+    `finished` is a UTC time: 2026-11-25T08:00:00Z. For `deviations` and `rollout` see `build_report`.
+    """
     stale_after = run.get("stale_after")
     report_run: ReportRun = {
         "id": run.get("id"),
@@ -231,8 +239,8 @@ def build_report(
 ) -> FleetReport:
     """Build the fleet report of a run, or of several merged runs.
 
-    `deviations` are the defects that the baseline lacks (None: no baseline). `rollout` is the progress of the
-    corrections (None: no corrections).
+    `deviations` are the defects that an earlier run, the baseline, did not have (None: no baseline). `rollout` is the
+    progress of the corrections (None: no corrections).
     """
     services, not_served = facts.get("services"), facts.get("not_served") or {}
     return {
@@ -256,7 +264,7 @@ def build_report(
 
 
 def _add_days_left(waiver: RunWaiver, finished: str) -> RunWaiver:
-    """Return a waiver with its remaining days, counted from the end of the run."""
+    """Return a waiver with `days_left`, its remaining days at the end of the run."""
     try:
         return {**waiver, "days_left": count_days_left(waiver, finished)}
     except ValueError:  # the times of the run cannot be parsed

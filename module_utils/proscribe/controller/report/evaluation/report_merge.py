@@ -18,16 +18,16 @@ from .scope import count_left_out_hosts, is_same_inventory, is_whole_run
 Item = TypeVar("Item")
 MAX_NAMED_HOSTS = 3  # hosts that a message names
 
-# Values that are equal in all parts of a run.
+# Keys whose values must be equal in all parts of a run.
 SHARED_RUN_KEYS = ("playbook", "mode", "controls", "catalog_version", "baseline")
 
 
 class UnmergeableReports(ValueError):
-    """An error: the reports are no parts of one run. Its text has the reason."""
+    """An error: the reports are not parts of the same run. Its text has the reason."""
 
 
 class ReportPart(NamedTuple):
-    """A complete report: its fleet report and its host records."""
+    """A report of a part of a run: its fleet report and its host records."""
 
     report: FleetReport
     records: Sequence[HostRecord]
@@ -41,9 +41,9 @@ def merge_reports(
 ) -> tuple[FleetReport, list[HostRecord]]:
     """Merge the reports and the records of all parts into the run `run_id`.
 
-    `expected_hosts` are the hosts of `inventory`; a host that no part has is unknown. With None, the parts alone
-    decide. A host may be in several parts if it was tried again; its last record counts. Raises UnmergeableReports,
-    also for parts of different rounds.
+    `expected_hosts` are the hosts of `inventory`. An expected host that no part has is unknown. If `expected_hosts` is
+    None, only the hosts of the parts count. A host may be in several parts if a run tried it again; its last record
+    counts. Raises UnmergeableReports, also for parts of different rounds.
     """
     parts = sorted(parts, key=lambda part: (part.report["run"]["started"], part.report["run"]["id"]))
     runs = [part.report["run"] for part in parts]
@@ -87,12 +87,12 @@ def merge_reports(
     report = build_report(run, facts, fleet, deviations, _merge_rollouts(parts))
     report["nothing_known"] = _merge_unsearchable_rules(parts, report.get("nothing_known", ()), len(all_records))
     if points := {entry["directory"]: entry for part in parts for entry in part.report.get("points", ())}:
-        report["points"] = list(points.values())  # the last part's entry for a directory counts
+        report["points"] = list(points.values())  # if several parts report on a directory, the last part counts
     return report, all_records
 
 
 def list_part_hosts(part: ReportPart) -> set[str]:
-    """Return the hosts of a part: those with a record, and those that are not served."""
+    """Return the hosts of a part: those with a record, and those that Proscribe does not serve."""
     return {
         *(record["host"] for record in part.records),
         *(entry["host"] for entry in part.report.get("not_served", ())),
@@ -100,9 +100,10 @@ def list_part_hosts(part: ReportPart) -> set[str]:
 
 
 def require_one_round(parts: Sequence[ReportPart], expected_hosts: Collection[str] | None) -> None:
-    """Raise UnmergeableReports unless the parts are slices of one round over one inventory.
+    """Raise UnmergeableReports unless the parts are slices of the same round over the same inventory.
 
-    A run of another round would hide a slice that died. `parts` are sorted by their start.
+    A round is a job whose slices run separately. A run of another round could hide that a slice died. `parts` are
+    sorted by their start. `expected_hosts` are the hosts of the inventory (None: unknown).
     """
     runs = [part.report["run"] for part in parts]
     if len({get_round_id(run) for run in runs}) > 1:
@@ -128,19 +129,23 @@ def require_one_round(parts: Sequence[ReportPart], expected_hosts: Collection[st
 
 
 def has_all_hosts(hosts: Collection[str], expected_hosts: Collection[str]) -> bool:
-    """Return whether a run covers a whole inventory, so that it is no slice."""
+    """Return whether `hosts` contain all expected hosts, so that their run is no slice of a round."""
     return bool(expected_hosts) and set(expected_hosts) <= set(hosts)
 
 
 def _has_hosts_of_others(run_hosts: set[str], hosts: Sequence[set[str]]) -> bool:
-    """Return whether a run has all hosts of the others, and another run has fewer."""
+    """Return whether `run_hosts` contain the hosts of every run, and at least one run has fewer hosts."""
     return all(other_hosts <= run_hosts for other_hosts in hosts) and any(
         other_hosts < run_hosts for other_hosts in hosts
     )
 
 
 def _require_one_time(runs: Sequence[ReportRun], is_inventory_required: bool) -> None:
-    """Raise UnmergeableReports if runs without a round do not overlap in time, or are of several inventories."""
+    """Raise UnmergeableReports if a run without a round begins after all earlier runs ended.
+
+    With `is_inventory_required`, also raise the error for runs over different inventories. `runs` are sorted by their
+    start.
+    """
     ended_at, last_id = runs[0]["finished"], runs[0]["id"]
     for run in runs[1:]:
         if is_inventory_required and not is_same_inventory(run["inventory"], runs[0]["inventory"]):
@@ -153,7 +158,7 @@ def _require_one_time(runs: Sequence[ReportRun], is_inventory_required: bool) ->
 
 
 def get_round_id(run: ReportRun) -> str:
-    """Return the id of the round that a run is a slice of; "" for none."""
+    """Return the id of the round of which a run is a slice; "" for a run without a round."""
     return run.get("round") or ""
 
 
@@ -165,10 +170,13 @@ def _describe_round(run: ReportRun) -> str:
 def _merge_runs(
     run_id: str, runs: Sequence[ReportRun], inventory: Sequence[str], left_out_count: int | None, host_count: int
 ) -> ReportRun:
-    """Merge the runs of all parts into one run over `host_count` hosts."""
+    """Merge the runs of all parts into one run over `host_count` hosts.
+
+    `inventory` has the sources of the whole inventory; if it is empty, the sources of all parts count.
+    """
     sources = list(inventory) or _list_distinct_items(run["inventory"] for run in runs)
     command = runs[0].get("command")
-    # A slice may have an inventory of its own, and its command reaches no other host.
+    # The command of a slice with a separate inventory cannot run on the hosts of the other slices.
     is_same_command = all(
         run.get("command") == command and is_same_inventory(run["inventory"], sources) for run in runs
     )
@@ -192,7 +200,7 @@ def _merge_runs(
 
 
 def _merge_records(parts: Sequence[ReportPart]) -> tuple[dict[str, HostRecord], list[RecordNote]]:
-    """Return the last record of each host, and a note on each host with several records."""
+    """Return the last record of each host, and a note about each host with several records."""
     records: dict[str, HostRecord] = {}
     duplicate_hosts: dict[str, None] = {}
     for part in parts:
@@ -201,7 +209,7 @@ def _merge_records(parts: Sequence[ReportPart]) -> tuple[dict[str, HostRecord], 
             previous = records.get(host)
             if previous is not None:
                 duplicate_hosts[host] = None
-            # A host that did not answer has observed nothing, so its earlier answer still counts.
+            # A record without an answer has no time, so an earlier answer of the host still counts.
             if previous is None or (record["checked_at"] or "") >= (previous["checked_at"] or ""):
                 records[host] = record
     reason = "is in more than one part of the run; its last record counts"
@@ -209,7 +217,10 @@ def _merge_records(parts: Sequence[ReportPart]) -> tuple[dict[str, HostRecord], 
 
 
 def _select_worst_verdict(runs: Sequence[ReportRun]) -> ReportVerdict | None:
-    """Return the worst verdict of the parts: together they passed if each passed. None if a part has no verdict."""
+    """Return the worst verdict of the parts; None if a part has no verdict.
+
+    The merged run has passed if each part has passed.
+    """
     verdicts = [verdict for run in runs if (verdict := run.get("verdict"))]
     if len(verdicts) < len(runs):
         return None
@@ -219,14 +230,14 @@ def _select_worst_verdict(runs: Sequence[ReportRun]) -> ReportVerdict | None:
 
 
 def _count_left_out(runs: Sequence[ReportRun], host_count: int) -> int | None:
-    """Count the hosts of the inventory that are in no part. None if a part does not know its inventory's size."""
+    """Count the hosts of the inventory that are in no part; None if a part does not know this number."""
     left_out_counts = [count_left_out_hosts(run) for run in runs]
     sizes = [run["expected_hosts"] + count for run, count in zip(runs, left_out_counts) if count is not None]
     return max(0, max(sizes) - host_count) if len(sizes) == len(runs) else None
 
 
 def _list_services(parts: Sequence[ReportPart]) -> list[str] | None:
-    """List the services among the rules of the parts. None if a part does not separate them from settings."""
+    """Return the services among the rules of the parts; None if a part does not mark services."""
     rules = [rule for part in parts for rule in part.report.get("rules", ())]
     if any(not rule.get("kind") for rule in rules):
         return None
@@ -236,9 +247,10 @@ def _list_services(parts: Sequence[ReportPart]) -> list[str] | None:
 def _merge_unsearchable_rules(
     parts: Sequence[ReportPart], listed_rules: Iterable[UnidentifiedRule], host_count: int
 ) -> list[UnidentifiedRule]:
-    """Merge the rules for which there is nothing to search, from the records and from the plans of the parts.
+    """Merge the rules for which Proscribe knows nothing to search, each with its number of hosts.
 
-    A host in two parts may count twice, but no rule counts more than `host_count`.
+    A host in two parts may count twice, but no rule counts more than `host_count`. `listed_rules` come from the merged
+    records; the number of a part's report has priority.
     """
     counts: dict[str, int] = {}
     for part in parts:
@@ -249,7 +261,7 @@ def _merge_unsearchable_rules(
 
 
 def _merge_waivers(parts: Sequence[ReportPart]) -> list[RunWaiver]:
-    """Return each waiver once, for the hosts of all parts."""
+    """Return each waiver once, with its hosts in all parts."""
     by_id: dict[str, RunWaiver] = {}
     for part in parts:
         for waiver in part.report.get("waivers", ()):
@@ -267,7 +279,10 @@ def _merge_departments(parts: Sequence[ReportPart]) -> dict[str, list[str]]:
 
 
 def _merge_rollouts(parts: Sequence[ReportPart]) -> RolloutReport | None:
-    """Merge the progress of the corrections in all parts. Each part had its own batches."""
+    """Merge the progress of the corrections in all parts; None if no part corrected.
+
+    Each part had its own batches.
+    """
     rollouts = [rollout for part in parts if (rollout := part.report.get("rollout"))]
     if not rollouts:
         return None
@@ -287,7 +302,7 @@ def _merge_rollouts(parts: Sequence[ReportPart]) -> RolloutReport | None:
 
 
 def _list_distinct_items(lists: Iterable[Iterable[Item]]) -> list[Item]:
-    """Return the distinct items of all lists, in their order."""
+    """Return the distinct items of all lists, in the order of their first appearance."""
     distinct: dict[str, Item] = {}
     for documents in lists:
         for document in documents:

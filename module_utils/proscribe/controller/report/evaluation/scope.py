@@ -15,20 +15,20 @@ from ....model.types.run import CompiledRun
 from ....wire import installation
 from ..text.wording import clean_text, format_count, summarise_names
 
-# The project's example inventory, as runs name it. A first audit of the local machine uses it.
+# The path of Proscribe's example inventory, as the reports of runs have it. A first audit of the local machine uses it.
 EXAMPLE_INVENTORY = str(installation.PROJECT_DIRECTORY / "inventory")
 
-# The reason for a missing record after an interrupted run: the run did not reach the host, or got no answer.
+# The reasons for a missing record after an interrupted run. The second applies if events of the run are lost.
 NOT_REACHED_REASON = "not reached: the run was interrupted"
 NOT_KNOWN_REASON = "not known whether it was reached: the journal or the report of the run could not be written"
 
-MAX_NAMED_MISSING = 12  # hosts without a record that are named
+MAX_NAMED_MISSING = 12  # most hosts without a record that a remark names
 
 AnyRun = CompiledRun | ReportRun
 
 
 class RunScope(NamedTuple):
-    """The parts that a run has to observe: the sources of its inventory, its --limit, and its controls (empty: all)."""
+    """The scope of a run: the sources of its inventory, its --limit, and its controls (empty: all)."""
 
     inventory: Sequence[str] = ()
     limit: str = ""
@@ -36,7 +36,7 @@ class RunScope(NamedTuple):
 
 
 def list_observed_controls(run: AnyRun) -> tuple[str, ...]:
-    """Return the controls that a run observed, in their order."""
+    """Return the controls that a run observed, in the order of CONTROLS."""
     selected = run.get("controls") or CONTROLS
     return tuple(control for control in CONTROLS if control in selected)
 
@@ -44,7 +44,7 @@ def list_observed_controls(run: AnyRun) -> tuple[str, ...]:
 def count_left_out_hosts(run: AnyRun) -> int | None:
     """Count the hosts of the inventory that a run left out.
 
-    None if only the run's --limit shows that it may have left hosts out.
+    None means that the number is unknown: the run has a --limit, and its report has no number.
     """
     left_out = run.get("left_out")
     if left_out is None:
@@ -60,7 +60,7 @@ def is_whole_run(run: AnyRun) -> bool:
 def select_reached_records(records: Iterable[HostRecord]) -> list[HostRecord]:
     """Return the records of the hosts that a run reached before it was interrupted.
 
-    The run proves nothing about the other hosts.
+    An interrupted run proves nothing about the hosts that it did not reach.
     """
     return [record for record in records if record["reason"] not in (NOT_REACHED_REASON, NOT_KNOWN_REASON)]
 
@@ -75,7 +75,7 @@ def describe_interruption(report: FleetReport) -> str:
 
 
 def describe_department(report: FleetReport) -> list[str]:
-    """Describe the limits of a department's report; [] for a report of all hosts."""
+    """Describe the limits of a report about a single department; [] for a report about all hosts."""
     department = report.get("department")
     if not department:
         return []
@@ -89,7 +89,7 @@ def describe_department(report: FleetReport) -> list[str]:
 
 
 def is_same_inventory(first_sources: Sequence[str] | None, second_sources: Sequence[str] | None) -> bool:
-    """Return whether two runs are over one inventory. The order of its sources does not matter."""
+    """Return whether two inventories have the same sources, in any order."""
     return _normalise_sources(first_sources) == _normalise_sources(second_sources)
 
 
@@ -98,7 +98,7 @@ def _normalise_sources(inventory: Sequence[str] | None) -> set[str]:
 
 
 def is_scope_covered(earlier_run: AnyRun, scope: RunScope) -> bool:
-    """Return whether an earlier run observed all that a run with this scope observes."""
+    """Return whether an earlier run observed every host and every control of this scope."""
     if not is_same_inventory(earlier_run.get("inventory"), scope.inventory):
         return False
     has_all_hosts = count_left_out_hosts(earlier_run) == 0 or (
@@ -108,7 +108,7 @@ def is_scope_covered(earlier_run: AnyRun, scope: RunScope) -> bool:
 
 
 def describe_restrictions(run: AnyRun) -> list[str]:
-    """Describe for a headline the parts that a run left out; [] for a whole run."""
+    """Describe the hosts and controls that a run left out, for a headline; [] for a run over all of them."""
     restrictions = []
     left_out_count = count_left_out_hosts(run)
     if left_out_count != 0:
@@ -124,7 +124,7 @@ def describe_restrictions(run: AnyRun) -> list[str]:
 
 
 def describe_ban_effect(run: AnyRun) -> str:
-    """Describe the scope of a fully compliant run: `the ban is in effect`, or only its observed controls."""
+    """Describe a fully compliant run: `the ban is in effect`, or the same for the observed controls alone."""
     controls = list_observed_controls(run)
     if controls == CONTROLS:
         return "the ban is in effect"

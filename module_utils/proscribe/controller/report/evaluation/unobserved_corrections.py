@@ -23,13 +23,14 @@ from ....model.finding import (
 from ....model.types.record import HostRecord, RuleRecord
 from ....model.types.run import ControlPolicy
 
-UNOBSERVED_KEY: Final = "not_observed_again"  # key of a host record: the controls without a second observation
+# key of a host record: the controls that were corrected and not observed again
+UNOBSERVED_KEY: Final = "not_observed_again"
 CORRECTED_REASON = "corrected, not observed again"
 BEGUN_REASON = "its correction began and gave no answer, not observed again"
 
 
 class UnobservedCorrection(NamedTuple):
-    """The corrections of a host that an earlier run has left open."""
+    """The corrections of a host by an earlier run that could not observe the host again."""
 
     run_id: str
     record: HostRecord
@@ -37,10 +38,10 @@ class UnobservedCorrection(NamedTuple):
 
 
 def mark_unobserved(record: HostRecord, changes: Mapping[str, str], refused: Collection[str] = ()) -> HostRecord:
-    """Return the record of a host that was changed after its observation, with the doubtful rules as unknown.
+    """Return the record of a host that was changed after its observation, with doubtful rules as unknown.
 
-    `changes` is {control: CORRECTED_REASON or BEGUN_REASON}. A noncompliant rule of these controls is unknown, unless
-    it was `refused`.
+    `changes` is {control: CORRECTED_REASON or BEGUN_REASON}. A noncompliant rule of these controls is doubtful, unless
+    the host refused to correct it (`refused`).
     """
     noncompliant_rules = {rule["rule"] for rule in record["rules"] if rule["state"] == NONCOMPLIANT} - {*refused}
     doubtful_rules = {
@@ -78,8 +79,8 @@ def settle_corrections(
 ) -> HostRecord:
     """Return the record of a host with the corrections of earlier runs that this run is the first to observe.
 
-    Such rules are `repaired` if they are compliant now. `policies` has the policies of the host's plan by control. A
-    rule under another policy may no longer exist.
+    A rule that an earlier run corrected is `repaired` if it is compliant now. `policies` has the policies of the host's
+    plan, by control. A rule counts only under the same policy, because another policy may not have the rule.
     """
     for correction in corrections:
         rules = [rule for rule in _list_corrected_rules(correction) if _is_same_policy(rule, correction, policies)]
@@ -88,18 +89,19 @@ def settle_corrections(
 
 
 def _list_corrected_rules(correction: UnobservedCorrection) -> list[RuleRecord]:
-    """Return the rules that a run corrected, or began to correct, and left open."""
+    """Return the rules that an earlier run corrected, or began to correct, without observing them again."""
     return [
         rule
         for rule in correction.record["rules"]
         if rule["state"] == UNKNOWN
         and _get_control(rule["rule"]) in correction.controls
-        and rule["rule"] not in RULES_ON_REQUEST  # a run without the request does not observe it
+        and rule["rule"] not in RULES_ON_REQUEST  # only a run with an option for this rule observes it
         and str(rule["reason"]).startswith((CORRECTED_REASON, BEGUN_REASON))
     ]
 
 
 def _is_same_policy(rule: RuleRecord, correction: UnobservedCorrection, policies: Mapping[str, ControlPolicy]) -> bool:
+    """Return whether the control of a rule has the same policy now as at the time of the correction."""
     control = _get_control(rule["rule"])
     previous_control, present_policy = (correction.record.get("controls") or {}).get(control), policies.get(control)
     return bool(
@@ -113,6 +115,7 @@ def _is_same_policy(rule: RuleRecord, correction: UnobservedCorrection, policies
 def _mark_repaired_rules(
     record: HostRecord, correction: UnobservedCorrection, rules: Sequence[RuleRecord]
 ) -> HostRecord:
+    """Return a record in which those of `rules` that are compliant now have the state `repaired`."""
     states = {rule["rule"]: rule["state"] for rule in record["rules"]}
     repaired_rules: list[RuleRecord] = [
         {

@@ -20,7 +20,7 @@ STOPPED_EXIT = "13"
 INTERRUPTED_EXIT = "14"
 MISTAKE_EXIT = "2"  # a host failed (Ansible's own code), or the call of a command was wrong
 BROKEN_EXIT = "250"  # Ansible's own code for an unexpected error: the report itself failed
-# The first exit code that applies decides.
+# If several exit codes apply, the first in this order counts.
 EXITS_BY_PRIORITY = (
     BROKEN_EXIT,
     INTERRUPTED_EXIT,
@@ -33,7 +33,7 @@ EXITS_BY_PRIORITY = (
 
 
 class RunVerdict(NamedTuple):
-    """The exit code (or ANSIBLE_EXIT), and its reason in words for the terminal."""
+    """The exit code of a run (or ANSIBLE_EXIT), and its reason in words for the terminal."""
 
     exit_code: str
     reason: str = ""
@@ -41,8 +41,8 @@ class RunVerdict(NamedTuple):
     def make_report_verdict(self, gate_levels: Iterable[str], is_compared: bool, ansible_failed: bool) -> ReportVerdict:
         """Return the verdict as report.json has it.
 
-        `gate` is the strictest gate, or null without a gate. If the run `is_compared` with a baseline, it is at least
-        `noncompliant`.
+        `gate_levels` are the gates of the hosts. `gate` in the result is the strictest of them, or None without a gate.
+        If the run `is_compared` with a baseline, the gate is at least `noncompliant`.
         """
         gate = select_strictest_gate(gate_levels)
         if is_compared and gate == "never":
@@ -57,7 +57,7 @@ class RunVerdict(NamedTuple):
 
 
 def select_strictest_gate(gate_levels: Iterable[str]) -> str:
-    """Return the strictest of the hosts' gates. An unknown word counts as the strictest gate."""
+    """Return the strictest of the hosts' compliance gates. An unknown gate counts as the strictest."""
     order = list(GATES)
     return max(gate_levels, key=lambda gate: order.index(gate) if gate in order else len(order), default=order[0])
 
@@ -65,7 +65,7 @@ def select_strictest_gate(gate_levels: Iterable[str]) -> str:
 def judge_run(
     records: Sequence[HostRecord], gate_levels: Iterable[str], ansible_failed: bool, not_served: int = 0
 ) -> RunVerdict:
-    """Return the verdict on a run that observed, by its reconciled records.
+    """Return the verdict on a run that observed hosts, by its reconciled records and the gates of its hosts.
 
     `ansible_failed`: Ansible itself ends with an error (a host failed or was unreachable, and no task ignored it).
     `not_served` is the number of hosts that Proscribe cannot observe because of their kind.
@@ -93,7 +93,10 @@ def judge_run(
 
 
 def _judge_failed_hosts(hosts: Sequence[str], ansible_failed: bool) -> RunVerdict:
-    """Return the verdict on failed hosts where nothing worse decides. Ansible itself knows only failed tasks."""
+    """Return the verdict on a run with failed hosts, if nothing worse decides.
+
+    Ansible's own exit code is enough if Ansible knows the failure. It knows only failed tasks.
+    """
     if not hosts or ansible_failed:
         return RunVerdict(ANSIBLE_EXIT)
     return RunVerdict(
@@ -109,9 +112,10 @@ def judge_new_problems(
     deviations: Sequence[BaselineDeviation],
     not_served: int = 0,
 ) -> RunVerdict:
-    """Return the verdict on a run that is compared with an earlier run: only `deviations` count for the gate.
+    """Return the verdict on a run that is compared with an earlier run, the baseline.
 
-    The gate is at least `noncompliant`, because a comparison requires a verdict.
+    Only `deviations`, the defects that the baseline lacks, count for the gate. The gate is at least `noncompliant`,
+    because a comparison requires a verdict.
     """
     ungated_verdict = judge_run(records, (), ansible_failed, not_served)
     if ungated_verdict.exit_code not in (ANSIBLE_EXIT, MISTAKE_EXIT):
@@ -121,11 +125,15 @@ def judge_new_problems(
         return RunVerdict(NONCOMPLIANT_EXIT, f"not there in the baseline: {_describe_deviations(noncompliant)}")
     if gate not in ("never", "noncompliant") and deviations:
         return RunVerdict(INCOMPLETE_EXIT, f"not unknown in the baseline: {_describe_deviations(deviations)}")
-    return RunVerdict(ANSIBLE_EXIT)  # a host with an error in the baseline is accepted, as all its defects there are
+    # a host whose error the baseline had too is accepted, as are all defects of the baseline
+    return RunVerdict(ANSIBLE_EXIT)
 
 
 def judge_stopped_run(decided_verdict: RunVerdict, reason: str, not_reached: int) -> RunVerdict:
-    """Return the verdict on a run that was stopped before it reached every host to correct."""
+    """Return the verdict on a run that was stopped before it reached every host that needs correction.
+
+    `decided_verdict` is the verdict so far. It stays if it is more important than the stop.
+    """
     if decided_verdict.exit_code in (BROKEN_EXIT, NOTHING_EXIT):
         return decided_verdict
     left_text = f"{format_count(not_reached, 'host')} left as found"
@@ -133,7 +141,7 @@ def judge_stopped_run(decided_verdict: RunVerdict, reason: str, not_reached: int
 
 
 def judge_set_aside_hosts(decided_verdict: RunVerdict, hosts: Sequence[str]) -> RunVerdict:
-    """Return the verdict on a run that left some hosts as found, so that the others could be corrected."""
+    """Return the verdict on a run that left `hosts` uncorrected, so that the others could be corrected."""
     return (
         decided_verdict
         if decided_verdict.exit_code in (BROKEN_EXIT, NOTHING_EXIT)
@@ -142,7 +150,7 @@ def judge_set_aside_hosts(decided_verdict: RunVerdict, hosts: Sequence[str]) -> 
 
 
 def describe_set_aside_hosts(hosts: Sequence[str]) -> str:
-    """Describe the hosts that were set aside."""
+    """Describe the hosts that the run left uncorrected because of the limit proscribe_max_change."""
     return (
         f"{summarise_names(hosts, 5)} set aside and left as found: the whole would be more than "
         f"proscribe_max_change allows"
@@ -150,11 +158,12 @@ def describe_set_aside_hosts(hosts: Sequence[str]) -> str:
 
 
 def judge_interrupted_run(reason: str) -> RunVerdict:
-    """Return the verdict on an interrupted run, whatever it did before."""
+    """Return the verdict on a run that was interrupted. The results before the interruption do not count."""
     return RunVerdict(INTERRUPTED_EXIT, f"the run was interrupted: {clean_text(reason)}")
 
 
 def _describe_deviations(deviations: Sequence[BaselineDeviation]) -> str:
+    """Describe the first defects with host, rule and evidence, and count the others."""
     return summarise_names(
         [
             clean_text(" ".join(part for part in (deviation.host, deviation.rule, deviation.what) if part))
@@ -165,7 +174,7 @@ def _describe_deviations(deviations: Sequence[BaselineDeviation]) -> str:
 
 
 def judge_lift_run(expected_hosts: Collection[str], lifted_hosts: Collection[str], ansible_failed: bool) -> RunVerdict:
-    """Return the verdict on a run that lifted the ban from hosts."""
+    """Return the verdict on a run that removed the ban from hosts (a lift)."""
     if lifted_hosts or ansible_failed:
         return _judge_failed_hosts([host for host in expected_hosts if host not in lifted_hosts], ansible_failed)
     return RunVerdict(NOTHING_EXIT, "nothing was lifted: no host was " + ("reached" if expected_hosts else "selected"))
@@ -174,9 +183,10 @@ def judge_lift_run(expected_hosts: Collection[str], lifted_hosts: Collection[str
 def judge_quarantine_run(
     expected_count: int, answered_count: int, ansible_failed: bool, broken_count: int = 0
 ) -> RunVerdict:
-    """Return the verdict on a run over quarantines.
+    """Return the verdict on a run that lists or changes the quarantines of hosts.
 
-    `answered_count` of the `expected_count` hosts listed their quarantine; `broken_count` entries cannot be read.
+    `answered_count` of the `expected_count` hosts listed their quarantine. `broken_count` is the number of entries that
+    cannot be read.
     """
     if broken_count:
         entries = "1 entry" if broken_count == 1 else f"{broken_count:,} entries"
@@ -189,6 +199,6 @@ def judge_quarantine_run(
 
 
 def select_worst_exit(exits: Iterable[str]) -> str:
-    """Return the exit code of a playbook with several runs."""
+    """Return the exit code of a playbook with several runs: the first of EXITS_BY_PRIORITY that a run has."""
     present_exits = set(exits)
     return next((code for code in EXITS_BY_PRIORITY if code in present_exits), ANSIBLE_EXIT)

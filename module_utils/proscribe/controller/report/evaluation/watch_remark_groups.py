@@ -19,7 +19,8 @@ from ..text.wording import clean_text, format_count, format_readable_time, summa
 # The kinds of a WatchRemark, in the order in which they are reported.
 FROZEN, STALE, UNOBSERVED, INCIDENT, ENDED = REMARK_KINDS = BETWEEN_RUN_EVENTS
 
-# The rules under which lists of rules have them. The watch's own rules (watch/watcher, watch/plan) have other names.
+# The rules under which lists of rules show remarks about incidents. The control `watch` has other rules (watch/watcher,
+# watch/plan).
 CLOSED_AGAIN_RULE, STILL_OPEN_RULE = f"{WATCH}/closed-again", f"{WATCH}/still-open"
 RULE_TITLES = {
     CLOSED_AGAIN_RULE: "What was open between two runs, and is closed again",
@@ -36,44 +37,51 @@ MIN_LATE_SECONDS = 3600
 
 
 class WatchRemark(NamedTuple):
-    """An event between two runs, from a host's record."""
+    """An event on a host between two runs, from the journal of the host's watch in its record."""
 
     kind: str
     text: str
-    rule: str = ""  # of an incident and of an ended program: its rule; for several rules, their control
+    rule: str = ""  # rule of an incident or of an ended program; the control, for an incident of several rules
     program: str = ""
     user: str = ""  # owner of the program, or the user who froze the watcher
-    users: tuple[str, ...] = ()  # users who were logged in
+    users: tuple[str, ...] = ()  # users who were logged in when the incident was observed
     first: str = ""
     last: str = ""
     times: int = 0
     corrected: int = 0
     until: str = ""
-    reason: str = ""  # of a freeze; of an incident of several rules, their common cause
+    reason: str = ""  # reason of a freeze; common cause of an incident of several rules
     open_now: bool = False
 
     @property
     def identity(self) -> tuple[str, ...]:
-        """The identity of the remark among those of its host. It is stable when the journal is read again."""
+        """The values that identify the remark among those of its host.
+
+        They stay equal when a later run reads the journal.
+        """
         return self.kind, self.rule, self.program or self.reason, self.user, self.first
 
     @property
     def listed_rule(self) -> tuple[str, str]:
-        """The rule and the state of the remark in a list of rules. A rule that is still open counts by itself."""
+        """The rule and the state under which lists of rules show the remark.
+
+        A rule that is not compliant now is also listed by itself. So the remark about it has the state
+        `not_applicable`.
+        """
         if self.kind == INCIDENT:
             return (STILL_OPEN_RULE, NOT_APPLICABLE) if self.open_now else (CLOSED_AGAIN_RULE, REPAIRED)
         return f"{WATCH}/{self.kind}", REPAIRED if self.kind == ENDED else NOT_APPLICABLE
 
     @property
     def finding(self) -> Finding:
-        """The remark as a finding."""
+        """The remark as a finding, for lists of evidence."""
         if self.kind == ENDED:
             return Finding("process", self.rule, scope=f"user:{self.user}", path=self.program, detail=self.text)
         return Finding(self.kind, self.rule, detail=self.text)
 
 
 def list_remarks(record: HostRecord) -> list[WatchRemark]:
-    """Return the events of a record between two runs, the newest of each kind first; [] for most hosts."""
+    """Return the events on a host between two runs, the newest of each kind first; [] for most hosts."""
     watch = record.get("watch")
     if not watch:
         return []
@@ -100,9 +108,10 @@ def list_remarks(record: HostRecord) -> list[WatchRemark]:
 
 
 def _describe_late_watcher(record: HostRecord, watch: WatchRecord) -> str:
-    """Describe a watcher that should have observed its host by now, by the host's own clock; else return "".
+    """Describe a watcher that should have observed its host by now; "" if it is not late.
 
-    A watcher that was just installed is not late: its time begins when the run brought the plan.
+    The time is that of the host's clock. A watcher that was just installed is not late: its time begins when the run
+    brought the plan.
     """
     never_text = "its watcher has not observed it yet"
     begun_at = watch["last"] or watch["renewed"]
@@ -122,6 +131,10 @@ def _describe_late_watcher(record: HostRecord, watch: WatchRecord) -> str:
 
 
 def _make_incident_remark(incident: WatchIncident, is_open: bool) -> WatchRemark:
+    """Make the remark about an incident: rules that were not compliant between two runs, and how often.
+
+    `is_open`: one of the rules is not compliant now.
+    """
     times, corrected, first = incident["times"], incident["corrected"], incident["first"]
     rule_count = len(incident["rules"]) + incident["rules_left_out"]
     if corrected == times:
@@ -141,22 +154,25 @@ def _make_incident_remark(incident: WatchIncident, is_open: bool) -> WatchRemark
 
 
 def _describe_correction(times: int, corrected: int) -> str:
-    """Describe how often the host corrected open rules, if it did not correct them every time."""
+    """Describe how often the watch of the host corrected rules, if it did not correct them every time."""
     return f"closed by the host {corrected:,} of {times:,} times" if corrected else "not closed by the host"
 
 
 def _format_frequency(times: int, first: str) -> str:
-    """Format a frequency: `once, on Monday 2026-11-23 08:00 UTC`, `3 times since Monday 2026-11-23 08:00 UTC`."""
+    """Format how often an event occurred: `once, on Monday 2026-11-23 08:00 UTC`.
+
+    For several times, the text is `3 times since Monday 2026-11-23 08:00 UTC`. `first` is the first time.
+    """
     return f"once, on {format_day(first)}" if times == 1 else f"{times:,} times since {format_day(first)}"
 
 
 def format_day(time: str) -> str:
-    """Format a UTC time for readers, with its weekday."""
+    """Format a UTC time for readers, with the day of the week: `Monday 2026-11-23 08:00 UTC`."""
     return f"{WEEKDAYS[parse_moment(time).weekday()]} {format_readable_time(time)}"
 
 
 class RemarkGroup(NamedTuple):
-    """Equal remarks on several hosts, for a screen. The first remark decides its subject."""
+    """Equal remarks on several hosts, for a terminal. `rule` and `open_now` are those of the first remark."""
 
     kind: str
     rule: str
@@ -168,7 +184,7 @@ class RemarkGroup(NamedTuple):
 def group_remarks(records: Iterable[HostRecord]) -> list[RemarkGroup]:
     """Group the remarks of a fleet: incidents by rule, ended programs by rule and user, freezes by host.
 
-    Within a kind, the groups of most hosts come first.
+    Within a kind, the groups with most hosts come first.
     """
     groups: dict[tuple[str, ...], list[tuple[str, WatchRemark]]] = {}
     for record in records:
@@ -193,6 +209,7 @@ def group_remarks(records: Iterable[HostRecord]) -> list[RemarkGroup]:
 
 
 def _describe_remarks(group: Sequence[WatchRemark]) -> str:
+    """Describe a group of remarks of the same kind as one text, with summed numbers and the earliest time."""
     first_remark = group[0]
     if first_remark.kind == ENDED:
         times, oldest_time = sum(entry.times for entry in group), min(entry.first for entry in group)
@@ -222,7 +239,7 @@ def _describe_remarks(group: Sequence[WatchRemark]) -> str:
 
 
 def count_watch_events(records: Iterable[HostRecord]) -> WatchCounts | None:
-    """Count the events of a fleet; None if no host has a watch."""
+    """Count the events between two runs on the hosts of a fleet; None if no host has a watch."""
     watched_records = [(record, watch) for record in records if (watch := record.get("watch"))]
     if not watched_records:
         return None
@@ -241,7 +258,7 @@ def count_watch_events(records: Iterable[HostRecord]) -> WatchCounts | None:
 
 
 def has_closed_incident(record: HostRecord, watch: WatchRecord) -> bool:
-    """Return whether a rule was open on a host between two runs, and is closed now."""
+    """Return whether a rule was not compliant on a host between two runs, and is compliant now."""
     open_rules = _list_open_rules(record) if watch["incidents"] else set()
     return any(open_rules.isdisjoint(incident["rules"]) for incident in watch["incidents"])
 
@@ -251,7 +268,10 @@ def _list_open_rules(record: HostRecord) -> set[str]:
 
 
 def describe_watch_events(report: FleetReport) -> list[str]:
-    """Describe the events beside a verdict on the fleet: `3 hosts open in between and closed again`; [] for none."""
+    """Describe the events between two runs, to stand beside a verdict; [] for none.
+
+    A text is such as `3 hosts open in between and closed again`.
+    """
     watch = report.get("watch")
     if not watch:
         return []
@@ -266,7 +286,7 @@ def describe_watch_events(report: FleetReport) -> list[str]:
 
 
 def describe_waiting_requests(report: FleetReport) -> str:
-    """Describe the waiting requests: `3 requests wait`; "" for none."""
+    """Describe how many requests of users wait for an answer: `3 requests wait`; "" for none."""
     requests = report.get("requests")
     waiting_count = requests["waiting"] if requests else 0
     return (
@@ -275,7 +295,7 @@ def describe_waiting_requests(report: FleetReport) -> str:
 
 
 def count_requests(records: Iterable[HostRecord]) -> RequestCounts | None:
-    """Count the waiting requests of a fleet's users; None for none."""
+    """Count the requests of users that wait for an answer, and their hosts; None without such requests."""
     counts: RequestCounts = {"waiting": 0, "hosts": 0, "left_out": 0}
     for record in records:
         if (waiting_requests := list_open_requests(record)) or record.get("requests_left_out"):
@@ -286,5 +306,5 @@ def count_requests(records: Iterable[HostRecord]) -> RequestCounts | None:
 
 
 def list_open_requests(record: HostRecord) -> list[UserRequest]:
-    """Return the requests of a host that its plan does not answer."""
+    """Return the requests of a host's users that neither a waiver nor a refusal has answered."""
     return [request for request in record.get("requests") or () if "answer" not in request]

@@ -22,7 +22,7 @@ from ..text.wording import clean_text, format_count
 from . import datagrams, log_file
 from .transport import SEND_CHANGES, SendingError, Transport
 
-# Transports by their keys in `proscribe_events`.
+# Key: a key of `proscribe_events`. Value: the function that opens the transport.
 TRANSPORTS: Mapping[str, Callable[[EventSettings], Transport]] = {
     "file": log_file.open_log_file,
     "journald": datagrams.open_journal,
@@ -35,7 +35,8 @@ class EventSender(EventMaker):
 
     def __init__(self, report: FleetReport, changes: RunTransitions | None, settings: EventSettings) -> None:
         super().__init__(report, changes, self._send_event, settings["send"] == SEND_CHANGES, settings["limit"])
-        self.failures: dict[str, str] = {}  # by transport: the reason, and the number of events sent before
+        # name of a failed transport -> the reason, with the number of events sent before
+        self.failures: dict[str, str] = {}
         self._transports: dict[str, Transport] = {}
         settings_by_name: Mapping[str, object] = settings
         for name, open_ in TRANSPORTS.items():
@@ -43,6 +44,7 @@ class EventSender(EventMaker):
                 self._try_transport(name, self._open_transport, name, open_, settings)
 
     def finish_export(self) -> None:
+        """Send the last events, and close all transports."""
         super().finish_export()
         for name, transport in list(self._transports.items()):
             self._try_transport(name, transport.close)
@@ -55,6 +57,7 @@ class EventSender(EventMaker):
             self._try_transport(name, transport.send_event, event)
 
     def _try_transport(self, name: str, call: Callable[..., None], *arguments: object) -> None:
+        """Call a function of a transport. If it fails, close the transport and store the reason."""
         try:
             call(*arguments)
         except (SendingError, OSError) as error:
@@ -72,9 +75,10 @@ def send_report_events(
     settings: EventSettings,
     directory: str,
 ) -> list[str]:
-    """Send the events of a run by its settings (`proscribe_events`), and return the failures in sentences.
+    """Send the events of a run by its settings (`proscribe_events`), and return the problems as sentences.
 
-    `directory` is the present or future directory of the report.
+    `changes` are the changes of the run by the history (None: unknown). `directory` is the present or future directory
+    of the report.
     """
     sender = EventSender(report, changes, settings)
     exports.fill_exports([sender], report, records)

@@ -17,7 +17,7 @@ from ....model.vocabulary import SYSLOG_FACILITIES
 from ..exports.event_kinds import EncodedEvent
 from .transport import SendingError
 
-JOURNAL_SOCKET = "/run/systemd/journal/socket"  # as in systemd's native journal protocol
+JOURNAL_SOCKET = "/run/systemd/journal/socket"  # the address in systemd's native journal protocol
 SYSLOG_SOCKET = "/dev/log"
 TAG = "proscribe"
 SEND_TIMEOUT_SECONDS = 5.0  # seconds within which a daemon has to take a message
@@ -27,7 +27,7 @@ MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 
 
 class DatagramTransport:
-    """A local socket with its encoding of an event."""
+    """A transport that sends each event as a datagram to a local socket."""
 
     def __init__(self, address: str, encode_event: Callable[[EncodedEvent], bytes]) -> None:
         self._address, self._encode_event, self.sent_count = address, encode_event, 0
@@ -40,6 +40,7 @@ class DatagramTransport:
             raise SendingError(f"{address}: {error}") from None
 
     def send_event(self, event: EncodedEvent) -> None:
+        """Send an event at once. Raises SendingError."""
         try:
             self._socket.send(self._encode_event(event))
         except TimeoutError:
@@ -58,22 +59,28 @@ class DatagramTransport:
 
 
 def open_journal(settings: EventSettings) -> DatagramTransport:
-    """Open the journal of systemd.
+    """Open the journal of systemd as a transport of events.
 
-    Each event is an entry with searchable fields. Its message is the whole line.
+    Each event becomes an entry with searchable fields. The entry's message is the whole line.
     """
     facility = SYSLOG_FACILITIES[settings["facility"]]
     return DatagramTransport(JOURNAL_SOCKET, lambda event: encode_journal_entry(event, facility))
 
 
 def open_syslog(settings: EventSettings) -> DatagramTransport:
-    """Open the local syslog, in the format of syslog(3): readers of /dev/log do not read RFC 5424."""
+    """Open the local syslog (/dev/log).
+
+    Messages have the format of syslog(3): /dev/log does not accept RFC 5424.
+    """
     facility = SYSLOG_FACILITIES[settings["facility"]]
     return DatagramTransport(SYSLOG_SOCKET, lambda event: encode_syslog_message(event, facility, time.localtime()))
 
 
 def encode_journal_entry(event: EncodedEvent, facility: int) -> bytes:
-    """Encode an event in systemd's native protocol, with the length before each value: no value can become a field."""
+    """Encode an event in systemd's native protocol, with the length before each value.
+
+    Thus no value from a host can be read as a further field. `facility` is syslog's number.
+    """
     fields = {
         "MESSAGE": event.line,
         "PRIORITY": str(event.severity),
@@ -93,7 +100,10 @@ def encode_journal_entry(event: EncodedEvent, facility: int) -> bytes:
 
 
 def encode_syslog_message(event: EncodedEvent, facility: int, now: time.struct_time) -> bytes:
-    """Encode an event as syslog(3) writes it: priority, local time, tag, process, message. Without a line end."""
-    month = MONTHS[now.tm_mon - 1]  # independent of the locale
+    """Encode an event as syslog(3) does, without a line end: priority, local time, tag, process id, message.
+
+    `facility` is syslog's number. `now` is the local time.
+    """
+    month = MONTHS[now.tm_mon - 1]  # `strftime` would use the locale's name of the month
     time_text = f"{month} {now.tm_mday:2} {now.tm_hour:02}:{now.tm_min:02}:{now.tm_sec:02}"
     return f"<{facility * 8 + event.severity}>{time_text} {TAG}[{os.getpid()}]: {event.line}".encode()

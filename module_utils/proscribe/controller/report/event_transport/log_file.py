@@ -18,12 +18,12 @@ from ..exports.event_kinds import EncodedEvent
 from ..storage.report_directory import FILE_MODE
 from .transport import SendingError
 
-BATCH_BYTES = 1 << 20  # bytes of a batch
-LOCK_TIMEOUT_SECONDS = 10.0  # seconds to wait for the batch of another run
+BATCH_BYTES = 1 << 20  # bytes of collected lines after which they are written
+LOCK_TIMEOUT_SECONDS = 10.0  # seconds to wait while another run writes to the file
 
 
 class LogFile:
-    """The open file of events."""
+    """The open file to which a run appends events."""
 
     def __init__(self, path: str) -> None:
         exposure = find_exposed_below(path, {os.geteuid()})
@@ -54,14 +54,14 @@ class LogFile:
         os.close(self._descriptor)
 
     def _write_batch(self) -> None:
-        """Append the batch, whole or not at all."""
+        """Append the collected lines to the file, all of them or none. Raises SendingError or OSError."""
         data = b"".join(self._lines)
         if not lock_file(self._descriptor, LOCK_TIMEOUT_SECONDS):
             raise SendingError(f"another process had the file locked for {LOCK_TIMEOUT_SECONDS:.0f} seconds")
         try:
             end = os.fstat(self._descriptor).st_size
             if end and os.pread(self._descriptor, 1, end - 1) != b"\n":
-                data = b"\n" + data  # a power failure has cut the last line
+                data = b"\n" + data  # a power failure has cut the last line of the file
             written_bytes = 0
             try:
                 with name_file_in_errors(self._path):
@@ -78,12 +78,13 @@ class LogFile:
 
 
 def open_log_file(settings: EventSettings) -> LogFile:
-    """Open the file that `proscribe_events` names."""
+    """Open the log file of `proscribe_events` as a transport of events."""
     return LogFile(settings["file"])
 
 
 def _open_descriptor(path: str) -> int:
-    # A pipe without a reader would block without O_NONBLOCK.
+    # With O_NONBLOCK, opening a named pipe without a reader does not block.
+    """Open or create a log file to append to. Raises SendingError for anything but an ordinary file."""
     flags = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)

@@ -9,7 +9,9 @@ from ..exports.event_kinds import EncodedEvent
 
 SEND_CHANGES, SEND_ALL = SENT_EVENTS
 DEFAULT_EVENT_LIMIT = (
-    10_000  # events of a run; journald takes this number in 30 seconds (RateLimitBurst in journald.conf(5))
+    # Most events that a run sends by default. journald accepts this number in 30 seconds (RateLimitBurst in
+    # journald.conf(5)).
+    10_000
 )
 MAX_EVENT_LIMIT = 10_000_000
 
@@ -21,7 +23,7 @@ class SendingError(Exception):
 class Transport(Protocol):
     """The interface of a transport. Its methods raise SendingError or OSError."""
 
-    sent_count: int  # events that were delivered
+    sent_count: int  # number of events that were delivered
 
     def send_event(self, event: EncodedEvent) -> None:
         """Send an event, now or later."""

@@ -27,7 +27,7 @@ from ..storage.report_directory import replace_file
 from .format import ReportExport, ReportFormat
 from .host_entries import RecordReader
 
-# Modules here that are no exports: they are shared by exports.
+# Modules in this directory that are no exports. The exports share them.
 SHARED = frozenset(
     {"event_history", "event_kinds", "event_maker", "event_texts", "format", "host_entries", "text_spool"}
 )
@@ -35,7 +35,7 @@ SHARED = frozenset(
 
 @functools.cache
 def list_export_formats() -> Mapping[str, ReportFormat]:
-    """Return all exports by name. Exports of a module are adjacent."""
+    """Return all exports by name. The exports of the same module are adjacent."""
     module_names = sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name not in SHARED)
     export_formats: list[ReportFormat] = [
         export_format for name in module_names for export_format in import_module(f".{name}", __name__).FORMATS
@@ -49,14 +49,14 @@ def list_default_names() -> tuple[str, ...]:
 
 
 def list_fleet_state_names() -> frozenset[str]:
-    """Return the names of the exports about all known hosts. The others are about their run alone."""
+    """Return the names of the exports about all known hosts. The other exports are about a single run."""
     return frozenset(
         export_format.name for export_format in list_export_formats().values() if export_format.write_fleet_state
     )
 
 
 def has_history_exports(names: Iterable[str]) -> bool:
-    """Return whether an export among these lists changes."""
+    """Return whether one of these exports lists the changes of a run, and so needs the history."""
     return any(list_export_formats()[name].make_from_history for name in names if name in list_export_formats())
 
 
@@ -68,12 +68,12 @@ def write_exports(
     fleet_state: FleetState | None = None,
     transitions: RunTransitions | None = None,
 ) -> list[Path]:
-    """Write the named exports of a report into its folder, and return their paths.
+    """Write the named exports of a report into its directory, and return their paths.
 
     `records` are the reconciled records of all expected hosts; they are read once. Each file appears whole, and no file
     appears if an export fails. `fleet_state` has all known hosts, for files that are read long after the run (None:
-    only this run). `transitions` are those of the run (None: unknown). Raises OSError, and ValueError for an unknown
-    export.
+    only this run). `transitions` are the changes of the run, from the history (None: unknown). Raises OSError, and
+    ValueError for an unknown export.
     """
     for name in format_names:
         if name not in list_export_formats():
@@ -103,7 +103,10 @@ def write_export(
     format_name: str,
     transitions: RunTransitions | None = None,
 ) -> None:
-    """Write an export of a report to a stream, by its name: the same text as in its file."""
+    """Write the export `format_name` of a report to a stream, with the same text as in its file.
+
+    `transitions` are the changes of the run, from the history (None: unknown).
+    """
     fill_exports([_make_export(list_export_formats()[format_name], stream, report, transitions)], report, records)
 
 
@@ -118,7 +121,7 @@ def _make_export(
 
 
 def fill_exports(exports: Sequence[ReportExport], report: FleetReport, records: Iterable[HostRecord]) -> None:
-    """Pass a report to exports: each host, then the end."""
+    """Pass all hosts of a report to several exports, reading each record once, and finish the exports."""
     reader = RecordReader()
     for record in records:
         host_entry = reader.read_record(record)
@@ -132,9 +135,9 @@ def fill_exports(exports: Sequence[ReportExport], report: FleetReport, records: 
 
 
 def refresh_exports(directory: Path, report: FleetReport, fleet_state: FleetState) -> None:
-    """Rewrite the exports of an earlier report that describe all known hosts. Raises OSError.
+    """Rewrite those exports of an earlier report that describe all known hosts. Raises OSError.
 
-    Their readers expect the present state.
+    Programs that read these files expect the present state.
     """
     for export_format in list_export_formats().values():
         path = directory / export_format.file_name

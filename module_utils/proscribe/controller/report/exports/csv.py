@@ -23,15 +23,15 @@ COLUMNS = (
     "rules_evaluated", "rules_held", "rules_not_applicable", "os", "os_version", "plan", "checked_at",
 )  # fmt: skip
 
-# Beginnings of a formula, also in the fullwidth forms that East Asian keyboards give.
+# Characters with which a formula may begin, also in the fullwidth forms of East Asian keyboards.
 FORMULA_PREFIXES = tuple("=+-@\t\r\n＝＋－＠")
-# A formula after a character that some readers treat as the end of a cell.
+# The beginning of a formula after ; or |, which some spreadsheets treat as the end of a cell.
 FORMULA_AFTER_SEPARATOR = re.compile(r'([;|][\s"]*)(?=[=+\-@＝＋－＠])')
 LINE_END = "\r\n"
 
 
 def format_cell(content: object) -> str:
-    """Format a text as a cell: a printable line that is no formula."""
+    """Format a value as the text of a cell: a printable line that no spreadsheet evaluates as a formula."""
     if content is None:
         return ""
     raw_text = str(content)
@@ -40,18 +40,21 @@ def format_cell(content: object) -> str:
     return f"'{text}" if raw_text.startswith(FORMULA_PREFIXES) or text.lstrip().startswith(FORMULA_PREFIXES) else text
 
 
-# `writerow` returns the result of `write`: here the row, as text. So cells that thousands of hosts share are joined
-# once.
+# `writerow` returns the result of `write`. Here `write` is `str`, so the result is the row as text, to be stored for
+# other hosts.
 _join_cells = csv.writer(SimpleNamespace(write=str), lineterminator="").writerow
 
 
 def format_row(*contents: object) -> str:
-    """Format cells as a row, without its line end."""
+    """Format values as the cells of a row, without the line end."""
     return str(_join_cells(map(format_cell, contents)))
 
 
 class CsvExport:
-    """An export of rows. A rule without evidence has a row, and so has a whole host (rule `host/answer`)."""
+    """An export with a row for each finding.
+
+    A rule without findings, and a host without rules, get a row too.
+    """
 
     def __init__(self, stream: TextIO, report: FleetReport) -> None:
         self._run_id = report["run"]["id"]
@@ -60,8 +63,10 @@ class CsvExport:
         stream.write(format_row(*COLUMNS) + LINE_END)
 
     def add_host(self, host_entry: HostEntry) -> None:
+        """Write the rows of a host: the same first and last cells around the cells of each finding."""
         record, platform = host_entry.record, host_entry.record["platform"]
-        # A report shows a lifted host as unknown. A host with an open rule in another control stays noncompliant.
+        # A report shows a host from which the ban was lifted as unknown. If the host is noncompliant by another
+        # control, it stays noncompliant.
         state = LIFTED if host_entry.state == UNKNOWN and host_entry.host in self._lifted_hosts else host_entry.state
         first_cells = format_row(self._run_id, host_entry.host, state)
         platform_cells = platform.get("os"), platform.get("version")
@@ -81,11 +86,11 @@ class CsvExport:
         )
 
     def finish_export(self) -> None:
-        """Write nothing after the last row."""
+        """Do nothing, because nothing follows the last row."""
 
 
 def _format_line_cells(line: RuleLine) -> list[str]:
-    """Return the cells of the rule and its findings: the middle of a row for each finding, or of a single row."""
+    """Return the middle cells of the rows about a rule: a row for each finding, at least one row."""
     line_cells = format_row(line.rule, line.control, line.mode, line.state, line.waiver, line.reason)
     return [f"{line_cells},{format_row(*map(finding.get, Finding._fields))}" for finding in line.findings] or [
         f"{line_cells},{format_row(*[None] * len(Finding._fields))}"

@@ -10,10 +10,10 @@ from .host_entries import RuleLine
 
 
 def group_rule_lines(lines: Sequence[RuleLine], earlier_states: EarlierStates) -> list[list[RuleLine]]:
-    """Group the lines of a host: rules that changed in the same way by the same files.
+    """Group the lines of a host's rules that changed in the same way because of the same files.
 
-    A missing policy file makes a single group of all its rules. An app makes a group of its own, and so does a rule
-    that did not change.
+    A missing policy file makes a single group of all its rules. An app makes a separate group, and so does a rule that
+    did not change.
     """
     groups: dict[tuple[object, ...], list[RuleLine]] = {}
     for line in lines:
@@ -33,22 +33,22 @@ def group_rule_lines(lines: Sequence[RuleLine], earlier_states: EarlierStates) -
 
 
 class EarlierStates(NamedTuple):
-    """The history of the changed rules of a host. The rule "" is the host as a whole."""
+    """The changes of a host's rules in a run, from the history. The rule "" is the host as a whole."""
 
     changed_rules: frozenset[str] = frozenset()
-    previous_states: Mapping[str, str] = {}  # the state before, if it is known
-    incident_starts: Mapping[str, str] = {}  # the begin of the incident that continues or ended
-    end_states: Mapping[str, str] = {}  # the state at the end, for incidents that ended
+    previous_states: Mapping[str, str] = {}  # rule -> state before this run, if known
+    incident_starts: Mapping[str, str] = {}  # rule -> begin (UTC) of the incident that continues or ended
+    end_states: Mapping[str, str] = {}  # rule -> state after the incident, for incidents that ended
 
     @classmethod
     def read_spans(cls, spans: Sequence[IncidentSpan]) -> EarlierStates:
-        """Read the states from the incidents of a host, oldest first."""
+        """Read the changes from the incidents of a host, oldest first."""
         changed_rules: set[str] = set()
         continuing_states: dict[str, str] = {}
         previous_states: dict[str, str] = {}
         incident_starts: dict[str, str] = {}
         end_states: dict[str, str] = {}
-        for span in spans:  # the newest state is the state before
+        for span in spans:  # later incidents replace earlier ones, so the newest state before this run remains
             for rule in span.rules:
                 incident_starts.setdefault(rule, span.opened)
                 if span.has_begun or span.end_state:

@@ -17,12 +17,15 @@ NORMAL_SEVERITY, INFORMATION_SEVERITY = 5, 6
 
 
 class EncodedEvent(NamedTuple):
-    """An event. `line` is the whole event without a line end; the other fields are for the transports."""
+    """An event ready to be sent. `line` is the whole event as JSON without a line end.
+
+    The other fields repeat facts of the event for the transports.
+    """
 
     line: str
     kind: str
     host: str = ""
     rule: str = ""
     state: str = ""
-    is_changed: bool | None = None  # None if the history does not know
+    is_changed: bool | None = None  # None if the history does not have the run
     severity: int = INFORMATION_SEVERITY

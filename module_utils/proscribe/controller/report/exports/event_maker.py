@@ -59,9 +59,9 @@ AnyEvent = (
 class EventMaker:
     """A maker of the events of a report. It passes each event to `emit_event`, host after host.
 
-    `transitions` are the changes of the run by the history (None: unknown). With `only_changed`, events without a known
-    change are not made. Beyond `max_events`, events are only counted (`left_out_count`), except those of the gate and
-    the run.
+    `transitions` are the changes of the run, from the history (None: unknown). With `only_changed`, events without a
+    known change are not made. Beyond `max_events`, events are only counted in `left_out_count`. Events of the gate and
+    of the run are always made.
     """
 
     def __init__(
@@ -79,16 +79,20 @@ class EventMaker:
         release = self._run.get("catalog")
         self._catalog = truncate_optional_text(release and release["version"], MAX_SHORT_BYTES)
         self._is_enforced = self._run["mode"] == "enforce" and not self._run.get("parts")
-        # `changed` of an event without a known change: False, or None if changes are unknown.
+        # The value of `changed` for an event without a known change: False, or None if the history does not have the
+        # run.
         self._unchanged_value = None if transitions is None else False
         self._max_events, self._made_count, self.left_out_count = max_events, 0, 0
         self._changed_counts: Counter[str] = Counter()
         self._hosts_with_changes: set[str] = set()
 
     def add_host(self, host_entry: HostEntry) -> None:
-        """Emit the events of an expected host."""
+        """Emit the events of an expected host.
+
+        They are about its state, its rules, its actions, the time between two runs, and users' requests.
+        """
         record = host_entry.record
-        name = record["host"]  # the history has the names of the inventory
+        name = record["host"]  # the history stores hosts by their names in the inventory
         spans: Sequence[IncidentSpan] = ()
         new_ids: frozenset[str] = frozenset()
         if self._transitions is not None:
@@ -119,7 +123,7 @@ class EventMaker:
             self._emit_request_event(host_context, request, new_ids)
 
     def add_unserved_host(self, host: str, reason: str) -> None:
-        """Emit the event of a host that is not served."""
+        """Emit the event of a host that Proscribe does not serve."""
         self._emit_host_state(
             EventContext.make_context(make_host_label(host), self._run["finished"]),
             NOT_SERVED,
@@ -129,7 +133,7 @@ class EventMaker:
         )
 
     def finish_export(self) -> None:
-        """Emit the events of hosts that have left the inventory, of the gate, and of the run."""
+        """Emit the last events: of hosts that have left the inventory, of the gate, and of the run."""
         if self._transitions is not None:
             for host in self._transitions.iterate_hosts():
                 if host not in self._hosts_with_changes:
@@ -144,7 +148,7 @@ class EventMaker:
     # ------------------------------------------------------------------------------------------
 
     def _skip_event(self, kind: str, is_changed: bool | None) -> bool:
-        """Return whether an event is not to be made. An event above the limit is counted."""
+        """Return whether an event of this kind is left out, and count the event."""
         if self._only_changed and not is_changed:
             return True
         if is_changed:
@@ -156,24 +160,29 @@ class EventMaker:
         return False
 
     def _is_observed(self, rule: str) -> bool:
-        """Return whether the run observed a rule."""
+        """Return whether the run observed the control of a rule.
+
+        The rule "" is the host as a whole: always True.
+        """
         controls = self._run.get("controls")
         if not rule or controls is None:
             return True
         control = rule.partition("/")[0]
-        # Rule groups beside the controls are observed only in a run over all controls.
+        # Group policy and the watch are no controls. Only a run over all controls observes them.
         return control in controls or (control in EXTRA_RULE_GROUPS and set(CONTROLS) <= {*controls})
 
     def _emit_host_event(
         self, host_entry: HostEntry, earlier_states: EarlierStates, host_context: EventContext
     ) -> None:
+        """Emit the event about the state of a host, with its previous state if the history has it."""
         record, state = host_entry.record, host_entry.state
         previous, is_changed = None, self._unchanged_value
         if earlier_states.changed_rules:
             states = [
                 state_before for rule, state_before in earlier_states.previous_states.items() if self._is_observed(rule)
             ]
-            # While a host does not answer, its earlier incidents continue in the history; the host is unknown.
+            # While a host does not answer, its earlier incidents stay open in the history, but the host itself is
+            # unknown.
             previous = earlier_states.previous_states.get("") or (find_worst_state(states) if states else None)
             is_changed = state != previous if previous else state not in (COMPLIANT, NOT_APPLICABLE)
         evaluated_count = record["rules_evaluated"]
@@ -191,6 +200,10 @@ class EventMaker:
         errors: Sequence[RecordError] = (),
         evaluated_count: int = 0,
     ) -> None:
+        """Emit an event with the state of a host, unless events without a change are left out.
+
+        `previous` is the state before this run, None if unknown. `is_changed` is None if changes are unknown.
+        """
         if self._skip_event(kinds.HOST, is_changed):
             return
         listed_errors, left_out_count = list_errors(errors)
@@ -216,6 +229,7 @@ class EventMaker:
         earlier_states: EarlierStates,
         same_cause_lines: Sequence[RuleLine],
     ) -> None:
+        """Emit the event about a rule, for all rules that changed with it for the same cause."""
         is_changed = True if line.rule in earlier_states.changed_rules else self._unchanged_value
         if self._skip_event(kinds.RULE, is_changed):
             return
@@ -238,6 +252,10 @@ class EventMaker:
         )
 
     def _emit_action_event(self, host_context: EventContext, index: int, action: RecordedAction) -> None:
+        """Emit the event about an action of the run on a host.
+
+        `index` is the position of the action, for the event's id.
+        """
         if self._skip_event(kinds.ACTION, self._is_enforced):
             return
         event: types.ActionEvent = {
@@ -250,6 +268,10 @@ class EventMaker:
         self._emit_encoded(event, kinds.NORMAL_SEVERITY, host_context.host)
 
     def _emit_remark_event(self, host_context: EventContext, remark: WatchRemark, new_ids: frozenset[str]) -> None:
+        """Emit the event about something that happened on a host between two runs.
+
+        `new_ids` are the ids of what no earlier run reported.
+        """
         remark_id = identity_of(remark)
         is_changed = True if remark_id in new_ids else self._unchanged_value
         if self._skip_event(kinds.BETWEEN, is_changed):
@@ -278,6 +300,10 @@ class EventMaker:
         )
 
     def _emit_request_event(self, host_context: EventContext, request: UserRequest, new_ids: frozenset[str]) -> None:
+        """Emit the event about a user's request for an exception.
+
+        `new_ids` are the ids of what no earlier run reported.
+        """
         request_id = hash_names(kinds.REQUEST, request["service"], request["id"], request["user"])
         is_changed = True if request_id in new_ids else self._unchanged_value
         if self._skip_event(kinds.REQUEST, is_changed):
@@ -294,6 +320,7 @@ class EventMaker:
         self._emit_encoded(event, kinds.NORMAL_SEVERITY, host_context.host)
 
     def _emit_gate_event(self) -> None:
+        """Emit the event about the run's verdict, if the run has a compliance gate or an exit code."""
         verdict = self._run.get("verdict")
         if not verdict or (not verdict["gate"] and verdict["exit"] is None):
             return
@@ -307,6 +334,7 @@ class EventMaker:
         self._emit_encoded(event, kinds.INFORMATION_SEVERITY if verdict["passed"] else kinds.SYSLOG_SEVERITIES[ERROR])
 
     def _emit_run_event(self) -> None:
+        """Emit the event about the run as a whole: its facts, its counts, and the number of its events."""
         run, summary = self._run, self._report["summary"]
         event: types.RunEvent = {
             **self._make_common_fields(kinds.RUN, EventContext.make_context("", run["finished"]), True),
@@ -326,7 +354,7 @@ class EventMaker:
             "coverage": summary["coverage"],
             "compliance_strict": summary["compliance_strict"],
             "compliance_with_waivers": summary["compliance_with_waivers"],
-            # Unchanged events are not sent by a run that sends only changes, so they are not counted in either case.
+            # Count changed events only, so that the numbers are equal with and without `only_changed`.
             "events": None if self._transitions is None else self._count_changed_events(),
             "events_left_out": self.left_out_count,
             "warnings": len(self._report.get("warnings") or ()),
@@ -346,6 +374,10 @@ class EventMaker:
     def _make_common_fields(
         self, kind: str, host_context: EventContext, is_changed: bool | None, rule: str = "", subject: str = ""
     ) -> types.EventLine:
+        """Return the fields that every event has.
+
+        `subject` distinguishes events of the same kind, host and rule.
+        """
         return {
             "schema": EVENT_SCHEMA,
             "kind": kind,

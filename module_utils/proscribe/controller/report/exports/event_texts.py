@@ -11,18 +11,20 @@ from ..text.wording import clean_text
 from .format import encode_compact_json
 from .host_entries import RuleLine
 
-# Bytes of a line. rsyslog cuts a message at 8 KiB with its header, and a datagram has to contain it whole.
+# Most bytes of an event's line. rsyslog cuts a message at 8 KiB, with its header, and a datagram has to contain the
+# whole message.
 MAX_LINE_BYTES = 7_680
 MAX_NAME_BYTES, MAX_TEXT_BYTES, MAX_SHORT_BYTES, MAX_LIST_BYTES = 600, 1_000, 300, 4_000
-MAX_CHARACTER_BYTES = 12  # most bytes of a character
+MAX_CHARACTER_BYTES = 12  # most bytes of a character in JSON
 
 SourceItem = TypeVar("SourceItem")
 EncodableItem = TypeVar("EncodableItem")
 
 
 def truncate_text(content: object, max_bytes: int) -> str:
-    """Return a printable text of at most `max_bytes` bytes as JSON. A cut text ends with `...`."""
-    text = clean_text(str(content)[: max_bytes + 1])  # each character takes a byte or more
+    """Return a printable text that takes at most `max_bytes` bytes in JSON. A cut text ends with `...`."""
+    # `clean_text` needs no more characters, because each takes at least a byte
+    text = clean_text(str(content)[: max_bytes + 1])
     if MAX_CHARACTER_BYTES * len(text) + 2 <= max_bytes:
         return text
     truncated, length = text, len(encode_compact_json(text))
@@ -34,12 +36,12 @@ def truncate_text(content: object, max_bytes: int) -> str:
 
 
 def truncate_optional_text(content: object, max_bytes: int) -> str | None:
-    """Return a cut text as `truncate_text` does; None for a missing or empty text."""
+    """Return a text cut as by `truncate_text`; None if the text is missing or empty."""
     return truncate_text(content, max_bytes) if content else None
 
 
 class EventContext(NamedTuple):
-    """The values that the events of a host share. The run and its gate belong to no host."""
+    """The values that all events of a host share. `host` is "" for the events of the run and of its gate."""
 
     host: str
     time: str
@@ -51,12 +53,12 @@ class EventContext(NamedTuple):
 
 
 def list_names(all_names: Sequence[str], max_bytes: int = MAX_LIST_BYTES) -> tuple[list[str], int]:
-    """Return the names that fit into a list of `max_bytes` bytes, and the number of the others."""
+    """Return the names that fit into a list of `max_bytes` bytes, and the number of the remaining names."""
     return _fill_list(all_names, truncate_text, MAX_SHORT_BYTES, MAX_SHORT_BYTES, max_bytes)
 
 
 def list_errors(errors: Sequence[RecordError]) -> tuple[list[EventError], int]:
-    """Return the errors that fit into a list, and the number of the others."""
+    """Return the errors that fit into a list of an event, and the number of the remaining errors."""
 
     def make_event_error(record_error: RecordError, max_bytes: int) -> EventError:
         return {
@@ -69,7 +71,7 @@ def list_errors(errors: Sequence[RecordError]) -> tuple[list[EventError], int]:
 
 
 class RuleEventState(TypedDict):
-    """The part of a rule's event that hosts with equal findings share."""
+    """The part of a rule's event that is equal for all hosts with equal findings."""
 
     rule: str
     control_mode: str | None
@@ -81,7 +83,7 @@ class RuleEventState(TypedDict):
 
 
 def describe_rule_state(line: RuleLine) -> RuleEventState:
-    """Return the part of a rule's event that does not depend on the host."""
+    """Return the part of a rule's event that is equal on all hosts with an equal line."""
 
     def make_event_finding(evidence: FindingRecord, max_bytes: int) -> EventFinding:
         return {
@@ -113,10 +115,10 @@ def _fill_list(
     min_bytes: int,
     list_bytes: int = MAX_LIST_BYTES,
 ) -> tuple[list[EncodableItem], int]:
-    """Return the items that fit into a list of `list_bytes` bytes, and the number of the others.
+    """Return the items that fit into a list of `list_bytes` bytes, and the number of the remaining items.
 
-    Their texts have at most `max_bytes` bytes. The first item is always in the list: if it does not fit, its texts have
-    at most `min_bytes` bytes.
+    `make_item` makes an item whose texts have at most `max_bytes` bytes. The first item is always in the list: if it
+    does not fit, its texts have at most `min_bytes` bytes.
     """
     listed_items: list[EncodableItem] = []
     free_bytes = list_bytes - 2

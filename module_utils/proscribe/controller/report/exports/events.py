@@ -17,7 +17,7 @@ from .format import ReportFormat
 
 
 class EventsExport(EventMaker):
-    """An export of all events of a report, changed or not."""
+    """An export of all events of a report, with those about rules that did not change."""
 
     def __init__(self, stream: TextIO, report: FleetReport, transitions: RunTransitions | None = None) -> None:
         super().__init__(report, transitions, lambda event: stream.write(event.line + "\n"))

@@ -16,30 +16,36 @@ encode_compact_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class ReportExport(Protocol):
-    """The interface of an export."""
+    """The interface of an export, which writes a report in the format of another tool."""
 
     def add_host(self, host_entry: HostEntry) -> None:
         """Add a host."""
 
     def add_unserved_host(self, host: str, reason: str) -> None:
-        """Add a host that is not served, after the expected hosts: nothing is known of it."""
+        """Add a host that Proscribe does not serve, after all expected hosts.
+
+        Nothing is known about such a host except the reason.
+        """
 
     def finish_export(self) -> None:
         """Write the end of the export, after the last host."""
 
 
 class ReportFormat(NamedTuple):
-    """A value of `proscribe_exports`."""
+    """The declaration of an export. Its name is a value of `proscribe_exports`."""
 
     name: str
-    file_name: str  # in the run's folder
-    purpose: str  # for docs/exports.md
-    make_export: Callable[[TextIO, FleetReport], ReportExport]  # takes the file's stream and the fleet report
-    # For an export about all known hosts, not about its run alone: writes it to the stream.
+    file_name: str  # name of the file in the directory of the run's report
+    purpose: str  # who reads the export, in the words of docs/exports.md
+    # makes the export; it takes the file's stream and the fleet report
+    make_export: Callable[[TextIO, FleetReport], ReportExport]
+    # Writes the export to the stream from all known hosts. Only for an export that is not about a single run.
     write_fleet_state: Callable[[TextIO, FleetReport, FleetState], None] | None = None
-    # For an export that also lists changes: makes it with the changes of the run by the history (None: unknown).
+    # Makes the export with the changes of the run, from the history (None: unknown). Only for an export that lists
+    # changes.
     make_from_history: Callable[[TextIO, FleetReport, RunTransitions | None], ReportExport] | None = None
-    # Whether each report has it by default. False for an export that few sites read, and for an export whose file
-    # another default export writes.
+    # True if each report has the export by default. False for an export that few sites read, and for a variant of
+    # another export.
     is_default: bool = True
-    verification: str = "a reader of the project's own"  # the readers in tests, for docs/exports.md
+    # the programs with which tests read the export, for docs/exports.md
+    verification: str = "a reader of the project's own"

@@ -22,20 +22,20 @@ from ..text.wording import clean_text, describe_findings, format_count, format_k
 HOST_RULE = "host/answer"
 # The state of a host that is not served.
 *_, NOT_SERVED = EXTRA_STATES
-# Subject of the rule of a line about a failed control or run: `apps/error`.
+# The part after the control in the rule of a line about a failure: `apps/error`.
 ERROR_SUBJECT = "error"
-REFUSED_SUBJECT = "refused"  # subject of a refusal, which is no failure
+REFUSED_SUBJECT = "refused"  # the same for a refused correction, which is no failure
 
-MAX_EVIDENCE = 20  # findings that a sentence names; the CSV export has a row for each
+MAX_EVIDENCE = 20  # most findings that a sentence names; the CSV export has a row for each finding
 
 
 DerivedForm = TypeVar("DerivedForm")
 
 
 class RuleLine:
-    """The facts that a host reports about a rule. Each text is a printable line.
+    """A line about a rule of a host, or about the host itself. Each text is printable.
 
-    Thousands of hosts report equal facts, so a line also caches the forms that exports derive from it.
+    Thousands of hosts have equal lines. So a line also caches the forms that exports derive from it.
     """
 
     __slots__ = ("_derived_forms", "findings", "mode", "reason", "rule", "state", "waiver")
@@ -50,13 +50,14 @@ class RuleLine:
         mode: str = "",
     ) -> None:
         self.rule, self.state, self.waiver, self.reason, self.findings = rule, state, waiver, reason, findings
-        self.mode = mode  # mode of its control on that host; "" if it is unknown, or if the line belongs to no rule
+        # mode of the rule's control on that host; "" if the mode is unknown, or if the line is about no rule
+        self.mode = mode
         self._derived_forms: dict[str, Any] = {}
 
     def cache_derived_form(self, name: str, derive: Callable[[RuleLine], DerivedForm]) -> DerivedForm:
         """Return the result of `derive` for this line, computed once and cached under `name`.
 
-        Another `derive` needs another name.
+        Each `derive` needs its own name.
         """
         if name not in self._derived_forms:
             self._derived_forms[name] = derive(self)
@@ -69,7 +70,7 @@ class RuleLine:
 
     @property
     def text(self) -> str:
-        """The line as a sentence: the evidence, the waiver, the reason, and a note if it is only audited."""
+        """The line as a sentence: evidence, waiver and reason, with a note if the rule is only audited."""
         return self.cache_derived_form("text", _format_sentence)
 
 
@@ -84,10 +85,10 @@ def _format_sentence(line: RuleLine) -> str:
 
 
 class HostEntry(NamedTuple):
-    """The entry of an expected host.
+    """The data of an expected host for the exports, made from its record.
 
-    `compliant_count` rules are plainly compliant, and `not_applicable_count` rules do not apply. These rules have no
-    line.
+    The host has `compliant_count` compliant rules and `not_applicable_count` rules that do not apply. These rules have
+    no line.
     """
 
     host: str
@@ -96,17 +97,20 @@ class HostEntry(NamedTuple):
     compliant_count: int
     not_applicable_count: int
     record: HostRecord
-    # Events between two runs: they belong to no rule of a plan, and do not count.
+    # Lines about events between two runs. They belong to no rule of a plan, and counts of rules leave them out.
     remark_lines: Sequence[RuleLine] = ()
 
     @property
     def rows(self) -> list[RuleLine]:
-        """The lines of the host, at least a line for a compliant host, and then the events between two runs."""
+        """All lines of the host, and then its events between two runs.
+
+        A compliant host has no lines, and gets a line about the host as a whole.
+        """
         return [*(self.lines or [RuleLine(HOST_RULE, self.state, reason=self.summary)]), *self.remark_lines]
 
     @property
     def summary(self) -> str:
-        """The number of rules without a line, and the reasons."""
+        """The numbers of the compliant and of the not applicable rules, which have no lines, in words."""
         compliant_text = (
             f"{format_count(self.compliant_count, 'rule')} {'holds' if self.compliant_count == 1 else 'hold'}"
         )
@@ -121,15 +125,18 @@ class HostEntry(NamedTuple):
 
 
 class RecordReader:
-    """A reader of records. It caches a line for each rule that many records share as one dictionary."""
+    """A reader of records for exports.
 
-    MAX_CACHED_LINES = 10_000  # cached lines
+    It makes a line once for each rule that many records share as one object.
+    """
+
+    MAX_CACHED_LINES = 10_000  # most lines in the cache
 
     def __init__(self) -> None:
         self._lines: dict[int, tuple[RuleRecord, RuleLine]] = {}
 
     def read_record(self, record: HostRecord) -> HostEntry:
-        """Read a reconciled host record."""
+        """Make the entry of a host from its record, with lines for rules, failures and the host."""
         lines = [self._get_rule_line(rule) for rule in record["rules"]]
         for control, failure_state, message in list_failures(record):
             lines.append(
@@ -139,8 +146,7 @@ class RecordReader:
                     reason=clean_text(message),
                 )
             )
-        # A host is never in a better state than its lines, but it may be in a worse state. Then a line shows that
-        # state.
+        # A host may be in a worse state than all its lines. Add a line with that state then.
         state, reason = record["state"], clean_text(record["reason"] or "")
         if reason or (state not in (COMPLIANT, NOT_APPLICABLE) and _rank_worst_state(lines) > STATES.index(state)):
             lines.append(RuleLine(HOST_RULE, state, reason=reason or f"the host is {state}, whatever its rules say"))
@@ -161,12 +167,13 @@ class RecordReader:
         )
 
     def _get_rule_line(self, rule: RuleRecord) -> RuleLine:
+        """Return the line of a rule. Records that share the rule's object share the line."""
         cached_line = self._lines.get(id(rule))
         if cached_line is None:
             if len(self._lines) >= self.MAX_CACHED_LINES:
                 self._lines.clear()
             waiver, reason = clean_text(rule["waiver"] or ""), clean_text(rule["reason"] or "")
-            # The rule is stored with its line, so that no other object gets its id.
+            # Store the rule with the line, so that Python gives the rule's id to no other object.
             cached_line = self._lines[id(rule)] = (
                 rule,
                 RuleLine(
@@ -177,7 +184,7 @@ class RecordReader:
 
 
 def _list_remark_lines(record: HostRecord) -> list[RuleLine]:
-    """Return a line for each kind of event, with its evidence."""
+    """Return the events between two runs as lines, one for each kind of event, with its evidence."""
     findings_by_rule: dict[tuple[str, str], list[FindingRecord]] = {}
     for remark in watch_remark_groups.list_remarks(record):
         findings_by_rule.setdefault(remark.listed_rule, []).append(remark.finding.convert_to_dict())

@@ -11,7 +11,7 @@ case anew, which takes five times as long.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape  # also quotes, and XML has all of its five
+from html import escape  # `escape` also replaces quotes, and XML has all five names of characters that it uses
 from typing import TextIO
 
 from ....model.finding import COMPLIANT, ERROR, NONCOMPLIANT, NOT_APPLICABLE, REPAIRED, UNKNOWN, WAIVED
@@ -20,7 +20,7 @@ from ..text.wording import clean_text, make_host_label
 from .format import ReportFormat
 from .host_entries import HOST_RULE, NOT_SERVED, HostEntry, RuleLine
 
-# JUnit's result for each state; "" is a pass.
+# Key: Proscribe's state. Value: JUnit's result, "" for a pass.
 JUNIT_RESULTS = {
     ERROR: "error",
     NONCOMPLIANT: "failure",
@@ -53,7 +53,7 @@ class JunitExport:
 
 
 def format_host_suite(host_entry: HostEntry) -> str:
-    """Format the suite of a host."""
+    """Format the test suite of a host: a case for each line, and one case for all compliant rules."""
     test_cases = [
         (JUNIT_RESULTS[line.state], line.cache_derived_form("junit", _format_line_case)) for line in host_entry.lines
     ]
@@ -85,7 +85,10 @@ def format_host_suite(host_entry: HostEntry) -> str:
 def _format_suite(
     host: str, test_cases: Sequence[tuple[str, str]], properties: Mapping[str, object], attributes: str = ""
 ) -> str:
-    """Format a suite of pairs (result, case). `host` and `attributes` are markup."""
+    """Format a test suite from its cases, given as pairs (JUnit's result, markup of the case).
+
+    `host` and `attributes` are markup already.
+    """
     results = [result for result, _ in test_cases]
     return (
         f'<testsuite name="{host}" tests="{len(test_cases)}" failures="{results.count("failure")}"'
@@ -104,7 +107,10 @@ def _format_line_case(line: RuleLine) -> str:
 
 
 def _format_case(name: str, result: str, state: str, message: str) -> str:
-    """Format a test case without its beginning, which has the name of the host."""
+    """Format a test case without its beginning, which contains the host. Many hosts share the result.
+
+    `result` is JUnit's result, "" for a pass.
+    """
     result_markup = (
         f'<{result} type="{state}" message="{_escape_text(message)}"/>'
         if result
@@ -114,7 +120,7 @@ def _format_case(name: str, result: str, state: str, message: str) -> str:
 
 
 def _escape_text(content: object) -> str:
-    # `clean_text` leaves only printable characters, and XML 1.0 allows all of them.
+    # `clean_text` leaves only printable characters. XML 1.0 allows all of these.
     return escape(clean_text(content))
 
 

@@ -28,12 +28,12 @@ from .format import ReportFormat, encode_compact_json
 from .host_entries import HostEntry, RuleLine
 
 OSCAL_VERSION = "1.1.2"
-# Namespace of our own properties; a name, not an address to fetch.
+# The namespace of Proscribe's properties. It is a name, not an address to fetch.
 PROPERTY_NAMESPACE = "https://proscribe.example/ns/oscal"
 UUID_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, PROPERTY_NAMESPACE)
 
-# OSCAL's state of a finding, and its reason, for each of our states.
-# a rule that is not applicable has an observation and no finding
+# Key: Proscribe's state. Value: OSCAL's state and reason of a finding. A rule that is not applicable has an observation
+# but no finding.
 OSCAL_STATUSES = {
     ERROR: ("not-satisfied", "other"),
     NONCOMPLIANT: ("not-satisfied", "fail"),
@@ -43,11 +43,11 @@ OSCAL_STATUSES = {
     COMPLIANT: ("satisfied", "pass"),
 }
 
-MAX_EVIDENCE = 10  # findings that an observation names; hosts.jsonl has all of them
+MAX_EVIDENCE = 10  # most pieces of evidence that an observation lists; hosts.jsonl has all
 
 
 class ObservationKey(NamedTuple):
-    """The subject of an observation."""
+    """The values that make an observation: hosts with the same values share the observation."""
 
     rule: str
     state: str
@@ -57,14 +57,17 @@ class ObservationKey(NamedTuple):
 
 @dataclass
 class ObservedGroup:
-    """The hosts of an observation, by number, and some of the evidence."""
+    """The hosts of an observation, by their numbers in the export, and some of the evidence."""
 
     hosts: array[int] = field(default_factory=lambda: array("I"))
     evidence: dict[str, None] = field(default_factory=dict)
 
 
 class OscalExport:
-    """An export that collects the groups, at four bytes for each host and rule, and writes all at the end."""
+    """An export that collects all hosts by observation, and writes the whole file at the end.
+
+    It needs four bytes for each host and rule.
+    """
 
     def __init__(self, stream: TextIO, report: FleetReport) -> None:
         self._stream = stream
@@ -81,7 +84,8 @@ class OscalExport:
         self._host_ids.append(_make_uuid("host", host_entry.host))
         for line in host_entry.rows:
             group = line.cache_derived_form("oscal", self._get_group)
-            if not group.hosts or group.hosts[-1] != host_number:  # a control can fail twice on a host
+            # a host may have two equal lines, because a control can fail twice
+            if not group.hosts or group.hosts[-1] != host_number:
                 group.hosts.append(host_number)
             if len(group.evidence) < MAX_EVIDENCE:
                 group.evidence[line.text] = None
@@ -90,6 +94,7 @@ class OscalExport:
         self._unserved_properties.append(_make_property("not-served", make_host_label(host), reason))
 
     def finish_export(self) -> None:
+        """Write the whole file: metadata, run, hosts, observations, risks and findings."""
         report, write = self._report, self._stream.write
         run = report["run"]
         self._groups = dict(sorted(self._groups.items(), key=lambda entry: (STATES.index(entry[0].state), entry[0])))
@@ -146,6 +151,7 @@ class OscalExport:
         return self._groups.setdefault(ObservationKey(line.rule, line.state, line.waiver, line.mode), ObservedGroup())
 
     def _make_metadata(self, waivers: Mapping[str, RunWaiver]) -> dict[str, object]:
+        """Return the file's metadata. The parties are Proscribe and the approvers of the waivers."""
         approvers = sorted({clean_text(waiver["approved_by"]) for waiver in waivers.values()})
         parties = [{"uuid": _make_uuid("organization", ""), "type": "organization", "name": "Proscribe"}]
         parties += [
@@ -160,6 +166,7 @@ class OscalExport:
         }
 
     def _format_observations(self) -> Iterator[str]:
+        """Yield the observations as JSON, each with its hosts and some of the evidence."""
         for key, group in self._groups.items():
             observation = {
                 "uuid": self._make_run_uuid("observation", *key),
@@ -182,6 +189,7 @@ class OscalExport:
             yield f'{encode_compact_json(observation)[:-1]},"subjects":[{",".join(subject_references)}]}}'
 
     def _make_risk(self, waiver_id: str, waiver: RunWaiver) -> dict[str, object]:
+        """Return a waiver as OSCAL's risk, with its approval as a log entry."""
         run = self._report["run"]
         approver = clean_text(waiver["approved_by"])
         return {
@@ -206,6 +214,10 @@ class OscalExport:
         }
 
     def _format_findings(self, waivers: Mapping[str, RunWaiver]) -> Iterator[str]:
+        """Yield the findings as JSON. Each refers to its observation, and to the risk if a waiver applies.
+
+        A finding is about a rule in a state. A rule that does not apply has none.
+        """
         for key, group in self._groups.items():
             if key.state == NOT_APPLICABLE:
                 continue
@@ -243,12 +255,12 @@ class OscalExport:
         ]
 
     def _make_run_uuid(self, *names: str) -> str:
-        """Return the identifier of a part of this run's results."""
+        """Return the UUID of a part of this run's results, derived from the run's id and these names."""
         return _make_uuid(self._run_id, *names)
 
 
 def _make_uuid(*names: str) -> str:
-    """Return the identifier of an object by its names. A host has the same identifier in every run."""
+    """Return the UUID of an object, derived from its names. So a host has the same UUID in every run."""
     return str(uuid.uuid5(UUID_NAMESPACE, "\n".join(names)))
 
 
@@ -259,7 +271,7 @@ def _format_inventory_item(host: str, host_uuid: str) -> str:
 
 
 def _make_properties(**contents: object) -> list[dict[str, str]]:
-    """Make properties of our own. Empty values are left out."""
+    """Make OSCAL properties with the names of Proscribe. Empty values are left out."""
     texts = {name.replace("_", "-"): _format_token(content) for name, content in contents.items() if content}
     return [{"name": name, "ns": PROPERTY_NAMESPACE, "value": text} for name, text in texts.items()]
 
@@ -269,7 +281,7 @@ def _make_property(name: str, content: str, remarks: str) -> dict[str, str]:
 
 
 def _make_waiver_property(waiver: RunWaiver) -> dict[str, str]:
-    """Make a property of the result from a waiver of the run, whatever its status."""
+    """Make the OSCAL property that describes a waiver of the run, whether the waiver is active or not."""
     remarks = _format_token(waiver.get("why") or waiver["reason"])
     status = waiver["status"].replace("_", "-")
     return {
@@ -282,7 +294,7 @@ def _make_waiver_property(waiver: RunWaiver) -> dict[str, str]:
 
 
 def _format_token(content: object) -> str:
-    """Format a text as OSCAL's strings are: not empty, without blanks at its ends."""
+    """Format a text as OSCAL requires: without blanks at its ends, and not empty ("-" for an empty text)."""
     return clean_text(content).strip() or "-"
 
 

@@ -28,7 +28,10 @@ from .text_spool import TextSpool
 
 
 class PrometheusExport:
-    """An export of the metrics of a single run, for its own hosts. It is used if there is no other fleet state."""
+    """An export of the metrics of a single run, about its hosts alone.
+
+    It is used if no fleet state is stored.
+    """
 
     def __init__(self, stream: TextIO, report: FleetReport) -> None:
         self._stream, self._report, self._fleet_state = stream, report, FleetState()
@@ -39,7 +42,7 @@ class PrometheusExport:
         self._run_hosts.add(host_entry.record["host"])
 
     def add_unserved_host(self, host: str, reason: str) -> None:
-        """Do nothing, because `write_metrics` reads these hosts from the report."""
+        """Do nothing, because `write_metrics` reads the hosts that are not served from the report."""
 
     def finish_export(self) -> None:
         self._fleet_state.finish_run(self._report, self._run_hosts)
@@ -67,7 +70,7 @@ HOST_METRICS = {
 
 
 def write_metrics(stream: TextIO, report: FleetReport, fleet_state: FleetState) -> None:
-    """Write the fleet state as metrics. `report` is the fleet report of the newest run in it."""
+    """Write the fleet state as metrics. `report` is the fleet report of the newest run in the fleet state."""
     fleet_counts = _FleetCounts()
     spools = {metric: TextSpool() for metric in HOST_METRICS}
     for host in fleet_state.iterate_hosts(_compute_oldest_times(fleet_state, report["run"]["finished"])):
@@ -104,7 +107,7 @@ def write_metrics(stream: TextIO, report: FleetReport, fleet_state: FleetState) 
 
 
 def _list_host_metrics(host: FleetHost, state: str) -> Iterator[tuple[str, str, int]]:
-    """Yield the metrics of a host: name, labels, value."""
+    """Yield the metrics of a host as (name, labels, value). `state` is the host's worst state."""
     name = f'host="{_escape_label(make_host_label(host.name))}"'
     yield "host_state", f'{name},state="{state}"', 1
     yield "host_info", f'{name},inventory="{_escape_label(host.inventory)}"', 1
@@ -127,7 +130,10 @@ def _list_host_metrics(host: FleetHost, state: str) -> Iterator[tuple[str, str, 
 
 
 class _RuleListCount:
-    """A list of rules with their states: the number of its observations, and of its rules that are not applicable."""
+    """The counts for a list of rules that many observations share.
+
+    The counts are the number of these observations, and the number of rules in the list that are not applicable.
+    """
 
     def __init__(self, rules: RuleStatePairs) -> None:
         self.observation_count = 0
@@ -135,7 +141,7 @@ class _RuleListCount:
 
 
 class _FleetCounts:
-    """The counts of the fleet, added host by host."""
+    """The counts of hosts and rules for the metrics. Each host is added once."""
 
     def __init__(self) -> None:
         self.host_counts = dict.fromkeys((*STATES, LIFTED), 0)
@@ -151,7 +157,7 @@ class _FleetCounts:
         self._rule_lists: dict[RuleStatePairs, _RuleListCount] = {}
 
     def count_host(self, host: FleetHost, state: str) -> None:
-        """Count a host with its state."""
+        """Add a host to the counts. `state` is the host's worst state."""
         self.host_counts[state] += 1
         self.observed_count += host.is_observed
         self.refused_packets.update(host.attempts)
@@ -165,7 +171,8 @@ class _FleetCounts:
             control_state = OFF if observation.mode == OFF else observation.state
             self._hosts_by_control[control, observation.mode or "unknown", control_state] += 1
             rules, not_applicable = observation.rules, 0
-            if rules:  # thousands of hosts share the list, so its rules are counted once, at the end
+            # Thousands of hosts share a list of rules. Count the hosts here, and the rules of the list once at the end.
+            if rules:
                 rule_list = self._rule_lists.get(rules) or self._rule_lists.setdefault(rules, _RuleListCount(rules))
                 rule_list.observation_count += 1
                 not_applicable = rule_list.not_applicable_count
@@ -175,7 +182,10 @@ class _FleetCounts:
             self.rule_counts[COMPLIANT] += unlisted_count - not_applicable
 
     def format_watch_gauges(self) -> Iterator[str]:
-        """Yield the gauges of the time between two runs, by the hosts' journals, and of the users' requests."""
+        """Yield the metrics about the time between two runs, and about the users' requests.
+
+        The hosts' journals are the source of the former.
+        """
         if self._watch_counts:
             yield from _format_gauge(
                 "watch_hosts", "Hosts that keep themselves in line.", [({}, self._watch_counts["hosts"])]
@@ -195,7 +205,7 @@ class _FleetCounts:
             yield from _format_gauge("requests_waiting", "Requests of users that wait.", [({}, self.request_count)])
 
     def format_gauges(self) -> Iterator[str]:
-        """Yield the gauges of the counts."""
+        """Yield the metrics about hosts and rules by state, coverage, compliance and controls."""
         total = sum(self.host_counts.values())
         yield from _format_gauge("expected_hosts", "Hosts that had to answer.", [({}, total)])
         state_series = [({"state": state}, count) for state, count in self.host_counts.items()]
@@ -233,7 +243,7 @@ class _FleetCounts:
 
 
 def _format_run_gauges(run: ReportRun, fleet_state: FleetState) -> Iterator[str]:
-    """Yield the gauges of the newest run, and of the last run over each whole inventory."""
+    """Yield the metrics about the newest run, and about the last run over each whole inventory."""
     run_labels = {name: run.get(name) for name in ("id", "mode", "playbook", "version", "catalog_version", "limit")}
     run_labels |= {"inventory": ",".join(run.get("inventory") or ()), "controls": ",".join(list_observed_controls(run))}
     run_labels["whole"] = "true" if is_whole_run(run) else "false"
@@ -255,6 +265,7 @@ def _format_run_gauges(run: ReportRun, fleet_state: FleetState) -> Iterator[str]
 
 
 def _format_waiver_gauges(fleet_state: FleetState) -> Iterator[str]:
+    """Yield the metrics about waivers: when each ends and is to be reviewed, and its number of hosts."""
     end_times: dict[tuple[str, str], str] = {}
     review_times: dict[tuple[str, str], str | None] = {}
     waiver_hosts: dict[tuple[str, str], set[str]] = {}
@@ -278,7 +289,7 @@ def _format_waiver_gauges(fleet_state: FleetState) -> Iterator[str]:
 
 
 def _format_point_gauges(points: Sequence[ReportedExport]) -> Iterator[str]:
-    """Yield the gauges of the exports to enforcement points in the newest run, each with its state."""
+    """Yield the metrics about exports to enforcement points, such as a proxy, in the newest run."""
     labelled_points = [
         ({"directory": point["directory"], "format": point["format"], "group": point["group"]}, point)
         for point in points
@@ -312,7 +323,10 @@ def _make_waiver_labels(waiver_key: tuple[str, str]) -> dict[str, str]:
 
 
 def _compute_oldest_times(fleet_state: FleetState, now: str) -> dict[int, str]:
-    """Return the oldest valid observation time for each validity period in seconds; 0 (unlimited) has no time."""
+    """Return {validity in seconds: the oldest time (UTC) of a valid observation}.
+
+    The hosts have different validity periods. Hosts with unlimited validity (0) are left out. `now` is a UTC time.
+    """
     validity_periods: Iterable[int] = {host.stale_after for host in fleet_state.hosts.values()} - {0}
     return {
         validity_seconds: format_moment(parse_moment(now) - datetime.timedelta(seconds=validity_seconds))
@@ -321,7 +335,7 @@ def _compute_oldest_times(fleet_state: FleetState, now: str) -> dict[int, str]:
 
 
 def _list_differing_times(host: FleetHost) -> list[tuple[str, str]]:
-    """Return the observation time of each control; empty if all times are equal."""
+    """Return the observation time (UTC) of each control of a host; [] if all times are equal."""
     check_times = [
         (control, observation.checked_at)
         for control, observation in host.observations.items()
@@ -342,7 +356,10 @@ def parse_utc_seconds(time_text: object) -> int | None:
 def _format_gauge(
     name: str, meaning: str, series: Sequence[tuple[Mapping[str, object], float]], type_: str = "gauge"
 ) -> Iterator[str]:
-    """Yield the lines of a metric with its series; nothing without series."""
+    """Yield the lines of a metric: its head, and a line for each series. Yield nothing without series.
+
+    `series` are pairs (labels, value). A label with the value None is left out.
+    """
     if series:
         yield _format_metric_head(name, meaning, type_)
     for labels, metric_value in series:

@@ -24,7 +24,7 @@ from .text_spool import TextSpool
 SARIF_VERSION = "2.1.0"
 SARIF_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/os/schemas/sarif-schema-2.1.0.json"
 
-# SARIF's kind of result for a state, and its level: `none` for all kinds but `fail`.
+# Key: Proscribe's state. Value: SARIF's kind and level of a result. The level is `none` for all kinds but `fail`.
 RESULT_KINDS = {
     NONCOMPLIANT: ("fail", "error"),
     WAIVED: ("fail", "error"),
@@ -35,12 +35,12 @@ RESULT_KINDS = {
 RUN_KEYS = (
     "id", "mode", "catalog_version", "expected_hosts", "inventory", "limit", "controls", "whole", "left_out",
 )  # fmt: skip
-# States that are written as notifications.
+# States that SARIF reports as notifications of the run, not as results.
 NOTIFICATION_STATES = (ERROR, UNKNOWN)
 
 
 class SarifExport:
-    """An export of results, host after host, and then of the run with its unknown states."""
+    """An export of the results, host after host, and then of the run with the states that are unknown."""
 
     includes_waived = True
 
@@ -61,6 +61,7 @@ class SarifExport:
         stream.write(f'{document_head[:-1]},"runs":[{{"tool":{encode_compact_json({"driver": driver})},\n"results":[')
 
     def add_host(self, host_entry: HostEntry) -> None:
+        """Write the results of a host, and store its unknown states, which are written after all results."""
         host_location = encode_compact_json(make_host_location(host_entry.host))
         for line in host_entry.rows:
             if line.state not in NOTIFICATION_STATES and (line.state != WAIVED or self.includes_waived):
@@ -82,6 +83,7 @@ class SarifExport:
             )
 
     def add_unserved_host(self, host: str, reason: str) -> None:
+        """Store a notification about a host that Proscribe does not serve."""
         message, properties = (
             f"{make_host_label(host)} is not served: {clean_text(reason)}",
             {"host": make_host_label(host), "state": NOT_SERVED},
@@ -90,6 +92,7 @@ class SarifExport:
         self._unserved_notifications.append({**notification, "locations": [make_host_location(make_host_label(host))]})
 
     def finish_export(self) -> None:
+        """Write the end of the file: the run, its waivers, and the stored notifications."""
         run, summary = self._report["run"], self._report["summary"]
         invocation = {
             "executionSuccessful": not self._notifications.piece_count and not self._unserved_notifications,
@@ -114,7 +117,7 @@ class SarifExport:
         self._stream.write(f"]}}],{encode_compact_json(details)[1:]}]}}\n")
 
     def _format_result(self, line: RuleLine) -> str:
-        """Format a result without its braces and its host."""
+        """Format the part of a result that does not depend on the host, without its braces."""
         kind, level = RESULT_KINDS[line.state]
         result: dict[str, object] = {"ruleId": line.rule, "kind": kind, "level": level, "message": {"text": line.text}}
         if line.mode:
@@ -132,7 +135,10 @@ class OpenSarifExport(SarifExport):
 
 
 def list_sarif_rules(report: FleetReport) -> Iterator[dict[str, object]]:
-    """Yield the rules that hosts list, and the rule of the host itself, each with the clauses that it serves."""
+    """Yield the rules for SARIF, with the clauses of standards that each serves.
+
+    These are the rules that hosts list, and the rule about a host's answer.
+    """
     watch_rules = RULE_TITLES if report.get(WATCH) else {}
     for name in [HOST_RULE, *watch_rules, *(clean_text(rule["rule"]) for rule in report["rules"])]:
         control, _, subject = name.partition("/")
@@ -149,7 +155,7 @@ def list_sarif_rules(report: FleetReport) -> Iterator[dict[str, object]]:
 
 
 def make_host_location(host: str) -> dict[str, object]:
-    """Make SARIF's location of a result from a host: an artifact, which dashboards show, and the host by its name."""
+    """Make the location of a host's result: SARIF's file, which dashboards show, and the host's name."""
     return {
         "physicalLocation": {"artifactLocation": {"uri": quote(host, safe="") or "host"}},
         "logicalLocations": [{"fullyQualifiedName": host, "kind": "host"}],
@@ -157,7 +163,7 @@ def make_host_location(host: str) -> dict[str, object]:
 
 
 def _group_unseen_rules(host_entry: HostEntry) -> dict[str, list[str]]:
-    """Group the rules of a host that could not be observed: reason -> rules. Many rules mostly share a reason."""
+    """Return the rules of a host that could not be observed, by the reason. Many rules share a reason."""
     rules_by_cause: dict[str, list[str]] = {}
     for line in host_entry.lines:
         if line.state in NOTIFICATION_STATES:
@@ -166,7 +172,10 @@ def _group_unseen_rules(host_entry: HostEntry) -> dict[str, list[str]]:
 
 
 def _compute_fingerprint(host: str, rule: str) -> str:
-    """Compute the identity of a result across runs: a digest of host and rule, without the changing evidence."""
+    """Compute a digest of host and rule, by which readers identify a result in later runs.
+
+    The evidence is left out, because it may change.
+    """
     return hashlib.sha256(f"{host}\n{rule}".encode()).hexdigest()[:32]
 
 
@@ -174,7 +183,7 @@ CHECKED_BY = "Microsoft's JSON Schema of 2.1.0 with jsonschema"
 SARIF_FORMAT = ReportFormat(
     "sarif", "report.sarif", "code-scanning dashboards and SARIF viewers", SarifExport, verification=CHECKED_BY
 )
-# For readers that show waived results as open.
+# For programs that show waived results as if they were not waived.
 OPEN_SARIF_FORMAT = SARIF_FORMAT._replace(
     name="sarif_open",
     purpose="the same without what is waived (instead of `sarif`)",

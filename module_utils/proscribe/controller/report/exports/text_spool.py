@@ -6,18 +6,18 @@ import shutil
 import tempfile
 from typing import TextIO
 
-MAX_MEMORY_CHARACTERS = 1 << 20  # characters in memory
+MAX_MEMORY_CHARACTERS = 1 << 20  # most characters in memory; a longer text goes to a file
 
 
 class TextSpool(tempfile.SpooledTemporaryFile[str]):
-    """A store of text pieces: in memory while they are few, then in a temporary file without a name."""
+    """A store of text pieces: in memory while they are short, then in a temporary file without a name."""
 
     def __init__(self) -> None:
         super().__init__(MAX_MEMORY_CHARACTERS, "w+", encoding="utf-8", newline="")
         self.piece_count = 0
 
     def add_piece(self, piece: str, separator: str = "") -> None:
-        """Add a piece, with the separator before all pieces but the first."""
+        """Add a piece of text. The separator is written before all pieces but the first."""
         self.write(separator + piece if self.piece_count else piece)
         self.piece_count += 1
 

@@ -41,7 +41,7 @@ OFF, SQLITE = "off", "sqlite"
 
 
 class History:
-    """The history of the runs whose reports are in a directory, or of all runs that write to a server."""
+    """The history of the runs in a database: beside the reports, or on a server for several controllers."""
 
     def __init__(self, database: HistoryDatabase, plans: Path) -> None:
         self.database = database
@@ -49,7 +49,7 @@ class History:
 
     @property
     def plans(self) -> PlanServices:
-        """The plans that hosts answered for, as far as they are stored beside the reports."""
+        """The stored plans, to find out which services the plan of a host had."""
         return PlanServices(self._plans)
 
     def record_run(
@@ -62,7 +62,7 @@ class History:
         """Store a run: its fleet report and its reconciled host records, which are read once.
 
         All of it is stored, or nothing. A run that is already stored stays as it is. Incidents that ended more than
-        `keep_seconds` ago are forgotten (0: none).
+        `keep_seconds` before `now` are deleted (0: none).
         """
         with self.database.open_for_writing() as session:
             incident_counts = recording.record_run(session, report, map(rename_record_host, records), self.plans)
@@ -72,34 +72,34 @@ class History:
             return incident_counts
 
     def record_lift(self, run: AnyRun, lifted_at: str, results: Mapping[str, LiftResult]) -> None:
-        """Store the lifts of a run at a time (UTC): all of them or nothing."""
+        """Store that a run removed the ban from hosts (a lift) at `lifted_at` (UTC): all lifts or none."""
         with self.database.open_for_writing() as session:
             lifts.record_lift(
                 session, run, lifted_at, {make_storable_name(host): result for host, result in results.items()}
             )
 
     def read_incident_starts(self) -> IncidentStarts:
-        """Read the begin of present incidents: a mapping of (host, rule) to a UTC time."""
+        """Read when each present incident began: a mapping of (host, rule) to a UTC time."""
         with self.database.open_for_reading() as session:
             return IncidentStarts(session)
 
     def read_last_expected(self, host: str) -> str | None:
-        """See queries.find_last_expected."""
+        """Return when a run last expected a host; see queries.find_last_expected."""
         with self.database.open_for_reading() as session:
             return queries.find_last_expected(session, host)
 
     def read_trend(self, limit: int = 60, since: str = "", like_run: str = "") -> list[PastRun]:
-        """See queries.list_trend_runs."""
+        """Return a run and comparable earlier runs, oldest first; see queries.list_trend_runs."""
         with self.database.open_for_reading() as session:
             return queries.list_trend_runs(session, since, limit, like_run)
 
     def read_days(self, until: str, day_count: int, like_run: str = "") -> list[PastRun]:
-        """See queries.list_daily_runs."""
+        """Return the last comparable run of each day, oldest first; see queries.list_daily_runs."""
         with self.database.open_for_reading() as session:
             return queries.list_daily_runs(session, until, day_count, like_run)
 
     def read_transitions(self, run_id: str) -> RunTransitions | None:
-        """Read the changes of a run, host by host; None for a run that is not in the history."""
+        """Read what a run changed, by host; None for a run that the history does not have."""
         with self.database.open_for_reading() as session:
             return read_transitions(session, run_id)
 
@@ -115,6 +115,6 @@ def open_history(location: str, reports: Path) -> History | None:
     plans = reports / PLANS_DIRECTORY
     if location == SQLITE:
         return History(SqliteDatabase(reports / DATABASE_FILE), plans)
-    from .postgres import PostgresDatabase  # the optional dependency
+    from .postgres import PostgresDatabase  # imported only here, because its dependency SQLAlchemy is optional
 
     return History(PostgresDatabase(location), plans)

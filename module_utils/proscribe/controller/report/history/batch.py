@@ -43,11 +43,11 @@ from .tables import (
     make_parameters,
 )
 
-OPENING_STATES = (*OPEN_STATES, WAIVED)  # the states that open an incident
+OPENING_STATES = (*OPEN_STATES, WAIVED)  # states of a rule in which it has an open incident
 
 
 class OpenIncident(NamedTuple):
-    """An open incident of a host."""
+    """An incident of a host that has not ended: a state of some rules, which `bundle` identifies."""
 
     bundle: str
     state: str
@@ -56,9 +56,11 @@ class OpenIncident(NamedTuple):
 
 
 class BatchChanges:
-    """The changes of some hosts' records, and the numbers of rules that began and ended.
+    """The rows of the history that change by the records of some hosts.
 
-    The rows are for DROP_INCIDENT, ADD_INCIDENT, SET_HOST and ADD_NEW_PLAN, in that order.
+    `opened_count` and `closed_count` are the numbers of rules whose incidents began and ended.
+
+    The rows are for the statements DROP_INCIDENT, ADD_INCIDENT, SET_HOST and ADD_NEW_PLAN, in that order.
     """
 
     def __init__(
@@ -90,8 +92,10 @@ class BatchChanges:
             self._add_record(record, known_hosts.get(host, HostRow(host)), open_incidents.get(host, ()))
 
     def _add_record(self, record: HostRecord, previous_host: HostRow, open_incidents: Iterable[OpenIncident]) -> None:
+        """Add the changes that a record makes: incidents that begin or end, and the row of the host."""
         observation_time = read_observation_time(record, self.run.started, self.run.finished)
-        # A run that ends late may bring an older observation than the stored one. Such an observation is ignored.
+        # A run that ends late may have observed the host before another, stored run did. Its observation is ignored
+        # then.
         observed_controls = (
             [control for control in self.controls if observation_time >= getattr(previous_host, control)]
             if has_answered(record)
@@ -109,7 +113,8 @@ class BatchChanges:
         for incident in open_incidents:
             rules = self.bundles.get_rules(incident.bundle)
             open_states.update((rule, incident.state) for rule in rules)
-            rules_by_end: dict[str, dict[str, str]] = {}  # state at the end ("" for an open incident) -> its rules
+            # state at the end ("" for an incident that continues) -> its rules
+            rules_by_end: dict[str, dict[str, str]] = {}
             for rule, evidence in rules.items():
                 end_state = self._determine_end(
                     rule, incident.state, evidence_by_rule, previous_host.plan, record["plan"] or "", covered_controls
@@ -120,11 +125,12 @@ class BatchChanges:
         new_incidents: dict[tuple[str, str, str], dict[str, str]] = {}
         for rule, (state, description) in evidence_by_rule.items():
             control = rule.partition("/")[0]
-            subject = rule if control == "apps" else control  # on each host an app has its own path
+            # each app has a separate incident, because its path differs from host to host
+            subject = rule if control == "apps" else control
             if state in OPENING_STATES and (rule, state) not in open_states:
                 new_incidents.setdefault((state, subject, ""), {})[rule] = description
             elif state == REPAIRED and not open_states & {(rule, NONCOMPLIANT), (rule, ERROR)}:
-                # It began after the last run and ended within this run.
+                # The defect began after the last run, and this run corrected it.
                 new_incidents.setdefault((NONCOMPLIANT, subject, REPAIRED), {})[rule] = description
         for (state, _, end), rules in new_incidents.items():
             self._add_incident(
@@ -148,7 +154,7 @@ class BatchChanges:
             )
 
     def _list_lifted_controls(self, record: HostRecord, open_incidents: Iterable[OpenIncident]) -> set[str]:
-        """Return the controls that were lifted after a host was observed."""
+        """Return the controls from which the ban was removed (lifted) after this observation of the host."""
         lifted_controls: set[str] = set()
         for incident in open_incidents:
             if incident.state == LIFTED and not is_observed_since(
@@ -158,9 +164,9 @@ class BatchChanges:
         return lifted_controls
 
     def _is_reported(self, name: str, record: HostRecord) -> bool:
-        """Return whether a record describes a rule group beside the controls.
+        """Return whether a record describes group policy or the watch (`name`), which are no controls.
 
-        It does if the run observed all controls, or if the record lists the group.
+        A record describes them if the run observed all controls, or if the record lists the name.
         """
         return len(self.controls) == len(CONTROLS) or name in (record.get("controls") or {})
 
@@ -173,11 +179,14 @@ class BatchChanges:
         new_plan: str,
         covered_controls: set[str],
     ) -> str:
-        """Return the state with which an incident ends by a record; "" if it continues or was not observed."""
+        """Return the state with which the incident of a rule ends; "" if it does not end.
+
+        `state` is the state of the incident. `covered_controls` are the controls that the record describes.
+        """
         control = rule.partition("/")[0]
         if control not in covered_controls:
             return ""
-        if rule == make_lift_rule(control):  # the present observation replaces it
+        if rule == make_lift_rule(control):  # the present observation of the control ends the lift
             states = [
                 new_state
                 for named_rule, (new_state, _) in evidence_by_rule.items()
@@ -198,7 +207,10 @@ class BatchChanges:
     def _split_incident(
         self, host: str, incident: OpenIncident, rules_by_end: Mapping[str, EvidenceByRule], observation_time: str
     ) -> None:
-        """End an incident for the rules that ended. It continues for the others."""
+        """End an incident for some of its rules, and continue it for the others.
+
+        `rules_by_end` has the rules by their new state; "" for rules whose incident continues.
+        """
         self.dropped_incidents.append({"host": host, "bundle": incident.bundle, "state": incident.state})
         for end, rules in rules_by_end.items():
             self._add_incident(host, rules, incident, end, observation_time)
@@ -207,12 +219,19 @@ class BatchChanges:
     def _add_incident(
         self, host: str, rules: EvidenceByRule, incident: OpenIncident, end: str, observation_time: str
     ) -> None:
+        """Add the row of an incident for these rules.
+
+        `end` is the state with which it ended; "" if it continues.
+        """
         row = {**incident._asdict(), "host": host, "bundle": self.bundles.register_bundle(rules)}
         closing_columns = {"closed": observation_time, "closed_run": self.run.id, "ended": end}
         self.added_incidents.append({**row, **(closing_columns if end else dict.fromkeys(closing_columns))})
 
     def _is_withdrawn(self, rule: str, old_plan: str, new_plan: str) -> bool:
-        """Return whether a rule is missing because the plan does not contain it any more."""
+        """Return whether a rule is missing because the host's new plan lacks its service.
+
+        `old_plan` and `new_plan` are digests.
+        """
         control, _, service = rule.partition("/")
         services = self.plan_services.get_services(new_plan)
         if not service or services is None:
@@ -220,7 +239,7 @@ class BatchChanges:
         if control not in services:
             return True
         old_services = self.plan_services.get_services(old_plan)
-        # A rule that is no service of the old plan is a setting. Plans do not list the rules of settings.
+        # Plans list services, but not settings. So a rule that is no service of the old plan is a setting.
         return (
             old_services is not None and service in old_services.get(control, ()) and service not in services[control]
         )
@@ -233,6 +252,10 @@ class BatchChanges:
         observation_time: str,
         is_expected: bool,
     ) -> dict[str, str]:
+        """Return the new row of a host, with the observation time for each control that the run observed.
+
+        If `is_expected`, this run is the newest run that expected the host, and the row names it.
+        """
         row = previous_host._replace(
             **dict.fromkeys(
                 [control for control in observed_controls if control not in EXTRA_RULE_GROUPS], observation_time

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from ..storage.report_directory import FILE_MODE
 from .tables import TABLES, TABLES_VERSION
 
-# KiB of memory for SQLite's pages; its default of two megabytes is very slow for the history of a great fleet
+# SQLite's page cache in KiB. The default of two megabytes is very slow for the history of a great fleet.
 CACHE_KIB = 32 * 1024
 LOCK_TIMEOUT_SECONDS = 60  # seconds to wait for another writer; writing 100,000 hosts takes a few seconds
 
@@ -27,28 +27,31 @@ class HistoryError(Exception):
 
 
 class HistorySession(Protocol):
-    """A transaction in progress."""
+    """A transaction in progress in the database of the history."""
 
     def execute_statement(self, statement: str, parameters: Mapping[str, object] | None = None) -> None:
         """Execute a statement."""
 
     def execute_for_rows(self, statement: str, rows: Sequence[Mapping[str, object]]) -> None:
-        """Execute a statement for each row of values."""
+        """Execute a statement once for each row of values."""
 
     def fetch_rows(self, query: str, parameters: Mapping[str, object] | None = None) -> Iterator[Sequence[Any]]:
         """Yield the rows of a query."""
 
     def has_table(self, table: str) -> bool:
-        """Return whether a table exists: a history of an earlier version lacks some tables."""
+        """Return whether a table exists. A history of an earlier version lacks some tables."""
 
 
 class HistoryDatabase(Protocol):
-    """The database that stores the history. Both kinds raise HistoryError for every failure of the database."""
+    """The interface of a database that stores the history.
 
-    name: str  # for messages
+    It raises HistoryError for every failure of the database.
+    """
+
+    name: str  # name of the database in messages
 
     def open_for_writing(self) -> AbstractContextManager[HistorySession]:
-        """Open a session that has the history to itself. Its end commits, an exception in it rolls back."""
+        """Open a session to write, with no other writer. Its end commits; an exception in it rolls back."""
 
     def open_for_reading(self) -> AbstractContextManager[HistorySession]:
         """Open a session that only reads. Raises HistoryError if there is no history yet."""
@@ -57,9 +60,9 @@ class HistoryDatabase(Protocol):
 class SqliteDatabase:
     """A SQLite file beside the reports.
 
-    It has SQLite's ordinary journal. Write-ahead logging would let readers continue while a run is written. But it
-    needs shared memory, which a file share does not have. It also needs a folder that its readers may write to, and
-    ours is not writable for them.
+    It uses SQLite's ordinary journal. Write-ahead logging would let readers continue while a run is written. But it
+    needs shared memory, which a file share does not have. It also needs a directory that its readers may write to.
+    Readers may not write to the directory of the reports.
     """
 
     def __init__(self, path: Path) -> None:
@@ -68,7 +71,10 @@ class SqliteDatabase:
 
     @contextmanager
     def open_for_writing(self) -> Iterator[HistorySession]:
-        """See HistoryDatabase."""
+        """Open a transaction to write, as HistoryDatabase declares.
+
+        The file and its tables are created if needed.
+        """
         with _translate_errors(self.name):
             self._create_file()
             with closing(self._open_connection("rw")) as connection:
@@ -78,14 +84,14 @@ class SqliteDatabase:
                     create_tables(session, self.name)
                     yield session
                 except BaseException:
-                    if connection.in_transaction:  # SQLite itself rolls back if the disk is full
+                    if connection.in_transaction:  # SQLite has already rolled back if the disk is full
                         connection.execute("ROLLBACK")
                     raise
                 connection.execute("COMMIT")
 
     @contextmanager
     def open_for_reading(self) -> Iterator[HistorySession]:
-        """See HistoryDatabase."""
+        """Open a transaction to read, as HistoryDatabase declares. Raises HistoryError without a file."""
         if not self.path.is_file() or not self.path.stat().st_size:
             raise HistoryError(f"there is no history yet ({self.name}): it begins with the next audit or enforce")
         with _translate_errors(self.name), closing(self._open_connection("ro")) as connection:
@@ -101,7 +107,7 @@ class SqliteDatabase:
         try:
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         except FileExistsError:
-            if not self.path.is_file():  # a pipe would block the run
+            if not self.path.is_file():  # opening a named pipe would block the run
                 raise HistoryError(f"{self.name} is no file") from None
             return
         os.fchmod(descriptor, FILE_MODE)
@@ -115,6 +121,8 @@ class SqliteDatabase:
 
 
 class _SqliteSession:
+    """A transaction in progress in a SQLite file, as HistorySession declares."""
+
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
@@ -134,6 +142,7 @@ class _SqliteSession:
 
 @contextmanager
 def _translate_errors(name: str) -> Iterator[None]:
+    """Raise HistoryError for errors of SQLite and of the file within the `with` body."""
     try:
         yield
     except (sqlite3.Error, OSError) as error:
@@ -144,7 +153,10 @@ def _translate_errors(name: str) -> Iterator[None]:
 
 
 def _describe_disk_problem(path: Path) -> str:
-    """Describe a defect of a file's file system; "" for none. SQLite does not report why it cannot make a file."""
+    """Describe why a file system cannot take a new file; "" if no reason is found.
+
+    SQLite does not report why it cannot make a file.
+    """
     try:
         disk_status = os.statvfs(path.parent)
     except OSError:
@@ -157,7 +169,7 @@ def _describe_disk_problem(path: Path) -> str:
 
 
 def create_tables(session: HistorySession, name: str) -> None:
-    """Create the tables that do not exist yet. Raises HistoryError for tables of another version of Proscribe."""
+    """Create missing tables. Raises HistoryError if another version of Proscribe made the tables."""
     for statement in TABLES:
         session.execute_statement(statement)
     if not list(session.fetch_rows("SELECT version FROM proscribe_history")):
@@ -168,7 +180,10 @@ def create_tables(session: HistorySession, name: str) -> None:
 
 
 def check_version(session: HistorySession, name: str) -> None:
-    """Raise HistoryError for tables that another version of Proscribe made."""
+    """Raise HistoryError if another version of Proscribe made the tables.
+
+    `name` is the database, for the message.
+    """
     versions = [row[0] for row in session.fetch_rows("SELECT version FROM proscribe_history")]
     if versions != [TABLES_VERSION]:
         raise HistoryError(

@@ -23,24 +23,27 @@ MAX_USERS = 20
 
 
 class BetweenEntry(NamedTuple):
-    """A row of `proscribe_between`. `who` is the user of an ended program, of a request, or of a freeze."""
+    """A row of `proscribe_between`: an event on a host between two runs, or a user's request.
+
+    `who` is the user of an ended program, of a request, or of a freeze.
+    """
 
     host: str
     id: str
     first: str
     last: str
     kind: str
-    rule: str  # of a request: the service
-    program: str  # of a request: its id; of an ended program: its path
+    rule: str  # the rule; for a request, its service
+    program: str  # path of an ended program; id of a request
     who: str
     times: int
     corrected: int
     users: str  # a JSON list
-    detail: str  # the reason of a request or a freeze; of an incident of several rules, their common cause
+    detail: str  # reason of a request or a freeze; common cause of an incident of several rules
     run: str
 
     def export_fields(self) -> dict[str, object]:
-        """Return the entry for readers and programs."""
+        """Return the fields of the entry that the output shows, with the users as a list."""
         fields = self._asdict()
         del fields["id"], fields["run"]
         return {**fields, "users": json.loads(self.users)}
@@ -52,12 +55,15 @@ DROP_ENTRY = f"DELETE FROM {BETWEEN_TABLE} WHERE host = :host AND id = :id AND f
 
 
 def hash_names(*names: str) -> str:
-    """Hash some names. The id of an entry is the digest of its kind, rule, program and user."""
+    """Return a digest of some names, 32 hexadecimal digits long. It is the id of an entry or of an event."""
     return hashlib.sha256("\0".join(names).encode()).hexdigest()[:32]
 
 
 def record_entries(session: HistorySession, run_id: str, records: Iterable[HostRecord]) -> None:
-    """Merge the events of some hosts' records into the known entries. Hosts without events cost nothing."""
+    """Store the events in some hosts' records; events that overlap with stored events are merged with them.
+
+    Hosts without events cost nothing.
+    """
     entries_by_host = {
         host_record["host"]: entries for host_record in records if (entries := list(_list_entries(host_record, run_id)))
     }
@@ -91,6 +97,7 @@ def record_entries(session: HistorySession, run_id: str, records: Iterable[HostR
 
 
 def _list_entries(host_record: HostRecord, run_id: str) -> Iterable[BetweenEntry]:
+    """Yield the events between two runs and the requests in a record, as rows of the history."""
     host = host_record["host"]
     for remark in list_remarks(host_record):
         if remark.kind in (INCIDENT, ENDED, FROZEN):
@@ -126,19 +133,23 @@ def _list_entries(host_record: HostRecord, run_id: str) -> Iterable[BetweenEntry
 
 
 def identify_remark(remark: WatchRemark) -> str:
-    """Return the identity of a remark's subject.
+    """Return the id of a remark's subject. Later remarks about the same subject have the same id.
 
-    A freeze has an identity for each reason. So has an incident of several rules.
+    Freezes with different reasons have different ids, and so have incidents of several rules with different causes.
     """
     return hash_names(remark.kind, remark.rule, remark.program or remark.reason, remark.user)
 
 
 def _is_overlapping(first: BetweenEntry, second: BetweenEntry) -> bool:
+    """Return whether the times of two entries overlap."""
     return first.first <= second.last and second.first <= first.last
 
 
 def _merge_entries(entry: BetweenEntry, known_entries: list[BetweenEntry]) -> BetweenEntry:
-    """Return an entry merged with the known entries of the same time; the known entry, if nothing is new."""
+    """Merge an entry with the stored entries that overlap with it.
+
+    Return the stored entry if nothing is new.
+    """
     if not known_entries:
         return entry
     last_time = max(known_entry.last for known_entry in known_entries)
@@ -147,7 +158,8 @@ def _merge_entries(entry: BetweenEntry, known_entries: list[BetweenEntry]) -> Be
     merged = known_entries[-1]._replace(
         first=min(entry.first, *(known_entry.first for known_entry in known_entries)),
         last=max(entry.last, last_time),
-        # A host may claim any number in each run. A sum that the database rejects would end the history of all hosts.
+        # A host may report any number in each run. Without a limit, the database could reject a sum, and the history of
+        # all hosts would end.
         times=min(MAX_COUNT, max(entry.times, sum(known_entry.times for known_entry in known_entries) + later_count)),
         corrected=min(MAX_COUNT, max(entry.corrected, sum(known_entry.corrected for known_entry in known_entries))),
         users=json.dumps(list(dict.fromkeys(users))[:MAX_USERS]),
@@ -156,7 +168,7 @@ def _merge_entries(entry: BetweenEntry, known_entries: list[BetweenEntry]) -> Be
 
 
 def list_changed_ids(session: HistorySession, run_id: str) -> dict[str, frozenset[str]]:
-    """Return the identities of the entries that a run brought, by host."""
+    """Return by host the ids of the events and requests that this run was the first to report, or changed."""
     if not session.has_table(BETWEEN_TABLE):
         return {}
     ids_by_host: dict[str, set[str]] = {}
@@ -168,10 +180,13 @@ def list_changed_ids(session: HistorySession, run_id: str) -> dict[str, frozense
 def list_entries(
     session: HistorySession, since: str, host: str = "", rule: str = "", limit: int = 1000
 ) -> list[BetweenEntry]:
-    """Return the events between two runs since a time, newest first. `host` and `rule` limit them."""
+    """Return the events between two runs and the requests since a UTC time, newest first.
+
+    `host` and `rule` select the entries ("" for all); at most `limit` entries are returned.
+    """
     if not session.has_table(BETWEEN_TABLE):
         return []
-    # An incident of several rules is stored under their control.
+    # An incident of several rules is stored with their control as its rule.
     conditions = (" AND host = :host" if host else "") + (" AND rule IN (:rule, :control)" if rule else "")
     query = f"""SELECT {ENTRY_COLUMNS} FROM {BETWEEN_TABLE} WHERE last >= :since{conditions}
         ORDER BY last DESC, host, rule, id LIMIT {limit:d}"""
@@ -184,5 +199,5 @@ def list_entries(
 
 
 def prune_entries(session: HistorySession, oldest_time: str) -> None:
-    """Delete the events before a time."""
+    """Delete the events and requests that ended before a UTC time."""
     session.execute_statement(f"DELETE FROM {BETWEEN_TABLE} WHERE last < :before", {"before": oldest_time})

@@ -27,22 +27,28 @@ from .tables import (
     make_parameters,
 )
 
-HOSTS_PER_QUERY = 500  # hosts in a query
+HOSTS_PER_QUERY = 500  # most hosts in a query
 UNSURE_TEXT = "its lift failed or gave no answer"
 
 
 class LiftSummary(NamedTuple):
-    """The controls that a run lifted on some hosts, and that no run has observed since."""
+    """The controls from which a run removed the ban on some hosts (a lift).
+
+    No run has observed these controls there since.
+    """
 
     run: str
     controls: tuple[str, ...]
     oldest: str
     hosts: int
-    host: str  # the first host
+    host: str  # the first of the hosts, by name
 
 
 def record_lift(session: HistorySession, run: AnyRun, lifted_at: str, results: Mapping[str, LiftResult]) -> None:
-    """Write the lifts of a run at a time (UTC): end the open incidents of the controls, and begin the lifts."""
+    """Store the lifts (removals of the ban) that a run made at `lifted_at` (UTC).
+
+    The open incidents of the lifted controls end, and an incident with the state `lifted` begins for each control.
+    """
     bundles, inventory = RuleBundles(session), json.dumps(run["inventory"])
     remaining_results = iter(results.items())
     while batch := dict(islice(remaining_results, HOSTS_PER_QUERY)):
@@ -63,7 +69,7 @@ def record_lift(session: HistorySession, run: AnyRun, lifted_at: str, results: M
 
 
 class _LiftChanges:
-    """The rows that the lifts of some hosts drop and add."""
+    """The rows of the history that the lifts of some hosts delete and add."""
 
     def __init__(self, run_id: str, lifted_at: str, bundles: RuleBundles) -> None:
         self._run_id, self._lifted_at, self._bundles = run_id, lifted_at, bundles
@@ -71,7 +77,10 @@ class _LiftChanges:
         self.added_incidents: list[dict[str, str | None]] = []
 
     def add_lift(self, host: str, result: LiftResult, open_incidents: Iterable[OpenIncident]) -> None:
-        """Add the lift of a host with its open incidents."""
+        """Add the changes by the lift (removal of the ban) of a host.
+
+        Its open incidents end, and an incident for each lifted control begins.
+        """
         open_rules: set[tuple[str, str]] = set()
         for incident in open_incidents:
             rules = self._bundles.get_rules(incident.bundle)
@@ -98,14 +107,17 @@ class _LiftChanges:
 
 
 def _is_ended_by_lift(rule: str, result: LiftResult) -> bool:
-    """Return whether a lift ends the incident of a rule. A lift of all controls ends that of the host as a whole."""
+    """Return whether a lift ends the incident of a rule.
+
+    A lift of all controls also ends the incident of the host as a whole.
+    """
     if rule == HOST_RULE:
         return set(CONTROLS) <= {*result.lifted}
     return rule.partition("/")[0] in result.lifted
 
 
 def list_lifted_hosts(session: HistorySession, scope: QueryScope) -> list[LiftSummary]:
-    """Return the present lifts, the newest lift first."""
+    """Return the lifts after which no run has observed the controls, the newest lift first."""
     condition = " AND e.host = :host" if scope.host else ""
     query = f"""SELECT e.host, e.opened_run, e.opened, b.rule FROM proscribe_episode e
         JOIN proscribe_bundle b ON b.id = e.bundle WHERE e.closed IS NULL AND e.state = '{LIFTED}'{condition}
@@ -117,6 +129,10 @@ def list_lifted_hosts(session: HistorySession, scope: QueryScope) -> list[LiftSu
 
 
 def _group_lifted_hosts(controls: Mapping[tuple[str, str, str], set[str]], control: str) -> Iterator[LiftSummary]:
+    """Yield the lifts, each with all hosts that have the same lifted controls by the same run.
+
+    `controls` is {(run, time, host): lifted controls}. `control` selects the lifts ("" for all).
+    """
     groups: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
     for (run, opened, host), lifted_names in controls.items():
         if not control or control in lifted_names:

@@ -17,12 +17,12 @@ from .plans import PlanServices
 from .queries import QueryScope, has_incidents, list_hosts, list_rules
 from .tables import HostRow
 
-MAX_PROPOSED_NAMES = 3  # names that are proposed
-MAX_COMPARED_NAMES = 20_000  # names that are compared with a wrong name; a fleet may have more
+MAX_PROPOSED_NAMES = 3  # most names that a message proposes
+MAX_COMPARED_NAMES = 20_000  # most names that are compared with a wrong name, because a great fleet would take too long
 
 
 class UnknownName(LookupError):
-    """An error: a question about a host or a rule that no run knows. Its text proposes similar names.
+    """An error: a question names a host or a rule that no run knows. The error's text proposes similar names.
 
     `service` is the last part of the rule if it could be a service, else "".
     """
@@ -35,8 +35,8 @@ class UnknownName(LookupError):
 def check_names(session: HistorySession, plans: PlanServices, scope: QueryScope) -> None:
     """Raise UnknownName for a host (`scope.host`) or a rule (`scope.rule`) that the history does not know.
 
-    The history knows each host that runs covered. It knows a rule in three cases: the rule is a control's own, it is in
-    a plan of the hosts in question, or it has incidents.
+    The history knows each host that a run covered. It knows a rule in three cases. The rule belongs to a control
+    instead of a service. A plan of the hosts in question has the rule. The rule has incidents.
     """
     host_rows = list_hosts(session, scope.host)
     if scope.host and not host_rows and not has_incidents(session, scope.host):
@@ -49,6 +49,10 @@ def check_names(session: HistorySession, plans: PlanServices, scope: QueryScope)
 def _check_rule_name(
     scope: QueryScope, host_rows: Iterable[HostRow], plans: PlanServices, past_rules: set[str]
 ) -> None:
+    """Raise UnknownName unless a plan of these hosts has the rule of the scope.
+
+    `past_rules` are the rules with incidents; the error proposes them, too.
+    """
     control, _, rule_name = scope.rule.partition("/")
     digests = sorted({host.plan for host in host_rows if host.plan})
     services_by_plan = {digest: services for digest in digests if (services := plans.get_services(digest)) is not None}
@@ -81,9 +85,9 @@ def _check_rule_name(
 
 
 def _propose_names(name: str, names: Iterable[str]) -> str:
-    """Format a proposal, `; did you mean 'x' or 'y'?`, or "" if no name is similar.
+    """Format a proposal of similar names, `; did you mean 'x' or 'y'?`; "" if no name is similar.
 
-    A rule's last part alone is similar to the whole rule.
+    A rule is also similar if `name` is its part after the control.
     """
     compared_names = sorted(names)[:MAX_COMPARED_NAMES]
     exact_names = [known_name for known_name in compared_names if known_name.partition("/")[2] == name]

@@ -9,23 +9,30 @@ from ....host.controls.group_policy.identity import make_rule_slug
 from ....model.finding import GROUP_POLICY, WATCH
 from ....wire.plan_store import PlanStore
 
-WATCH_RULES = frozenset({"watcher", "plan"})  # rules of the watch, without its name
+WATCH_RULES = frozenset({"watcher", "plan"})  # the watch's rules, without the prefix `watch/`
 
 
 class PlanServices:
-    """The services of the plans that hosts answered for, by digest. Each plan is read once."""
+    """The services of the plans for which hosts have answered, by the plan's digest.
+
+    Each plan is read once.
+    """
 
     def __init__(self, store: Path) -> None:
         self._store = PlanStore(store)
         self._services_by_plan: dict[str, Mapping[str, frozenset[str]] | None] = {}
 
     def get_services(self, digest: str) -> Mapping[str, frozenset[str]] | None:
-        """Return the services of each control in a plan; None for a plan that is not stored any more."""
+        """Return {control: services} of the plan with this digest; None if it is not stored any more."""
         if digest not in self._services_by_plan:
             self._services_by_plan[digest] = self._load_services(digest)
         return self._services_by_plan[digest]
 
     def _load_services(self, digest: str) -> Mapping[str, frozenset[str]] | None:
+        """Read a stored plan, and return its services by control; None if it cannot be read.
+
+        The parts for group policy and the watch have the names of their rules instead.
+        """
         try:
             plan = self._store.read_stored_plan(digest)
             services = {control: frozenset(part["services"]) for control, part in plan["controls"].items()}

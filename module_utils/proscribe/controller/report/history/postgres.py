@@ -13,15 +13,15 @@ from typing import Any
 
 from .database import LOCK_TIMEOUT_SECONDS, HistoryError, HistorySession, check_version, create_tables
 
-# The key of the lock that a writer holds. Any number will do, if all controllers use the same.
-LOCK_KEY = 0x70726F73  # "pros"
+# The key of the writer's lock in the database. All controllers must use the same number; any number will do.
+LOCK_KEY = 0x70726F73  # the letters "pros"
 
-CONNECT_TIMEOUT_SECONDS = 10  # seconds
-ROWS_PER_INSERT = 100  # rows in an INSERT
+CONNECT_TIMEOUT_SECONDS = 10
+ROWS_PER_INSERT = 100  # most rows in an INSERT statement
 
 
 class PostgresDatabase:
-    """The tables `proscribe_*` in a database of a server."""
+    """The database of a PostgreSQL server with the history's tables `proscribe_*`."""
 
     def __init__(self, url: str) -> None:
         try:
@@ -30,7 +30,7 @@ class PostgresDatabase:
             requirement = "needs SQLAlchemy and psycopg beside Ansible; docs/history.md says how to install them"
             raise HistoryError(f"a history at a URL {requirement}") from None
         self._sql = sqlalchemy
-        # Psycopg 3 unless the URL names a driver; SQLAlchemy's default is psycopg 2.
+        # Use psycopg 3 unless the URL names a driver. SQLAlchemy itself would use psycopg 2.
         address = url.replace("postgresql://", "postgresql+psycopg://", 1)
         try:
             has_timeout = "+psycopg" in address.partition(":")[0]
@@ -46,7 +46,7 @@ class PostgresDatabase:
 
     @contextmanager
     def open_for_writing(self) -> Iterator[HistorySession]:
-        """See HistoryDatabase."""
+        """Open a transaction to write, as HistoryDatabase declares. Tables are created if needed."""
         with self._translate_errors(), self._engine.begin() as connection:
             session = _PostgresSession(connection, self._sql.text)
             session.execute_statement(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'")
@@ -56,7 +56,7 @@ class PostgresDatabase:
 
     @contextmanager
     def open_for_reading(self) -> Iterator[HistorySession]:
-        """See HistoryDatabase."""
+        """Open a transaction to read, as HistoryDatabase declares. Raises HistoryError without tables."""
         with self._translate_errors(), self._engine.connect() as connection:
             session = _PostgresSession(connection, self._sql.text)
             session.execute_statement("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -71,12 +71,14 @@ class PostgresDatabase:
         try:
             yield
         except self._sql.exc.SQLAlchemyError as error:
-            # The driver's message, without SQLAlchemy's statement and parameters.
+            # Use the driver's message. SQLAlchemy's own message also has the statement and its parameters.
             error_lines = str(getattr(error, "orig", None) or error).strip().splitlines()
             raise HistoryError(f"{self.name}: {error_lines[0] if error_lines else type(error).__name__}") from error
 
 
 class _PostgresSession:
+    """A transaction in progress on a PostgreSQL server, as HistorySession declares."""
+
     def __init__(self, connection: Any, text: Any) -> None:
         self._connection, self._text = connection, text
         self._insert_statements: dict[tuple[str, int], Any] = {}
@@ -85,6 +87,7 @@ class _PostgresSession:
         self._connection.execute(self._text(statement), dict(parameters or {}))
 
     def execute_for_rows(self, statement: str, rows: Sequence[Mapping[str, object]]) -> None:
+        """Execute a statement for all rows. For an INSERT, a statement takes up to ROWS_PER_INSERT rows."""
         placeholders = re.search(r"(?<=VALUES )\([^)]+\)", statement)
         if placeholders is None:
             if rows:

@@ -19,27 +19,31 @@ from .database import HistorySession
 from .plans import PlanServices
 from .tables import DEPARTED_TABLE, DRIFT_CONDITION, HOST_COLUMNS, HOST_RULE, INCIDENTS_JOIN, NEW_PLANS_TABLE, HostRow
 
-WHOLE_SCOPES = (json.dumps(list(CONTROLS)), "[]", "null")  # the values of a run over all controls in the history
-FLAP_THRESHOLD = 3  # drifts of a rule on a host within the period that are reported as flapping
+WHOLE_SCOPES = (json.dumps(list(CONTROLS)), "[]", "null")  # values of the column `controls` for a run over all controls
+FLAP_THRESHOLD = 3  # number of drifts of a rule on a host from which the rule is reported as flapping
 
-# Ends of an incident that was remediated. Any other end is a change of the policy, or of the ability to observe.
+# States with which a remediated incident ends. Any other end state means that the policy or the ability to observe
+# changed.
 REMEDIATED_STATES = (COMPLIANT, REPAIRED)
 
 
 class OpenRule(NamedTuple):
-    """A rule in a state other than compliant at present, with its number of hosts."""
+    """A rule that is not compliant at present, with the number of hosts on which it has this state."""
 
     rule: str  # "" for the host as a whole
     state: str
     hosts: int
-    oldest: str  # begin of the first of these incidents
-    newest: str  # begin of the last of these incidents
-    host: str  # the host of the oldest incident
-    evidence: str  # evidence at the begin of that incident
+    oldest: str  # begin (UTC) of the oldest incident of this rule and state
+    newest: str  # begin (UTC) of the newest incident of this rule and state
+    host: str  # host of the oldest incident of this rule and state
+    evidence: str  # evidence at the begin of the oldest incident
 
 
 class RuleIncident(NamedTuple):
-    """A period in which a rule was in the same state on a host. `closed` is "" for an open incident."""
+    """An incident: a period in which a rule was in the same state on a host.
+
+    `closed` is the end (UTC), "" for an open incident. `ended` is the state after the incident.
+    """
 
     host: str
     rule: str
@@ -48,24 +52,25 @@ class RuleIncident(NamedTuple):
     opened: str
     closed: str
     ended: str
-    last_seen: str  # when a run last observed this state; for the host as a whole, when a run last expected it
+    last_seen: str  # when a run last observed the rule; for the host as a whole, when a run last expected the host
 
 
 class RepairTimes(NamedTuple):
-    """The number and duration of remediations in the period, in seconds.
+    """The number and the durations (seconds) of the remediations in the period.
 
-    Rules of a control on a host that became compliant together count once. So do the rules of an app.
+    Rules of a control that became compliant on a host at the same time count as one remediation. So do the rules of an
+    app.
     """
 
     number: int
     median: int
     longest: int
-    rules: int = 0  # in all these remediations together
+    rules: int = 0  # number of rules in all remediations together
     hosts: int = 0
 
 
 class FlappingRule(NamedTuple):
-    """A rule that drifted repeatedly on a host within the period."""
+    """A rule that drifted FLAP_THRESHOLD times or more on a host within the period."""
 
     host: str
     rule: str
@@ -81,34 +86,40 @@ class UnseenHost(NamedTuple):
 
 
 class QueryScope(NamedTuple):
-    """The scope of a question: a host, a rule, both or everything, and the begin of its period."""
+    """The scope of a question to the history: a host, a rule, and the begin (UTC) of the period.
+
+    "" stands for all hosts, all rules, or the whole history.
+    """
 
     since: str = ""
     host: str = ""
     rule: str = ""
 
     def build_conditions(self) -> str:
-        """Build the conditions for INCIDENTS_JOIN, each with its AND. `build_parameters` has their values."""
+        """Build the SQL conditions for INCIDENTS_JOIN, each with its AND.
+
+        `build_parameters` returns their values.
+        """
         return (" AND e.host = :host" if self.host else "") + (" AND b.rule = :rule" if self.rule else "")
 
     def build_parameters(self) -> dict[str, str]:
-        """Return the values of the conditions."""
+        """Return the values for the named parameters of the conditions."""
         return self._asdict()
 
 
-# The unit that becomes compliant together: an app, or otherwise the control.
+# SQL for the subject of a remediation: the rule of an app, or else the control.
 SUBJECT_SQL = f"""CASE WHEN b.rule LIKE 'apps/%' THEN b.rule
     {" ".join(f"WHEN b.rule LIKE '{control}/%' THEN '{control}'" for control in CONTROLS[1:])} ELSE '' END"""
 
-# When a run last observed the rule of an incident of INCIDENTS_JOIN on its host `h`.
+# SQL for the time when a run last observed the rule of an incident of INCIDENTS_JOIN. `h` is the row of the host.
 LAST_SEEN_SQL = f"""CASE WHEN e.closed IS NOT NULL THEN e.closed WHEN b.rule = '{HOST_RULE}' THEN h.asked
     {" ".join(f"WHEN b.rule LIKE '{control}/%' THEN h.{control}" for control in CONTROLS)} ELSE '' END"""
 
 
 class IncidentStarts(Mapping[tuple[str, str], str]):
-    """The begin of every defect, by (host, rule).
+    """The begin of every present defect, by (host, rule).
 
-    It is a mapping without an entry for each pair, because a great fleet has millions of pairs.
+    The class computes its entries on request, because a great fleet has millions of pairs.
     """
 
     def __init__(self, session: HistorySession) -> None:
@@ -118,7 +129,8 @@ class IncidentStarts(Mapping[tuple[str, str], str]):
             f"SELECT id, rule FROM proscribe_bundle WHERE id IN ({open_bundles})"
         ):
             rules.setdefault(bundle_id, set()).add(rule)
-        # Oldest first: while a rule cannot be observed, its earlier incident continues.
+        # Order by begin, so that the oldest incident of a rule counts. An earlier incident continues while its rule
+        # cannot be observed.
         query = "SELECT host, opened, bundle FROM proscribe_episode WHERE closed IS NULL ORDER BY host, opened"
         self._hosts: dict[str, list[tuple[str, set[str]]]] = {}
         for host, opened, bundle in session.fetch_rows(query):
@@ -145,7 +157,7 @@ class IncidentStarts(Mapping[tuple[str, str], str]):
 def list_open_rules(session: HistorySession, scope: QueryScope) -> list[OpenRule]:
     """Return the present defects, a row for each rule and state: worst state first, then most hosts.
 
-    Lifted controls are separate (lifts.py).
+    Controls from which the ban was removed (lifted) are left out; lifts.py lists them.
     """
     condition = f" AND state <> '{LIFTED}'" + (" AND host = :host" if scope.host else "")
     query = f"""SELECT b.rule, g.state, g.hosts, g.opened, g.newest, g.host, b.evidence FROM (
@@ -158,7 +170,7 @@ def list_open_rules(session: HistorySession, scope: QueryScope) -> list[OpenRule
     for row in session.fetch_rows(query, scope.build_parameters()):
         present = OpenRule(*row)
         previous = rules_by_state.get((present.rule, present.state))
-        if previous:  # on other hosts, in another bundle
+        if previous:  # other hosts have the rule in another bundle
             oldest = min(present, previous, key=lambda condition: (condition.oldest, condition.host))
             present = oldest._replace(hosts=present.hosts + previous.hosts, newest=max(present.newest, previous.newest))
         rules_by_state[present.rule, present.state] = present
@@ -168,7 +180,7 @@ def list_open_rules(session: HistorySession, scope: QueryScope) -> list[OpenRule
 
 
 def list_incidents(session: HistorySession, scope: QueryScope) -> Iterator[RuleIncident]:
-    """Yield the incidents that continue or ended within the period, newest first."""
+    """Yield the incidents that are open or that ended within the period of the scope, newest first."""
     query = f"""SELECT e.host, b.rule, e.state, b.evidence, e.opened, COALESCE(e.closed, ''), COALESCE(e.ended, ''),
             COALESCE({LAST_SEEN_SQL}, '')
         FROM {INCIDENTS_JOIN} LEFT JOIN proscribe_host h ON h.name = e.host
@@ -178,14 +190,17 @@ def list_incidents(session: HistorySession, scope: QueryScope) -> Iterator[RuleI
 
 
 def list_hosts(session: HistorySession, name: str = "") -> list[HostRow]:
-    """Return the hosts that runs expect, or the host with this name; [] for an unknown name."""
+    """Return the rows of the hosts that runs expect, or of the host `name`; [] for an unknown name."""
     condition = " WHERE name = :name" if name else ""
     query = f"SELECT {', '.join(HOST_COLUMNS)} FROM proscribe_host{condition}"
     return [HostRow(*row) for row in session.fetch_rows(query, {"name": name})]
 
 
 def find_last_expected(session: HistorySession, host: str) -> str | None:
-    """Return when a run last expected a host, also a departed host; None for an unknown host."""
+    """Return when a run last expected a host (UTC); None for an unknown host.
+
+    The host may have left the inventory since.
+    """
     tables = ["proscribe_host", *([DEPARTED_TABLE] if session.has_table(DEPARTED_TABLE) else [])]
     expected_times = [
         row[0]
@@ -202,7 +217,7 @@ def has_incidents(session: HistorySession, host: str) -> bool:
 
 
 def list_rules(session: HistorySession, host: str = "") -> set[str]:
-    """Return the rules with incidents in the history, on a host or on any host."""
+    """Return the rules that have incidents in the history, on `host` or (for "") on any host."""
     condition = " WHERE e.host = :host" if host else ""
     query = (
         f"SELECT DISTINCT b.rule FROM {INCIDENTS_JOIN}{condition}"
@@ -213,9 +228,9 @@ def list_rules(session: HistorySession, host: str = "") -> set[str]:
 
 
 def count_never_observed(host_rows: Sequence[HostRow], plans: PlanServices, only_control: str = "") -> dict[str, int]:
-    """Count by control the hosts on which no run has ever observed it, though their plan has it.
+    """Count for each control the hosts whose plan has the control, and on which no run has ever observed it.
 
-    A host with an unknown plan counts too. `only_control` is a control, or "" for all.
+    A host with an unknown plan counts too. `only_control` is a control, or "" for all controls.
     """
     counts = dict.fromkeys([only_control] if only_control else CONTROLS, 0)
     for host in host_rows:
@@ -227,7 +242,7 @@ def count_never_observed(host_rows: Sequence[HostRow], plans: PlanServices, only
 
 
 def measure_repairs(session: HistorySession, scope: QueryScope) -> RepairTimes:
-    """Measure the remediations of noncompliant rules within the period."""
+    """Measure how long it took to correct noncompliant rules, for corrections within the period."""
     end_states = ", ".join(f"'{end}'" for end in REMEDIATED_STATES)
     condition = (
         f"""e.closed >= :since AND e.state = '{NONCOMPLIANT}' AND e.ended IN ({end_states}){scope.build_conditions()}"""
@@ -270,8 +285,9 @@ def list_flapping_rules(session: HistorySession, scope: QueryScope, limit: int =
 
 
 def list_unseen_hosts(session: HistorySession, scope: QueryScope, oldest_time: str) -> list[UnseenHost]:
-    """Return the hosts without an observed control since `oldest_time`, longest unseen first."""
-    # SQLite's MAX of several values is PostgreSQL's GREATEST, so the newest time is computed here.
+    """Return the hosts on which no control was observed since `oldest_time` (UTC), longest unseen first."""
+    # SQLite and PostgreSQL have different functions for the greatest of several values. So Python computes the newest
+    # time.
     time_condition = " AND ".join(f"{control} < :before" for control in CONTROLS)
     host_condition = " AND name = :host" if scope.host else ""
     query = f"SELECT name, {', '.join(CONTROLS)} FROM proscribe_host WHERE {time_condition}{host_condition}"
@@ -285,8 +301,8 @@ def list_unseen_hosts(session: HistorySession, scope: QueryScope, oldest_time: s
 def list_trend_runs(session: HistorySession, since: str = "", limit: int = 60, like_run: str = "") -> list[PastRun]:
     """Return a run and the earlier runs that are comparable with it, oldest first, at most `limit` runs.
 
-    Comparable runs have the same inventory, limit and controls. The run is `like_run` if it is known, and else the
-    newest run over a whole inventory: a run over a part does not describe all hosts.
+    Comparable runs have the same inventory, limit and controls. The run is `like_run` if the history has it, and else
+    the newest run over a whole inventory: a run over a part does not describe all hosts.
     """
     comparable_scope = _find_comparable_scope(session, like_run)
     if comparable_scope is None:
@@ -297,9 +313,9 @@ def list_trend_runs(session: HistorySession, since: str = "", limit: int = 60, l
 
 
 def list_daily_runs(session: HistorySession, until: str, day_count: int, like_run: str = "") -> list[PastRun]:
-    """Return the last run of each day, for `day_count` UTC days up to a time, oldest first.
+    """Return the last run of each of the `day_count` UTC days that end with the day of `until`, oldest first.
 
-    A day without a run has no entry. The runs are those that `list_trend_runs` compares.
+    A day without a run has no entry. The runs are comparable with `like_run`, as for `list_trend_runs`.
     """
     comparable_scope = _find_comparable_scope(session, like_run)
     if comparable_scope is None:
@@ -310,7 +326,7 @@ def list_daily_runs(session: HistorySession, until: str, day_count: int, like_ru
             FROM proscribe_run WHERE inventory = :inventory AND scope = :scope AND controls = :controls
                 AND finished >= :since AND finished <= :until
         ) AS of_day WHERE place = 1 ORDER BY finished"""
-    # Sorts before all times of its day.
+    # A date without a time sorts before all times of its day.
     since = (parse_moment(until) - datetime.timedelta(days=day_count - 1)).date().isoformat()
     return [
         _make_past_run(*row) for row in session.fetch_rows(query, {**comparable_scope, "since": since, "until": until})
@@ -318,7 +334,7 @@ def list_daily_runs(session: HistorySession, until: str, day_count: int, like_ru
 
 
 def _find_comparable_scope(session: HistorySession, like_run: str) -> dict[str, str] | None:
-    """Return the values that a run shares with comparable runs; None if there is no such run."""
+    """Return the columns that comparable runs share, with their values; None without such a run."""
     newest = f"""SELECT inventory, scope, controls FROM proscribe_run
         WHERE id = :like
         OR (scope = '' AND controls IN ({", ".join(f"'{controls_text}'" for controls_text in WHOLE_SCOPES)}))
@@ -328,6 +344,7 @@ def _find_comparable_scope(session: HistorySession, like_run: str) -> dict[str, 
 
 
 def _make_past_run(run_id: str, finished: str, mode: str, summary: str) -> PastRun:
+    """Make a point of the trend from a row of `proscribe_run`. `summary` is JSON."""
     summary_: ReportSummary = json.loads(summary)
     return {
         "run": run_id,
@@ -341,7 +358,10 @@ def _make_past_run(run_id: str, finished: str, mode: str, summary: str) -> PastR
 
 
 def count_runs(session: HistorySession, since: str) -> tuple[int, str, str]:
-    """Return the number of runs that ended within the period, and the first and the last end ("" for none)."""
+    """Return the number of runs that ended since a UTC time, with the first and last of these ends.
+
+    The ends are "" if no run ended.
+    """
     query = "SELECT COUNT(*), MIN(finished), MAX(finished) FROM proscribe_run WHERE finished >= :since"
     count, first_end, last_end = next(session.fetch_rows(query, {"since": since}))
     return int(count), first_end or "", last_end or ""

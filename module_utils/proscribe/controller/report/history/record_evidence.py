@@ -10,14 +10,14 @@ from ....model.types.record import HostRecord, RuleRecord
 from ..text.wording import clean_text, describe_finding, make_host_label
 from .tables import HOST_RULE
 
-UNOBSERVED_STATES = (ERROR, UNKNOWN)  # the states in which the rule could not be observed
-MAX_CACHED_RULES = 100_000  # rules, in the lists that hosts share
-MAX_EVIDENCE_LENGTH = 300  # characters of evidence that are stored
+UNOBSERVED_STATES = (ERROR, UNKNOWN)  # states of a rule that could not be observed
+MAX_CACHED_RULES = 100_000  # most rules in the cached rule lists that hosts share
+MAX_EVIDENCE_LENGTH = 300  # most characters of evidence that are stored
 UNSTORABLE_CHARACTERS = re.compile("[\0\ud800-\udfff]")  # characters that a database rejects in a text
 
 
 class EvidenceReader:
-    """A reader of the evidence in records. It caches the evidence of rules that thousands of hosts share."""
+    """A reader of the evidence in records. It caches the result for rules that thousands of hosts share."""
 
     def __init__(self) -> None:
         self._evidence_by_rules: dict[
@@ -28,7 +28,10 @@ class EvidenceReader:
     def read_evidence(
         self, record: HostRecord, observed_controls: list[str], is_host_included: bool
     ) -> Mapping[str, tuple[str, str]]:
-        """Return {rule: (state, evidence)} of the observed controls, and of the host as a whole (rule "")."""
+        """Return {rule: (state, evidence)} for the rules of the observed controls.
+
+        If `is_host_included`, the result has the rule "" for a host in a worse state than its rules.
+        """
         rules = record["rules"]
         key: tuple[str | int, ...] = (*observed_controls, *map(id, rules))
         if key not in self._evidence_by_rules:
@@ -41,11 +44,11 @@ class EvidenceReader:
                 for rule in rules
                 if rule["rule"].partition("/")[0] in observed_controls
             }
-            # The stored rules stay alive, so that no other object gets their ids.
+            # Store the rules too, so that Python gives their ids to no other objects.
             self._evidence_by_rules[key] = tuple(rules), rule_evidence
         evidence = self._evidence_by_rules[key][1]
         listed_states = [rule["state"] for rule in rules]
-        # The host is worse than its rules if it gave no answer, or if a correction or a task failed.
+        # A host may be in a worse state than its rules: it gave no answer, or a correction or a task failed.
         if (
             is_host_included
             and record["state"] in UNOBSERVED_STATES
@@ -64,6 +67,10 @@ def _rank_state(state: str) -> int:
 
 
 def _format_evidence(rule: RuleRecord) -> str:
+    """Format the first evidence of a rule and the number of more findings.
+
+    The text is "" for a rule that is not applicable.
+    """
     if rule["state"] == NOT_APPLICABLE:
         return ""
     first_evidence = describe_finding(rule["findings"][0]) if rule["findings"] else rule["reason"] or ""
@@ -72,16 +79,22 @@ def _format_evidence(rule: RuleRecord) -> str:
 
 
 def make_storable_name(host: str) -> str:
-    """Return a host's name as the history stores it. An inventory may have a name that databases reject."""
+    """Return a host's name as the history stores it.
+
+    An inventory may have names with characters that databases reject. Such characters are replaced.
+    """
     return make_host_label(host) if UNSTORABLE_CHARACTERS.search(host) else host
 
 
 def rename_record_host(record: HostRecord) -> HostRecord:
-    """Return a record with the name that the history stores."""
+    """Return a record with its host's name as the history stores that name."""
     name = make_storable_name(record["host"])
     return record if name == record["host"] else {**record, "host": name}
 
 
 def _clean_text(text: object) -> str:
-    """Return a text as it is stored: printable, because databases may reject other characters, and not too long."""
+    """Return a text as the history stores it: printable, and at most MAX_EVIDENCE_LENGTH characters long.
+
+    Databases may reject other characters.
+    """
     return clean_text(str(text)[:MAX_EVIDENCE_LENGTH])

@@ -25,15 +25,16 @@ from .record_evidence import EvidenceReader
 from .rule_bundles import RuleBundles
 from .tables import ADD_INCIDENT, ADD_NEW_PLAN, ADD_RUN, DEPARTED_TABLE, DROP_INCIDENT, GONE, SET_HOST, RunRow
 
-HOSTS_PER_QUERY = 500  # hosts in a query
+HOSTS_PER_QUERY = 500  # most hosts in a query
 
-# The project's example inventory as runs have it, and a query for runs over it that did more than audit.
+# Proscribe's example inventory, as the column `inventory` has it. The query finds runs over it that did more than
+# audit.
 EXAMPLE_SOURCES = json.dumps([EXAMPLE_INVENTORY])
 EXAMPLE_USED_QUERY = "SELECT id FROM proscribe_run WHERE inventory = :example AND mode <> 'audit' LIMIT 1"
 
 
 class IncidentCounts(NamedTuple):
-    """The numbers of rules, over all hosts, that a run observed to begin and to end."""
+    """The numbers of rules, over all hosts, whose defects began and ended in a run."""
 
     opened: int = 0
     closed: int = 0
@@ -42,7 +43,10 @@ class IncidentCounts(NamedTuple):
 def record_run(
     session: HistorySession, report: FleetReport, records: Iterable[HostRecord], plans: PlanServices
 ) -> IncidentCounts:
-    """Write a run and its reconciled records. A run that is already stored stays as it is."""
+    """Store a run and its reconciled records, and return how many rules began and ended to be a defect.
+
+    A run that is already stored stays as it is.
+    """
     run = _make_run_row(report)
     if list(session.fetch_rows("SELECT id FROM proscribe_run WHERE id = :id", {"id": run.id})):
         return IncidentCounts()
@@ -73,6 +77,7 @@ def record_run(
 
 
 def _make_run_row(report: FleetReport) -> RunRow:
+    """Make the row of a run from its report."""
     run = report["run"]
     return RunRow(
         run["id"],
@@ -81,8 +86,8 @@ def _make_run_row(report: FleetReport) -> RunRow:
         run["started"],
         run["finished"],
         inventory=json.dumps(run["inventory"]),
-        # A run that left hosts out for another reason than a --limit does not cover the whole either. The limits of
-        # slices are no limit of their merged run.
+        # "" is only for a run over the whole inventory. A run may leave hosts out without a --limit. A merged run may
+        # cover all hosts although its slices had limits.
         scope=""
         if count_left_out_hosts(run) == 0 and not run.get("interrupted")
         else run["limit"] or "part of the hosts",
@@ -92,9 +97,10 @@ def _make_run_row(report: FleetReport) -> RunRow:
 
 
 def _close_departed_hosts(session: HistorySession, run: RunRow) -> None:
-    """Close the incidents of hosts that have left the inventory: a later run over all of it did not cover them.
+    """End the incidents of hosts that have left the inventory, and move these hosts to DEPARTED_TABLE.
 
-    Hosts of the example inventory leave with the first run over another inventory.
+    A host has left if a run over the whole inventory does not have it. Hosts of the example inventory leave with the
+    first run over another inventory.
     """
     newer_query = "SELECT id FROM proscribe_run WHERE inventory = :inventory AND finished > :finished"
     if run.scope or list(session.fetch_rows(newer_query, {"inventory": run.inventory, "finished": run.finished})):
@@ -103,7 +109,8 @@ def _close_departed_hosts(session: HistorySession, run: RunRow) -> None:
     if run.inventory != EXAMPLE_SOURCES and not list(
         session.fetch_rows(EXAMPLE_USED_QUERY, {"example": EXAMPLE_SOURCES})
     ):
-        inventory_parameters = ":inventory, :example"  # the first audit of the example inventory is over
+        # runs over the example inventory only audited, so its hosts leave now
+        inventory_parameters = ":inventory, :example"
     departed_condition = f"inventory IN ({inventory_parameters}) AND run <> :run AND asked <= :asked"
     parameters = {"inventory": run.inventory, "example": EXAMPLE_SOURCES, "run": run.id, "asked": run.finished}
     session.execute_statement(
@@ -121,7 +128,7 @@ def _close_departed_hosts(session: HistorySession, run: RunRow) -> None:
 
 
 def prune_history(session: HistorySession, oldest_time: str) -> None:
-    """Delete runs and incidents that ended before a time, and hosts that no run expected since, with their data."""
+    """Delete runs and incidents that ended before a UTC time, and hosts that no run has expected since."""
     parameters = {"before": oldest_time}
     departed_query = "SELECT name FROM proscribe_host WHERE asked < :before"
     session.execute_statement(

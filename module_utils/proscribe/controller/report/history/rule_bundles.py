@@ -10,14 +10,16 @@ from ....model.plan import format_canonical
 from .database import HistorySession
 from .tables import ADD_BUNDLE, make_bundles_query, make_parameters
 
-MAX_CACHED_BUNDLES = 20_000  # bundles in memory while a run is written; apps have a path of their own on each host
-BUNDLES_PER_QUERY = 500  # bundles in a query
+# Most bundles in memory while a run is written. There may be many, because the path of an app differs from host to
+# host.
+MAX_CACHED_BUNDLES = 20_000
+BUNDLES_PER_QUERY = 500  # most bundles in a query
 
-EvidenceByRule = Mapping[str, str]  # rule -> evidence
+EvidenceByRule = Mapping[str, str]  # evidence by the name of the rule
 
 
 class RuleBundles:
-    """The bundles of a history, while a run is written into it."""
+    """The bundles of the history while a run is written: rules that began together, with their evidence."""
 
     def __init__(self, session: HistorySession) -> None:
         self._session = session
@@ -25,7 +27,10 @@ class RuleBundles:
         self._new_rows: list[dict[str, str]] = []
 
     def load_bundles(self, ids: Iterable[str]) -> None:
-        """Load these bundles for `get_rules`. Older bundles may be forgotten."""
+        """Load the bundles with these ids for `get_rules`.
+
+        Bundles of earlier calls may be removed from memory.
+        """
         if len(self._rules_by_bundle) > MAX_CACHED_BUNDLES:
             self._rules_by_bundle.clear()
         missing_ids = iter(sorted(set(ids) - self._rules_by_bundle.keys()))
@@ -38,11 +43,11 @@ class RuleBundles:
             self._rules_by_bundle.update(loaded_rules)
 
     def get_rules(self, bundle_id: str) -> EvidenceByRule:
-        """Return the rules of a loaded or registered bundle."""
+        """Return the rules of a bundle, each with its evidence. The bundle must be loaded or registered."""
         return self._rules_by_bundle[bundle_id]
 
     def register_bundle(self, rules: EvidenceByRule) -> str:
-        """Return the id of the bundle of these rules. `save_bundles` writes a new bundle."""
+        """Return the id of the bundle of these rules. `save_bundles` writes the bundle if it is new."""
         bundle_id = hashlib.sha256(format_canonical(rules).encode()).hexdigest()[:32]
         if bundle_id not in self._rules_by_bundle:
             self._rules_by_bundle[bundle_id] = rules
@@ -52,6 +57,6 @@ class RuleBundles:
         return bundle_id
 
     def save_bundles(self) -> None:
-        """Write the registered bundles. Bundles that the history already has stay as they are."""
+        """Write the new bundles. Bundles that the history already has stay as they are."""
         self._session.execute_for_rows(ADD_BUNDLE, self._new_rows)
         self._new_rows.clear()

@@ -12,9 +12,9 @@ from .tables import DRIFT_CONDITION, INCIDENTS_JOIN, NEW_PLANS_TABLE
 
 
 class IncidentChange(NamedTuple):
-    """An incident that began or ended in the run. `rule` is "" for the whole host.
+    """An incident that began or ended in a run. `rule` is "" for the host as a whole.
 
-    `ended` is "" for an open incident.
+    `ended` is the state with which the incident ended, "" for an open incident.
     """
 
     host: str
@@ -26,7 +26,10 @@ class IncidentChange(NamedTuple):
 
 
 def list_incident_changes(session: HistorySession, run: str) -> list[IncidentChange]:
-    """Return the incidents that began or ended in a run, by host and rule."""
+    """Return the incidents that began or ended in a run, ordered by host and rule.
+
+    Waivers and lifts are left out.
+    """
     open_states = ", ".join(f"'{state}'" for state in OPEN_STATES)
     query = f"""SELECT e.host, b.rule, e.state, b.evidence, e.opened, COALESCE(e.ended, '') FROM {INCIDENTS_JOIN}
         WHERE (e.opened_run = :run OR e.closed_run = :run) AND e.state IN ({open_states})
@@ -35,7 +38,7 @@ def list_incident_changes(session: HistorySession, run: str) -> list[IncidentCha
 
 
 def count_drifts(session: HistorySession, run: str, since: str) -> Mapping[tuple[str, str], int]:
-    """Count the drifts since a time on the hosts whose rules changed in a run, by (host, rule)."""
+    """Count the drifts of each (host, rule) since a UTC time, on hosts with changes in this run."""
     drift_condition = f" AND {DRIFT_CONDITION}" if session.has_table(NEW_PLANS_TABLE) else ""
     hosts_query = "SELECT host FROM proscribe_episode WHERE opened_run = :run OR closed_run = :run"
     query = f"""SELECT e.host, b.rule, COUNT(*) FROM {INCIDENTS_JOIN}
@@ -45,7 +48,7 @@ def count_drifts(session: HistorySession, run: str, since: str) -> Mapping[tuple
 
 
 def list_new_plan_controls(session: HistorySession, run: str) -> frozenset[tuple[str, str]]:
-    """Return the controls, as (host, control), on which a run opened incidents that are no drift."""
+    """Return the pairs (host, control) whose defects in this run are no drift, because the plan is new."""
     if not session.has_table(NEW_PLANS_TABLE):
         return frozenset()
     rows = session.fetch_rows(f"SELECT host, control FROM {NEW_PLANS_TABLE} WHERE run = :run", {"run": run})
@@ -53,7 +56,7 @@ def list_new_plan_controls(session: HistorySession, run: str) -> frozenset[tuple
 
 
 def list_unwaived_rules(session: HistorySession, run: str) -> frozenset[tuple[str, str]]:
-    """Return the rules, as (host, rule), that a waiver covered until this run."""
+    """Return the pairs (host, rule) that a waiver covered until this run."""
     query = f"SELECT e.host, b.rule FROM {INCIDENTS_JOIN} WHERE e.closed_run = :run AND e.state = '{WAIVED}'"
     return frozenset((host, rule) for host, rule in session.fetch_rows(query, {"run": run}))
 
@@ -61,9 +64,10 @@ def list_unwaived_rules(session: HistorySession, run: str) -> frozenset[tuple[st
 def select_repeated_drift(
     counts: Mapping[tuple[str, str], int], broken_rules: set[tuple[str, str]]
 ) -> dict[str, list[str]]:
-    """Return the hosts with repeated drift, each with the rules that drifted again just now.
+    """Return the rules that have drifted repeatedly and drifted again in this run, by host.
 
-    A rule has drifted repeatedly after FLAP_THRESHOLD drifts.
+    `counts` has the drifts by (host, rule), and `broken_rules` the rules that changed now. A rule has drifted
+    repeatedly after FLAP_THRESHOLD drifts.
     """
     rules_by_host: dict[str, list[str]] = {}
     for host, rule in sorted(broken_rules):
@@ -73,7 +77,7 @@ def select_repeated_drift(
 
 
 def is_first_run(session: HistorySession, run: str) -> bool:
-    """Return whether this run is the first of its inventory: nothing can have drifted before it."""
+    """Return whether no earlier run over the same inventory is stored, so that nothing can have drifted."""
     query = """SELECT COUNT(*) FROM proscribe_run r JOIN proscribe_run t ON t.id = :run
         WHERE r.inventory = t.inventory AND r.finished < t.finished"""
     return not next(session.fetch_rows(query, {"run": run}))[0]

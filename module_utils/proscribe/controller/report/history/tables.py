@@ -19,41 +19,42 @@ DEPARTED_TABLE = "proscribe_departed_host"
 
 TABLES = (
     "CREATE TABLE IF NOT EXISTS proscribe_history (version INTEGER NOT NULL)",
-    # A row for each run, as in its report. `inventory` and `controls` are JSON lists, `summary` is the report's.
+    # A row for each run, with values of its report. `inventory` and `controls` are JSON lists, and `summary` is JSON.
     """CREATE TABLE IF NOT EXISTS proscribe_run (
         id TEXT PRIMARY KEY, playbook TEXT NOT NULL, mode TEXT NOT NULL, started TEXT NOT NULL, finished TEXT NOT NULL,
         inventory TEXT NOT NULL, scope TEXT NOT NULL, controls TEXT NOT NULL, summary TEXT NOT NULL)""",
     "CREATE INDEX IF NOT EXISTS proscribe_run_finished ON proscribe_run (finished)",
-    # A row for each host: the last run that expected it, the plan it last answered for, and the last observation of
-    # each control.
+    # A row for each host: the last run that expected the host, and the plan for which the host last answered. Each
+    # control has the time of its last observation.
     f"""CREATE TABLE IF NOT EXISTS proscribe_host (
         name TEXT PRIMARY KEY, inventory TEXT NOT NULL, run TEXT NOT NULL, asked TEXT NOT NULL, plan TEXT NOT NULL,
         {", ".join(f"{control} TEXT NOT NULL" for control in CONTROLS)})""",
-    # Rules of a control that began to be in the same state on a host at once, with their evidence. Before the first
-    # enforce each of 20,000 hosts breaks the same 400 rules: that is a single bundle instead of eight million rows. The
-    # id is a digest of the content, so all hosts with the same content share it.
+    # Bundles: rules of a control that got the same state on a host in the same run, with their evidence. Before the
+    # first enforcing run, each of 20,000 hosts breaks the same 400 rules. That is a single bundle instead of eight
+    # million rows. The id is a digest of the content, so all hosts with the same content share the bundle.
     """CREATE TABLE IF NOT EXISTS proscribe_bundle (
         id TEXT NOT NULL, rule TEXT NOT NULL, evidence TEXT NOT NULL, PRIMARY KEY (id, rule))""",
-    # A row for each period in which the rules of a bundle were not compliant on a host. Rule "" is the host itself.
+    # A row for each incident: a period in which the rules of a bundle were not compliant on a host. The rule "" is the
+    # host as a whole.
     """CREATE TABLE IF NOT EXISTS proscribe_episode (
         host TEXT NOT NULL, bundle TEXT NOT NULL, state TEXT NOT NULL,
         opened TEXT NOT NULL, opened_run TEXT NOT NULL, closed TEXT, closed_run TEXT, ended TEXT)""",
-    # This index also prevents that the same incident is opened twice.
+    # The index also makes the database reject a second open incident of the same bundle and state on a host.
     """CREATE UNIQUE INDEX IF NOT EXISTS proscribe_episode_open
         ON proscribe_episode (host, bundle, state) WHERE closed IS NULL""",
     "CREATE INDEX IF NOT EXISTS proscribe_episode_closed ON proscribe_episode (closed)",
     "CREATE INDEX IF NOT EXISTS proscribe_episode_host ON proscribe_episode (host)",
-    # Events on hosts between two runs, and requests of their users (incident_entries.py). `id` is a digest of kind,
-    # rule, program and user, whose texts may be too long for a key. `users` is a JSON list. `run` is the last run that
-    # added something.
+    # Events on hosts between two runs, and requests of users (incident_entries.py). `id` is a digest of kind, rule,
+    # program and user, because these texts may be too long for a key. `users` is a JSON list. `run` is the last run
+    # that changed the row.
     """CREATE TABLE IF NOT EXISTS proscribe_between (
         host TEXT NOT NULL, id TEXT NOT NULL, first TEXT NOT NULL, last TEXT NOT NULL, kind TEXT NOT NULL,
         rule TEXT NOT NULL, program TEXT NOT NULL, who TEXT NOT NULL, times BIGINT NOT NULL, corrected BIGINT NOT NULL,
         users TEXT NOT NULL, detail TEXT NOT NULL, run TEXT NOT NULL, PRIMARY KEY (host, id, first))""",
     "CREATE INDEX IF NOT EXISTS proscribe_between_last ON proscribe_between (last)",
     "CREATE INDEX IF NOT EXISTS proscribe_between_run ON proscribe_between (run)",
-    # A row for each period in which a waiver had the same terms and status, and for each use of it (waiver_history.py).
-    # `facts` and `hosts` are JSON.
+    # The first table has a row for each period in which a waiver had the same terms and status. The second has a row
+    # for each finding that a waiver permitted (waiver_history.py). `facts` and `hosts` are JSON.
     """CREATE TABLE IF NOT EXISTS proscribe_waiver (
         inventory TEXT NOT NULL, id TEXT NOT NULL, opened TEXT NOT NULL, seen TEXT NOT NULL, status TEXT NOT NULL,
         facts TEXT NOT NULL, hosts TEXT NOT NULL, PRIMARY KEY (inventory, id, opened))""",
@@ -70,26 +71,30 @@ TABLES = (
         host TEXT NOT NULL, run TEXT NOT NULL, control TEXT NOT NULL, PRIMARY KEY (host, run, control))""",
 )
 
-# Tables that the next run adds to a history of an earlier version; DEPARTED_TABLE is another such table.
+# Tables that a history of an earlier version of Proscribe may lack, as it may lack DEPARTED_TABLE. The next run adds
+# them.
 BETWEEN_TABLE, WAIVERS_TABLE, USES_TABLE = "proscribe_between", "proscribe_waiver", "proscribe_use"
 NEW_PLANS_TABLE = "proscribe_new_plan"
 
-HOST_RULE = ""  # the rule of an incident of the host as a whole: it gave no answer, or a correction failed
+HOST_RULE = ""  # the rule of an incident of the host as a whole: the host gave no answer, or a correction failed
 
-# Ends of an incident besides a change to another state.
+# How an incident may end, besides a change to another state.
 WITHDRAWN, GONE, *_ = EXTRA_STATES
 
-# The incidents rule by rule: the basis of all questions.
+# SQL for the incidents, a row for each rule. Most queries use it.
 INCIDENTS_JOIN = """proscribe_episode e JOIN proscribe_bundle b ON b.id = e.bundle"""
 
 
 def make_insert_statement(table: str, columns: Sequence[str]) -> str:
-    """Make the statement that adds a row with these columns."""
+    """Make the SQL statement that adds a row with these columns."""
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(f':{name}' for name in columns)})"
 
 
 class RunRow(NamedTuple):
-    """A row of `proscribe_run`. `inventory` and `controls` are JSON lists, `scope` its --limit, "" for all."""
+    """A row of `proscribe_run`: the facts of a run.
+
+    `inventory` and `controls` are JSON lists. `scope` is "" for a run over all hosts, else its --limit or another text.
+    """
 
     id: str
     playbook: str
@@ -103,12 +108,15 @@ class RunRow(NamedTuple):
 
 
 class HostRow(NamedTuple):
-    """A row of `proscribe_host`. A missing time is ""."""
+    """A row of `proscribe_host`, with the last observation time (UTC) of each control.
+
+    A missing time is "".
+    """
 
     name: str
     inventory: str = ""
     run: str = ""
-    expected_at: str = ""  # the column `asked`
+    expected_at: str = ""  # stored in the column `asked`
     plan: str = ""
     apps: str = ""
     browser: str = ""
@@ -116,7 +124,7 @@ class HostRow(NamedTuple):
     dns: str = ""
 
 
-# For INCIDENTS_JOIN: the incidents that are drift, if the history has NEW_PLANS_TABLE.
+# A condition for INCIDENTS_JOIN that leaves out defects under a new plan, which are no drift. It needs NEW_PLANS_TABLE.
 DRIFT_CONDITION = f"""NOT EXISTS (SELECT 1 FROM {NEW_PLANS_TABLE} n WHERE n.host = e.host AND n.run = e.opened_run
     AND substr(b.rule, 1, length(n.control) + 1) = n.control || '/')"""
 
@@ -138,32 +146,35 @@ ADD_INCIDENT = make_insert_statement(
     "proscribe_episode", ("host", "bundle", "state", "opened", "opened_run", "closed", "closed_run", "ended")
 )
 
-# For an incident that continues for none or some of its rules. Its parts are added again.
+# Deletes an open incident some or all of whose rules end. ADD_INCIDENT then adds the ended and the open part.
 DROP_INCIDENT = """DELETE FROM proscribe_episode
     WHERE host = :host AND bundle = :bundle AND state = :state AND closed IS NULL"""
 
 
 def make_hosts_query(count: int) -> str:
-    """Make the query for `count` hosts, with the parameters of `make_parameters`."""
+    """Make the query for the rows of `count` hosts. `make_parameters` makes its parameters from the names."""
     return f"SELECT {', '.join(HOST_COLUMNS)} FROM proscribe_host WHERE name IN ({make_placeholders(count)})"
 
 
 def make_open_incidents_query(count: int) -> str:
-    """Make the query for the open incidents (host, bundle, state, opened, opened_run) of `count` hosts."""
+    """Make the query for the open incidents of `count` hosts.
+
+    Its columns are host, bundle, state, opened, opened_run.
+    """
     columns = "host, bundle, state, opened, opened_run"
     return f"SELECT {columns} FROM proscribe_episode WHERE closed IS NULL AND host IN ({make_placeholders(count)})"
 
 
 def make_bundles_query(count: int) -> str:
-    """Make the query for the rules (id, rule, evidence) of `count` bundles."""
+    """Make the query for the rules of `count` bundles. Its columns are id, rule, evidence."""
     return f"SELECT id, rule, evidence FROM proscribe_bundle WHERE id IN ({make_placeholders(count)})"
 
 
 def make_parameters(texts: Sequence[str]) -> dict[str, str]:
-    """Make the parameters for these queries."""
+    """Make the parameters p0, p1, ... of a query that has a placeholder for each of these texts."""
     return {f"p{index}": text for index, text in enumerate(texts)}
 
 
 def make_placeholders(count: int) -> str:
-    """Make the placeholders of `count` values in a query, for `make_parameters`."""
+    """Make the placeholders :p0, :p1, ... for `count` values in a query."""
     return ", ".join(f":p{index}" for index in range(count))

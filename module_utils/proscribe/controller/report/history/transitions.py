@@ -15,17 +15,17 @@ from .database import HistorySession
 
 
 class IncidentSpan(NamedTuple):
-    """An incident of a host in a run: some rules in the same state."""
+    """An incident of a host that is open in a run or changed in it: some rules in the same state."""
 
-    rules: tuple[str, ...]  # "" is the host as a whole
+    rules: tuple[str, ...]  # the rule "" is the host as a whole
     state: str
     opened: str
-    has_begun: bool  # in this run
-    end_state: str  # state at the end, if it ended in this run; "" otherwise
+    has_begun: bool  # true if the incident began in this run
+    end_state: str  # state with which the incident ended in this run; "" if it did not end in this run
 
 
-# Incidents that were open when the run ended, or changed in it. For an old run too, although later runs ended them. A
-# lift is no state of a rule, so its end is no change.
+# Incidents that changed in the run, or were open when it ended. For an old run, later runs may have ended these since.
+# A lift (removal of the ban) is no state of a rule, so incidents with this state are left out.
 SPANS_QUERY = f"""SELECT e.host, e.bundle, e.state, e.opened, CASE WHEN e.opened_run = :run THEN 1 ELSE 0 END,
         CASE WHEN e.closed_run = :run THEN e.ended ELSE '' END
     FROM proscribe_episode e
@@ -39,7 +39,7 @@ BUNDLES_QUERY = """SELECT id, rule FROM proscribe_bundle WHERE id IN (SELECT bun
 
 
 class RunTransitions:
-    """The changes of a run."""
+    """The changes of a run by host, with the incidents that continue on hosts with a change."""
 
     def __init__(self, session: HistorySession, run_id: str, finished: str) -> None:
         parameters = {"run": run_id, "finished": finished}
@@ -61,19 +61,25 @@ class RunTransitions:
         self._remark_ids = incident_entries.list_changed_ids(session, run_id)
 
     def list_spans(self, host: str) -> Sequence[IncidentSpan]:
-        """Return the changes and the continuing incidents of a host, oldest first; nothing without a change."""
+        """Return the incidents of a host that changed or continue in the run, oldest first.
+
+        The result is empty for a host without a change.
+        """
         return self._hosts.get(host, ())
 
     def list_new_remark_ids(self, host: str) -> frozenset[str]:
-        """Return the ids of the earlier events that the run brought, as `since_last_run.identify_remark` makes them."""
+        """Return the ids of events between two runs, on a host, that this run was the first to report.
+
+        `incident_entries.identify_remark` makes these ids.
+        """
         return self._remark_ids.get(host, frozenset())
 
     def iterate_hosts(self) -> Iterator[str]:
-        """Yield the hosts with a change, by name."""
+        """Yield the names of the hosts with a change, in the order of the names."""
         return iter(self._hosts)
 
 
 def read_transitions(session: HistorySession, run_id: str) -> RunTransitions | None:
-    """Read the changes of a run; None for a run that is not in the history."""
+    """Read what a run changed from the history; None for a run that the history does not have."""
     row = next(session.fetch_rows("SELECT finished FROM proscribe_run WHERE id = :run", {"run": run_id}), None)
     return None if row is None else RunTransitions(session, run_id, row[0])

@@ -20,8 +20,8 @@ from .database import HistorySession
 from .incident_entries import REQUEST_KIND, hash_names
 from .tables import BETWEEN_TABLE, USES_TABLE, WAIVERS_TABLE, make_insert_statement
 
-REMOVED_STATUS = "removed"  # the status of a waiver that a run over its whole inventory did not have any more
-# Keys that change without a change of the terms.
+REMOVED_STATUS = "removed"  # status of a waiver that the last run over its whole inventory did not have any more
+# Keys of a waiver that may change from run to run while its terms stay the same.
 VOLATILE_KEYS = (
     "hosts",
     "status",
@@ -30,27 +30,30 @@ VOLATILE_KEYS = (
     "review_overdue",
     "days_left",
 )
-MAX_WAIVER_HOSTS = 1000  # names of hosts of a waiver
-MAX_RULE_USES = 20  # findings for a rule of a host
-MAX_FINDING_LENGTH = 300  # characters of a finding
-# Bytes of an inventory's name in a key; PostgreSQL allows 2,704 bytes for all columns of a key.
+MAX_WAIVER_HOSTS = 1000  # most hosts of a waiver that are stored
+MAX_RULE_USES = 20  # most findings that are stored for a rule of a host
+MAX_FINDING_LENGTH = 300  # most characters of a stored finding
+# Most bytes of an inventory's name in a key. PostgreSQL allows 2,704 bytes for all columns of a key.
 MAX_INVENTORY_KEY_BYTES = 400
 
 
 class WaiverPeriod(NamedTuple):
-    """A row of `proscribe_waiver`."""
+    """A row of `proscribe_waiver`: a period in which a waiver had the same terms and status.
+
+    `facts` is the waiver as JSON, without VOLATILE_KEYS. `hosts` is a JSON list.
+    """
 
     inventory: str
     id: str
-    opened: str  # the end of the first run with these terms and this status
-    seen: str  # the end of the last such run
+    opened: str  # end (UTC) of the first run with these terms and this status
+    seen: str  # end (UTC) of the last run with these terms and this status
     status: str
     facts: str
     hosts: str
 
 
 class WaiverUse(NamedTuple):
-    """A finding under a waiver's rule on a host."""
+    """A finding on a host that a waiver permits, with the first and the last time of its observation."""
 
     inventory: str
     waiver: str
@@ -59,7 +62,7 @@ class WaiverUse(NamedTuple):
     what: str
     first: str
     last: str
-    attempts: int  # most refusals of the host by this rule
+    attempts: int  # greatest number of refused attempts that the host reported for this rule
 
 
 PERIOD_COLUMNS = ", ".join(WaiverPeriod._fields)
@@ -76,7 +79,12 @@ ADD_USE = f"""{make_insert_statement(USES_TABLE, ("id", *WaiverUse._fields))}
 
 
 def store_waivers(session: HistorySession, report: FleetReport) -> None:
-    """Store the waivers of a run that changed."""
+    """Store the waivers of a run: a new period for each waiver that changed.
+
+    An unchanged waiver gets the end of this run as the last time of its period.
+
+    A run over the whole inventory also ends the waivers that it does not have any more.
+    """
     run = report["run"]
     inventory, finished, is_whole = _make_inventory_key(run), run["finished"], run.get("whole")
     newest_query = f"SELECT {PERIOD_COLUMNS} FROM {WAIVERS_TABLE} WHERE inventory = :inventory ORDER BY opened"
@@ -86,7 +94,7 @@ def store_waivers(session: HistorySession, report: FleetReport) -> None:
     for waiver in report["waivers"]:
         waiver_id = clean_text(waiver["id"])
         previous_period = known_periods.pop(waiver_id, None)
-        if previous_period and previous_period.seen > finished:  # a run that ends late brings no news
+        if previous_period and previous_period.seen > finished:  # a later run has already stored newer facts
             continue
         facts = format_canonical({key: content for key, content in waiver.items() if key not in VOLATILE_KEYS})
         hosts = json.dumps(sorted(map(clean_text, waiver.get("hosts") or ()))[:MAX_WAIVER_HOSTS])
@@ -112,9 +120,9 @@ def store_waivers(session: HistorySession, report: FleetReport) -> None:
 
 
 class WaiverUseWriter:
-    """A writer of the findings under waivers. It reads a rule that thousands of hosts share once.
+    """A writer of the findings that waivers permit. It reads a rule that thousands of hosts share once.
 
-    A waiver that the run does not have is the claim of a single host, and is left out.
+    A record may name a waiver that the run does not have. Only that host claims such a waiver, so it is left out.
     """
 
     def __init__(self, report: FleetReport) -> None:
@@ -123,13 +131,17 @@ class WaiverUseWriter:
         self._findings_by_rule: dict[int, tuple[RuleRecord, list[tuple[str, str]]]] = {}
 
     def store_uses(self, session: HistorySession, records: Iterable[tuple[HostRecord, str]]) -> None:
-        """Store the findings of these records, each with the time of its observation."""
+        """Store the permitted findings of these records.
+
+        Each record comes with its observation time (UTC).
+        """
         session.execute_for_rows(
             ADD_USE,
             [row for record, observation_time in records for row in self._make_use_rows(record, observation_time)],
         )
 
     def _make_use_rows(self, record: HostRecord, observation_time: str) -> Iterable[dict[str, object]]:
+        """Yield the rows for the permitted findings of a record."""
         for rule in record["rules"]:
             if rule["state"] != WAIVED or rule["waiver"] not in self._waivers:
                 continue
@@ -148,6 +160,10 @@ class WaiverUseWriter:
                 yield {"id": finding_id, **use._asdict()}
 
     def _list_findings(self, rule: RuleRecord) -> list[tuple[str, str]]:
+        """Return the findings of a rule as pairs (id, description).
+
+        Records that share the rule share the result.
+        """
         cached = self._findings_by_rule.get(id(rule))
         if cached is None:
             if len(self._findings_by_rule) > 10_000:
@@ -162,14 +178,17 @@ class WaiverUseWriter:
 
 
 def _make_inventory_key(run: ReportRun) -> str:
-    """Return the inventory of a run as a key. Long sources are cut, and a digest of all sources is added."""
+    """Return the inventory of a run as a text that fits into a key of the database.
+
+    Long sources are cut, and a digest of all sources is added.
+    """
     inventory = name_run_inventory(run)
     beginning = inventory.encode()[:MAX_INVENTORY_KEY_BYTES].decode(errors="ignore")
     return inventory if inventory == beginning else f"{beginning}... ({hash_names(inventory)})"
 
 
 def list_waiver_periods(session: HistorySession, since: str) -> list[WaiverPeriod]:
-    """Return every period of the waivers that a run had since a time, oldest first within a waiver."""
+    """Return all periods of the waivers that a run had since a UTC time, oldest first within a waiver."""
     if not session.has_table(WAIVERS_TABLE):
         return []
     recent_query = f"SELECT id FROM {WAIVERS_TABLE} o WHERE o.inventory = w.inventory AND o.seen >= :since"
@@ -180,7 +199,7 @@ def list_waiver_periods(session: HistorySession, since: str) -> list[WaiverPerio
 
 
 def list_revocations(session: HistorySession, inventory: str) -> list[tuple[str, str, str, str]]:
-    """Return the revocations of waivers in the runs of an inventory: id, revoker, start (UTC), reason."""
+    """Return the revocations of waivers over an inventory as (waiver's id, revoker, start (UTC), reason)."""
     if not session.has_table(WAIVERS_TABLE):
         return []
     query = (
@@ -195,7 +214,7 @@ def list_revocations(session: HistorySession, inventory: str) -> list[tuple[str,
 
 
 def list_waiver_uses(session: HistorySession, since: str) -> list[WaiverUse]:
-    """Return the findings under waivers since a time, oldest first."""
+    """Return the findings that waivers permitted since a UTC time, oldest first."""
     if not session.has_table(USES_TABLE):
         return []
     query = (
@@ -205,7 +224,10 @@ def list_waiver_uses(session: HistorySession, since: str) -> list[WaiverUse]:
 
 
 def find_requests(session: HistorySession, ids: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Return the requests with these ids that a run has reported: {id: {host, user, service, reason, at}}."""
+    """Return those requests with these ids that a run has reported.
+
+    The result is {id: {host, user, service, reason, at}}.
+    """
     if not session.has_table(BETWEEN_TABLE):
         return {}
     expected_ids = set(ids)
@@ -218,7 +240,10 @@ def find_requests(session: HistorySession, ids: Iterable[str]) -> dict[str, dict
 
 
 def list_unanswered_requests(session: HistorySession, since: str, answered_ids: Iterable[str]) -> list[dict[str, str]]:
-    """Return the requests since a time that no waiver names: [{id, host, user, service, reason, at}]."""
+    """Return the requests since a UTC time whose ids are not among `answered_ids`, as dictionaries.
+
+    Their keys are id, host, user, service, reason and at.
+    """
     if not session.has_table(BETWEEN_TABLE):
         return []
     known_ids = set(answered_ids)
@@ -229,6 +254,6 @@ def list_unanswered_requests(session: HistorySession, since: str, answered_ids: 
 
 
 def prune_waivers(session: HistorySession, oldest_time: str) -> None:
-    """Delete waivers that no run has had since a time, and the findings under them."""
+    """Delete the waivers that no run has had since a UTC time, and old findings that waivers permitted."""
     session.execute_statement(f"DELETE FROM {WAIVERS_TABLE} WHERE seen < :before", {"before": oldest_time})
     session.execute_statement(f"DELETE FROM {USES_TABLE} WHERE last < :before", {"before": oldest_time})

@@ -11,7 +11,7 @@ BAR_WIDTH = 1000
 
 
 class BarPiece(NamedTuple):
-    """The piece of a state in a bar, in units of its drawing."""
+    """The piece of a bar that stands for a state. `x` and `width` are in units of the drawing."""
 
     state: str
     x: float
@@ -21,7 +21,7 @@ class BarPiece(NamedTuple):
 def make_bar(counts: Mapping[str, int]) -> Sequence[BarPiece]:
     """Make the pieces of a bar, worst state first. A state with a single host in thousands stays visible.
 
-    The bar is decoration: its caller also writes the counts as text.
+    `counts` has the hosts by state. The bar is decoration: its caller also writes the counts as text.
     """
     total = sum(counts.values())
     states = [state for state in STATES if counts.get(state)]

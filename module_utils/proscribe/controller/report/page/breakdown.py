@@ -18,25 +18,29 @@ StartTimes = Mapping[tuple[str, str], str]
 
 StateCounts = Mapping[str, int]
 
-HOST_NUMBER = -1  # replaces a part's number for a fact about the host as a whole: no answer, or a failure
+HOST_NUMBER = -1  # stands for the host as a whole instead of the number of a part: no answer, or a failure
 
 
 class PageHost(NamedTuple):
-    """The data of a host on the page: its record without the rules, which are in the parts by number."""
+    """The data of a host on the page: its record without rules.
+
+    `parts` are the numbers of its rules in groups.
+    """
 
     name: str
     state: str
     parts: tuple[int, ...]
     departments: tuple[str, ...]
     record: HostRecord
-    remarks: Sequence[WatchRemark]  # on the time between two runs
-    requests: Sequence[UserRequest]  # of its users, waiting
-    # By number of the part (or HOST_NUMBER), if known: the earliest begin of its present state.
+    remarks: Sequence[WatchRemark]  # events on the host between two runs
+    requests: Sequence[UserRequest]  # requests of the host's users that wait for an answer
+    # Key: the number of a part, or HOST_NUMBER. Value: the earliest begin (UTC) of its present state. Unknown times are
+    # left out.
     start_times: Mapping[int, str]
 
 
 class MissingNames(NamedTuple):
-    """Services or settings that the same controls lack on the same number of hosts."""
+    """Services or settings that are not in effect in the same controls, on the same number of hosts."""
 
     controls: tuple[str, ...]
     names: tuple[str, ...]
@@ -44,22 +48,28 @@ class MissingNames(NamedTuple):
 
 
 class FleetBreakdown(NamedTuple):
-    """A fleet as the page shows it. `groups` are sorted worst first; `GroupPart.group` is an index of them."""
+    """A fleet as the page shows it.
 
-    hosts: Sequence[PageHost]  # by name, with numbers in names compared as numbers
+    `groups` are sorted worst first; `GroupPart.group` is an index of `groups`.
+    """
+
+    hosts: Sequence[PageHost]  # sorted by name, with web2 before web10
     parts: Sequence[GroupPart]
     rules: Sequence[RuleRecord]
     groups: Sequence[FindingGroup]
-    group_start_times: Sequence[str]  # for each group, "" if unknown
-    department_counts: Mapping[str, StateCounts]  # hosts by state; worst first
-    found_counts: Mapping[str, StateCounts]  # hosts with a finding of a service, by the worst state of its findings
-    # Services that are not blocked, or not known to be blocked; this proves no use of the service.
+    group_start_times: Sequence[str]  # for each group: the earliest begin (UTC) of its findings, "" if unknown
+    department_counts: Mapping[str, StateCounts]  # department -> hosts by state, worst department first
+    # service -> hosts with a finding of the service, by the worst state of these findings
+    found_counts: Mapping[str, StateCounts]
+    # Services that are not blocked on some hosts, or not known to be blocked. This does not prove that anybody uses
+    # them.
     unblocked_services: Sequence[MissingNames]
-    # Like `unblocked_services`, for rules that belong to no service, by their whole names.
+    # The same for settings, which belong to no service. The names are whole names of rules.
     unset_settings: Sequence[MissingNames]
-    setting_rules: Collection[str]  # the names of all such rules
+    setting_rules: Collection[str]  # the names of all rules that belong to no service
     control_counts: Mapping[str, StateCounts]
-    attempts: Mapping[str, tuple[int, int]]  # by rule: the number of refusals, and of hosts with refusals; most first
+    # rule -> (number of refused attempts, number of hosts with such attempts), most attempts first
+    attempts: Mapping[str, tuple[int, int]]
 
 
 def summarise_fleet(
@@ -69,9 +79,10 @@ def summarise_fleet(
     finished: str,
     setting_rules: Collection[str] = (),
 ) -> FleetBreakdown:
-    """Summarise the records, each read once. `setting_rules` are the rules that belong to no service.
+    """Summarise the records of a fleet for the page. Each record is read once.
 
-    Begin times after `finished`, the end of the run, are ignored.
+    `start_times` has the begin of the present states. Begin times after `finished`, the end of the run, are ignored.
+    `setting_rules` are the rules that belong to no service.
     """
     departments_by_host: dict[str, list[str]] = {}
     for department, members in departments.items():
@@ -134,14 +145,17 @@ def summarise_fleet(
 
 
 def make_natural_key(name: str) -> tuple[object, ...]:
-    """Return a sort key of names in which web2 comes before web10."""
-    pieces = re.split(r"([0-9]+)", name)  # text and digits alternate, so that text is compared with text
+    """Return a sort key for a name that compares numbers by value, so that web2 comes before web10."""
+    pieces = re.split(r"([0-9]+)", name)  # Text and digits alternate, so that sorting never compares text with digits.
     pieces[1::2] = [digits.lstrip("0") for digits in pieces[1::2]]
     return (*((len(piece), piece) if position % 2 else piece for position, piece in enumerate(pieces)), (0, name))
 
 
 def _remove_rules(record: HostRecord) -> HostRecord:
-    """Return the parts of a record beside its rules that the page and its advice need. The groups have the rules."""
+    """Return a record without its rules, and with only the keys that the page and its advice need.
+
+    The page has the rules in groups.
+    """
     bare_record: HostRecord = {
         "schema": record["schema"],
         "host": record["host"],
@@ -167,12 +181,16 @@ def _remove_rules(record: HostRecord) -> HostRecord:
 def _find_start_times(
     host: str, parts: Iterable[int], grouping: Grouping, start_times: StartTimes, finished: str
 ) -> dict[int, str]:
+    """Return by part number when the oldest rule of the part got its present state on the host (UTC).
+
+    HOST_NUMBER stands for the host as a whole. Unknown times, and times after `finished`, are left out.
+    """
     part_start_times: dict[int, str] = {}
     host_start = start_times.get((host, ""), "")
     if host_start and host_start <= finished:
         part_start_times[HOST_NUMBER] = host_start
     for number in parts:
-        rules = grouping.parts[number].rules  # empty for an error that no rule reports
+        rules = grouping.parts[number].rules  # a part has no rules if it is an error that no rule reports
         times = [start_times.get((host, grouping.rules[rule]["rule"]), "") for rule in rules] or [host_start]
         valid_times = [time for time in times if time and time <= finished]
         if valid_times:
@@ -181,6 +199,10 @@ def _find_start_times(
 
 
 def _count_by_department(hosts: Iterable[PageHost], departments: Mapping[str, Iterable[str]]) -> dict[str, StateCounts]:
+    """Count the hosts of each department by state, worst department first.
+
+    The name "" stands for hosts without a department. The result is {} if there are no departments.
+    """
     if not departments:
         return {}
     counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
@@ -193,7 +215,10 @@ def _count_by_department(hosts: Iterable[PageHost], departments: Mapping[str, It
 def _count_by_name(
     hosts: Iterable[PageHost], parts: Sequence[GroupPart], list_part_names: Callable[[GroupPart], Iterable[str]]
 ) -> dict[str, StateCounts]:
-    """Count hosts by the worst state of their rules under a name. Equal lists of many hosts are evaluated once."""
+    """Count hosts by the worst state of their rules under each name. Equal hosts are evaluated once.
+
+    `list_part_names` returns the names of a part, such as its services.
+    """
     names = [list(list_part_names(part)) for part in parts]
     counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for numbers, host_count in Counter(host.parts for host in hosts).items():
@@ -209,13 +234,17 @@ def _count_by_name(
 def _list_missing(
     hosts: Iterable[PageHost], parts: Sequence[GroupPart], list_part_names: Callable[[GroupPart], Iterable[str]]
 ) -> Sequence[MissingNames]:
-    """List the names that are not in effect, merged where they have the same controls and hosts; most names first.
+    """List the names of services or settings that are not in effect, most names first.
 
-    Findings are excluded: they show a use, not a missing block.
+    Names with the same controls and the same numbers of hosts are merged.
+
+    `list_part_names` returns the names of a part. Parts with findings are left out: they show a use, not a missing
+    block.
     """
     controls_by_name: defaultdict[str, set[str]] = defaultdict(set)
 
     def list_open_names(part: GroupPart) -> list[str]:
+        """Return the names of a part that is not compliant and has no findings, and store their control."""
         names = list(list_part_names(part)) if part.state in OPEN_STATES and not part.evidence else []
         for name in names:
             controls_by_name[name].add(part.control)
@@ -238,6 +267,7 @@ def _rank_control(control: str) -> tuple[int, str]:
 
 
 def _count_attempts(hosts: Iterable[PageHost]) -> dict[str, tuple[int, int]]:
+    """Return by rule the number of refused attempts, and of hosts with such attempts; most attempts first."""
     attempt_counts: Counter[str] = Counter()
     host_counts: Counter[str] = Counter()
     for host in hosts:

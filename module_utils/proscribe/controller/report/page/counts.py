@@ -16,9 +16,9 @@ NO_DEPARTMENT = "no department"
 
 
 class CountRow(NamedTuple):
-    """The hosts under a name, by state: as a bar, and in words."""
+    """A row of a table of counts: the hosts under a name, by state, as a bar and in words."""
 
-    name: str  # "" for hosts without a department
+    name: str  # "" in the row of the hosts without a department
     shown: str
     bar: Sequence[BarPiece]
     words: str
@@ -26,7 +26,10 @@ class CountRow(NamedTuple):
 
 
 class CountTable(NamedTuple):
-    """A table of counts. `kind` is the script's filter: department, control or service."""
+    """A table of hosts counted by state.
+
+    `kind` is the filter that the page's script sets for a row: department, control or service.
+    """
 
     kind: str
     column: str
@@ -36,7 +39,7 @@ class CountTable(NamedTuple):
 
 
 class MissingRow(NamedTuple):
-    """Names that the same controls lack on the same number of hosts."""
+    """Services or settings that are not in effect in the same controls, on the same number of hosts."""
 
     controls: str
     number: str
@@ -45,7 +48,10 @@ class MissingRow(NamedTuple):
 
 
 class MissingTable(NamedTuple):
-    """A table of missing blocks, without a bar: before the first enforcing run all bars would be equal."""
+    """A table of blocks that are missing on hosts.
+
+    It has no bars, because before the first enforcing run all bars would be equal.
+    """
 
     heading: str
     note: str
@@ -53,9 +59,10 @@ class MissingTable(NamedTuple):
 
 
 def make_count_tables(breakdown: FleetBreakdown, controls: Mapping[str, Mapping[str, object]]) -> Sequence[CountTable]:
-    """Make the tables whose rows differ, if there are several hosts.
+    """Make the tables of hosts by department, control and service, for several hosts and different rows.
 
-    A single host, and equal rows, are described in other sections. `controls` are the report's, by mode.
+    Other sections describe a single host, and equal rows. `controls` are the counts of the report: {control: {mode:
+    ...}}.
     """
     audited_controls = {name for name, modes in controls.items() if modes.keys() == {AUDIT}}
     control_note = "Hosts with a rule that is not compliant."
@@ -83,12 +90,18 @@ def make_count_tables(breakdown: FleetBreakdown, controls: Mapping[str, Mapping[
 
 
 def _has_different_rows(table: CountTable) -> bool:
-    """Return whether rows differ. A table of several services always has different rows."""
+    """Return whether a table has different rows, so that it is worth showing.
+
+    Several services always count as different.
+    """
     return len(table.rows if table.kind == "service" else {(row.words, row.note) for row in table.rows}) > 1
 
 
 def make_missing_tables(breakdown: FleetBreakdown) -> Sequence[MissingTable]:
-    """Make the tables of missing blocks if there are several hosts: services that are not blocked, and settings."""
+    """Make the tables of services that are not blocked and of settings that are not in effect.
+
+    They are left out for a single host.
+    """
     service_note = (
         "What blocks them is missing there, or could not be checked. It does not mean that somebody has them."
     )
@@ -109,6 +122,7 @@ def make_missing_tables(breakdown: FleetBreakdown) -> Sequence[MissingTable]:
 
 
 def _make_missing_row(missing: MissingNames, noun: str) -> MissingRow:
+    """Make a row in words from services or settings that are not in effect. `noun` is the noun for a name."""
     return MissingRow(
         ", ".join(missing.controls),
         format_count(len(missing.names), noun),
@@ -118,6 +132,10 @@ def _make_missing_row(missing: MissingNames, noun: str) -> MissingRow:
 
 
 def _make_count_row(name: str, counts: StateCounts, note: str) -> CountRow:
+    """Make a row of hosts by state.
+
+    The bar leaves out hosts to which nothing applies, unless there are no others.
+    """
     shown_counts = {state: count for state, count in counts.items() if state != NOT_APPLICABLE or len(counts) == 1}
     return CountRow(name, name or NO_DEPARTMENT, make_bar(shown_counts), _describe_counts(counts), note)
 

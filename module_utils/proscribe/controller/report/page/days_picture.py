@@ -17,19 +17,20 @@ from ..text.wording import format_count, format_key
 
 TREND_DAYS = 90
 DAY_WIDTH = 8  # width of a day, in units of the drawing
-# Height of the drawing; height of the foot of a day with a run; margin above the highest column.
+# Heights in units of the drawing: the whole drawing, the foot below each column, and the margin above the highest
+# column.
 DRAWING_HEIGHT, FOOT_HEIGHT, TOP_MARGIN = (
     120,
     7,
     6,
 )
-MAX_PART_LENGTH = 90  # characters of the text about left-out parts
-MIN_PIECE_HEIGHT = 1.5  # keeps a single host in thousands visible
-RAN_CLASS, COMPLIANT_CLASS = "ran", "compliant"  # classes of a day's foot: a run ended; every host met the ban
+MAX_PART_LENGTH = 90  # most characters of the text about hosts and controls that the runs left out
+MIN_PIECE_HEIGHT = 1.5  # least height of a piece, so that a single host in thousands stays visible
+RAN_CLASS, COMPLIANT_CLASS = "ran", "compliant"  # CSS classes of the foot of a day: a run ended; every host met the ban
 
 
 class DayPiece(NamedTuple):
-    """The hosts in a state."""
+    """The piece of a day's column for the hosts in a state that does not meet the ban."""
 
     state: str
     y: float
@@ -37,32 +38,33 @@ class DayPiece(NamedTuple):
 
 
 class TrendDay(NamedTuple):
-    """A day with a run."""
+    """A day with a run: its column in the drawing, and its text."""
 
     x: int
     words: str
-    pieces: Sequence[DayPiece]  # from the foot upwards, worst first
+    pieces: Sequence[DayPiece]  # from the bottom of the column upwards, worst state first
     foot: str
 
 
 class TrendPicture(NamedTuple):
-    """The days, and their description in words."""
+    """The drawing of the days, and its description in words."""
 
     days: Sequence[TrendDay]
     title: str
-    lines: Sequence[str]  # each short enough for the width of the drawing
+    lines: Sequence[str]  # each line fits the width of the drawing
     ends: tuple[str, str]
     width: int = TREND_DAYS * DAY_WIDTH
     height: int = DRAWING_HEIGHT
 
 
 def make_days_picture(runs: Sequence[PastRun], finished: str, left_out_text: str = "") -> TrendPicture | None:
-    """Make the drawing of the days up to the day on which a run had `finished`; None for fewer than two runs.
+    """Make the drawing of the days up to `finished`, the end of a run; None for fewer than two runs.
 
-    `runs` are the last runs of each day. `left_out_text` describes the parts that they left out, "" for whole runs.
+    `runs` are the last runs of each day. `left_out_text` describes the hosts and controls that these runs left out; ""
+    if they left out none.
     """
     if len(runs) < 2:
-        return None  # without a history the time of the run is not parsed
+        return None  # without a history, return before the time of the run is parsed
     last_date = parse_moment(finished).date()
     numbered_runs = [(TREND_DAYS - 1 - (last_date - parse_moment(run["finished"]).date()).days, run) for run in runs]
     shown_runs = [(day_number, run) for day_number, run in numbered_runs if 0 <= day_number < TREND_DAYS]
@@ -81,13 +83,14 @@ def make_days_picture(runs: Sequence[PastRun], finished: str, left_out_text: str
 
 
 def render_svg(trend_picture: TrendPicture) -> str:
-    """Render the drawing as an SVG file without other resources."""
-    from .rendering import render_template  # as in document.py
+    """Render the drawing as an SVG file that loads no other files."""
+    from .rendering import render_template  # imported here so that Jinja2 is loaded only when a page is written
 
     return "".join(render_template("days.svg.j2", picture=trend_picture))
 
 
 def _make_day(day_number: int, run: PastRun, max_open: int) -> TrendDay:
+    """Make the column of a day from its last run. `max_open` is the number of hosts at the full height."""
     y_position, pieces = float(DRAWING_HEIGHT - FOOT_HEIGHT), []
     for state in OPEN_STATES:
         if count := run["hosts"].get(state, 0):
@@ -104,7 +107,7 @@ def _make_day(day_number: int, run: PastRun, max_open: int) -> TrendDay:
 
 
 def _describe_run(run: PastRun) -> tuple[str, bool]:
-    """Return a description of a run, and whether every host met the ban."""
+    """Return the counts of a run in words, and whether every host met the ban."""
     state_counts = {state: count for state, count in run["hosts"].items() if count}
     host_count = sum(state_counts.values())
     open_text = ", ".join(
@@ -112,11 +115,12 @@ def _describe_run(run: PastRun) -> tuple[str, bool]:
     )
     if open_text:
         return f"{open_text}, of {format_count(host_count, 'host')}", False
-    if host_count == state_counts.get(NOT_APPLICABLE, 0):  # a run that evaluated nothing is no success
+    if host_count == state_counts.get(NOT_APPLICABLE, 0):  # a run without an applicable rule is no success
         return "nothing applied to any host", False
     waived_text = f", {state_counts[WAIVED]:,} by waivers" if WAIVED in state_counts else ""
     return f"every host met the ban ({format_count(host_count, 'host')}{waived_text})", True
 
 
 def _count_open_hosts(run: PastRun) -> int:
+    """Count the hosts of a run that did not meet the ban."""
     return sum(run["hosts"].get(state, 0) for state in OPEN_STATES)

@@ -14,16 +14,19 @@ from ..text.wording import format_count, format_key, format_readable_time, summa
 from .breakdown import HOST_NUMBER, FleetBreakdown
 from .listings import INITIAL_ROWS, MAX_ROWS, ListingColumn, TableListing, describe_omitted_rows
 
-MAX_NAMED_HOSTS = 10  # hosts that a group names
-MAX_EVIDENCE_HOSTS = 3  # hosts with evidence in a group
+MAX_NAMED_HOSTS = 10  # most hosts that a row names
+MAX_EVIDENCE_HOSTS = 3  # most hosts whose evidence a row shows
 
 
 class FindingRow(NamedTuple):
-    """A group of findings. `found` are pairs: a host, or "" for all hosts, and the evidence."""
+    """A row of the table of findings: a group of findings.
+
+    `evidence` are pairs (host, evidence); "" means all hosts.
+    """
 
     state: str
     subject: str
-    group: int | None  # its number for the script; None for hosts without an answer
+    group: int | None  # number of the group in the script's data; None for hosts without an answer
     hosts: int
     evidence: Sequence[tuple[str, str]]
     other_hosts: str  # the hosts that `evidence` does not name
@@ -33,7 +36,7 @@ class FindingRow(NamedTuple):
 
 
 class FindingTable(NamedTuple):
-    """The table of findings. `dated`: the begin of some findings is known."""
+    """The table of findings. `dated` is true if the begin of at least one finding is known."""
 
     rows: Sequence[FindingRow]
     dated: bool
@@ -41,9 +44,10 @@ class FindingTable(NamedTuple):
 
 
 def make_finding_table(breakdown: FleetBreakdown, finished: str, waivers: Sequence[RunWaiver] = ()) -> FindingTable:
-    """Make the rows of the groups, worst first, and of the hosts without an answer.
+    """Make the table of findings: a row for each group, worst first, and rows of the hosts without an answer.
 
-    The ages in the rows end with the run, at `finished`. A waiver of the run that does not waive a finding explains it.
+    The ages in the rows are counted up to `finished`, the end of the run. A note names each waiver of the run that
+    covers a finding but is not active.
     """
     groups = breakdown.groups
     rows = [
@@ -68,6 +72,7 @@ def make_finding_table(breakdown: FleetBreakdown, finished: str, waivers: Sequen
 def _make_group_row(
     index: int, group: FindingGroup, start_time: str, finished: str, waivers: Sequence[RunWaiver]
 ) -> FindingRow:
+    """Make the row of a group of findings. `start_time` is the earliest begin (UTC), "" if unknown."""
     evidence_pairs, other_hosts = _list_group_evidence(group)
     age_text, notes = format_age(start_time, finished), list_idle_waivers(group, waivers)
     return FindingRow(
@@ -76,9 +81,9 @@ def _make_group_row(
 
 
 def list_idle_waivers(group: FindingGroup, waivers: Iterable[RunWaiver]) -> list[str]:
-    """List the waivers that cover a finding without waiving it.
+    """Describe the waivers that cover the rules and hosts of a group but are not active.
 
-    Their users may rely on them, or have to learn that they ended.
+    Users may rely on such a waiver, or should be aware that it ended.
     """
     if group.state != NONCOMPLIANT:
         return []
@@ -107,7 +112,10 @@ def list_idle_waivers(group: FindingGroup, waivers: Iterable[RunWaiver]) -> list
 
 
 def _list_group_evidence(group: FindingGroup) -> tuple[Sequence[tuple[str, str]], str]:
-    """Return the evidence of each host, or the common evidence, and the hosts that this does not name."""
+    """Return the evidence of a group as pairs (host, evidence), and the names of the remaining hosts.
+
+    If all hosts have the same evidence, there is a single pair with the host "".
+    """
     note = f" ({group.causes_text})" if group.causes and group.evidence else ""
     if len({evidence for _, evidence in group.evidence}) > 1:
         more_hosts = summarise_names([host for host, _ in group.evidence[MAX_EVIDENCE_HOSTS:]], MAX_NAMED_HOSTS)
@@ -121,7 +129,10 @@ def _list_group_evidence(group: FindingGroup) -> tuple[Sequence[tuple[str, str]]
 
 
 def _make_silent_row(silent_hosts: SilentHosts, start_times: Mapping[str, str], finished: str) -> FindingRow:
-    """Make the row of the hosts without an answer, for the same kind of reason."""
+    """Make the row of the hosts without an answer that have the same kind of reason.
+
+    `start_times` has by host the begin (UTC) of the silence.
+    """
     names = [host for host, _ in silent_hosts.hosts]
     reasons = dict.fromkeys(reason for _, reason in silent_hosts.hosts if reason)
     reasons_text = summarise_names(list(reasons) or [silent_hosts.reason_kind], MAX_EVIDENCE_HOSTS)
@@ -139,7 +150,10 @@ def _make_silent_row(silent_hosts: SilentHosts, start_times: Mapping[str, str], 
 
 
 def format_age(start_time: str, finished: str) -> str:
-    """Format the age of a finding: `5 days`; "" if its begin is unknown."""
+    """Format the age of a finding at the end of the run: `5 days`; "" if its begin is unknown.
+
+    An age below a day is in hours, and below an hour `new`.
+    """
     if not start_time:
         return ""
     try:
@@ -151,7 +165,7 @@ def format_age(start_time: str, finished: str) -> str:
 
 
 def make_new_listing(report: FleetReport) -> TableListing | None:
-    """Make the table of defects that the baseline lacks; None for a run without a baseline."""
+    """Make the table of defects that an earlier run, the baseline, did not have; None without a baseline."""
     new_findings = report.get("new")
     if new_findings is None:
         return None
@@ -165,7 +179,10 @@ def make_new_listing(report: FleetReport) -> TableListing | None:
 
 
 def make_attempts_listing(breakdown: FleetBreakdown) -> TableListing | None:
-    """Make the table of refused attempts. They show attempted use, not a broken ban."""
+    """Make the table of refused attempts by rule; None without attempts.
+
+    Attempts show that somebody tried to use a service. They do not show that the ban is broken.
+    """
     heading = "Attempts that were refused"
     columns = (("what", "Rule"), ("number", "Refused"), ("number", "Hosts"))
     rows = [(rule, attempt_count, hosts) for rule, (attempt_count, hosts) in breakdown.attempts.items()][:MAX_ROWS]
@@ -175,14 +192,14 @@ def make_attempts_listing(breakdown: FleetBreakdown) -> TableListing | None:
 
 
 def make_unserved_listing(report: FleetReport) -> TableListing | None:
-    """Make the table of the hosts that Proscribe cannot observe. They are counted separately."""
+    """Make the table of the hosts that Proscribe cannot observe, with the reasons; None for none."""
     note = "Proscribe did not connect to these hosts and knows nothing about them."
     hosts = [(unserved_host["host"], unserved_host["why"]) for unserved_host in report.get("not_served") or ()]
     return _make_host_listing("not-served", "Not served", ("", "Why"), hosts, note)
 
 
 def make_lifted_listing(report: FleetReport) -> TableListing | None:
-    """Make the table of the hosts that were lifted since the run."""
+    """Make the table of the hosts from which the ban was removed (lifted) after the run; None for none."""
     rows = [
         (lift["host"], ", ".join(lift["controls"]), format_readable_time(lift["at"]), lift["run"])
         for lift in report.get("lifted") or ()
@@ -198,7 +215,7 @@ def make_lifted_listing(report: FleetReport) -> TableListing | None:
 
 
 def make_unexpected_listing(report: FleetReport) -> TableListing | None:
-    """Make the table of unexpected answers, such as that of a host that the run did not select."""
+    """Make the table of unexpected answers, such as from hosts that the run did not select; None for none."""
     hosts = [
         (unexpected_host["host"], unexpected_host["detail"]) for unexpected_host in report.get("unexpected") or ()
     ] or [
@@ -210,7 +227,7 @@ def make_unexpected_listing(report: FleetReport) -> TableListing | None:
 def _make_host_listing(
     section_id: str, heading: str, column: ListingColumn, hosts: Sequence[tuple[str, str]], note: str = ""
 ) -> TableListing | None:
-    """Make a table of hosts with a text for each."""
+    """Make a table of hosts, each with a text; None without hosts. `hosts` are pairs (host, text)."""
     columns, more_text = (("what", "Host"), column), describe_omitted_rows(hosts, "host", "report.json")
     return (
         TableListing(section_id, heading, heading, columns, hosts[:MAX_ROWS], "host", note=note, more=more_text)

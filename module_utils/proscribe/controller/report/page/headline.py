@@ -18,7 +18,7 @@ from .trend import TrendDrawing, make_trend_drawing
 
 
 def format_title(report: FleetReport) -> str:
-    """Format the verdict as a sentence."""
+    """Format the verdict on the fleet as a sentence, the title of the page."""
     hosts = report["summary"]["hosts"]
     expected_count = report["run"]["expected_hosts"]
     not_served_count = report["summary"].get("not_served") or 0
@@ -66,7 +66,7 @@ def format_title(report: FleetReport) -> str:
 
 
 def _format_lifted_title(report: FleetReport, noncompliant_count: int) -> str:
-    """Format the title of a report with lifted hosts, and the state of the other hosts."""
+    """Format the title of a report with hosts from which the ban was removed (lifted) after the run."""
     expected_count = report["run"]["expected_hosts"]
     lifted_hosts = {lift["host"] for lift in report["lifted"]}
     wholly_lifted = {lift["host"] for lift in report["lifted"] if set(CONTROLS) <= {*lift["controls"]}}
@@ -89,7 +89,7 @@ def _format_lifted_title(report: FleetReport, noncompliant_count: int) -> str:
 
 
 def _format_scope(report: FleetReport) -> str:
-    """Format the scope of a title that does not cover all hosts."""
+    """Format the scope of the hosts in a title; "" for a run over all hosts."""
     if department := report.get("department"):
         is_partial = department["missing"] or department["partial"]
         return f" of {clean_text(department['name'])}" + (" in this run" if is_partial else "")
@@ -99,7 +99,10 @@ def _format_scope(report: FleetReport) -> str:
 
 
 def _format_exceptions(report: FleetReport) -> str:
-    """Format the exceptions of a ban that is in effect on all hosts: waivers, and open times between two runs."""
+    """Format what limits a ban that is in effect on all hosts; "" for nothing.
+
+    The limits are waivers, rules that were not compliant between two runs, and frozen watchers.
+    """
     watch, is_single_host = report.get("watch"), report["run"]["expected_hosts"] == 1
     waived_count = report["summary"]["hosts"][WAIVED]
     waiver_texts = [f"for waivers{'' if is_single_host else f' on {waived_count:,}'}"] if waived_count else []
@@ -119,24 +122,25 @@ def _format_verb(count: int) -> str:
 
 
 class PageHeader(NamedTuple):
-    """The first screen of the page; see templates/header.html.j2."""
+    """The data of the first screen of the page; see templates/header.html.j2."""
 
     mode: str
     finished: str
-    beside: Sequence[str]  # the inventory, its selected hosts, the left-out parts, controls that are not enforced
+    # texts about the inventory, the selected hosts, left-out hosts and controls, and controls that are not enforced
+    beside: Sequence[str]
     title: str
-    hosts: Mapping[str, int]  # by state, worst first, without states of no host
-    words: str  # the same as text
+    hosts: Mapping[str, int]  # number of hosts by state, worst state first; states without hosts are left out
+    words: str  # `hosts` as text
     bar: Sequence[BarPiece]
     not_served: int
-    figures: Sequence[tuple[str, CountShare, str]]  # name, share, and unit
+    figures: Sequence[tuple[str, CountShare, str]]  # (name, share, unit) of each percentage
     trend: TrendDrawing | None
-    between: Sequence[str]  # events on hosts between two runs
-    waiting: str  # waiting requests of users
+    between: Sequence[str]  # texts about events on hosts between two runs
+    waiting: str  # text about requests of users that wait for an answer; "" for none
 
 
 def make_header(report: FleetReport, trend: Sequence[PastRun]) -> PageHeader:
-    """Make the header: the verdict, the hosts by state, the three numbers, and the trend if there is any."""
+    """Make the first screen: the verdict, the hosts by state, the three percentages, and the trend."""
     run, summary = report["run"], report["summary"]
     strict_share, waived_share = summary["compliance_strict"], summary["compliance_with_waivers"]
     figures = (
@@ -170,7 +174,7 @@ def make_header(report: FleetReport, trend: Sequence[PastRun]) -> PageHeader:
 
 
 def _list_scope_texts(run: ReportRun) -> Iterator[str]:
-    """Yield the inventory, and its selected hosts if these are not all."""
+    """Yield a text about the inventory, and another if a pattern selected only some of its hosts."""
     inventory_names = ", ".join(clean_text(source).rstrip("/").rpartition("/")[2] for source in run["inventory"] or ())
     if inventory_names:
         yield inventory_names if inventory_names == "inventory" else f"inventory {inventory_names}"

@@ -15,13 +15,16 @@ from ..text.wording import format_count, format_key, format_readable_time
 from .breakdown import FleetBreakdown, PageHost
 from .watch_remarks import describe_remark
 
-MAX_DETAILED_HOSTS = 400  # hosts in the page with their evidence
-MAX_HOST_REMARKS = 5  # events of a host between two runs
-MAX_NAMED_HOSTS = 2000  # hosts in the page by name only
+MAX_DETAILED_HOSTS = 400  # most hosts that the page shows with their evidence
+MAX_HOST_REMARKS = 5  # most events between two runs that a row shows
+MAX_NAMED_HOSTS = 2000  # most hosts in a state that the page shows by name only
 
 
 class DetailedHostRow(NamedTuple):
-    """A host with findings or remarks: its reasons, and its facts beside them."""
+    """A host with findings or remarks.
+
+    `why` are these, `side` are the host's departments, platform and time.
+    """
 
     name: str
     state: str
@@ -30,7 +33,7 @@ class DetailedHostRow(NamedTuple):
 
 
 class HostNameList(NamedTuple):
-    """Hosts in the same state that have only their names on the page."""
+    """Hosts in the same state of which the page shows only the names."""
 
     state: str
     hosts: int
@@ -39,7 +42,7 @@ class HostNameList(NamedTuple):
 
 
 class HostSection(NamedTuple):
-    """The section of the hosts. `more` describes the hosts that it leaves out."""
+    """The section of the page about the hosts. `more` describes the hosts that it leaves out; "" for none."""
 
     rows: Sequence[DetailedHostRow]
     more: str
@@ -47,7 +50,7 @@ class HostSection(NamedTuple):
 
 
 def make_host_section(breakdown: FleetBreakdown) -> HostSection:
-    """Make the section: the worst hosts with their evidence, and the names of the compliant hosts."""
+    """Make the section of the hosts: hosts with findings or remarks, worst first, and names of the others."""
     detailed_hosts = sorted(
         (host for host in breakdown.hosts if not _is_unremarkable(host)), key=lambda host: STATES.index(host.state)
     )
@@ -71,11 +74,12 @@ def _format_more(host_count: int) -> str:
 
 
 def _is_unremarkable(host: PageHost) -> bool:
-    """Return whether only the name of a host is shown."""
+    """Return whether a host has only its name to show: no defect, error or event between two runs."""
     return host.state in SETTLED_STATES and not host.record["errors"] and not host.remarks
 
 
 def _make_host_row(host: PageHost, breakdown: FleetBreakdown) -> DetailedHostRow:
+    """Make the row of a host: its reason, its findings and its events between two runs."""
     record, reason = host.record, host.record.get("reason")
     reasons = [reason] if reason else []
     for number in host.parts:
@@ -91,7 +95,7 @@ def _make_host_row(host: PageHost, breakdown: FleetBreakdown) -> DetailedHostRow
 
 
 def describe_host_group(group: FindingGroup, evidence: str) -> str:
-    """Describe a group for a host of it, with the evidence of that host."""
+    """Describe a group of findings for one of its hosts, with the evidence of that host ("" for none)."""
     description = f"{group.subject}, {group.rules_text}" if group.rules_text else group.subject
     if group.state not in (NONCOMPLIANT, ERROR):
         description += f" ({format_key(group.state)})"

@@ -35,13 +35,13 @@ def render_page(
     since: StartTimes | None = None,
     directory: str = "",
 ) -> Iterator[str]:
-    """Render the page in pieces. `records` are read once, and none is stored.
+    """Render the page of a report in pieces of HTML. `records` are read once, and none is stored.
 
-    `trend` are earlier runs and this run, oldest first. `days` are the last runs of each day. `since` is the begin of
-    the defects: {(host, rule): UTC time}. `directory` is the future directory of the report, for commands with its
-    files.
+    `trend` are earlier runs and this run, oldest first. `days` are the last runs of each day. `since` has the begin of
+    the defects: {(host, rule): UTC time}. `directory` is the directory where the report will be, for commands that name
+    its files.
     """
-    from .rendering import render_template  # Jinja2 is loaded only if a page is written
+    from .rendering import render_template  # imported here so that Jinja2 is loaded only if a page is written
 
     run, finished = report["run"], str(report["run"]["finished"])
     setting_rules = {rule["rule"] for rule in report["rules"] if rule.get("kind") == "setting"}
@@ -81,14 +81,14 @@ def render_page(
 
 
 def _make_content_policy(style: str, script: str) -> str:
-    """Make the page's Content-Security-Policy: only its own style and script are allowed."""
+    """Make the page's Content-Security-Policy, which allows only its own style and script."""
     sources = f"style-src '{_hash_source(style)}'; script-src '{_hash_source(script)}'"
     return f"default-src 'none'; {sources}; base-uri 'none'; form-action 'none'"
 
 
 @cache
 def _join_scripts() -> str:
-    """Join the scripts in a function, so that their names stay invisible outside."""
+    """Join the scripts of the page into one function, so that their names are not global."""
     return "(() => {\n" + "".join(_read_static_file(f"script/{name}.js") for name in SCRIPTS) + "})();\n"
 
 

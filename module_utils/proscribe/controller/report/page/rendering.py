@@ -32,7 +32,7 @@ from .listings import INITIAL_ROWS
 
 PAGE_DIRECTORY = Path(__file__).parent
 
-# Meaning of each state, for readers.
+# The meaning of each state, for the legend of the page.
 STATE_MEANINGS = {
     "error": "could not be evaluated, or a correction failed",
     "noncompliant": "is broken, with the findings that show it",
@@ -45,13 +45,13 @@ STATE_MEANINGS = {
 
 
 def render_template(template_name: str, **template_variables: Any) -> Iterator[str]:
-    """Render a template of the folder `templates` in pieces."""
+    """Render a template of the directory `templates` with these variables, and yield the text in pieces."""
     yield from make_environment().get_template(template_name).generate(template_variables)
 
 
 @cache
 def make_environment() -> Environment:
-    """Make the Jinja2 environment of the page."""
+    """Make the Jinja2 environment of the page, in which every value is cleaned and escaped."""
     jinja_environment = Environment(
         loader=FileSystemLoader(PAGE_DIRECTORY / "templates"),
         autoescape=True,
@@ -81,19 +81,19 @@ def make_environment() -> Environment:
 
 
 class _TemplateCache(FileSystemBytecodeCache):
-    """A cache of compiled templates as files, where files can be written."""
+    """A cache that stores compiled templates as files. It stores nothing where files cannot be written."""
 
     def dump_bytecode(self, bucket: Bucket) -> None:
-        with contextlib.suppress(OSError):  # a checkout may be read-only
+        with contextlib.suppress(OSError):  # a cache is not needed, and a checkout may be read-only
             super().dump_bytecode(bucket)
 
 
 def _make_template_cache() -> _TemplateCache | None:
-    """Return the cache of compiled templates; None if it cannot be used safely.
+    """Return the cache of compiled templates; None if no cache can be used safely.
 
-    Compiling the templates takes longer than all other work on a page. The cache is beside this module as Python has
-    compiled it, under the same conditions: an account that can write there can already run code through Python. Only
-    the installer writes a collection.
+    Compiling the templates takes longer than all other work on a page. The cache is in the directory of Python's
+    compiled modules. An account that can write there can already run code through Python. For a collection there is no
+    cache, because only the installer writes there.
     """
     if installation.COLLECTION or sys.dont_write_bytecode:
         return None
@@ -103,15 +103,16 @@ def _make_template_cache() -> _TemplateCache | None:
             return None
     except (NotImplementedError, OSError):
         return None
-    # Jinja2's own key identifies the template, but not how it was compiled.
+    # Jinja2's key of a cached file identifies the template, but not Jinja2's version or this module. So the file's name
+    # has a digest of both.
     cache_key = hashlib.sha256(Path(__file__).read_bytes() + jinja2.__version__.encode()).hexdigest()[:16]
     return _TemplateCache(str(directory), f"page-{cache_key}-%s.cache")
 
 
 def make_printable(content: object) -> str:
-    """Format a value for a template as a line of printable text.
+    """Format a value for a template as printable text in a single line.
 
-    Markup keeps its lines, and loses other special characters: it may come from a text that was escaped but not
+    Markup keeps its line breaks, and loses other special characters: it may come from a text that was escaped but not
     cleaned.
     """
     if isinstance(content, Markup):
@@ -120,7 +121,10 @@ def make_printable(content: object) -> str:
 
 
 def insert_line_breaks(content: object) -> Markup:
-    """Format text for an element (not for an attribute) whose long paths and names may wrap."""
-    # The methods of Markup, which `re` uses, would escape the <wbr> too.
+    """Format text as markup in which long paths and names may wrap after each `/` and `_`.
+
+    It is for the content of an element, not for an attribute.
+    """
+    # Convert Markup to str, because its methods, which `re` uses, would also escape the <wbr>.
     escaped_text = str(escape(clean_text(content)))
     return Markup(re.sub("[/_]", r"\g<0><wbr>", escaped_text))

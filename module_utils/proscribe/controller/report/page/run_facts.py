@@ -19,7 +19,10 @@ from .listings import TableListing
 
 
 def make_suggestions(report: FleetReport, breakdown: FleetBreakdown, directory: str) -> Sequence[CommandSuggestion]:
-    """Make the proposed steps with their commands. `directory` is the future directory of the report, "" if unknown."""
+    """Make the proposed next steps with their commands.
+
+    `directory` is the directory where the report will be; "" if unknown.
+    """
     records: list[HostRecord] = [
         {**host.record, "rules": list(_list_unknown_rules(breakdown, host.parts))} for host in breakdown.hosts
     ]
@@ -27,14 +30,17 @@ def make_suggestions(report: FleetReport, breakdown: FleetBreakdown, directory: 
 
 
 def _list_unknown_rules(breakdown: FleetBreakdown, parts: Sequence[int]) -> Iterator[RuleRecord]:
-    """Yield the rules that could not be observed. The advice needs their reasons."""
+    """Yield those rules of a host that could not be observed.
+
+    The advice on next steps needs their reasons.
+    """
     for part in (breakdown.parts[number] for number in parts):
         if part.state == UNKNOWN:
             yield from (breakdown.rules[number] for number in part.rules)
 
 
 def make_upcoming_listing(announcements: Sequence[UpcomingRestriction]) -> TableListing | None:
-    """Make the table of announced restrictions, by day."""
+    """Make the table of restrictions that begin on a later day; None for none."""
     days: dict[str, set[str]] = {}
     for announcement in announcements:
         days.setdefault(announcement["effective_from"], set()).add(announcement["service"])
@@ -44,7 +50,7 @@ def make_upcoming_listing(announcements: Sequence[UpcomingRestriction]) -> Table
 
 
 def make_points_listing(report: FleetReport) -> TableListing | None:
-    """Make the table of the exports to enforcement points, worst first."""
+    """Make the table of the exports to enforcement points, such as a proxy, worst first; None for none."""
     rows = [
         (
             point["directory"],
@@ -63,7 +69,7 @@ def make_points_listing(report: FleetReport) -> TableListing | None:
 
 
 def make_unknown_rules_listing(report: FleetReport) -> TableListing | None:
-    """Make the table of the services for which nothing is known to search, by control."""
+    """Make the table of services for which a control has nothing to search; None for none."""
     rows = [
         (control, format_count(len(service_names), "service"), ", ".join(service_names))
         for control, service_names in group_unsearchable_services(report).items()
@@ -75,15 +81,15 @@ def make_unknown_rules_listing(report: FleetReport) -> TableListing | None:
 
 
 def list_run_warnings(report: FleetReport) -> Sequence[str]:
-    """Return the failures beside the hosts, in sentences."""
+    """Return the warnings about the run as a whole, in sentences."""
     stop_reason = describe_interruption(report)
     return [*([f"this run was {stop_reason}"] if stop_reason else []), *report["warnings"]]
 
 
 def list_run_facts(report: FleetReport) -> Sequence[tuple[str, str]]:
-    """Return the facts of the run that an auditor needs, by name.
+    """Return the facts of the run that an auditor needs, as pairs (name, text). Empty facts are left out.
 
-    A department's report does not show the hosts of the run.
+    The report of a department does not show which hosts the run selected.
     """
     run, summary, department = report["run"], report["summary"], report.get("department")
     scope_facts = (
@@ -111,7 +117,7 @@ def list_run_facts(report: FleetReport) -> Sequence[tuple[str, str]]:
 
 
 def _describe_catalogue(run: ReportRun) -> str:
-    """Describe the release of the catalogue with its day, and the digest of its content."""
+    """Describe the catalogue of a run: its release with the day, if known, and the digest of its content."""
     release = run.get("catalog")
     version = f"{release['version']} of {release['released']}, " if release and release["version"] else ""
     return f"{version}{run['catalog_version']}"

@@ -25,34 +25,34 @@ from ..text.wording import clean_text, format_key, make_host_label
 from .breakdown import FleetBreakdown, PageHost
 from .watch_remarks import describe_remark
 
-# The limit of the page's evidence in characters. Rules beyond it have no findings.
+# Most characters of evidence on the page. Rules beyond this limit have no findings there.
 MAX_EVIDENCE_CHARACTERS = 8_000_000
 MODE_TEXTS = {ENFORCE: "enforced", AUDIT: "only audited"}
-MAX_HOST_REMARKS = 50  # events of a host between two runs
-MAX_HOST_ATTEMPTS = 10  # rules of a host whose numbers of refusals are shown
+MAX_HOST_REMARKS = 50  # most events between two runs for a host
+MAX_HOST_ATTEMPTS = 10  # most rules of a host whose numbers of refused attempts are shown
 
 
 class NumberedTexts:
-    """A list of distinct texts."""
+    """A list of distinct texts, each with a number: its index."""
 
     def __init__(self) -> None:
         self.numbers: dict[str, int] = {}
 
     def assign_text_number(self, content: object) -> int:
-        """Return the number of a text, cleaned; -1 for no text."""
+        """Return the number of a text, and add the text if it is new; -1 for None or ""."""
         if content is None or content == "":
             return -1
         return self.numbers.setdefault(clean_text(content), len(self.numbers))
 
 
 class NumberedLists:
-    """A list of distinct lists of numbers."""
+    """A list of distinct lists of numbers, each with a number: its index."""
 
     def __init__(self) -> None:
         self.numbers: dict[tuple[int, ...], int] = {}
 
     def assign_list_number(self, numbers: Iterable[int]) -> int:
-        """Return the number of a list; -1 for an empty list."""
+        """Return the number of a list, and add the list if it is new; -1 for an empty list."""
         key = tuple(numbers)
         return self.numbers.setdefault(key, len(self.numbers)) if key else -1
 
@@ -60,7 +60,10 @@ class NumberedLists:
 def generate_script_data(
     breakdown: FleetBreakdown, finished: str, max_characters: int = MAX_EVIDENCE_CHARACTERS
 ) -> Iterator[str]:
-    """Yield the data in pieces that are safe inside a `script` element."""
+    """Yield the script's data as pieces of JSON that are safe inside a `script` element.
+
+    `finished` is the end of the run. Evidence beyond `max_characters` is left out.
+    """
     texts, findings = NumberedTexts(), NumberedLists()
     departments: dict[str, int] = {}
     numbered_lists = {
@@ -90,7 +93,7 @@ def generate_script_data(
 
 
 def _encode_script_json(content: object) -> str:
-    """Encode JSON without the characters that end a `script` element or begin a comment in it."""
+    """Encode a value as JSON, with escapes for the characters that could end the `script` element."""
     json_text = json.dumps(content, separators=(",", ":"), ensure_ascii=False)
     return json_text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
@@ -102,6 +105,10 @@ def _encode_rules(
     max_characters: int,
     setting_rules: Collection[str],
 ) -> Iterator[list[object]]:
+    """Yield each rule as a list of numbers.
+
+    Rules beyond `max_characters` of evidence have None as findings.
+    """
     character_count = 0
     for rule in rules:
         character_count += sum(
@@ -119,12 +126,13 @@ def _encode_rules(
 
 
 def _encode_part(part: GroupPart, texts: NumberedTexts) -> list[object]:
+    """Encode a part as [control, state, group, rules, audited], with numbers. The group is -1 for none."""
     group = -1 if part.group is None else part.group
     return [texts.assign_text_number(part.control), STATES.index(part.state), group, part.rules, int(part.is_audited)]
 
 
 def _make_group_title(group: FindingGroup) -> list[str]:
-    """Make the title of a group: its subject and its cause, as for a single host."""
+    """Return the title of a group of findings for the script: its subject with its rules, and its causes."""
     return [
         clean_text(f"{group.subject}, {group.rules_text}" if group.rules_text else group.subject),
         clean_text(group.causes_text),
@@ -136,7 +144,7 @@ def _select_attempts(attempts: Mapping[str, int]) -> list[tuple[str, int]]:
 
 
 def _describe_controls(controls: Mapping[str, ControlRecord]) -> Iterator[tuple[str, str]]:
-    """Yield the mode and the state of each control on the host, in words."""
+    """Yield (control, its mode and state in words) for each control of a host."""
     for name, control in controls.items():
         if mode := control.get("mode"):
             state = format_key(control.get("state") or "not checked in this run")
@@ -146,6 +154,7 @@ def _describe_controls(controls: Mapping[str, ControlRecord]) -> Iterator[tuple[
 def _encode_host(
     host: PageHost, texts: NumberedTexts, departments: dict[str, int], numbered_lists: Mapping[str, NumberedLists]
 ) -> list[object]:
+    """Encode a host as a row of texts and numbers. Empty values at the end of the row are left out."""
     record, actions = host.record, host.record.get("actions", ())
     row: list[object] = [
         make_host_label(host.name),

@@ -9,7 +9,7 @@ from ....model.finding import OPEN_STATES
 from ....model.types.history import PastRun
 from ..text.wording import format_count, format_key
 
-MAX_RUNS = 60  # runs in the drawing
+MAX_RUNS = 60  # most runs in the drawing and the table
 TABLE_COLUMNS = (  # columns of the table; see templates/trend.html.j2
     ("when", "Finished"),
     ("", "Mode"),
@@ -30,7 +30,10 @@ class RunColumn(NamedTuple):
 
 
 class TrendDrawing(NamedTuple):
-    """A column for each run, oldest first, between two times, and the change as text."""
+    """The drawing of the trend: a column for each run, oldest first, and the change in words.
+
+    `ends` are the times of the first and the last run.
+    """
 
     columns: Sequence[RunColumn]
     change: str
@@ -41,9 +44,9 @@ class TrendDrawing(NamedTuple):
 
 
 def make_trend_drawing(trend: Sequence[PastRun], left_out_text: str = "") -> TrendDrawing | None:
-    """Make the drawing of the last runs; None for a single run.
+    """Make the drawing of the last runs; None for fewer than two runs.
 
-    `left_out_text` describes the parts that these runs left out, "" for whole runs.
+    `left_out_text` describes the hosts and controls that these runs left out; "" if they left out none.
     """
     runs = trend[-MAX_RUNS:]
     if len(runs) < 2:
@@ -66,9 +69,10 @@ def make_trend_drawing(trend: Sequence[PastRun], left_out_text: str = "") -> Tre
 
 
 def _make_run_column(run: PastRun, x: float, column_width: float, max_open: int) -> RunColumn:
+    """Make the column of a run at `x`. `max_open` is the number of hosts at the full height."""
     counts = {state: count for state in OPEN_STATES if (count := run["hosts"].get(state, 0))}
     y_position, pieces = float(DRAWING_HEIGHT - 1), []
-    for state, count in counts.items():  # drawn from the bottom, worst state first
+    for state, count in counts.items():  # the pieces stand on each other from the bottom, worst state first
         height = max(count * (DRAWING_HEIGHT - 4) / max_open, 1.5)
         y_position -= height
         pieces.append((state, x, y_position, max(column_width - 1.5, 1), height))
@@ -77,18 +81,24 @@ def _make_run_column(run: PastRun, x: float, column_width: float, max_open: int)
 
 
 def _count_open_hosts(run: PastRun) -> int:
+    """Count the hosts of a run that did not meet the ban."""
     return sum(run["hosts"].get(state, 0) for state in OPEN_STATES)
 
 
 def select_runs_until(trend: Sequence[PastRun], run_id: object) -> Sequence[PastRun]:
-    """Select the trend up to a run. The page of an older run, written again, shows no later runs."""
+    """Return the trend up to the run `run_id`, or the whole trend without that run.
+
+    The page of an older run may be written again later, and shows no later runs.
+    """
     positions = [position for position, past_run in enumerate(trend) if past_run["run"] == run_id]
     return trend[: positions[-1] + 1] if positions else trend
 
 
 def _describe_change(earlier_run: PastRun, last_run: PastRun) -> str:
+    """Describe how the number of hosts that do not meet the ban changed between two runs."""
     host_count, earlier_host_count = sum(last_run["hosts"].values()), sum(earlier_run["hosts"].values())
-    if host_count != earlier_host_count:  # a limited run, or another inventory: the numbers need their totals
+    # The runs have different hosts, because of a limit or another inventory. So the text shows both totals.
+    if host_count != earlier_host_count:
         earlier_text = f"before, {_count_open_hosts(earlier_run):,} of {earlier_host_count:,}"
         return (
             f"Not meeting the ban: {_count_open_hosts(last_run):,} of {format_count(host_count, 'host')}; "
@@ -100,5 +110,5 @@ def _describe_change(earlier_run: PastRun, last_run: PastRun) -> str:
 
 
 def select_table_runs(trend: Sequence[PastRun]) -> Sequence[PastRun]:
-    """Select the runs of the table, newest first; none for a single run."""
+    """Return the runs of the trend's table, newest first; () for fewer than two runs."""
     return trend[-MAX_RUNS:][::-1] if len(trend) > 1 else ()

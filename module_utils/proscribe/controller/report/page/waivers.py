@@ -16,10 +16,10 @@ from ..text.wording import (
     summarise_names,
 )
 
-MAX_SHOWN_NAMES = 6  # hosts and services of a waiver that are named before it is unfolded
-MAX_HOSTS = 1000  # hosts of a waiver that are named at all
+MAX_SHOWN_NAMES = 6  # most hosts, and most services, that a panel names before a reader unfolds it
+MAX_HOSTS = 1000  # most hosts that an unfolded panel names
 
-# The labels of a waiver's facts, in the order of a reader's questions. Other keys follow, by their names.
+# The labels of a waiver's keys, in the order of the panel. Other keys follow, with their names as labels.
 KEY_LABELS = {
     "why": "Standing",
     "reason": "Reason",
@@ -49,9 +49,11 @@ KEY_LABELS = {
     "request": "Request",
     "file": "File",
 }
-HEAD_KEYS = ("id", "status", "waives", "review_overdue", "days_left")  # keys in the head of the panel
+# keys that the head of the panel shows instead of the list of facts
+HEAD_KEYS = ("id", "status", "waives", "review_overdue", "days_left")
 
-# The signs: active; active with an overdue review; idle as intended; idle against its purpose.
+# States of rules whose signs and colours mark waivers: active; active with an overdue review; idle as intended; wrongly
+# idle.
 ACTIVE_SIGN, OVERDUE_SIGN, IDLE_SIGN, WRONG_SIGN = "waived", "unknown", "not_applicable", "noncompliant"
 
 
@@ -69,9 +71,9 @@ class WaiverPanel(NamedTuple):
 
 
 def make_waiver_panels(run_waivers: Sequence[RunWaiver], finished: str) -> Sequence[WaiverPanel]:
-    """Make the panels of the waivers. Those that should waive and do not come first.
+    """Make a panel for each waiver of the run. Waivers that should be in effect and are not come first.
 
-    Remaining days are counted from the end of the run.
+    Remaining days are counted from `finished`, the end of the run.
     """
     return [
         _make_waiver_panel(waiver, finished)
@@ -80,6 +82,7 @@ def make_waiver_panels(run_waivers: Sequence[RunWaiver], finished: str) -> Seque
 
 
 def _make_waiver_panel(waiver: RunWaiver, finished: str) -> WaiverPanel:
+    """Make the panel of a waiver: the texts of its head, and its other facts by label."""
     services, hosts = waiver.get("services") or ("nothing",), waiver.get("hosts") or ()
     waiver_values: Mapping[str, object] = waiver
     other_keys = [key for key in waiver_values if key not in KEY_LABELS and key not in HEAD_KEYS]
@@ -101,6 +104,7 @@ def _make_waiver_panel(waiver: RunWaiver, finished: str) -> WaiverPanel:
 
 
 def _select_sign(waiver: RunWaiver) -> str:
+    """Return the sign of a waiver: active, review overdue, idle as intended, or wrongly idle."""
     if waiver["status"] == "active":
         return OVERDUE_SIGN if waiver.get("review_overdue") else ACTIVE_SIGN
     return IDLE_SIGN if waiver["status"] in ("not_yet_valid", "revoked") else WRONG_SIGN
@@ -116,7 +120,7 @@ def _describe_status(waiver: RunWaiver) -> str:
 
 
 def _format_value(key: str, content: object) -> str:
-    """Format the value of a key as text; "" for an empty value."""
+    """Format the value of a waiver's key as text; "" for an empty value."""
     if content is None or content == "" or content == [] or content == {}:
         return ""
     if isinstance(content, Mapping):

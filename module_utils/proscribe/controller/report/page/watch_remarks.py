@@ -21,16 +21,17 @@ INITIAL_ROW_COUNT = 12
 
 
 def describe_remark(remark: WatchRemark) -> str:
-    """Describe a remark about a host, with its subject."""
+    """Describe an event on a host between two runs, with its rule or program."""
     if remark.kind == ENDED:
         return f"{clean_text(remark.rule)}: {clean_text(remark.program)} of {clean_text(remark.user)} {remark.text}"
     return f"{clean_text(remark.rule)}: {remark.text}" if remark.rule else remark.text
 
 
 def make_remark_listing(report: FleetReport, breakdown: FleetBreakdown) -> TableListing | None:
-    """Make the table of events between two runs: the most frequent first, then the state of watchers.
+    """Make the table of events on hosts between two runs; None if no host has a watch.
 
-    A watcher is shown if it is frozen, has not observed its host, or has a plan without renewal.
+    The most frequent events come first. After them come watchers that are frozen, have not observed their host, or have
+    a plan without renewal.
     """
     watch = report.get("watch")
     if not watch:
@@ -66,12 +67,13 @@ def _format_subject(remark: WatchRemark) -> str:
 
 
 def _format_event(remark: WatchRemark) -> str:
+    """Describe an event on a host between two runs, with the last time if it occurred repeatedly."""
     last_text = f"; the last time on {format_readable_time(remark.last)}" if remark.times > 1 else ""
     return f"{remark.program} {remark.text}{last_text}" if remark.kind == ENDED else f"{remark.text}{last_text}"
 
 
 def make_request_listing(report: FleetReport, breakdown: FleetBreakdown) -> TableListing | None:
-    """Make the table of waiting requests, oldest first, with the texts of the users."""
+    """Make the table of users' requests that wait for an answer, oldest first; None for none."""
     if not describe_waiting_requests(report):
         return None
     host_requests = [(request, host.name) for host in breakdown.hosts for request in host.requests]

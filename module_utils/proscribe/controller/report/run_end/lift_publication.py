@@ -28,7 +28,11 @@ from .report_rewriting import rewrite_report
 
 
 def publish_lift(run: CompiledRun, lifted_at: str, results: Mapping[str, LiftResult]) -> list[str]:
-    """Write that a run lifted the ban at a time (UTC). Return the failures to write, in sentences."""
+    """Store on disk that a run removed the ban from hosts (a lift) at `lifted_at` (UTC).
+
+    The history, the fleet state and the reports about the present show the lift then. `results` has by host the lifted
+    controls. Returns failures to write as sentences.
+    """
     if not results:
         return []
     reports = Path(run["directory"]).parent
@@ -57,7 +61,7 @@ def publish_lift(run: CompiledRun, lifted_at: str, results: Mapping[str, LiftRes
 
 
 def _list_present_reports(reports: Path) -> list[Path]:
-    """Return the directories of the reports about the present: the latest and the newest report."""
+    """Return the directories of the two reports about the present: `latest` and `newest`."""
     directories: list[Path] = []
     for name in (LATEST, NEWEST):
         with contextlib.suppress(UnknownRun):
@@ -66,7 +70,10 @@ def _list_present_reports(reports: Path) -> list[Path]:
 
 
 def _rewrite_lifted_report(directory: Path, reports: Path, fleet_state: FleetState) -> Iterator[str]:
-    """Write the page and the exports of a report again, and yield the failures, in sentences."""
+    """Write the page and the exports of a report again, without the controls that are lifted now.
+
+    Yields failures as sentences.
+    """
     try:
         report = read_report(directory)
         lifts = {name: lifts for name, host in fleet_state.hosts.items() if (lifts := host.lifts)}

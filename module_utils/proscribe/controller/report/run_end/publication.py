@@ -22,7 +22,7 @@ from ..storage.report_reader import LATEST, UnknownRun, find_run
 
 
 class PageHistory(TypedDict, total=False):
-    """The data of the history for the page."""
+    """The part of the history that the page shows: the trend, the days, the begin of defects."""
 
     trend: Sequence[PastRun]
     days: Sequence[PastRun]
@@ -30,7 +30,7 @@ class PageHistory(TypedDict, total=False):
 
 
 def read_page_history(history: History, run: ReportRun) -> PageHistory:
-    """Read the data of a history for the page of a run. Raises HistoryError."""
+    """Read from the history what the page of a run shows. Raises HistoryError."""
     return {
         "trend": history.read_trend(like_run=run["id"]),
         "days": history.read_days(run["finished"], TREND_DAYS, run["id"]),
@@ -39,22 +39,22 @@ def read_page_history(history: History, run: ReportRun) -> PageHistory:
 
 
 class ReportExtras(NamedTuple):
-    """The data that is published beside a report."""
+    """The data that a run publishes besides its report and its records."""
 
-    left_out: Sequence[str] = ()  # the hosts that the run left out
-    # Seconds for which an observation of a host is valid, where they differ from the default.
+    left_out: Sequence[str] = ()  # hosts of the inventory that the run left out
+    # By host: seconds for which an observation is valid, where they differ from the default.
     stale_after: Mapping[str, int] = {}
     page_history: PageHistory = {}
-    host_lists: Mapping[str, Iterable[str]] = {}  # the lists of hosts, by the names of their files
+    host_lists: Mapping[str, Iterable[str]] = {}  # file name -> hosts
 
 
 def record_history(
     reports: Path, report: FleetReport, records: Sequence[HostRecord], keep_seconds: int = 0
 ) -> PageHistory:
-    """Write a run into the history of a directory of reports.
+    """Store a run in the history, and return what the page shows of the history.
 
-    Returns the data of the history for the page. The history forgets runs that ended more than `keep_seconds` ago (0:
-    none). If the history cannot be written, the report gets a warning, and nothing else of the run is lost.
+    The history deletes runs that ended more than `keep_seconds` ago (0: none). If the history cannot be written, the
+    report gets a warning, and nothing else of the run is lost.
     """
     try:
         history = open_history(report["run"].get("history") or "off", reports)
@@ -73,7 +73,8 @@ def publish_report(
 ) -> Path:
     """Write the report of a run, update the fleet state, and return the directory of the report.
 
-    Failures beside the report itself become its warnings. Raises OSError if the report cannot be written.
+    A failure of another file, such as an export, becomes a warning of the report. Raises OSError if the report itself
+    cannot be written.
     """
     reports, report_path = directory.partial.parent, directory.complete
     with contextlib.ExitStack() as stack:
@@ -84,19 +85,22 @@ def publish_report(
             report["warnings"].append(unchanged_reason)
 
         def write_exports(export_directory: Path) -> None:
+            """Send the events of the run and write its exports. A failure becomes a warning of the report."""
             changes = None
             try:
                 changes = read_changes(reports, run) if is_change_list_needed(run) else None
             except HistoryError as error:
                 report["warnings"].append(f"what this run changed is not known: {error}")
-            if events := run.get("events"):  # before the report is written, so that it has the result of the sending
+            # sent before the report is written, so that a failure is among the report's warnings
+            if events := run.get("events"):
                 with _warn_on_failure(report, "the events of this run could not be sent"):
                     report["warnings"] += event_transport.send_report_events(
                         report, records, changes, events, str(report_path)
                     )
             with _warn_on_failure(report, "an export could not be written"):
                 export_names = run.get("exports") or ()
-                if fleet_state is None:  # metrics of this run alone would omit the other hosts
+                # An export about all known hosts needs the fleet state. This run alone would omit the other hosts.
+                if fleet_state is None:
                     export_names = [name for name in export_names if name not in exports.list_fleet_state_names()]
                 exports.write_exports(export_directory, report, records, export_names, fleet_state, changes)
 
@@ -105,25 +109,30 @@ def publish_report(
             records, report, page_lines, extras.host_lists, write_exports, is_latest=not unchanged_reason
         )
         if unchanged_reason and fleet_state is not None:
-            with contextlib.suppress(UnknownRun, OSError):  # the exports show their age
+            with contextlib.suppress(UnknownRun, OSError):  # a failure is ignored, because such an export shows its age
                 exports.refresh_exports(find_run(reports, LATEST), report, fleet_state)
     return report_path
 
 
 def is_change_list_needed(run: ReportRun) -> bool:
-    """Return whether a run sends events or writes an export that lists its changes."""
+    """Return whether a run needs the list of its changes, for its events or for an export."""
     return bool(run.get("events")) or exports.has_history_exports(run.get("exports") or ())
 
 
 def read_changes(reports: Path, run: ReportRun, history: str = "") -> RunTransitions | None:
-    """Read the changes of a run from its history; None for a run that the history lacks. Raises HistoryError."""
+    """Read from the history what a run changed; None if the history does not have the run.
+
+    Raises HistoryError.
+
+    `history` replaces the location of the history in the run's report, unless it is "".
+    """
     opened_history = open_history(history or run.get("history") or "off", reports)
     return opened_history.read_transitions(run["id"]) if opened_history else None
 
 
 @contextlib.contextmanager
 def _warn_on_failure(report: FleetReport, failure: str) -> Iterator[None]:
-    """Add a failure of the block to the warnings of the report. The report stays valid."""
+    """Add an exception in the `with` body to the warnings of the report. The report stays valid."""
     try:
         yield
     except Exception as error:
@@ -131,7 +140,10 @@ def _warn_on_failure(report: FleetReport, failure: str) -> Iterator[None]:
 
 
 def _store_requests(reports: Path, report: FleetReport, records: Sequence[HostRecord]) -> None:
-    """Update the users' requests. A failure becomes a warning of the report."""
+    """Update the stored requests of users from the run's records.
+
+    A failure becomes a warning of the report.
+    """
     try:
         problem = requests_file.store_requests(reports, report, records)
     except OSError as error:
@@ -143,9 +155,9 @@ def _store_requests(reports: Path, report: FleetReport, records: Sequence[HostRe
 def _update_fleet_state(
     reports: Path, report: FleetReport, records: Sequence[HostRecord], extras: ReportExtras
 ) -> Iterator[FleetState | None]:
-    """Yield the fleet state updated by this run, and locked for this run.
+    """Yield the fleet state with the results of this run. It stays locked until the end of the `with` body.
 
-    It is None if the file cannot be locked or written; the report gets a warning then.
+    The value is None if the file cannot be locked or written. The report gets a warning then.
     """
     with contextlib.ExitStack() as stack:
         fleet_state: FleetState | None = None
@@ -158,7 +170,8 @@ def _update_fleet_state(
             fleet_state_file.write_fleet_state(reports, fleet_state)
             corrections_file.update_open_controls(reports, report["run"], records)
             interrupted = report["run"].get("interrupted")
-            if not (interrupted and interrupted["closed_by"]):  # the run that closes this run has newer data
+            # if a later run closes this run, that later run has newer requests
+            if not (interrupted and interrupted["closed_by"]):
                 _store_requests(reports, report, records)
         except OSError as error:
             report["warnings"].append(f"this run is not in the fleet state: {error}")

@@ -18,7 +18,10 @@ from .publication import PageHistory
 
 
 def is_present_report(directory: Path, reports: Path) -> bool:
-    """Return whether a report is about the present: the latest or the newest report. Others stay about their time."""
+    """Return whether a report is about the present: `latest` or `newest`.
+
+    Other reports stay about their time.
+    """
     for name in (LATEST, NEWEST):
         try:
             if directory == find_run(reports, name):
@@ -37,16 +40,17 @@ def rewrite_report(
     page_history: PageHistory,
     changes: RunTransitions | None,
 ) -> None:
-    """Write the files that are made from a report again: page, lists of hosts, exports. Raises OSError.
+    """Write the page, the lists of hosts and the exports of a report again. Raises OSError.
 
-    The caller has locked the fleet state.
+    The caller has locked the fleet state. `changes` are the changes of the run, from the history (None: unknown).
     """
     host_files = make_host_lists(report["run"], records)
     rewrite_page(
         directory, html_page.render_page(report, records, directory=str(directory), **page_history), host_files
     )
-    for name in {*HOST_LIST_FILES} - host_files.keys():  # the list existed before a lift
+    for name in {*HOST_LIST_FILES} - host_files.keys():  # delete a list that is no longer needed, such as after a lift
         (directory / name).unlink(missing_ok=True)
-    # The metrics of an older run describe that run. The metrics of the present describe all known hosts.
+    # Metrics beside an older report describe the hosts of that run. Metrics beside a present report describe all known
+    # hosts.
     known_state = fleet_state if fleet_state.hosts and is_present_report(directory, reports) else None
     exports.write_exports(directory, report, records, report["run"].get("exports") or (), known_state, changes)

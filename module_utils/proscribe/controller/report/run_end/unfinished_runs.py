@@ -24,7 +24,7 @@ UNWRITTEN_REASON = "its journal or its report could not be written"
 
 
 class ClosedRun(NamedTuple):
-    """A run that was closed: a description, and its end."""
+    """A run that a later run closed: a description in sentences, and the closed run's end."""
 
     text: str
     run: EndedRun
@@ -33,9 +33,10 @@ class ClosedRun(NamedTuple):
 def close_unfinished_runs(
     reports: Path, closing_run_id: str, report_problem: Callable[[str], None]
 ) -> Iterator[ClosedRun]:
-    """Close the runs without a report in a directory of reports; `closing_run_id` is the run that closes them.
+    """Close the runs without a report in a directory of reports, and yield each closed run.
 
-    `report_problem` takes a message about each run that cannot be closed. Such a run stays as it is.
+    `closing_run_id` is the run that closes them. `report_problem` takes a message about each run that cannot be closed.
+    Such a run stays as it is.
     """
     for abandoned_run in journal.list_abandoned_runs(reports):
         try:
@@ -50,6 +51,10 @@ def close_unfinished_runs(
 def _close_run(
     abandoned_run: journal.AbandonedRun, closing_run_id: str, report_problem: Callable[[str], None]
 ) -> ClosedRun:
+    """Close a run that was killed: replay its journal, and write its report.
+
+    Raises UnusableAnswer if the journal was not written or belongs to another run.
+    """
     if abandoned_run.run is None:
         raise UnusableAnswer("its journal could not be written, so nobody knows what it did")
     collector = rebuild_collector(abandoned_run.run, abandoned_run.iterate_events())
@@ -71,7 +76,10 @@ def _close_run(
 
 
 def describe_ended_run(run: EndedRun, knows_all: bool = True) -> str:
-    """Describe in sentences the effects of an interrupted run. `knows_all`: its journal is complete."""
+    """Describe what an interrupted run did and did not do, in sentences.
+
+    `knows_all`: its journal is complete.
+    """
     heading = "Not done:" if knows_all else "Not known whether done:"
     sentences = [
         _format_hosts_sentence(
@@ -86,6 +94,10 @@ def describe_ended_run(run: EndedRun, knows_all: bool = True) -> str:
 
 
 def _format_hosts_sentence(missing_verb: str, heading: str, hosts: Sequence[str]) -> str:
+    """Format a sentence with some hosts after the heading.
+
+    Without hosts, the sentence states that the run did this on no host; "" if `missing_verb` is "".
+    """
     if hosts:
         return f"{heading} {format_count(len(hosts), 'host')} ({summarise_names(hosts, 5)})."
     return f"It {missing_verb} no host." if missing_verb else ""

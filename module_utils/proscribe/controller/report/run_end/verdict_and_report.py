@@ -28,7 +28,7 @@ FailureReporter = Callable[[str], None]
 
 
 class EndedRun(NamedTuple):
-    """The end of a run. `directory` is the directory of its report, "" if no report was written."""
+    """The end of a run. `directory` is the directory of the run's report, "" if no report was written."""
 
     report: FleetReport
     records: Records
@@ -45,11 +45,11 @@ def end_run(
     closed_by: str = "",
     observe_points: Callable[[CompiledRun, str], list[ReportedExport]] | None = None,
 ) -> EndedRun:
-    """End a run, and write its report.
+    """End a run: make its report and its verdict, and write the report.
 
     `ansible_failed`: Ansible ends with an error. `report_failure` takes a message about a failure of the report itself;
     such a run proves nothing. `closed_by` is the run that ends a killed run in its place. `observe_points` observes the
-    directories of fed exports at the end of this run.
+    directories of exports to enforcement points at the end of this run.
     """
     run = collector.run
     if collector.interruption_reason:
@@ -73,7 +73,7 @@ def end_run(
     if directory is not None:
         try:
             report_directory = _write_report(directory, run, report, fleet.records, rollout)
-        except Exception as error:  # the table is shown nevertheless
+        except Exception as error:  # the terminal shows the result even without a written report
             report_failure(f"the report cannot be written: {type(error).__name__}: {error}")
     return EndedRun(report, fleet.records, run_verdict, report_directory)
 
@@ -86,6 +86,10 @@ def _judge_end(
     deviations: Sequence[BaselineDeviation] | None,
     rollout: RolloutProgress | None,
 ) -> verdict.RunVerdict:
+    """Return the verdict on a run. An interruption decides first, then limits that stopped corrections.
+
+    `deviations` are the defects that the baseline lacks (None: no baseline).
+    """
     gate_levels, not_served = list(run["gate"].values()), len(report["not_served"])
     interrupted = run.get("interrupted")
     if interrupted:
@@ -104,9 +108,9 @@ def _judge_end(
 def _find_deviations(
     run: CompiledRun, records: Records, report_failure: FailureReporter
 ) -> list[BaselineDeviation] | None:
-    """Return the deviations from the run's baseline; None if it has none.
+    """Return the defects that an earlier run, the baseline, did not have; None for a run without a baseline.
 
-    A run whose baseline cannot be read any more has no verdict.
+    A baseline that cannot be read is reported as a failure, and the result is [].
     """
     if not run.get("baseline"):
         return None
@@ -120,7 +124,7 @@ def _find_deviations(
 def _write_report(
     directory: ReportDirectory, run: CompiledRun, report: FleetReport, records: Records, rollout: RolloutProgress | None
 ) -> str:
-    """Write the report and the files beside it, and return its directory."""
+    """Write the history, the report and its other files, and return the report's directory."""
     page_history = publication.record_history(
         directory.complete.parent, report, select_reached_records(records), run.get("history_keep", 0)
     )
@@ -137,7 +141,7 @@ def _write_report(
 
 
 def _prune_old_reports(directory: ReportDirectory, run: CompiledRun, report: FleetReport) -> None:
-    """Delete the folders of reports that are older than the inventory allows."""
+    """Delete the reports that are older than the inventory allows (`reports_keep`, in seconds)."""
     if keep_seconds := run.get("reports_keep") or 0:
         needed_directories = [directory.partial, *([Path(run["baseline"])] if run.get("baseline") else [])]
         report["warnings"] += pruning.prune_reports(

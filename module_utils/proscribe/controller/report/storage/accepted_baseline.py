@@ -15,7 +15,10 @@ from .report_reader import UnknownRun, UnreadableReport, describe_newest_runs, l
 
 
 def find_latest_passed(reports: Path, scope: RunScope) -> Path:
-    """Return the directory of the baseline for a run with this scope. Raises UnknownRun."""
+    """Return the report directory of the baseline for a run with this scope. Raises UnknownRun.
+
+    The baseline is the newest run that passed its gate, or the newest run while no run has a gate.
+    """
     accepted_id, failed_id = _select_accepted_run(_iterate_newest_first(reports), scope)
     if accepted_id:
         return reports / accepted_id
@@ -25,7 +28,10 @@ def find_latest_passed(reports: Path, scope: RunScope) -> Path:
 
 
 def _select_accepted_run(runs: Iterable[tuple[str, ReportRun]], scope: RunScope) -> tuple[str, str]:
-    """Select the baseline, and the newest run that failed its gate; "" for none. `runs` are newest first."""
+    """Return the ids of the baseline, and of the newest run that failed its gate; "" for none.
+
+    `runs` are pairs (directory name, run), newest first. Runs that do not cover the scope are ignored.
+    """
     failed_id = first_id = ""
     for name, run in runs:
         if not is_scope_covered(run, scope):
@@ -35,13 +41,14 @@ def _select_accepted_run(runs: Iterable[tuple[str, ReportRun]], scope: RunScope)
             return name, failed_id
         if verdict and verdict["gate"]:
             failed_id, first_id = failed_id or name, ""
-        elif not verdict or verdict["passed"]:  # a run that was stopped, or evaluated nothing, is no first baseline
+        # a run without a gate cannot be the first baseline if it was stopped or evaluated nothing
+        elif not verdict or verdict["passed"]:
             first_id = first_id or name
     return first_id, failed_id
 
 
 def list_baselines(reports: Path) -> list[Path]:
-    """Return the baselines that a gate may still need: a baseline for each scope in `reports`."""
+    """Return the report directories that are a baseline for some scope, so that a later run may need them."""
     runs = list(_iterate_newest_first(reports))
     scopes = {
         RunScope(tuple(run.get("inventory") or ()), str(run.get("limit") or ""), list_observed_controls(run))
@@ -51,6 +58,7 @@ def list_baselines(reports: Path) -> list[Path]:
 
 
 def _iterate_newest_first(reports: Path) -> Iterable[tuple[str, ReportRun]]:
+    """Yield (directory name, run) of each readable report, newest first."""
     for name in reversed(list_runs(reports)):
         try:
             yield name, read_report(reports / name)["run"]

@@ -24,17 +24,17 @@ from .report_directory import open_report_file, replace_file
 from .report_reader import UnreadableReport, read_records
 
 CORRECTED_FILE = "corrected.json"
-MAX_FILE_BYTES = 256 * 1024 * 1024  # bytes of the file
+MAX_FILE_BYTES = 256 * 1024 * 1024  # most characters of the file that are read
 
 OpenControls = dict[str, dict[str, str]]
 
 
 def list_unobserved_corrections(reports: Path, run: CompiledRun) -> dict[str, list[UnobservedCorrection]]:
-    """Return the open corrections of earlier runs on the hosts and the controls of a run, by host.
+    """Return by host the corrections of earlier runs that this run can observe for the first time.
 
     Corrections in a report that cannot be read any more are ignored.
     """
-    needed_controls: dict[str, dict[str, list[str]]] = {}  # controls by run and host
+    needed_controls: dict[str, dict[str, list[str]]] = {}  # run id -> host -> controls
     for host, controls in read_open_controls(reports).items():
         if host in run["hosts"]:
             for control in filter(_list_covered_controls(run).__contains__, controls):
@@ -51,13 +51,19 @@ def list_unobserved_corrections(reports: Path, run: CompiledRun) -> dict[str, li
 
 
 def _list_covered_controls(run: AnyRun) -> tuple[str, ...]:
-    """Return the controls that a run observes; a run over all of them also observes the other rule groups."""
+    """Return the controls that a run observes.
+
+    A run over all controls also observes the groups of EXTRA_RULE_GROUPS, which are no controls.
+    """
     controls = list_observed_controls(run)
     return (*controls, *EXTRA_RULE_GROUPS) if controls == CONTROLS else controls
 
 
 def read_open_controls(reports: Path) -> OpenControls:
-    """Read the open entries; none without a valid file."""
+    """Read the controls that runs corrected and could not observe again: {host: {control: run}}.
+
+    The run is the id of the run that corrected. The result is {} without a valid file.
+    """
     try:
         with open_report_file(reports / CORRECTED_FILE) as stream:
             document = json.loads(stream.read(MAX_FILE_BYTES))
@@ -76,7 +82,10 @@ def read_open_controls(reports: Path) -> OpenControls:
 
 
 def update_open_controls(reports: Path, run: ReportRun, records: Sequence[HostRecord]) -> None:
-    """Remove the entries that a run has observed, and add its own open corrections. Raises OSError."""
+    """Remove the controls that a run observed from the file, and add those that it corrected unobserved.
+
+    Raises OSError.
+    """
     stored_controls = read_open_controls(reports)
     if not stored_controls and not any(UNOBSERVED_KEY in record for record in records):
         return
@@ -85,7 +94,8 @@ def update_open_controls(reports: Path, run: ReportRun, records: Sequence[HostRe
     for record in records:
         host_controls = updated_controls.setdefault(record["host"], {})
         observed_controls = covered_controls if has_answered(record) else ()
-        # A run that was closed late must not change entries of a later run; ids begin with the start time of the run.
+        # A later run may close this run, whose entries must not replace those of newer runs. Run ids begin with the
+        # start time.
         older_controls = [
             control
             for control in (*covered_controls, *record.get(UNOBSERVED_KEY, ()))
@@ -98,7 +108,10 @@ def update_open_controls(reports: Path, run: ReportRun, records: Sequence[HostRe
 
 
 def forget_lifted_controls(reports: Path, lifted_controls: Mapping[str, Collection[str]]) -> None:
-    """Remove the entries of controls that are lifted now, by host. Raises OSError."""
+    """Remove the controls from the file whose ban was removed (lifted). Raises OSError.
+
+    `lifted_controls` has the controls by host.
+    """
     stored_controls = read_open_controls(reports)
     updated_controls = {
         host: {control: run_id for control, run_id in controls.items() if control not in lifted_controls.get(host, ())}
@@ -108,6 +121,7 @@ def forget_lifted_controls(reports: Path, lifted_controls: Mapping[str, Collecti
 
 
 def _write_open_controls(reports: Path, stored_controls: OpenControls, updated_controls: OpenControls) -> None:
+    """Write the file if it changes, or delete the file if no control is left. Raises OSError."""
     updated_controls = {host: controls for host, controls in updated_controls.items() if controls}
     if not updated_controls:
         (reports / CORRECTED_FILE).unlink(missing_ok=True)

@@ -14,18 +14,18 @@ from .pruning import DIFFERENCES_FOLDER
 from .report_directory import replace_file
 
 PRIVATE_DIRECTORY_MODE, PRIVATE_FILE_MODE = 0o700, 0o600
-MAX_FILE_CHARACTERS = 16 * 1024 * 1024  # characters of a file
-MAX_RUN_CHARACTERS = 512 * 1024 * 1024  # characters of all files of a run
-MAX_HOST_NAME_LENGTH = 120  # characters of a host's name in a file name
+MAX_FILE_CHARACTERS = 16 * 1024 * 1024  # most characters of a file
+MAX_RUN_CHARACTERS = 512 * 1024 * 1024  # most characters of all files of a run
+MAX_HOST_NAME_LENGTH = 120  # most characters of a host's name in a file name
 UNSAFE_CHARACTERS = re.compile(r"[^A-Za-z0-9._-]", re.ASCII)
 
 
 class DifferenceLimitError(OSError):
-    """An error: the run has reached its limit of written text."""
+    """An error: the run has written as much text of changes as is allowed."""
 
 
 class DifferenceFiles:
-    """The difference files of a run. Their folder is made with the first file."""
+    """The files with the whole text of the changes of a run. Their directory is made with the first file."""
 
     def __init__(self, reports: Path, run_id: str) -> None:
         self.directory = reports / DIFFERENCES_FOLDER / run_id
@@ -33,15 +33,20 @@ class DifferenceFiles:
         self._paths: dict[tuple[str, str], Path] = {}
 
     def write_difference(self, host: str, module: str, digest: str, pieces: Iterable[str]) -> Path:
-        """Write a text, whole or not at all, and return its path. Raises OSError.
+        """Write the text of a host's changes by a module, and return the path. Raises OSError.
 
-        Texts with equal digests are written once for all hosts, under the name of the first host.
+        The file appears whole or not at all. Texts with equal digests are written once, under the name of the first
+        host.
         """
         if (module, digest) not in self._paths:
             self._paths[module, digest] = self._write_file(host, module, pieces)
         return self._paths[module, digest]
 
     def _write_file(self, host: str, module: str, pieces: Iterable[str]) -> Path:
+        """Write a text to a new file, cut at the limit of characters.
+
+        Raises DifferenceLimitError above the run's limit.
+        """
         if self._characters_left <= 0:
             raise DifferenceLimitError(f"this run has written {MAX_RUN_CHARACTERS >> 20} MiB of them")
         for directory in (self.directory.parent, self.directory):
@@ -60,7 +65,10 @@ class DifferenceFiles:
         return path
 
     def _find_free_path(self, host: str, module: str) -> Path:
-        """Return a path without a file: a module may change a host twice, and two hosts' names may look alike."""
+        """Return a path at which no file exists yet.
+
+        A module may change a host twice, and two host names may become the same file name.
+        """
         for number in itertools.count(1):
             path = self.directory / f"{host}.{module}{f'.{number}' if number > 1 else ''}.diff"
             if not path.exists():

@@ -24,7 +24,7 @@ from .report_directory import FILE_MODE, open_report_file, replace_file
 SCHEMA = "proscribe/whole/1"
 FLEET_STATE_FILE = "whole.jsonl"
 LOCK_FILE = ".whole.lock"
-LOCK_TIMEOUT_SECONDS = 300  # seconds that a run waits for its turn
+LOCK_TIMEOUT_SECONDS = 300  # seconds that a run waits for the lock of another run
 
 
 class FleetStateBusyError(OSError):
@@ -33,7 +33,10 @@ class FleetStateBusyError(OSError):
 
 @contextlib.contextmanager
 def lock_fleet_state(reports: Path, timeout: float = LOCK_TIMEOUT_SECONDS) -> Iterator[None]:
-    """Lock the fleet state for this run. The lock of a killed run is released. Raises OSError."""
+    """Lock the fleet state while the `with` body runs. Raises OSError.
+
+    `timeout` is in seconds. The system releases the lock of a killed run.
+    """
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(reports / LOCK_FILE, flags, FILE_MODE)
     try:
@@ -45,7 +48,10 @@ def lock_fleet_state(reports: Path, timeout: float = LOCK_TIMEOUT_SECONDS) -> It
 
 
 def read_fleet_state(reports: Path) -> tuple[FleetState, str]:
-    """Read the fleet state, and return it with the defect of its file ("" for none). Without a file it is empty."""
+    """Read the fleet state, and return it with a text about the defect of its file ("" for none).
+
+    The fleet state is empty without a file, and also for a defective file.
+    """
     fleet_state = FleetState()
     line_number = 0
     try:
@@ -62,7 +68,10 @@ def read_fleet_state(reports: Path) -> tuple[FleetState, str]:
 
 
 def read_lifts(reports: Path) -> dict[str, dict[str, Lift]]:
-    """Return the lifted controls of each host; none if the file cannot be read. Lines of other hosts are not parsed."""
+    """Return by host the controls from which the ban was removed (lifted); {} if the file cannot be read.
+
+    Lines of other hosts are not parsed.
+    """
     lifts: dict[str, dict[str, Lift]] = {}
     lift_mark = f'"{LIFTED}"'
     with (
@@ -80,6 +89,10 @@ def read_lifts(reports: Path) -> dict[str, dict[str, Lift]]:
 def _load_line(
     fleet_state: FleetState, rules: MutableMapping[int, RuleStatePairs], line: Mapping[str, Any], is_first: bool
 ) -> None:
+    """Add a line of the file to the fleet state: the header, a list of rules, or a host.
+
+    `rules` are the lists of rules so far, by number. A header with another schema raises ValueError.
+    """
     if is_first:
         if line["schema"] != SCHEMA:
             raise ValueError(f"schema is {line['schema']!r}, expected {SCHEMA!r}")
@@ -107,16 +120,21 @@ def _load_line(
 
 
 def _parse_observation(fields: list[Any], rules: Mapping[int, RuleStatePairs]) -> ControlObservation:
+    """Make an observation from its fields in the file.
+
+    The last field is the number of its rules, -1 for none.
+    """
     return ControlObservation._make([*fields[:-1], rules[fields[-1]] if fields[-1] >= 0 else ()])
 
 
 def write_fleet_state(reports: Path, fleet_state: FleetState) -> None:
-    """Replace the fleet state. Raises OSError."""
+    """Replace the file of the fleet state. Raises OSError."""
     with replace_file(reports / FLEET_STATE_FILE) as stream:
         stream.writelines(json.dumps(line, separators=(",", ":")) + "\n" for line in _iterate_lines(fleet_state))
 
 
 def _iterate_lines(fleet_state: FleetState) -> Iterator[dict[str, object]]:
+    """Yield the lines of the file: a header, and each host after the lists of rules that it needs."""
     yield {
         "schema": SCHEMA,
         "whole": fleet_state.whole_run_ends,

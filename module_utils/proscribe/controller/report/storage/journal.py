@@ -26,22 +26,25 @@ from ...named_files import name_file_in_errors, open_named_file
 from .report_directory import FILE_MODE, PARTIAL_SUFFIX, open_report_file, sync_directory
 from .report_directory import JOURNAL_FILE as FILE
 
-MAX_SILENT_SECONDS = 86_400  # seconds
-# The mode of a journal that lacks events, or whose report could not be written: a mark needs no space on a full disk.
+MAX_SILENT_SECONDS = 86_400  # seconds without a write after which a run of another machine counts as over
+# The file mode that marks a journal without all events, or a run without its report. A mode needs no space on a full
+# disk.
 UNWRITTEN_MODE = FILE_MODE | stat.S_ISVTX
-LOCK_TIMEOUT_SECONDS = 5.0  # seconds that a new run waits for a run that checks its lock
-SYNC_INTERVAL_SECONDS = 1.0  # seconds between two synchronisations of the file
-ENFORCE_MODE = "enforce"  # a run in this mode should lose little if its machine goes down
-SYNCED_EVENTS = ("changed", "decided", "stopped")  # events that such a run should not lose
-MAX_RUN_CHARACTERS = 512 * 1024 * 1024  # characters of the first line; a run over 100,000 hosts has some 20 million
-MAX_EVENT_CHARACTERS = 64 * 1024 * 1024  # characters of the other lines; an answer has at most 16 MiB
-# Values of a run that only its own tasks need, and no report.
+# seconds to wait for a lock: another run may hold it briefly to check whether this run lives
+LOCK_TIMEOUT_SECONDS = 5.0
+SYNC_INTERVAL_SECONDS = 1.0  # least seconds between two synchronisations of the file
+ENFORCE_MODE = "enforce"  # a run in this mode should lose few events if its machine goes down
+SYNCED_EVENTS = ("changed", "decided", "stopped")  # events after which the file is synchronised to the disk
+# Most characters of the first line. The line of a run over 100,000 hosts has about 20 million.
+MAX_RUN_CHARACTERS = 512 * 1024 * 1024
+MAX_EVENT_CHARACTERS = 64 * 1024 * 1024  # most characters of each other line; the answer of a host has at most 16 MiB
+# Keys of a run that only its tasks need. A report made from the journal does not need them.
 UNSTORED_KEYS = ("given", "packed", "selected", "task", "play")
 BOOT_ID_PATH, MACHINE_ID_PATH = Path("/proc/sys/kernel/random/boot_id"), Path("/etc/machine-id")
 
 
 class RunJournal:
-    """The journal of the run in this process. Raises OSError."""
+    """The journal to which the run in this process writes its events. Raises OSError."""
 
     def __init__(self, directory: Path, run: CompiledRun) -> None:
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -59,6 +62,10 @@ class RunJournal:
             raise
 
     def _write_header(self, run: CompiledRun, descriptor: int) -> None:
+        """Write the first line: the run, and the machine.
+
+        A run that corrects also synchronises file and directories.
+        """
         run_facts = {key: content for key, content in run.items() if key not in UNSTORED_KEYS}
         self._write_line(run_facts, {**identify_machine(), "locked": _try_lock(descriptor, LOCK_TIMEOUT_SECONDS)})
         if run.get("mode") == ENFORCE_MODE:
@@ -68,7 +75,10 @@ class RunJournal:
             sync_directory(self._path.parent.parent)
 
     def write_event(self, event: str, *event_values: Any) -> None:
-        """Write an event, and pass it to the system before returning. Raises OSError."""
+        """Write an event, and pass the line to the system before returning. Raises OSError.
+
+        Important events of a run are also synchronised to the disk, at most once in SYNC_INTERVAL_SECONDS.
+        """
         if self._stream.closed:
             return
         try:
@@ -82,12 +92,12 @@ class RunJournal:
             raise
 
     def mark_unwritten(self) -> None:
-        """Mark the journal as incomplete, or its report as not written."""
+        """Mark that the journal lacks events, or that the report of the run could not be written."""
         with contextlib.suppress(OSError):
             os.fchmod(self._stream.fileno(), UNWRITTEN_MODE)
 
     def close(self) -> None:
-        """Close the file. Its content stays."""
+        """Close the file, which releases its lock. The content stays."""
         self._stream.close()
 
     def _write_line(self, *line_values: Any) -> None:
@@ -96,9 +106,10 @@ class RunJournal:
 
 
 def identify_machine() -> dict[str, str]:
-    """Return the identity of this machine, and of its last start.
+    """Return the identity of this machine, and of its last start (kernel).
 
-    A host name replaces a missing id of the start. Copies of a machine may have its id.
+    The host name replaces a missing id of the start. It is also a part of the machine's identity, because copies of a
+    machine may have the same id.
     """
     name, machine_id = os.uname().nodename, _read_text(MACHINE_ID_PATH)
     return {"kernel": _read_text(BOOT_ID_PATH) or name, "machine": machine_id and f"{machine_id} {name}"}
@@ -113,15 +124,16 @@ def _read_text(path: Path) -> str:
 def _try_lock(descriptor: int, timeout: float) -> bool:
     try:
         return lock_file(descriptor, timeout)
-    except OSError:  # some shared directories have no locks
+    except OSError:  # the file system of some shared directories has no locks
         return False
 
 
 class AbandonedRun:
     """The journal of a run that ended without a report, locked for this process.
 
-    `run` is the first line (None if it could not be written). `ended_at` is the time of the last write, in seconds
-    since the epoch. `is_unwritten`: the journal lacks events, or the report could not be written.
+    `run` is the stored run from the first line (None if that line could not be written). `ended_at` is the time of the
+    last write, in seconds since the epoch. `is_unwritten`: the journal lacks events, or the report could not be
+    written.
     """
 
     def __init__(self, directory: Path, stream: TextIO, run: CompiledRun | None) -> None:
@@ -132,20 +144,20 @@ class AbandonedRun:
         self._stream = stream
 
     def iterate_events(self) -> Iterator[list[Any]]:
-        """Yield each event up to the first incomplete line."""
+        """Yield each event of the journal. Reading stops at the first incomplete line."""
         while (line := _read_line(self._stream, MAX_EVENT_CHARACTERS)) is not None:
             yield line
 
     def close(self) -> None:
-        """Close the file, which releases the run."""
+        """Close the journal, so that other processes can lock it."""
         self._stream.close()
 
 
 def list_abandoned_runs(reports: Path) -> Iterator[AbandonedRun]:
     """Yield the runs in a directory of reports that ended without a report, oldest first.
 
-    Each run stays locked until the next run is requested. A run without a readable first line touched no host, and is
-    left out. It is yielded if its mark shows that the journal could not be written.
+    Each run stays locked until the caller requests the next one. A run without a readable first line changed no host,
+    and is left out. It is yielded if a mark shows that its journal could not be written.
     """
     for name in _list_partial_reports(reports):
         if abandoned_run := _open_abandoned_run(reports / name):
@@ -154,6 +166,7 @@ def list_abandoned_runs(reports: Path) -> Iterator[AbandonedRun]:
 
 
 def _list_partial_reports(reports: Path) -> list[str]:
+    """Return the directory names of unfinished reports, oldest first; [] if nothing can be read."""
     with contextlib.suppress(OSError), os.scandir(reports) as entries:
         return sorted(
             entry.name
@@ -164,6 +177,7 @@ def _list_partial_reports(reports: Path) -> list[str]:
 
 
 def _open_abandoned_run(directory: Path) -> AbandonedRun | None:
+    """Open and lock the journal of a run that is over; None for a running run, and for other directories."""
     try:
         # NFS locks only files that are open for writing
         stream = open_report_file(directory / FILE, os.O_RDWR, "replace")
@@ -192,11 +206,15 @@ def _open_abandoned_run(directory: Path) -> AbandonedRun | None:
 
 
 def _is_unwritten(mode: int) -> bool:
+    """Return whether the file mode has the mark of `mark_unwritten`."""
     return bool(mode & UNWRITTEN_MODE & ~FILE_MODE)
 
 
 def _is_lock_free(descriptor: int) -> bool:
-    """Return whether no process has locked the file. It is then locked for this process, where locks work."""
+    """Return whether no process has locked the file, and lock the file for this process.
+
+    On a file system without locks, the result is True.
+    """
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -207,7 +225,10 @@ def _is_lock_free(descriptor: int) -> bool:
 
 
 def _is_in_place(directory: Path, descriptor: int) -> bool:
-    """Return whether the locked file is still in its place: another run may just have closed it."""
+    """Return whether the locked file is still at its path.
+
+    Another run may just have closed and deleted it.
+    """
     try:
         return os.path.samestat(os.stat(directory / FILE, follow_symlinks=False), os.fstat(descriptor))
     except OSError:
@@ -215,9 +236,10 @@ def _is_in_place(directory: Path, descriptor: int) -> bool:
 
 
 def _is_run_over(machine_facts: Mapping[str, object], silent_seconds: float) -> bool:
-    """Return whether the run of an unlocked journal is over.
+    """Return whether the run of an unlocked journal is over, and not running on another machine.
 
-    `machine_facts` are from its first line. `silent_seconds` are the seconds since its last write.
+    `machine_facts` are from the first line of the journal. `silent_seconds` are the seconds since the last write to the
+    journal.
     """
     present_machine = identify_machine()
     if machine_facts.get("kernel") == present_machine["kernel"]:
@@ -229,7 +251,7 @@ def _is_run_over(machine_facts: Mapping[str, object], silent_seconds: float) -> 
 
 
 def _read_line(stream: TextIO, max_characters: int) -> list[Any] | None:
-    """Read the next line; None at the end, and for an incomplete line."""
+    """Read the next line of a journal as a list; None at the end, and for an incomplete or malformed line."""
     text = stream.readline(max_characters + 1)
     if not text.endswith("\n"):
         return None

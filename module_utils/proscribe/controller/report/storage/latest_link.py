@@ -18,11 +18,14 @@ LOCALHOST = "localhost"
 
 
 def explain_unchanged_latest(reports: Path, run: ReportRun, hosts: Collection[str]) -> str:
-    """Explain why `latest` will not point to the report of this run over `hosts`; "" if it will."""
+    """Explain why the link `latest` will not point to the report of this run; "" if it will.
+
+    `hosts` are the hosts with a record in this run.
+    """
     try:
         directory = find_run(reports, LATEST)
         present_run = read_report(directory)["run"]
-        if not is_whole_run(present_run):  # no run over the whole yet
+        if not is_whole_run(present_run):  # no run over the whole inventory yet, so any run may replace it
             return ""
         unchanged_text = f"{LATEST} stays {directory.name}"
         if not is_whole_run(run):

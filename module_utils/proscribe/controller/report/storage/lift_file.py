@@ -23,7 +23,12 @@ LIFT_FILE = "lift.json"
 def write_lift(
     reports: Path, run: CompiledRun, host_states: Mapping[str, HostRunState], lifted_hosts: Sequence[str]
 ) -> Path:
-    """Write the actions of a lift, and return the file. Raises OSError."""
+    """Write the file about a run that removed the ban from hosts (a lift), and return its path.
+
+    Raises OSError.
+
+    `host_states` has the collected events by host.
+    """
     lift_directory = reports / LIFTS_FOLDER / run["id"]
     for directory in (reports, lift_directory.parent, lift_directory):
         directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
@@ -43,6 +48,7 @@ def write_lift(
 
 
 def _make_host_entry(host: str, host_state: HostRunState, is_lifted: bool) -> dict[str, object]:
+    """Make the entry of a host: its actions, errors, and packages to install again with the command."""
     return {
         "host": host,
         "lifted": is_lifted,

@@ -23,19 +23,22 @@ from .accepted_baseline import list_baselines as baselines
 from .report_directory import JOURNAL_FILE, PARTIAL_SUFFIX
 from .report_reader import LATEST, NEWEST
 
-# A run's id (compile/plans/run_compiler.py), of a complete or an unfinished report.
+# The directory name of a complete or an unfinished report: the run's id (compile/plans/run_compiler.py), and a suffix
+# if unfinished.
 RUN_ID_PATTERN = re.compile(rf"(\d{{8}}T\d{{6}}Z)-[a-z]+-[0-9a-f]{{4}}({re.escape(PARTIAL_SUFFIX)})?", re.ASCII)
-# The folder of the whole texts of changes (difference_files.py), with a folder for each run by its id.
+# The directory with the whole texts of changes (difference_files.py). It has a directory for each run, named by the
+# run's id.
 DIFFERENCES_FOLDER = "diffs"
-LIFTS_FOLDER = "lifts"  # the folder of lifts (lift_file.py), with the same structure
-# A folder is renamed before its removal, so that half a report is never read as a report.
+LIFTS_FOLDER = "lifts"  # the directory with the files about lifts (lift_file.py), with a directory for each run
+# A directory gets this prefix before its removal, so that half a report is never read as a report.
 REMOVAL_PREFIX = ".going-"
 
 
 def prune_reports(reports: Path, now: str, keep_seconds: int, needed_directories: Iterable[Path] = ()) -> list[str]:
-    """Delete the folders of runs that began more than `keep_seconds` before `now` (2026-11-25T08:00:00Z).
+    """Delete the directories of runs that began more than `keep_seconds` before `now` (2026-11-25T08:00:00Z).
 
-    `needed_directories` and the latest reports stay. Returns the failures, in sentences; raises nothing.
+    `needed_directories`, the baselines and the present reports stay. Returns failures as sentences; raises nothing for
+    them.
     """
     oldest_time = parse_moment(now) - datetime.timedelta(seconds=keep_seconds)
     try:
@@ -54,14 +57,17 @@ def prune_reports(reports: Path, now: str, keep_seconds: int, needed_directories
 
 
 def _prune_folder(folder: Path, oldest_time: datetime.datetime, retained: Collection[Path]) -> list[str]:
-    """Delete the folders of runs that began before `oldest_time`. Returns the failures. Raises OSError."""
+    """Delete the directories of runs that began before `oldest_time`, except `retained`. Raises OSError.
+
+    Returns failures to delete as sentences.
+    """
     problems: list[str] = []
     with os.scandir(folder) as entries:
         folder_names = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
     for name in folder_names:
         path = folder / name
         try:
-            if name.startswith(REMOVAL_PREFIX):  # a run was killed during the removal
+            if name.startswith(REMOVAL_PREFIX):  # a killed run left this removal unfinished
                 shutil.rmtree(path)
             elif (
                 (began_at := _read_start_time(path)) is not None
@@ -70,7 +76,7 @@ def _prune_folder(folder: Path, oldest_time: datetime.datetime, retained: Collec
             ):
                 path.rename(path.with_name(f"{REMOVAL_PREFIX}{name}"))
                 shutil.rmtree(path.with_name(f"{REMOVAL_PREFIX}{name}"))
-        except FileNotFoundError:  # another run that ends now removes it
+        except FileNotFoundError:  # another run removes the directory at the same time
             continue
         except OSError as error:
             problems.append(f"the old report {name} could not be removed: {error}")
@@ -78,18 +84,21 @@ def _prune_folder(folder: Path, oldest_time: datetime.datetime, retained: Collec
 
 
 def _resolve_links(path: Path) -> Path:
-    """Resolve the links of a path. Path.resolve raises for a link to itself."""
+    """Resolve the symbolic links of a path. Unlike Path.resolve, it raises no error for a link to itself."""
     return Path(os.path.realpath(path))
 
 
 def _read_start_time(path: Path) -> datetime.datetime | None:
-    """Return when the run of a folder began; for an unfinished report, when it last wrote. None for other folders."""
+    """Return when the run of a directory began; None for a directory that belongs to no run.
+
+    For an unfinished report, the time of the last write to its journal counts if it is later.
+    """
     name_match = RUN_ID_PATTERN.fullmatch(path.name)
     if name_match is None:
         return None
     try:
         began_at = datetime.datetime.strptime(name_match[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=datetime.timezone.utc)
-    except ValueError:  # a thirteenth month, for example
+    except ValueError:  # the digits are no date, such as a thirteenth month
         return None
     if not name_match[2]:
         return began_at

@@ -31,9 +31,11 @@ JOURNAL_FILE = "journal.jsonl"  # events of the run so far: journal.py
 
 
 class ReportDirectory:
-    """The directory of a run. `path` ends in `.partial`. Raises OSError.
+    """The directory of a run's report. Its path ends in `.partial` until the report is complete.
 
-    It must not exist, unless it belongs to a run that `is_abandoned`.
+    Raises OSError.
+
+    The directory must not exist yet, unless it belongs to a run that `is_abandoned` (was killed) and is closed now.
     """
 
     def __init__(self, path: str | os.PathLike[str], is_abandoned: bool = False) -> None:
@@ -56,10 +58,10 @@ class ReportDirectory:
         write_exports: Callable[[Path], None] | None = None,
         is_latest: bool = True,
     ) -> Path:
-        """Write the reconciled records, the fleet report, the page and the lists of hosts (file name: hosts).
+        """Write all files of the report, rename its directory to the final name, and return the directory.
 
-        Returns the directory of the report, which becomes the newest report and, if `is_latest`, also `latest`.
-        `write_exports` writes more files into a directory. It is called first, so that the report can have its
+        `host_lists` has lists of hosts by file name. `newest`, and with `is_latest` also `latest`, then point to this
+        report. `write_exports` writes more files into a directory. It is called first, so that the report can have its
         warnings.
         """
         if write_exports:
@@ -78,13 +80,18 @@ class ReportDirectory:
         return self.complete
 
     def _is_newer(self, name: str) -> bool:
-        """Return whether a link points to a run that began later. Names of runs begin with their start time."""
+        """Return whether the link `name` points to a run that began later than this run.
+
+        Names of runs begin with their start time.
+        """
         with contextlib.suppress(OSError):
             return os.readlink(self.complete.with_name(name)) > self.complete.name
         return False
 
     def _replace_link(self, name: str) -> None:
-        # A link cannot be rewritten, only replaced. With a relative target the whole folder can be moved.
+        # A symbolic link can only be replaced, so make a new link and rename it. Its target is relative, so that the
+        # directory of all reports can be moved.
+        """Point the link `name` to this report, in one step."""
         temporary_path = self.complete.with_name(f".{name}.{os.getpid()}")
         with contextlib.suppress(FileNotFoundError):
             temporary_path.unlink()
@@ -98,7 +105,10 @@ class ReportDirectory:
 
 
 def rewrite_page(directory: Path, page: Iterable[str], host_lists: Mapping[str, Iterable[str]]) -> None:
-    """Rewrite the page and the lists of a complete report; each file is replaced whole. Raises OSError."""
+    """Replace the page and the lists of hosts of a complete report, each file in one step. Raises OSError.
+
+    `host_lists` has lists of hosts by file name.
+    """
     for name, hosts in host_lists.items():
         _write_file(directory / name, (f"{host}\n" for host in hosts))
     _write_file(directory / "report.html", page)
@@ -109,9 +119,9 @@ def _format_record(record: HostRecord) -> str:
 
 
 def open_report_file(path: Path, access_flags: int = os.O_RDONLY, errors: str = "strict") -> TextIO:
-    """Open a file of a run for reading. Raises OSError.
+    """Open a file of a report. Raises OSError for anything but a regular file.
 
-    No link is followed, and a pipe in its place cannot block the reader.
+    A symbolic link is not followed, and a named pipe cannot block the reader.
     """
     descriptor = os.open(path, access_flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -128,7 +138,10 @@ def _create_file(path: Path, mode: int = FILE_MODE) -> TextIO:
 
 @contextlib.contextmanager
 def replace_file(path: Path, mode: int = FILE_MODE) -> Iterator[TextIO]:
-    """Open a file that appears only if the block ends without an error: written beside it, synced, renamed."""
+    """Open a new file that replaces `path` only if the `with` body ends without an error.
+
+    The text is written to a temporary file beside it, synchronised, and renamed.
+    """
     temporary_path = path.with_name(f".{path.name}~")
     with contextlib.suppress(FileNotFoundError):
         temporary_path.unlink()
@@ -150,7 +163,7 @@ def _write_file(path: Path, pieces: Iterable[str]) -> None:
 
 
 def sync_directory(directory: Path) -> None:
-    """Write the names in a directory to the disk."""
+    """Synchronise a directory to the disk, so that renamed and new files survive a power cut."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         with name_file_in_errors(directory):

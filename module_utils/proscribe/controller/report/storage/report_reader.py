@@ -13,24 +13,24 @@ from ....model.types.record import HostRecord, RuleRecord
 from ....model.types.report import FleetReport
 from .report_directory import PARTIAL_SUFFIX, open_report_file
 
-LATEST = "latest"  # the newest report over the whole of the inventory
-NEWEST = "newest"  # the newest report of any run
+LATEST = "latest"  # name of the link to the newest report over the whole inventory
+NEWEST = "newest"  # name of the link to the newest report of any run
 HOSTS_FILE, REPORT_FILE = "hosts.jsonl", "report.json"
 
 
 class UnknownRun(LookupError):
-    """An error: there is no complete report of that name. Its text lists existing reports."""
+    """An error: there is no complete report with that name. Its text lists existing reports."""
 
 
 class UnreadableReport(ValueError):
-    """An error: a file of a report is not in the format of this code. Its text has the file and the place."""
+    """An error: a file of a report has another format. Its text has the file and the place in it."""
 
 
 def find_run(reports: Path, name: str = LATEST) -> Path:
     """Return the directory of a complete report. Raises UnknownRun.
 
-    `name` is `latest`, `newest`, a run's id, or a path that contains a slash. The path leads to such a directory or to
-    a file in it.
+    `name` is `latest`, `newest`, a run's id, or a path that contains a slash. Such a path leads to a report's
+    directory, or to a file in it.
     """
     path = Path(name) if "/" in name else reports / name
     directory = Path(os.path.realpath(path if path.is_dir() else path.parent if "/" in name else path))
@@ -55,7 +55,7 @@ def list_runs(reports: Path) -> list[str]:
 
 
 def describe_newest_runs(reports: Path) -> str:
-    """Describe the newest complete reports."""
+    """Describe which complete reports are the newest, at most three."""
     newest_ids = list_runs(reports)[-3:]
     return f"the newest are {', '.join(newest_ids)}" if newest_ids else "there is none yet"
 
@@ -82,7 +82,10 @@ def read_records(directory: Path) -> Iterator[HostRecord]:
 
 
 def collect_shared_records(records: Iterator[HostRecord]) -> list[HostRecord]:
-    """Return the records as a list in which equal rules of thousands of hosts share an object."""
+    """Return the records as a list.
+
+    Equal rules of several hosts become the same object, which saves memory.
+    """
     rules: dict[str, RuleRecord] = {}
     shared_records = []
     for record in records:
@@ -91,7 +94,9 @@ def collect_shared_records(records: Iterator[HostRecord]) -> list[HostRecord]:
     return shared_records
 
 
-def _parse_object(path: Path, line_number: int, text: str) -> Any:  # an object of ours, of any version
+# an object that any version of Proscribe may have written
+def _parse_object(path: Path, line_number: int, text: str) -> Any:
+    """Parse a JSON object from a line of a report's file. Raises UnreadableReport."""
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -24,7 +24,7 @@ REQUESTS_FILE = "requests.jsonl"
 
 
 class StoredRequest(NamedTuple):
-    """A request of a user on a host. Times are UTC, `at` by the host's clock."""
+    """A request of a user on a host for an exception. `at` is a UTC time by the host's clock."""
 
     host: str
     id: str
@@ -32,17 +32,20 @@ class StoredRequest(NamedTuple):
     service: str
     reason: str
     at: str
-    inventory: str = ""  # the sources, as a single text
-    run: str = ""  # the run that brought it first
+    inventory: str = ""  # the sources of the inventory as one text
+    run: str = ""  # id of the run that collected the request first
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """The identity of the request in a fleet: a host can invent ids, but only its own."""
+        """The values that identify the request in the fleet.
+
+        The host is among them, because a host can invent ids of requests.
+        """
         return self.host, self.user, self.id
 
 
 def read_requests(reports: Path) -> list[StoredRequest]:
-    """Read the requests of all hosts, oldest first; none without a file. Raises OSError, ValueError."""
+    """Read the stored requests of all hosts, oldest first; [] without a file. Raises OSError, ValueError."""
     try:
         with open_report_file(reports / REQUESTS_FILE) as lines:
             header, *entries = map(json.loads, lines)
@@ -56,9 +59,9 @@ def read_requests(reports: Path) -> list[StoredRequest]:
 
 
 def store_requests(reports: Path, report: FleetReport, records: Sequence[HostRecord]) -> str:
-    """Update the stored requests from a run, and return the defect of the file ("" for none). Raises OSError.
+    """Update the stored requests from a run. Return a text about the defect of the file ("" for none).
 
-    A new file replaces a defective file. Without a change nothing is written.
+    A new file replaces a defective file. Without a change nothing is written. Raises OSError.
     """
     run = report["run"]
     stored_requests: list[StoredRequest] = []
@@ -81,6 +84,10 @@ def store_requests(reports: Path, report: FleetReport, records: Sequence[HostRec
 def _merge_requests(
     stored_requests: Iterable[StoredRequest], run: ReportRun, records: Sequence[HostRecord]
 ) -> list[StoredRequest]:
+    """Return the requests after a run: those in its records, and those of hosts that it did not observe.
+
+    A host that has left the inventory has no requests any more.
+    """
     inventory = name_run_inventory(run)
     requests_by_key = {request.key: request for request in stored_requests}
     observed_hosts = {record["host"] for record in records if has_answered(record)}
@@ -89,8 +96,10 @@ def _merge_requests(
         if is_whole_run(run)
         else set()
     )
-    departed_hosts -= {record["host"] for record in records}  # these hosts are in the inventory, and did not answer
-    settled_hosts = observed_hosts | departed_hosts  # their records have all their requests; a departed host has none
+    # a host with a record is in the inventory, even if it did not answer
+    departed_hosts -= {record["host"] for record in records}
+    # hosts whose stored requests are replaced by those of their records; a departed host has no requests
+    settled_hosts = observed_hosts | departed_hosts
     merged_requests = {key: request for key, request in requests_by_key.items() if request.host not in settled_hosts}
     for record in records:
         for request in record.get("requests") or () if record["host"] in observed_hosts else ():

@@ -17,23 +17,27 @@ from ....base.lazy_patterns import compile_pattern
 from ..text.terminal_layout import clip_text
 from ..text.wording import clean_text, format_count, summarise_names
 
-MAX_PLAIN_LINES = 6  # changed lines that are shown unchanged
-MAX_NAMED_ITEMS = 3  # items of a list that are named
-ITEM_COLUMNS = 60  # columns of a named item
-MAX_CHANGE_KINDS = 40  # kinds of changes of an answer that are summarised
-MAX_JSON_DEPTH = 20  # levels of a JSON text
+MAX_PLAIN_LINES = 6  # most changed lines that are shown in full; more lines are summarised
+MAX_NAMED_ITEMS = 3  # most items of a list that are named
+ITEM_COLUMNS = 60  # most columns of a named item
+MAX_CHANGE_KINDS = 40  # most different changes of a module's answer that are summarised
+MAX_JSON_DEPTH = 20  # most levels of a JSON text that are summarised
 MAX_COMPARED_LINE_PAIRS = (
-    1_000_000  # limit of the product of both texts' lines, up to which the shortest difference is computed
+    1_000_000  # The shortest difference is computed only up to this product of the two numbers of lines.
 )
 
 DNS_NAME = compile_pattern(r"(?:[a-z0-9_-]+\.)+[a-z][a-z0-9-]*", re.ASCII)
-SET_PROPERTY = compile_pattern("(?:type|flags) ")  # a property of a set, and no element of it
+# lines in a set of nftables that are its properties, not its elements
+SET_PROPERTY = compile_pattern("(?:type|flags) ")
 COMMENT_PREFIXES = ("#", "//")
-MIN_NAME_SHARE = 0.8  # share of changed lines with a name that makes a text a list of names
+MIN_NAME_SHARE = 0.8  # least share of changed lines with a DNS name in a text that is summarised as names
 
 
 class ModuleChange(NamedTuple):
-    """A change: its heading (its action), its difference in lines, and whether these lines are complete."""
+    """A change by a module, with its changed lines. `heading` is the module's action.
+
+    `is_complete` is false if the lines only summarise the change.
+    """
 
     heading: str
     lines: tuple[str, ...] = ()
@@ -43,9 +47,9 @@ class ModuleChange(NamedTuple):
 def summarise_differences(
     differences: Sequence[Mapping[str, object]], actions: Sequence[object] = ()
 ) -> list[ModuleChange]:
-    """Summarise the changes of a module's answer: its `actions`, and differences that belong to no action.
+    """Summarise the changes in a module's answer: its `actions`, and differences that belong to no action.
 
-    A difference is {before_header, before, after}. Its header is the action to which it belongs.
+    A difference is {before_header, before, after_header, after}. Its header is the action to which it belongs.
     """
     changes_by_heading: dict[str, ModuleChange] = {
         clean_text(action): ModuleChange(clean_text(action)) for action in actions
@@ -77,7 +81,10 @@ def summarise_differences(
 
 
 def format_changes(module_changes: Iterable[ModuleChange]) -> list[str]:
-    """Format changes in lines, in their order. Equal differences are shown once, below all their headings."""
+    """Format changes as lines, in their order.
+
+    Equal changed lines are shown once, below all their headings.
+    """
     changes_by_lines: dict[tuple[str, ...], list[ModuleChange]] = {}
     for change in module_changes:
         changes_by_lines.setdefault(change.lines or ("", change.heading), []).append(change)
@@ -91,7 +98,7 @@ def format_changes(module_changes: Iterable[ModuleChange]) -> list[str]:
 
 
 def format_full_differences(differences: Sequence[Mapping[str, object]]) -> Iterator[str]:
-    """Yield the complete differences as `diff -u` formats them, in printable lines with their ends."""
+    """Yield the complete differences in the format of `diff -u`, as printable lines with their ends."""
     for difference in differences:
         lines_before, lines_after = (
             _split_lines(_get_text(difference.get("before"))),
@@ -109,7 +116,7 @@ def format_full_differences(differences: Sequence[Mapping[str, object]]) -> Iter
 
 
 def _summarise_change(text_before: str, text_after: str) -> tuple[Sequence[str], bool]:
-    """Summarise a change in lines, and return whether they are complete."""
+    """Summarise a changed text in lines, and return whether these lines show the whole change."""
     old_lines, new_lines = _split_lines(text_before), _split_lines(text_after)
     removed, added = (
         list((Counter(old_lines) - Counter(new_lines)).elements()),
@@ -126,12 +133,15 @@ def _summarise_change(text_before: str, text_after: str) -> tuple[Sequence[str],
 
 
 def _format_items(noun: str, removed: Sequence[str], added: Sequence[str], heading: str = "") -> list[str]:
-    """Format items as `URLBlocklist: 2 added: a.example, b.example`, or `1 line removed: x`."""
+    """Format items as `URLBlocklist: 2 added: a.example, b.example`, or as `1 line removed: x`.
+
+    `heading` names the list of the items. Without a heading, `noun` says what the items are.
+    """
     texts = []
     for verb, entries in (("added", added), ("removed", removed)):
         if entries:
             count = f"{heading}: {len(entries):,}" if heading else format_count(len(entries), noun)
-            # Comments come last.
+            # Comments and empty lines come last, because only the first entries are shown.
             ordered_entries = sorted(entries, key=lambda entry: not entry.strip() or entry.startswith(COMMENT_PREFIXES))
             clipped_entries = [clip_text(clean_text(entry.strip()), ITEM_COLUMNS) for entry in ordered_entries]
             texts.append(f"{count} {verb}: {summarise_names(clipped_entries, MAX_NAMED_ITEMS)}")
@@ -141,7 +151,10 @@ def _format_items(noun: str, removed: Sequence[str], added: Sequence[str], headi
 def _summarise_names(
     text_before: str, text_after: str, removed: Sequence[str], added: Sequence[str]
 ) -> list[str] | None:
-    """Summarise a text with a host name in nearly every line, such as a hosts file. A name may have two lines."""
+    """Summarise a text with a DNS name in nearly every line, such as a hosts file; None for other texts.
+
+    The same name may be in two lines.
+    """
     matches = [DNS_NAME.search(line) for line in (*removed, *added)]
     if sum(match is not None for match in matches) < MIN_NAME_SHARE * len(matches):
         return None
@@ -158,7 +171,10 @@ def _summarise_names(
 def _summarise_sections(
     text_before: str, text_after: str, removed: Sequence[str], added: Sequence[str]
 ) -> list[str] | None:
-    """Summarise a firewall's table: the elements of each set, and the other parts by their headings."""
+    """Summarise an nftables table: the elements of each set, and the other sections by their headings.
+
+    Returns None for a text without sets.
+    """
     old_sections, new_sections = _parse_sections(text_before), _parse_sections(text_after)
     headings = list(dict.fromkeys([*new_sections, *old_sections]))
     set_headings = [
@@ -208,6 +224,7 @@ def _summarise_sections(
 
 
 def _parse_sections(text: str) -> dict[str, list[str]]:
+    """Return the indented lines of a text by the heading above them."""
     sections: dict[str, list[str]] = {}
     lines: list[str] = []
     for line in text.splitlines():
@@ -221,7 +238,10 @@ def _parse_sections(text: str) -> dict[str, list[str]]:
 def _summarise_json(
     text_before: str, text_after: str, removed: Sequence[str], added: Sequence[str]
 ) -> list[str] | None:
-    """Summarise a JSON object: each of its lists, and its other settings."""
+    """Summarise a JSON object: changes of each list, and of the other settings.
+
+    Returns None for other texts.
+    """
     flat_settings: list[dict[str, list[str] | str]] = []
     for text in (text_before, text_after):
         try:
@@ -264,12 +284,15 @@ def _summarise_json(
 
 
 def _flatten_json(node: object, path: str) -> Iterator[tuple[str, list[str] | str]]:
-    """Yield each list of a JSON value with its path, and each other value without children."""
+    """Yield (path, value) for each list and each simple value within a JSON value.
+
+    `path` is the path so far. Raises ValueError for a value with more than MAX_JSON_DEPTH levels.
+    """
     if path.count(".") > MAX_JSON_DEPTH:
         raise ValueError("too deep")
     if isinstance(node, dict):
         for key, child in node.items():
-            # All of Firefox's settings are below this key.
+            # The key `policies` is left out of paths, because all of Firefox's settings are below it.
             yield from _flatten_json(child, f"{path}.{key}" if path and path != "policies" else str(key))
     elif isinstance(node, list):
         yield path, [child if isinstance(child, str) else json.dumps(child) for child in node]
@@ -283,8 +306,8 @@ def _flatten_json(node: object, path: str) -> Iterator[tuple[str, list[str] | st
 def _make_unified_difference(lines_before: Sequence[str], lines_after: Sequence[str]) -> Iterator[str]:
     """Yield the lines of a unified difference, without its two headings.
 
-    Large texts are compared only from both ends, because the shortest difference takes time with the square of their
-    length.
+    For large texts, all lines between the equal lines at both ends count as changed. The shortest difference would take
+    time with the square of their length.
     """
     if len(lines_before) * len(lines_after) <= MAX_COMPARED_LINE_PAIRS:
         yield from list(difflib.unified_diff(lines_before, lines_after, lineterm=""))[2:]

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from ..text.wording import clean_text, format_count, summarise_names
 from .differences import ModuleChange, format_changes
 
-MAX_NAMED_HOSTS = 8  # hosts named in a block
+MAX_NAMED_HOSTS = 8  # most hosts that a block names
 NOTE_PREFIX = "note: "
 
 
@@ -24,11 +24,11 @@ class _ModuleEntry(NamedTuple):
 
 
 class DryRunChanges:
-    """The changes that a run has reported so far."""
+    """The changes that the modules of a dry run have reported so far."""
 
     def __init__(self) -> None:
         self._hosts_by_entry: dict[_ModuleEntry, dict[str, None]] = {}
-        self._difference_files: dict[tuple[str, str], str] = {}  # by module and host
+        self._difference_files: dict[tuple[str, str], str] = {}  # (module, host) -> the file with the complete changes
 
     def add_host_changes(
         self,
@@ -38,14 +38,20 @@ class DryRunChanges:
         notes: Iterable[str] = (),
         difference_file: str = "",
     ) -> None:
-        """Add the answer of a host. `difference_file` has all of its differences, "" if they are shown whole."""
+        """Add the changes that a module would make on a host.
+
+        `difference_file` has the complete changes; "" if the lines of the changes are complete.
+        """
         for change in (*module_changes, *(ModuleChange(f"{NOTE_PREFIX}{clean_text(note)}") for note in notes)):
             self._hosts_by_entry.setdefault(_ModuleEntry(module, change), {})[host] = None
         if difference_file:
             self._difference_files[module, host] = difference_file
 
     def take_blocks(self) -> Iterator[list[str]]:
-        """Yield the blocks in lines, those of most hosts first, and forget them."""
+        """Yield a block of lines for all hosts with the same changes, and delete the stored changes.
+
+        Blocks of most hosts come first.
+        """
         blocks: dict[tuple[str, ...], list[_ModuleEntry]] = {}
         for entry, hosts in self._hosts_by_entry.items():
             blocks.setdefault(tuple(sorted(hosts)), []).append(entry)
@@ -59,6 +65,7 @@ class DryRunChanges:
         self._difference_files.clear()
 
     def _format_block(self, hosts: tuple[str, ...], entries: list[_ModuleEntry]) -> Iterator[str]:
+        """Yield the lines of a block, module by module, with the files that have the complete changes."""
         for module in dict.fromkeys(entry.module for entry in entries):
             module_changes = [entry.change for entry in entries if entry.module == module]
             yield from (f"  {line}" for line in format_changes(module_changes))
@@ -69,6 +76,7 @@ class DryRunChanges:
                 yield from self._format_file_reference(list(dict.fromkeys(files)))
 
     def _format_file_reference(self, files: list[str]) -> Iterator[str]:
+        """Yield a line with the first file of complete changes, and the number of further files."""
         if files:
             other_files = f" and {format_count(len(files) - 1, 'more file')} beside it" if len(files) > 1 else ""
             yield f"  all of it: {clean_text(files[0])}{other_files}"

@@ -25,7 +25,8 @@ from .summary import TerminalScreen
 EXCEPTIONS_SCHEMA = "proscribe/exceptions/1"
 ACTIVE_STATUS, EXPIRED_STATUS, REVOKED_STATUS = "active", "expired", "revoked"
 MAX_NAMED_ENTRIES = 8
-LIMITATION_KEYS = ("users", "posix_groups", "hours", "versions", "paths")  # the keys by which a waiver may be limited
+# keys of a waiver that limit it to some users, times, versions or paths
+LIMITATION_KEYS = ("users", "posix_groups", "hours", "versions", "paths")
 CSV_COLUMNS = (
     "waiver", "inventory", "status", "services", "controls", "hosts", *LIMITATION_KEYS, "reason", "risk", "ticket",
     "requested_by", "requested_on", "request", "request_host", "request_user", "request_reason", "request_at",
@@ -35,7 +36,10 @@ CSV_COLUMNS = (
 
 
 class WaiverRequester(NamedTuple):
-    """The request of an exception: the facts of the waiver, and those of the request that it names."""
+    """The request of an exception.
+
+    `by` and `on` come from the waiver. The other fields are the user's stored request, "" without one.
+    """
 
     by: str
     on: str
@@ -55,14 +59,14 @@ class WaiverApproval(NamedTuple):
 
 
 class WaiverOpening(NamedTuple):
-    """The begin of the waiver's validity, and the first run in which it was in effect."""
+    """The begin of the waiver's validity, and the end of the first run in which the waiver was in effect."""
 
     begin: str
     observed: str
 
 
 class WaiverUsage(NamedTuple):
-    """The findings of runs under the waiver."""
+    """The findings that the waiver permitted, as runs observed them."""
 
     hosts: list[str]
     first: str
@@ -73,21 +77,21 @@ class WaiverUsage(NamedTuple):
 
 
 class WaiverEnd(NamedTuple):
-    """The time and the kind of its end; "" before it ended."""
+    """The time at which the waiver ended, and how; both are "" before the end."""
 
     on: str
     how: str
 
 
 class ExceptionChain(NamedTuple):
-    """An exception, from its request to its end."""
+    """The history of an exception, from its request to its end."""
 
     waiver: str
     inventory: str
     status: str
     services: list[str]
     controls: list[str]
-    limitations: dict[str, list[str]]  # by the names of LIMITATION_KEYS
+    limitations: dict[str, list[str]]  # key of LIMITATION_KEYS -> values
     hosts: list[str]
     reason: str
     risk: str
@@ -98,10 +102,10 @@ class ExceptionChain(NamedTuple):
     used: WaiverUsage
     expires: str
     ended: WaiverEnd
-    changes: list[tuple[str, str]]  # (time, status) of each change of its status
+    changes: list[tuple[str, str]]  # (UTC time, new status) of each change of the waiver's status or terms
 
     def make_document(self) -> dict[str, object]:
-        """Return the exception for machines."""
+        """Return the exception as a JSON object."""
         return {
             "waiver": self.waiver,
             "inventory": self.inventory,
@@ -124,7 +128,7 @@ class ExceptionChain(NamedTuple):
 
 
 class ExceptionHistory(NamedTuple):
-    """The exceptions of a period, by inventory and name, and the requests that no waiver names."""
+    """The exceptions that runs had in a period, and the users' requests that no waiver names."""
 
     now: str
     since: str
@@ -132,7 +136,7 @@ class ExceptionHistory(NamedTuple):
     requests: list[dict[str, str]]
 
     def make_document(self) -> dict[str, object]:
-        """Return the answer for machines."""
+        """Return the exceptions and the open requests as a JSON object."""
         return {
             "schema": EXCEPTIONS_SCHEMA,
             **self._asdict(),
@@ -141,7 +145,7 @@ class ExceptionHistory(NamedTuple):
 
 
 def gather_exceptions(history: History, since: str, now: datetime.datetime) -> ExceptionHistory:
-    """Gather the exceptions that a run had since a time. Raises HistoryError."""
+    """Read from the history the exceptions that runs had since a UTC time. Raises HistoryError."""
     with history.database.open_for_reading() as session:
         by_waiver: dict[tuple[str, str], list[WaiverPeriod]] = {}
         for stretch in waiver_history.list_waiver_periods(session, since):
@@ -149,7 +153,7 @@ def gather_exceptions(history: History, since: str, now: datetime.datetime) -> E
         uses: dict[tuple[str, str], list[WaiverUse]] = {}
         for use in waiver_history.list_waiver_uses(session, since):
             uses.setdefault((use.inventory, use.waiver), []).append(use)
-        # Without the keys of exceptions.VOLATILE_KEYS.
+        # The stored facts lack waiver_history.VOLATILE_KEYS, such as the hosts and the status.
         waivers: dict[tuple[str, str], RunWaiver] = {
             key: json.loads(stretches[-1].facts) for key, stretches in by_waiver.items()
         }
@@ -175,6 +179,10 @@ def _make_chain(
     ended_starts: Iterable[incident_entries.BetweenEntry],
     now: str,
 ) -> ExceptionChain:
+    """Make the history of an exception from the periods of its waiver, oldest first.
+
+    `ended_starts` are programs that hosts ended. Those of the waiver's services and hosts count during its validity.
+    """
     last_stretch = stretches[-1]
     status, ended_on = _find_end(last_stretch, waiver, now)
     first_opened = min((entry.opened for entry in stretches if entry.status == ACTIVE_STATUS), default="")
@@ -230,6 +238,10 @@ def _list_limitations(waiver: RunWaiver) -> dict[str, list[str]]:
 
 
 def _summarise_usage(uses: Sequence[WaiverUse], starts_ended: int) -> WaiverUsage:
+    """Summarise the findings that a waiver permitted. `starts_ended` is the number of ended programs.
+
+    Several findings of a rule on a host share the count of refused attempts, so the count is added once.
+    """
     attempts: dict[tuple[str, str], int] = {}
     for use in uses:
         attempts[use.host, use.rule] = max(use.attempts, attempts.get((use.host, use.rule), 0))
@@ -244,7 +256,10 @@ def _summarise_usage(uses: Sequence[WaiverUse], starts_ended: int) -> WaiverUsag
 
 
 def _find_end(last_stretch: WaiverPeriod, waiver: RunWaiver, now: str) -> tuple[str, str]:
-    """Return the present status, and the end of the waiver ("" before it ended), also without a later run."""
+    """Return the present status of a waiver, and when it ended ("" before its end).
+
+    A waiver may have ended after the last run, so its dates count too.
+    """
     revoked = waiver.get("revoked")
     end_time = find_waiver_end(waiver.get("expires") or "9999", revoked)
     if last_stretch.status == REMOVED_STATUS and last_stretch.opened < end_time:
@@ -255,7 +270,7 @@ def _find_end(last_stretch: WaiverPeriod, waiver: RunWaiver, now: str) -> tuple[
 
 
 def format_exceptions_csv(exception_history: ExceptionHistory) -> str:
-    """Format the exceptions as CSV, a row each."""
+    """Format the exceptions as CSV: a line of headers, and a row for each exception."""
     stream = io.StringIO(newline="")
     stream.write(format_row(*CSV_COLUMNS) + LINE_END)
     for chain in exception_history.exceptions:
@@ -280,7 +295,7 @@ def format_exceptions_csv(exception_history: ExceptionHistory) -> str:
 
 
 def render_exceptions(exception_history: ExceptionHistory, screen: TerminalScreen) -> str:
-    """Render all exceptions as text, for an auditor to print."""
+    """Render all exceptions and the open requests as text, which an auditor may print."""
     width = max(screen.width, MIN_COLUMNS)
     chains, waiting_requests = exception_history.exceptions, exception_history.requests
     period = (
@@ -311,6 +326,7 @@ def render_exceptions(exception_history: ExceptionHistory, screen: TerminalScree
 
 
 def _describe_chain(chain: ExceptionChain) -> Iterable[tuple[str, str]]:
+    """Yield the parts of an exception's history as pairs (name, text), from request to end."""
     requested, approved, opened, ended = chain.requested, chain.approved, chain.opened, chain.ended
     limitation_texts = [
         f"{format_key(key)} {summarise_names(names, MAX_NAMED_ENTRIES)}"
@@ -350,6 +366,7 @@ def _describe_chain(chain: ExceptionChain) -> Iterable[tuple[str, str]]:
 
 
 def _describe_usage(usage: WaiverUsage) -> str:
+    """Describe which findings the waiver permitted, and what hosts refused or ended nevertheless."""
     refused_texts = [f"{format_count(usage.attempts_refused, 'attempt')} refused"] * bool(usage.attempts_refused)
     refused_texts += [f"{format_count(usage.starts_ended, 'start')} ended"] * bool(usage.starts_ended)
     if not usage.hosts:

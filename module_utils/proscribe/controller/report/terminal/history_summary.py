@@ -30,30 +30,30 @@ from .summary import STATE_COLOURS, TerminalScreen
 
 HISTORY_SCHEMA = "proscribe/history/1"
 HOST_SUBJECT = "(the host)"  # replaces the rule of an incident of the host as a whole
-MAX_SINGLE_RUNS = 10  # above this number, the trend has a line for each day
-MAX_INCIDENTS = 1000  # limit of the document too, because readers cannot use more incidents of a host or a rule
+MAX_SINGLE_RUNS = 10  # if there are more runs, the trend has a line for each day instead of each run
+MAX_INCIDENTS = 1000  # most incidents of a host or a rule, also in the JSON document, because nobody can read more
 
 
 class HistorySummary(NamedTuple):
-    """The history of a period: of everything, of a host, of a rule, or of both."""
+    """The answer of the history about a period: about everything, a host, a rule, or a rule on a host."""
 
     now: str
     scope: QueryScope
-    run_counts: tuple[int, str, str]  # the number, and the ends of the first and the last run
-    host_count: int  # hosts that runs expect
-    never_observed: Mapping[str, int]  # by control: the number of hosts on which no run has checked it
+    run_counts: tuple[int, str, str]  # number of runs, and end (UTC) of the first and of the last run ("" for none)
+    host_count: int  # number of hosts that runs expect
+    never_observed: Mapping[str, int]  # control -> number of hosts on which no run has observed it
     open_rules: Sequence[OpenRule]
     waived_rules: Sequence[OpenRule]
-    lifted_hosts: Sequence[LiftSummary]  # no run has observed it since
+    lifted_hosts: Sequence[LiftSummary]  # lifts after which no run has observed the host's controls
     repair_times: RepairTimes
     flapping_rules: Sequence[FlappingRule]
     unseen_hosts: Sequence[UnseenHost]
-    between_entries: Sequence[incident_entries.BetweenEntry]  # newest first
+    between_entries: Sequence[incident_entries.BetweenEntry]  # events between two runs, and requests, newest first
     past_runs: Sequence[PastRun]
-    incidents: Sequence[RuleIncident]  # of the selected host or rule
+    incidents: Sequence[RuleIncident]  # incidents of the selected host or rule; [] without a selection
 
     def make_document(self) -> dict[str, object]:
-        """Return the answer for machines."""
+        """Return the answer as a JSON object."""
         return {
             "schema": HISTORY_SCHEMA,
             "now": self.now,
@@ -75,7 +75,10 @@ class HistorySummary(NamedTuple):
 def gather_history_summary(
     history: History, scope: QueryScope, now: datetime.datetime, stale_after: int
 ) -> HistorySummary:
-    """Gather the answer. A host that no run has observed for `stale_after` seconds is unseen."""
+    """Read the answer for a scope from the history. Raises HistoryError, and UnknownName for a wrong name.
+
+    A host that no run has observed for `stale_after` seconds counts as unseen.
+    """
     oldest_observation = format_moment(now - datetime.timedelta(seconds=stale_after))
     with history.database.open_for_reading() as session:
         name_check.check_names(session, history.plans, scope)
@@ -101,7 +104,10 @@ def gather_history_summary(
 
 
 def render_history_summary(summary: HistorySummary, screen: TerminalScreen) -> str:
-    """Render the answer as text that fits the screen, without the last line break."""
+    """Render the answer as text for the screen, without the last line break.
+
+    The sections become shorter until the text fits the height, as far as possible.
+    """
     width = max(screen.width, MIN_COLUMNS)
     lines: list[str] = []
     for max_rows in (24, 16, 12, 8, 5, 3):
@@ -112,6 +118,7 @@ def render_history_summary(summary: HistorySummary, screen: TerminalScreen) -> s
 
 
 def _format_summary(summary: HistorySummary, width: int, max_rows: int, colours: bool) -> list[str]:
+    """Format all sections of the answer as lines. `max_rows` limits the rows of the longest section."""
     is_single_subject = bool(summary.scope.host or summary.scope.rule)
     sections = [
         ("wrong now", _format_open_rules(summary, width, max_rows, colours)),
@@ -142,6 +149,7 @@ def _format_summary(summary: HistorySummary, width: int, max_rows: int, colours:
 
 
 def _format_headline(summary: HistorySummary, width: int) -> list[str]:
+    """Format the headline: the selected host and rule, the period, and the number of its runs."""
     (since, host, rule), (run_count, _, last_run) = summary.scope, summary.run_counts
     subject = " and ".join(clean_text(name) for name in (host, rule) if name) or "all hosts"
     period = f"since {format_readable_time(since)}" if since else "since the history began"
@@ -156,6 +164,10 @@ def _format_headline(summary: HistorySummary, width: int) -> list[str]:
 
 
 def _format_open_rules(summary: HistorySummary, width: int, max_rows: int, colours: bool) -> list[str]:
+    """Format the present defects, and the controls that no run has observed yet.
+
+    Without defects, the text states whether the hosts were observed at all.
+    """
     rows = _make_open_rule_rows(summary.open_rules, summary.now)
     lines = _format_rows(rows, width, max_rows, colours, "item")
     never_texts = [f"{control} on {format_count(hosts, 'host')}" for control, hosts in summary.never_observed.items()]
@@ -167,7 +179,7 @@ def _format_open_rules(summary: HistorySummary, width: int, max_rows: int, colou
 
 
 def _make_open_rule_rows(open_rules: Iterable[OpenRule], now: str) -> list[tuple[str, str, str]]:
-    """Make the rows of open or waived rules: the rule, its state, its hosts and its begin."""
+    """Make rows (subject, state, text) of rules that are not compliant or waived, for each group."""
     rows = []
     for group in _group_open_rules(open_rules):
         first_rule = group[0]
@@ -189,7 +201,7 @@ def _make_open_rule_rows(open_rules: Iterable[OpenRule], now: str) -> list[tuple
 
 
 def _make_lifted_rows(summary: HistorySummary) -> list[tuple[str, str, str]]:
-    """Make a row for each lift: its controls, the state, and its hosts, time and run."""
+    """Make a row (subject, state, text) for each lift, a run's removal of the ban from some hosts."""
     rows = []
     for lift in summary.lifted_hosts:
         hosts_text = clean_text(lift.host) if lift.hosts == 1 else format_count(lift.hosts, "host")
@@ -213,7 +225,8 @@ def _group_open_rules(open_rules: Iterable[OpenRule]) -> list[list[OpenRule]]:
     groups: dict[tuple[str, str, str, int, str, str], list[OpenRule]] = {}
     for open_rule in open_rules:
         control = open_rule.rule.partition("/")[0]
-        separate_rule = open_rule.rule if control == "apps" else ""  # an app is a finding of its own
+        # each app has separate findings, so its rule makes a separate group
+        separate_rule = open_rule.rule if control == "apps" else ""
         groups.setdefault(
             (control, separate_rule, open_rule.state, open_rule.hosts, open_rule.oldest, open_rule.newest), []
         ).append(open_rule)
@@ -221,10 +234,12 @@ def _group_open_rules(open_rules: Iterable[OpenRule]) -> list[list[OpenRule]]:
 
 
 def _describe_repairs(repair_times: RepairTimes) -> str:
+    """Describe how often rules became compliant again, and after which time."""
     if not repair_times.number:
         return "nothing"
     extent_text = ""
-    if repair_times.rules != repair_times.number:  # rules of a control that became compliant together count once
+    # rules of a control that became compliant at the same time count as one remediation
+    if repair_times.rules != repair_times.number:
         extent_text = f" ({format_count(repair_times.rules, 'rule')} on {format_count(repair_times.hosts, 'host')})"
     if repair_times.number == 1:
         return f"once{extent_text}, after {format_duration(repair_times.longest)}"
@@ -236,7 +251,7 @@ def _describe_repairs(repair_times: RepairTimes) -> str:
 
 
 def _describe_between_entry(entry: incident_entries.BetweenEntry) -> str:
-    """Describe an event between two runs, or a request of a user."""
+    """Describe an event on a host between two runs, or a user's request, in a line."""
     host, rule, user_name = clean_text(entry.host), clean_text(entry.rule), clean_text(entry.who)
     count_text = "once" if entry.times == 1 else f"{entry.times:,} times"
     first_text, last_text = format_readable_time(entry.first), format_readable_time(entry.last)
@@ -276,6 +291,7 @@ def _format_unseen_hosts(summary: HistorySummary, width: int, max_rows: int) -> 
 
 
 def _format_incidents(summary: HistorySummary, width: int, max_rows: int, colours: bool) -> list[str]:
+    """Format the incidents of the selected host or rule, a row for each, with begin, end and evidence."""
     rows = []
     for incident in summary.incidents:
         end_text = (
@@ -295,7 +311,8 @@ def _format_incidents(summary: HistorySummary, width: int, max_rows: int, colour
 
 
 def _format_trend(past_runs: Sequence[PastRun], width: int, max_rows: int) -> list[str]:
-    if len(past_runs) > MAX_SINGLE_RUNS:  # the last run of each day
+    """Format the trend: a line for each run, or for the last run of each day; [] for fewer than two."""
+    if len(past_runs) > MAX_SINGLE_RUNS:  # keep only the last run of each day
         past_runs = list({past_run["finished"][:10]: past_run for past_run in past_runs}.values())
     if len(past_runs) < 2:
         return []
@@ -308,7 +325,7 @@ def _format_trend(past_runs: Sequence[PastRun], width: int, max_rows: int) -> li
             f"{start_text} {format_count(host_count, 'host')} not meeting the ban   compliant "
             f"{format_ratio(strict_share)}   {past_run['mode']}"
         )
-        if measure_columns(line) > width:  # readers compare the share, so other parts are cut
+        if measure_columns(line) > width:  # the line is too long, so drop the parts that readers need least
             line = f"{start_text} {host_count:,} not meeting the ban, {format_percent(strict_share)} compliant"
         lines += wrap_text(line, width) if measure_columns(line) > width else [line]
     return lines
@@ -317,6 +334,7 @@ def _format_trend(past_runs: Sequence[PastRun], width: int, max_rows: int) -> li
 def _format_rows(
     rows: Sequence[tuple[str, str, str]], width: int, max_rows: int, colours: bool, noun: str
 ) -> list[str]:
+    """Format the first rows (subject, state, text) as a table, and the number of the remaining rows."""
     shown_rows = rows[:max_rows]
     if not shown_rows:
         return []
@@ -326,7 +344,7 @@ def _format_rows(
     )
     lines: list[str] = []
     for subject, state, text in shown_rows:
-        is_whole = state in (ERROR, UNKNOWN)  # its text is the reason
+        is_whole = state in (ERROR, UNKNOWN)  # do not cut the text, because it is the reason of the failure
         row_lines = format_table_row(subject, state, text, widths, width, 0 if is_whole else 2)
         row_lines[0] = row_lines[0].replace(
             f"  {state}", "  " + apply_styles(state, STATE_COLOURS.get(state, ""), colours=colours), 1
@@ -341,7 +359,7 @@ def _format_rows(
 
 
 def _limit_texts(all_texts: Iterable[str], width: int, max_texts: int, noun: str) -> list[str]:
-    """Format the first texts in lines, and the number of the others."""
+    """Format the first `max_texts` texts as lines, and the number of the remaining texts."""
     texts = list(all_texts)
     omitted_text = [f"and {len(texts) - max_texts:,} {noun}; --json has them all"] if len(texts) > max_texts else []
     return [line for text in (*texts[:max_texts], *omitted_text) for line in wrap_text(text, width)]

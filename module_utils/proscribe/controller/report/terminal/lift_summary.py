@@ -11,16 +11,17 @@ from ..text.reinstall_commands import build_reinstall_command, list_without_comm
 from ..text.terminal_layout import wrap_text
 from ..text.wording import clean_text, format_count, summarise_names
 
-MAX_LISTED = 10  # hosts that are listed singly
-MAX_NAMED_HOSTS = 3  # hosts that are named before a command
+MAX_LISTED = 10  # most hosts that are listed, each in a line
+MAX_NAMED_HOSTS = 3  # most hosts that are named before a command
 
 
 def list_lifted_hosts(expected_hosts: Mapping[str, str], host_results: Mapping[str, HostRunState]) -> list[str]:
-    """Return the hosts on which no control failed to lift."""
+    """Return the hosts from which the ban was removed (lifted) without any failure."""
     return [host for host in expected_hosts if (host_result := host_results.get(host)) and _is_lifted(host_result)]
 
 
 def _is_lifted(host_result: HostRunState) -> bool:
+    """Return whether all modules of the lift answered on a host, without a failure."""
     return (
         host_result.is_touched
         and not host_result.has_failed
@@ -40,11 +41,11 @@ def render_lifting(
     controls: Sequence[str] = CONTROLS,
     difference_file: str = "",
 ) -> str:
-    """Render the lifted hosts, and the other hosts with the reasons.
+    """Render the result of a lift: the hosts from which the ban was removed, and the others with the reasons.
 
-    `is_check`: a dry run. `restore_command` is the line that enforces the ban again (`ShellCommand.line`).
-    `unserved_hosts` are the hosts that are not served, each with its reason. `controls` are the controls of the run.
-    `difference_file` has the complete changes.
+    `is_check`: a dry run. `restore_command` is the command line that enforces the ban again (`ShellCommand.line`).
+    `unserved_hosts` are the hosts that Proscribe does not serve, each with the reason. `controls` are the controls of
+    the run. `difference_file` has the complete changes.
     """
     lifted = list_lifted_hosts(expected_hosts, host_results)
     action_count = sum(len(host_results[host].actions) for host in lifted)
@@ -76,7 +77,10 @@ def render_lifting(
 
 
 def _format_removed_packages(host_results: Mapping[str, HostRunState], is_check: bool, width: int) -> list[str]:
-    """Format the packages that are not installed again, with the command for it, once for equal hosts."""
+    """Format the packages that the ban removed and the lift does not install again.
+
+    The command that installs them is shown once for all hosts with equal packages.
+    """
     groups: dict[tuple[str, str], list[str]] = {}
     for host, host_result in host_results.items():
         if host_result.removed:

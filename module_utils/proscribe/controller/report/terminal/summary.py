@@ -57,11 +57,12 @@ from ..text.wording import (
     summarise_names,
 )
 
-MAX_TABLE_ROWS = 200  # rows of each kind in a file, a pipe or a journal, in which nothing else is cut
-SUB_DOMAINS_RULE = "dns/sub-domains"  # the rule of a host without a resolver of its own (host/controls/dns)
-HOSTS_FILE_RULE = "dns/hosts-file"  # the rule of names that /etc/hosts blocks
+# most rows of each kind if the output is no terminal but a file, a pipe or a journal; texts are not cut there
+MAX_TABLE_ROWS = 200
+SUB_DOMAINS_RULE = "dns/sub-domains"  # the rule of hosts without a local resolver (host/controls/dns)
+HOSTS_FILE_RULE = "dns/hosts-file"  # the rule about names that /etc/hosts blocks
 AUDIT_MODE = "audit"
-MAX_NAMED_SERVICES = 3  # services without identifiers that are named
+MAX_NAMED_SERVICES = 3  # most services without identifiers that are named; more are counted
 NOT_SERVED_TEXT = "not served"
 REMARK_KIND_TEXTS = {
     FROZEN: "frozen",
@@ -84,7 +85,7 @@ STATE_COLOURS = {
 
 
 class TerminalScreen(NamedTuple):
-    """The terminal: its size in characters, its colours, and the directory in which commands are typed."""
+    """The terminal: its size in characters, whether it has colours, and the directory of the user's shell."""
 
     width: int = DEFAULT_COLUMNS
     height: int = 40
@@ -93,7 +94,7 @@ class TerminalScreen(NamedTuple):
 
 
 class SummaryRow(NamedTuple):
-    """A line of the table: its subject, its state and its text. If it `is_whole`, the text is not cut."""
+    """A row of the table. If it `is_whole`, its text is never cut."""
 
     subject: str
     state: str
@@ -105,7 +106,10 @@ class SummaryRow(NamedTuple):
 def render_summary(
     report: FleetReport, records: Sequence[HostRecord], screen: TerminalScreen, directory: str = ""
 ) -> str:
-    """Render the report as text, without the last line break. `directory` has its files, "" if there are none."""
+    """Render the report as text for the screen, without the last line break.
+
+    `directory` has the files of the report; "" if there are none.
+    """
     width = max(screen.width, MIN_COLUMNS)
     headline = _format_headline(report, records, width, screen.colours)
     next_steps = _format_next_steps(
@@ -116,7 +120,8 @@ def render_summary(
     )
     groups, silent_groups, remark_groups = group_records(records), group_silent_hosts(records), group_remarks(records)
     lines: list[str] = []
-    # A fleet of thousands has to fit a screen too, so each kind of row shrinks until the text fits.
+    # Even a fleet of thousands has to fit the screen. So reduce the rows, and the lines of each row, until the text
+    # fits.
     for max_rows, max_lines in ((MAX_TABLE_ROWS, 0), (16, 3), (12, 2), (12, 1), (8, 1), (4, 1)):
         if not max_lines and screen.height < sys.maxsize:
             continue
@@ -130,6 +135,7 @@ def render_summary(
 
 
 def _format_headline(report: FleetReport, records: Sequence[HostRecord], width: int, colours: bool) -> list[str]:
+    """Format the first lines: hosts by state, coverage, compliance, and limits of the run."""
     summary, run = report["summary"], report["run"]
     states = ", ".join(f"{count:,} {format_key(state)}" for state, count in summary["hosts"].items() if count)
     parts = [f"{format_count(len(records), 'host')}: {states or 'none'}"]
@@ -169,6 +175,10 @@ def _format_table(
     width: int,
     colours: bool,
 ) -> list[str]:
+    """Format the table: findings, silent hosts, events, waivers, and other remarks, kind by kind.
+
+    `max_rows` limits the rows of each kind. `max_lines` limits the lines of each row (0: no limit).
+    """
     open_groups = [group for group in groups if group.state in OPEN_STATES]
     closed_groups = [group for group in groups if group.state not in OPEN_STATES]
     unserved_rows = _make_unserved_rows(report.get("not_served") or ())
@@ -216,7 +226,10 @@ def _format_table(
 def _limit_rows(
     row_sources: Sequence[RowSource], max_rows: int, noun: str, make_row: Callable[[RowSource], SummaryRow]
 ) -> list[SummaryRow]:
-    """Make the rows of the first sources, and a row with the number of the others. Hidden rows are never made."""
+    """Make rows of the first `max_rows` sources, and a row with the number of the remaining sources.
+
+    Rows of the remaining sources are never made.
+    """
     return [*map(make_row, row_sources[:max_rows]), *_make_omission_rows(len(row_sources) - max_rows, noun)]
 
 
@@ -233,7 +246,7 @@ def _make_omission_rows(omitted_count: int, noun: str) -> list[SummaryRow]:
 
 
 def _make_group_row(group: FindingGroup) -> SummaryRow:
-    """Make the row of a group. The reason of a failure or of a refusal is never cut."""
+    """Make the row of a group of findings. The reason of a failure or of a refusal is never cut."""
     is_whole = group.state in (ERROR, UNKNOWN) or not group.rules
     return SummaryRow(
         group.subject, format_key(group.state), group.describe_group(), STATE_COLOURS[group.state], is_whole
@@ -241,7 +254,10 @@ def _make_group_row(group: FindingGroup) -> SummaryRow:
 
 
 def _make_silent_rows(silent_hosts: SilentHosts, max_rows: int) -> Iterable[SummaryRow]:
-    """Yield the rows of hosts without an answer. A reason of several hosts is shown once, without their names."""
+    """Yield the rows of hosts without an answer. A reason that several hosts share is shown once.
+
+    The host's name in such a reason is replaced.
+    """
     reasons: dict[str, list[tuple[str, str]]] = {}
     for host, host_reason in silent_hosts.hosts:
         reasons.setdefault(replace_name(host_reason, host), []).append((host, host_reason))
@@ -266,7 +282,7 @@ def _make_silent_rows(silent_hosts: SilentHosts, max_rows: int) -> Iterable[Summ
 
 
 def _make_remark_row(remark_group: RemarkGroup) -> SummaryRow:
-    """Make the row of an event between two runs, or of a watcher's state."""
+    """Make the row of a group of events between two runs, or of watchers in the same state."""
     kind_text = OPEN_AGAIN_TEXT if remark_group.open_now else REMARK_KIND_TEXTS[remark_group.kind]
     place = (
         clean_text(remark_group.hosts[0])
@@ -284,7 +300,7 @@ def _make_unexpected_row(host: str) -> SummaryRow:
 
 
 def _make_point_row(point: ReportedExport) -> SummaryRow:
-    """Make the row of an export to an enforcement point."""
+    """Make the row of an export to an enforcement point, such as a proxy."""
     text = "; ".join(map(clean_text, point["why"])) or f"written {point_texts.describe_writing(point)}"
     subject, state = f"export {clean_text(point['directory'])}", format_key(point["state"])
     return SummaryRow(
@@ -296,7 +312,7 @@ def _make_point_row(point: ReportedExport) -> SummaryRow:
 
 
 def _make_waiver_rows(waivers: Iterable[RunWaiver], finished: str) -> list[SummaryRow]:
-    """Make the rows of waivers. Idle waivers come first, because their users may rely on them."""
+    """Make the rows of waivers. Waivers that are not active come first, because users may rely on them."""
     rows = []
     for waiver in sorted(waivers, key=lambda waiver: (waiver["status"] == "active", waiver["expires"], waiver["id"])):
         scope = (
@@ -333,6 +349,7 @@ def _make_waiver_rows(waivers: Iterable[RunWaiver], finished: str) -> list[Summa
 
 
 def _make_unsearchable_rows(report: FleetReport) -> list[SummaryRow]:
+    """Make a row of the services for which a control has nothing to search; [] for none."""
     unsearchable_services = group_unsearchable_services(report)
     if not unsearchable_services:
         return []
@@ -347,7 +364,7 @@ def _make_unsearchable_rows(report: FleetReport) -> list[SummaryRow]:
 
 
 def _make_hosts_file_rows(records: Iterable[HostRecord]) -> list[SummaryRow]:
-    """Make a row of the hosts whose /etc/hosts blocks exact names without their sub-domains."""
+    """Make a row of the hosts whose /etc/hosts blocks names but not the names below them; [] for none."""
     hosts = [
         record["host"]
         for record in records
@@ -364,6 +381,7 @@ def _make_hosts_file_rows(records: Iterable[HostRecord]) -> list[SummaryRow]:
 
 
 def _make_unserved_rows(hosts: Iterable[HostReason]) -> list[SummaryRow]:
+    """Make a row for each reason why Proscribe does not serve hosts, with the hosts."""
     hosts_by_reason: dict[str, list[str]] = {}
     for unserved_host in hosts:
         hosts_by_reason.setdefault(clean_text(unserved_host["why"]), []).append(unserved_host["host"])
@@ -378,6 +396,7 @@ def _make_unserved_rows(hosts: Iterable[HostReason]) -> list[SummaryRow]:
 
 
 def _make_upcoming_rows(upcoming: Iterable[UpcomingRestriction]) -> list[SummaryRow]:
+    """Make a row for each of the next three days on which restrictions begin, with the services."""
     days: dict[str, dict[str, None]] = {}
     for announcement in upcoming:
         days.setdefault(clean_text(announcement["effective_from"]), {})[announcement["service"]] = None
@@ -392,7 +411,7 @@ def _make_upcoming_rows(upcoming: Iterable[UpcomingRestriction]) -> list[Summary
 def _format_next_steps(
     steps: Sequence[CommandSuggestion], working_directory: str, width: int, directory: str
 ) -> list[str]:
-    """Format the next steps. A command has a line of its own and is never wrapped: see command.py."""
+    """Format the next steps. Each command has a separate line and is never wrapped; see shell_commands.py."""
     lines: list[str] = []
     for step in steps:
         lines += wrap_text(step.text, width - 6)

@@ -19,8 +19,9 @@ NO_TERMINAL_SUFFIX = "</dev/null 2>&1 | cat -v"
 
 
 def build_line_for_account(account: str, words: Sequence[str]) -> str:
-    """Return the line that runs a program with its arguments as an account of the host."""
-    # Systemd replaces variables in the words. SELinux lets systemd start env, but no program in a home directory.
+    """Return the command line with which root runs a program as another account of the host."""
+    # Double each $, because systemd replaces variables in arguments. Start the program by env: SELinux lets systemd
+    # start env, but no program in a home directory.
     program = words if words[:1] == ["env"] else ["env", *words]
     escaped_words = [word.replace("$", "$$") for word in program]
     return (

@@ -7,8 +7,8 @@ from ....model.vocabulary import POINT_STATES
 from .wording import clean_text, format_readable_time
 
 CURRENT_STATE, UNKNOWN_STATE = POINT_STATES[-1], POINT_STATES[-2]
-MAX_NAMED_ADDRESSES = 3  # addresses that are named for an export
-# The host states that have the same colours and signs.
+MAX_NAMED_ADDRESSES = 3  # most client addresses that are named for an export
+# Key: the state of an export. Value: the host state whose colour and sign show it.
 HOST_STATE_OF_POINT = {
     **dict.fromkeys(POINT_STATES, "noncompliant"),
     UNKNOWN_STATE: UNKNOWN_STATE,
@@ -17,19 +17,19 @@ HOST_STATE_OF_POINT = {
 
 
 def sort_points(report: FleetReport) -> list[ReportedExport]:
-    """Sort the exports of a report, worst first."""
+    """Return the exports to enforcement points in a report, worst state first."""
     return sorted(
         report.get("points") or (), key=lambda point: (POINT_STATES.index(point["state"]), point["directory"])
     )
 
 
 def format_point_name(point: ReportedExport) -> str:
-    """Format the export's format, and its group."""
+    """Format the name of an export to an enforcement point: its format, and its group if it has one."""
     return f"{point['format']} of group {point['group']}" if point["group"] else point["format"]
 
 
 def describe_writing(point: ReportedExport) -> str:
-    """Describe the export's time, plan and signature."""
+    """Describe when an export was written, from which plan, until when it is valid, and who signed it."""
     if point["written"] is None:
         return "not known"
     texts = [format_readable_time(point["written"]), f"plan {clean_text(point['plan'])[:19]}"]
@@ -39,7 +39,7 @@ def describe_writing(point: ReportedExport) -> str:
 
 
 def describe_fetches(point: ReportedExport) -> str:
-    """Describe the last fetches of the export."""
+    """Describe which addresses fetched an export last, by the access log of the web server."""
     fetches = point["fetched_by"]
     if fetches is None:
         return f"not known: {clean_text(point['fetched_by_unknown'])}"

@@ -15,19 +15,22 @@ from .package_commands import COMMANDS
 from .shell_commands import quote_word
 
 NAMES_FIELD, NAME_FIELD = "{names}", "{name}"
-# Neither an option nor an address; a version in the form of package indexes.
+# The allowed forms of fields that a host reported. None of them can be an option or an address.
 FIELD_PATTERNS: Mapping[str, re.Pattern[str]] = {
     "tool": re.compile(r"(?:/[^/]+)*/?[a-z][a-z0-9.-]*"),
     "place": re.compile(r"/.+|[A-Za-z0-9][A-Za-z0-9._-]*|"),
     "source": re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._/-]*)?"),
 }
 VERSION_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9.!+_~-]{0,99}")
-PYTHON_PIN = "=="  # the pin of Python's indexes, for which X_y and x-y are the same name
-DEFAULT_INSTALLATION = "default"  # flatpak's name of the installation that every host has
+PYTHON_PIN = "=="  # stands before a version in Python's package systems, for which X_y and x-y are the same name
+DEFAULT_INSTALLATION = "default"  # flatpak's name of the system-wide installation, which every host has
 
 
 def build_reinstall_command(packages: Sequence[RemovedPackage]) -> str:
-    """Build the line for root that installs all packages with a command again; "" for none."""
+    """Build the command line with which root installs removed packages again; "" for none.
+
+    Packages without a command are left out. Equal commands are joined.
+    """
     lines: list[str] = []
     groups: dict[tuple[str, ...], list[RemovedPackage]] = {}
     ordered = sorted(packages, key=lambda package: (bool(package.user), package.user, package.manager, package.name))
@@ -45,7 +48,10 @@ def build_reinstall_command(packages: Sequence[RemovedPackage]) -> str:
 
 
 def has_command(package: RemovedPackage) -> bool:
-    """Return whether the package system can install a package again by its name, and the name has its spelling."""
+    """Return whether a package can be installed again by a command of its package system.
+
+    The fields that the host reported must have the forms that the package system allows, or they could do harm.
+    """
     reinstall_spec = COMMANDS.get(package.manager)
     if reinstall_spec is None or package.how not in reinstall_spec[3]:
         return False
@@ -62,11 +68,12 @@ def has_command(package: RemovedPackage) -> bool:
 
 
 def list_without_command(packages: Sequence[RemovedPackage]) -> list[RemovedPackage]:
-    """Return the packages that an operator has to install from their files."""
+    """Return the packages without a command, which an operator has to install from their files."""
     return [package for package in packages if not has_command(package)]
 
 
 def _is_field_needed(package: RemovedPackage, key: str) -> bool:
+    """Return whether the command of a package contains a field, or the package has an installation place."""
     return f"{{{key}}}" in COMMANDS[package.manager][3][package.how] or (key == "place" and bool(package.place))
 
 
@@ -75,7 +82,10 @@ def _normalise_name(name: str) -> str:
 
 
 def _list_command_words(package: RemovedPackage) -> Iterator[str]:
-    """Yield the words of a package's command without its name. Words with an unknown field are left out."""
+    """Yield the words of the command that installs a package, with a placeholder for the name.
+
+    A word whose field is empty is left out.
+    """
     installation_option = "--user" if package.user else f"--installation={package.place or DEFAULT_INSTALLATION}"
     fields = {"tool": package.tool, "place": package.place, "source": package.source, "where": installation_option}
     for word in COMMANDS[package.manager][3][package.how].split():
@@ -89,6 +99,10 @@ def _list_command_words(package: RemovedPackage) -> Iterator[str]:
 def _build_command_line(
     user: str, words: Sequence[str], packages: Sequence[RemovedPackage], is_pinned: bool = True
 ) -> str:
+    """Build the command line for these packages: for root, or to run as `user` if it is not "".
+
+    If `is_pinned`, each name has the package's version where the package system allows that.
+    """
     names = list(dict.fromkeys(_format_package_name(package, is_pinned) for package in packages))
     named_words = [*_fill_names(words, names)]
     return build_line_for_account(user, named_words) if user else " ".join(map(quote_word, named_words))

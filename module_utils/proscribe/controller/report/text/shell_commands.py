@@ -20,22 +20,25 @@ from ....model.types.run import Run
 from ....model.types.run import RunCommand as RunCommand
 from ....wire import installation
 
-# The file for values that must not be repeated on a command line. Without the file the command ends before it touches a
-# host.
+# The file for secret values, which a proposed command does not repeat. Without this file the command fails before it
+# changes a host.
 SECRETS_FILE = "proscribe-secret-vars.yml"
 
 DRY_RUN_OPTIONS = ("--check", "--diff")
-CHECK_MODE = "check"  # the mode of a dry run (report.json)
+CHECK_MODE = "check"  # the mode of a dry run in report.json
 
 
 class ShellCommand(NamedTuple):
-    """The words of a command, and the directory in which it is typed ("" for any)."""
+    """The words of a command, and the directory in which a user has to type it ("" for any directory)."""
 
     argv: tuple[str, ...]
     cwd: str = ""
 
     def line(self, working_directory: str = "") -> str:
-        """Return the command as a printable line, for a user in `working_directory` ("" if unknown)."""
+        """Return the command as a printable line for a user in `working_directory` ("" if unknown).
+
+        If the command needs another directory, the line begins with `cd`.
+        """
         words = " ".join(map(quote_word, self.argv))
         return (
             f"cd {quote_word(self.cwd)} && {words}"
@@ -45,20 +48,24 @@ class ShellCommand(NamedTuple):
 
 
 class LauncherSubcommand(NamedTuple):
-    """A subcommand with its options, and with values that have no option.
+    """A subcommand of the launcher with its options, and with values that follow the options.
 
-    In a playbook, each of them is a variable of that name.
+    If a playbook is called instead of the launcher, each option and value is a variable of that name.
     """
 
     name: str = ""
-    options: Mapping[str, str | Sequence[str]] = {}  # by the option's name without its leading hyphens: max-age
+    # key: the option's name without its leading hyphens, such as max-age
+    options: Mapping[str, str | Sequence[str]] = {}
     positional_values: Mapping[str, str | Sequence[str]] = {}
 
     def list_words(self, inventory: Sequence[str]) -> tuple[str, ...]:
-        """Return the words after the launcher's command. `inventory` are the options of the inventory."""
+        """Return the words that follow the launcher's command.
+
+        `inventory` are the words of the inventory options.
+        """
         option_pairs = [(f"--{name}", text) for name, content in self.options.items() for text in _list_texts(content)]
         value_texts = [text for content in self.positional_values.values() for text in _list_texts(content)]
-        # A value that begins with a hyphen would be read as an option.
+        # "--" ends the options, because a value that begins with a hyphen would be read as an option.
         option_end = ["--"] if any(text.startswith("-") for text in value_texts) else []
         name_words = [self.name] if self.name else []
         return (
@@ -70,7 +77,7 @@ class LauncherSubcommand(NamedTuple):
         )
 
     def make_variables(self, command: str) -> dict[str, str | list[str]]:
-        """Return the subcommand as variables of the command's playbook."""
+        """Return the subcommand as variables of the command's playbook, such as {requests_do: list}."""
         named_values = {"do": self.name, **self.options, **self.positional_values}
         play_variables = {
             f"{command}_{name.replace('-', '_')}": content for name, content in named_values.items() if content
@@ -92,12 +99,12 @@ class CommandSuggestion(NamedTuple):
 
 
 class RunCall(NamedTuple):
-    """The call of a run, as `report/collection/invocation.py` reads it, and as `run.command` in report.json.
+    """The call of a run. `collection/invocation.py` reads it, and report.json stores it as `run.command`.
 
-    `launcher_command` is the launcher's command (audit), or "" for plain ansible-playbook. In that case `playbook` is
-    the file as typed. `options` are all options except --limit, --check and --diff. `withheld` names the variables
-    whose values may be secrets, and are not repeated. `is_dry_run`: the run was dry. Then each derived command is dry
-    too, unless its text states otherwise.
+    `launcher_command` is the launcher's command, such as audit, or "" for plain ansible-playbook. In that case
+    `playbook` is the file as typed. `options` are all options except --limit, --check and --diff. `withheld` names the
+    variables whose values may be secrets; a command does not repeat these values. `is_dry_run`: the run was dry. Then
+    each derived command is dry too, unless its text states otherwise.
     """
 
     program: tuple[str, ...] = (installation.LAUNCHER_PATH,)
@@ -110,10 +117,10 @@ class RunCall(NamedTuple):
 
     @classmethod
     def read_run_call(cls, run: Run) -> RunCall:
-        """Read the call of a run of report.json.
+        """Read the call of a run from report.json.
 
-        Older and merged reports lack facts. Defaults replace them: the launcher of this checkout, the inventory and the
-        controls.
+        Older and merged reports lack facts about the call. Defaults replace them: the launcher of this checkout, the
+        inventory and the controls.
         """
         command, is_dry_run = run.get("command"), run.get("mode") == CHECK_MODE
         if isinstance(command, Mapping) and command.get("program"):
@@ -141,7 +148,7 @@ class RunCall(NamedTuple):
         return cls(launcher_command=launcher_command, options=options, is_dry_run=is_dry_run)
 
     def make_document(self) -> RunCommand:
-        """Return the call as report.json has it. There the mode of the run replaces `is_dry_run`."""
+        """Return the call as report.json has it, without `is_dry_run`: the mode of the run has this fact."""
         return {
             "program": list(self.program),
             "word": self.launcher_command,
@@ -154,9 +161,9 @@ class RunCall(NamedTuple):
     def repeat_run(
         self, limit: str = "", more_options: Sequence[str] = (), *, is_dry_run: bool | None = None
     ) -> ShellCommand:
-        """Return the command that repeats the run on the hosts of `limit` ("" for all), with `more_options`.
+        """Return the command that repeats the run on the hosts of `limit` ("" for all hosts).
 
-        `is_dry_run`: whether the command is dry; None is as the run was.
+        `is_dry_run`: whether the command is dry. None means: as the run was.
         """
         return self._make_command(
             self.launcher_command,
@@ -169,9 +176,10 @@ class RunCall(NamedTuple):
     def make_other_playbook_command(
         self, other_command: str, limit: str = "", *, is_dry_run: bool = True
     ) -> ShellCommand | None:
-        """Return the command of another playbook with the same options; None for a run of the user's own playbook.
+        """Return the command of another playbook of Proscribe with the same options.
 
-        That playbook contains its hosts and variables, and a playbook of ours has neither.
+        The result is None if the user wrote the playbook of the run. That playbook sets hosts and variables, which a
+        playbook of Proscribe lacks.
         """
         playbook = ""
         if self.playbook:
@@ -188,17 +196,17 @@ class RunCall(NamedTuple):
     def make_inventory_command(
         self, launcher_command: str, inventory: Sequence[str] = (), subcommand: LauncherSubcommand | None = None
     ) -> ShellCommand:
-        """Return a command that touches no host, for an inventory or for none."""
+        """Return a command that changes no host, with `-i` options for the sources in `inventory`."""
         sources = tuple(part for source in inventory for part in ("-i", str(source)))
         return self.make_subcommand(launcher_command, sources, subcommand or LauncherSubcommand())
 
     def make_subcommand(
         self, launcher_command: str, options: Sequence[str], subcommand: LauncherSubcommand
     ) -> ShellCommand:
-        """Return a command that touches no host. `options` are those of the inventory.
+        """Return a command that changes no host. `options` are the words of the inventory options.
 
-        A collection has no launcher, and neither has a user who started a playbook. There the words of the subcommand
-        are variables of the playbook.
+        Without a launcher, the subcommand becomes variables of a playbook. This applies to a collection, and to a user
+        who started a playbook.
         """
         if not (self.playbook or installation.COLLECTION):
             return ShellCommand((*self.program, launcher_command, *subcommand.list_words(options)), self.cwd)
@@ -211,13 +219,17 @@ class RunCall(NamedTuple):
     def _make_command(
         self, launcher_command: str, playbook: str, limit: str, more_options: Sequence[str], is_dry_run: bool
     ) -> ShellCommand:
+        """Make a command that runs a playbook.
+
+        Options that narrow the command stand directly behind the program.
+        """
         arguments = [*self.program, *([] if playbook else [launcher_command])]
         arguments += [*(DRY_RUN_OPTIONS if is_dry_run else ()), *(["--limit", limit] if limit else [])]
         arguments += [*([playbook] if playbook else []), *self.options, *more_options]
         return ShellCommand(tuple(arguments), self.cwd)
 
     def list_secret_suggestions(self) -> list[CommandSuggestion]:
-        """Return the steps before a command of this call works. There are none if the command repeats everything."""
+        """Return the steps that a user must take before a command of this call works; [] for none."""
         if not self.withheld:
             return []
         return [
@@ -228,18 +240,18 @@ class RunCall(NamedTuple):
         ]
 
 
-# Zsh looks up the name after a leading =.
+# Words that need no quotes. A word must not begin with =, because zsh replaces =NAME by the path of a program.
 SAFE_WORD = re.compile(r"[A-Za-z0-9@%+:,./_-][A-Za-z0-9@%+=:,./_-]*", re.ASCII)
 
 
 def quote_word(word: str) -> str:
-    """Quote a word for a shell, in printable characters only."""
+    """Quote a word for a shell, so that the result has only printable characters."""
     if SAFE_WORD.fullmatch(word):
         return word
     if word.isprintable():
         return shlex.quote(word) if word[:1] != "=" else f"'{word[:1]}'{quote_word(word[1:]) if word[1:] else ''}"
-    # Other characters would control the terminal or end the line. They become octal escapes, which bash, zsh and ksh
-    # read.
+    # Characters that are not printable could control the terminal or end the line. They become octal escapes in $'',
+    # which bash, zsh and ksh read.
     return "$'" + "".join(map(_escape_character, word)) + "'"
 
 
@@ -252,12 +264,14 @@ def _escape_character(character: str) -> str:
 
 
 def _locate_playbook(launcher_command: str) -> str:
+    """Return the path of Proscribe's playbook for a launcher command, or its name in a collection."""
     if installation.COLLECTION:
         return installation.name_playbook(launcher_command)
     return os.path.join(os.path.dirname(installation.LAUNCHER_PATH), "playbooks", f"{launcher_command}.yml")
 
 
 def _is_own_playbook(path: str, launcher_command: str, cwd: str) -> bool:
+    """Return whether a path leads to Proscribe's playbook for this launcher command."""
     return os.path.realpath(os.path.join(cwd, path)) == os.path.realpath(_locate_playbook(launcher_command))
 
 

@@ -6,20 +6,26 @@ import shutil
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
-DEFAULT_COLUMNS, MIN_COLUMNS = 80, 40  # columns without a terminal, and the least columns of a layout
+# columns of output that is no terminal, and the least columns for which texts are laid out
+DEFAULT_COLUMNS, MIN_COLUMNS = 80, 40
 
-# SGR codes of the sixteen colours that every theme of a terminal defines, so they fit dark and light themes.
+# Codes that set colours on a terminal (SGR). Every theme defines these sixteen colours, so they fit dark and light
+# themes.
 SGR_CODES = {"red": "31", "yellow": "33", "green": "32", "blue": "34", "grey": "90", "bold": "1"}
-MAX_MARKS_PER_COLUMN = 8  # most characters for each column; letters with many combining marks are no words
+# Most characters for each column. A text with more combining marks is no real text, and would take too long.
+MAX_MARKS_PER_COLUMN = 8
 
 
 def get_screen_width() -> int:
-    """Return the columns of COLUMNS or of the terminal; 80 in a pipe, a file, a journal or a mail."""
+    """Return the columns of the terminal (or of COLUMNS); 80 in a pipe, a file, a journal or a mail."""
     return max(MIN_COLUMNS, shutil.get_terminal_size((DEFAULT_COLUMNS, 24)).columns)
 
 
 def measure_columns(text: str) -> int:
-    """Count the columns of a text: two for the wide characters of East Asia, none for combining marks."""
+    """Count the columns that a text takes on a terminal.
+
+    The wide characters of East Asia take two columns, and combining marks take none.
+    """
     return len(text) if text.isascii() else sum(map(_measure_character, text))
 
 
@@ -30,9 +36,9 @@ def _measure_character(character: str) -> int:
 
 
 def _count_fitting_characters(text: str, width: int) -> int:
-    """Count the characters from the beginning of a text that fit into some columns, with few marks in each column.
+    """Count the characters from the beginning of a text that fit into `width` columns.
 
-    It reads no more of the text than that.
+    At most MAX_MARKS_PER_COLUMN characters for each column fit. No more of the text is read.
     """
     max_characters = MAX_MARKS_PER_COLUMN * width
     if text[: width + 1].isascii():
@@ -46,13 +52,13 @@ def _count_fitting_characters(text: str, width: int) -> int:
 
 
 def apply_styles(text: str, *styles: str, colours: bool) -> str:
-    """Return the text with these styles, or unchanged without colours."""
+    """Return the text in these styles (keys of SGR_CODES). Without `colours` the text is unchanged."""
     codes = ";".join(SGR_CODES[style] for style in styles if style)
     return f"\x1b[{codes}m{text}\x1b[0m" if colours and codes else text
 
 
 def clip_text(text: str, width: int) -> str:
-    """Return the beginning of a text that fits, with `...` after a cut."""
+    """Return a text that fits into `width` columns. A longer text is cut, and ends with `...`."""
     return text if _count_fitting_characters(text, width) == len(text) else _cut_text(text, width)
 
 
@@ -65,13 +71,13 @@ def _cut_text(text: str, width: int) -> str:
 
 
 def wrap_text(text: str, width: int, max_lines: int = 0) -> list[str]:
-    """Wrap a text at blanks. A wider word (a path, an identifier) has a line of its own, whole, to be copied.
+    """Wrap a text at blanks. A word that is too wide, such as a path, gets a separate line and stays whole.
 
-    If the lines take more than `max_lines` lines of the screen, the last line is cut; 0 is for the whole text.
+    If the lines take more than `max_lines` lines of the screen, the last line is cut; 0 means no limit.
     """
     if not max_lines:
         return list(_fill_lines(text.split(), width)) or [""]
-    # Text beyond these lines is not laid out: a host's text may be long, and most of it is not shown.
+    # Cut the text before wrapping. A host's text may be long, and most of it is not shown.
     clipped = clip_text(
         " ".join(text[: 2 * MAX_MARKS_PER_COLUMN * (max_lines + 1) * (width + 1)].split()),
         (max_lines + 1) * (width + 1),
@@ -89,16 +95,20 @@ def wrap_text(text: str, width: int, max_lines: int = 0) -> list[str]:
 
 
 def wrap_indented_text(text: str, width: int) -> list[str]:
-    """Wrap a text below another text; no lines for an empty text."""
+    """Wrap a text with an indent of two columns; [] for an empty text."""
     return [f"  {line}" for line in wrap_text(text, width - 2)] if text else []
 
 
 def _count_screen_lines(line: str, width: int) -> int:
-    """Count the lines of a screen that a line takes."""
+    """Count the lines of the screen that a line of text takes."""
     return max(1, -(-measure_columns(line) // width))
 
 
 def _fill_lines(words: Iterable[str], width: int) -> Iterator[str]:
+    """Yield lines of at most `width` columns, filled with the words.
+
+    A word that cannot be split may be wider.
+    """
     line, used_columns = "", 0
     for word in words:
         separator = " "
@@ -116,7 +126,7 @@ def _fill_lines(words: Iterable[str], width: int) -> Iterator[str]:
 
 
 def _split_word(word: str, width: int) -> Iterator[str]:
-    """Yield the parts of a word that may be in different lines.
+    """Yield the parts of a word between which a line may break.
 
     A Chinese sentence has no blanks, and may break anywhere.
     """
@@ -132,7 +142,7 @@ def _split_word(word: str, width: int) -> Iterator[str]:
 
 
 def fit_lines(text: str, width: int) -> str:
-    """Fit lines into a width: a wider line continues two columns further in.
+    """Fit the lines of a text into a width. The rest of a wider line is indented by two more columns.
 
     No command may pass here, because it would become two commands.
     """
@@ -140,17 +150,21 @@ def fit_lines(text: str, width: int) -> str:
 
 
 def fit_message(text: str, width: int) -> str:
-    """Fit a message into a width. A line that begins with two blanks is for copying, and stays whole."""
+    """Fit a message into `width` columns.
+
+    A line that begins with two blanks is for copying, and stays whole.
+    """
     return "\n".join(line if line.startswith("  ") else fit_lines(line, width) for line in text.split("\n"))
 
 
 def fit_warning(text: str) -> str:
-    """Fit a text that Ansible prints behind its label for warnings into the screen."""
+    """Fit a warning into the screen. Ansible prints the label `[WARNING]:` before the text."""
     label = "[WARNING]:"
     return fit_message(f"{label} {text}", get_screen_width()).removeprefix(label).removeprefix(" ")
 
 
 def _wrap_hanging_line(line: str, width: int) -> list[str]:
+    """Wrap a line that is too wide. The further lines are indented by two more columns."""
     if measure_columns(line) <= width:
         return [line]
     indent = min(len(line) - len(line.lstrip()), width // 2)
@@ -159,7 +173,7 @@ def _wrap_hanging_line(line: str, width: int) -> list[str]:
 
 
 def pack_parts(parts: Iterable[str], width: int, separator: str = "   ") -> list[str]:
-    """Pack parts side by side, as many in a line as fit. A part that is too long for a line is wrapped."""
+    """Put as many texts side by side in a line as fit. A text that is too long for a line is wrapped."""
     lines: list[str] = []
     for part in parts:
         if lines and measure_columns(lines[-1]) + len(separator) + measure_columns(part) <= width:
@@ -172,10 +186,10 @@ def pack_parts(parts: Iterable[str], width: int, separator: str = "   ") -> list
 def format_table_row(
     left_cell: str, middle_cell: str, text: str, widths: Sequence[int], width: int, max_lines: int = 0
 ) -> list[str]:
-    """Format a row of a table with two narrow columns and a wide column of `max_lines` lines (0: all).
+    """Format a row of a table: two narrow columns with the given `widths`, and a wide column for the text.
 
-    On a narrow terminal the text is below, four columns in. A word that is wider than the wide column has the same
-    effect.
+    The text has at most `max_lines` lines (0: all). On a narrow terminal, the text is below the narrow columns,
+    indented by four columns. A word that is too wide has the same effect.
     """
     left_width, middle_width = widths
     indent = left_width + middle_width + 4
@@ -198,10 +212,10 @@ def format_table_row(
 
 
 def format_table(rows: Sequence[Sequence[str]], width: int) -> Iterator[str]:
-    """Yield rows of texts in columns; the first row has the headings.
+    """Yield a table of texts as lines. The first row has the headings.
 
-    If that is too wide, each row is shown by itself: its first cell, and the others with their headings. Cells that are
-    empty or `-` are left out.
+    If the table is too wide, each row is shown separately: its first cell, and the other cells with their headings.
+    Cells that are empty or `-` are left out then.
     """
     widths = [max(measure_columns(table_row[index]) for table_row in rows) for index in range(len(rows[0]) - 1)]
     lines = ["  ".join([*map(_fill_column, table_row, widths), table_row[-1]]).rstrip() for table_row in rows]

@@ -18,19 +18,21 @@ from ....model.types.report import CountShare, FleetReport
 from ....model.types.run import RunWaiver, WaiverRevocation
 from ....wire.answers.value_readers import MAX_LINE_LENGTH, truncate_text
 
-MAX_TEXT_LENGTH = 10 * MAX_LINE_LENGTH  # characters of evidence, or of causes, in a place; the rest is in hosts.jsonl
+# most characters of the evidence, or of the causes, in a cell; hosts.jsonl has all
+MAX_TEXT_LENGTH = 10 * MAX_LINE_LENGTH
 
-MAX_NAMED_PLACES = 3  # places of a finding that are named
+MAX_NAMED_PLACES = 3  # most paths that are named for a finding
 
-# The statuses of waivers with remaining days. Waivers of other statuses are idle for another reason than time.
+# Statuses of waivers for which remaining days are shown. A waiver with another status is idle for a reason that is not
+# its time.
 DATED_STATUSES = ("active", "not_yet_valid", "expired", "revoked")
 
-# Ansible's prefixes of messages, which do not help an operator.
+# Prefixes that Ansible adds to messages, and that do not help an operator.
 ANSIBLE_PREFIXES = compile_pattern(
     r"^(?:(?:Task failed|Module failed|Action failed|Failed to connect to the host via ssh): ?)+"
 )
 
-# Messages of `ssh` if sshd closes a new connection before any login. A user who logs in never gets such a message.
+# Messages of `ssh` if sshd closes a new connection before the login. After a login, no such message appears.
 CLOSED_BY_SSHD = compile_pattern(
     r"kex_exchange_identification|ssh_exchange_identification|banner exchange"
     r"|Exceeded MaxStartups|Not allowed at this time|Connection (?:closed|reset) by \S+ port \d+"
@@ -40,18 +42,23 @@ SSHD_HINT = (
     "See it on the host: ps -C sshd -o args="
 )
 
-# A host's message about a place that an ordinary user cannot read. Many such places have the same cause.
+# The message of a host about a path that only root can read. Several such messages are merged, because they have the
+# same cause.
 ROOT_ONLY_MESSAGE = compile_pattern(r"(/.+) can only be read by root(?: \(and \d+ more\))?")
 
-# The characters that continue a name, to the left and to the right. A full stop may end a sentence.
+# Characters before and after a name that make it a part of a longer word. After a name, a full stop may end the
+# sentence, so it does not count.
 WORD_BEFORE, WORD_AFTER = compile_pattern(r"[\w.-]"), compile_pattern(r"[\w-]")
 
-# The text of a finding that represents several names of a service. Their number does not belong to the cause.
+# The count of further names, in the text of a finding for several names. It is no part of the cause.
 OTHER_NAMES_COUNT = compile_pattern(r"(?:, )?and \d+ more(?: of \d+ \w+)?(?:: )?")
 
 
 def clean_text(content: object) -> str:
-    """Clean a text to a printable line: each space becomes a blank, other characters a replacement sign."""
+    """Return a text as a printable line.
+
+    A space character becomes a blank, other characters a replacement sign.
+    """
     text = str(content)
     if text.isprintable():
         return text
@@ -62,9 +69,9 @@ def clean_text(content: object) -> str:
 
 
 def make_host_label(name: str) -> str:
-    """Return a host's name as a printable text that no other name has.
+    """Return a printable text for a host's name that no other name has.
 
-    `clean_text` makes the same text of several names. A reader that identifies hosts by their names would then merge
+    `clean_text` makes the same text of several names. A program that identifies hosts by their names would then merge
     two hosts.
     """
     replacement = "\N{REPLACEMENT CHARACTER}"
@@ -77,7 +84,7 @@ def make_host_label(name: str) -> str:
 
 
 def clean_message(text: object) -> str:
-    """Clean Ansible's message of a failure: a line without Ansible's prefixes."""
+    """Return Ansible's message about a failure as a printable line without Ansible's prefixes."""
     return (
         ANSIBLE_PREFIXES.sub("", " ".join(clean_text(truncate_text(str(text), MAX_LINE_LENGTH)).split()))
         or "no message"
@@ -85,7 +92,10 @@ def clean_message(text: object) -> str:
 
 
 def describe_unreachable(text: object) -> str:
-    """Describe Ansible's message about an unreachable host, with the likely cause if sshd closed the connection."""
+    """Return Ansible's message about an unreachable host as a printable line.
+
+    If sshd closed the connection before a login, the likely cause follows.
+    """
     ansible_message = clean_message(text)
     return f"{ansible_message}. {SSHD_HINT}" if CLOSED_BY_SSHD.search(str(text)[:MAX_TEXT_LENGTH]) else ansible_message
 
@@ -107,7 +117,7 @@ def format_count(number: int, noun: str) -> str:
 
 
 def summarise_names(names: Sequence[str], max_names: int) -> str:
-    """Format the first names of a list, and the number of the others."""
+    """Format the first `max_names` names of a list, and the number of the remaining names."""
     shown_names = ", ".join(clean_text(name) for name in names[:max_names])
     return f"{shown_names} and {len(names) - max_names:,} more" if len(names) > max_names else shown_names
 
@@ -118,9 +128,10 @@ def find_waiver_end(expires: str, revoked: WaiverRevocation | None = None) -> st
 
 
 def count_days_left(waiver: RunWaiver, now: str) -> int | None:
-    """Count the remaining days of a waiver at a UTC time, up to the UTC day of its last second.
+    """Count the days from the UTC time `now` to the UTC day of a waiver's last second.
 
-    0 for a waiver that ends on that day, None for a waiver that has ended. Raises ValueError for an invalid time.
+    The result is 0 for a waiver that ends on that day, and None for a waiver that has ended. Raises ValueError for an
+    invalid time.
     """
     end_moment, current_moment = (
         parse_moment(find_waiver_end(waiver["expires"], waiver.get("revoked"))),
@@ -130,7 +141,10 @@ def count_days_left(waiver: RunWaiver, now: str) -> int | None:
 
 
 def describe_time_left(waiver: RunWaiver, now: str) -> str:
-    """Describe `count_days_left` as text; "" for a waiver that was never valid."""
+    """Describe the remaining days of a waiver at the UTC time `now`: `5 days left`, `ends today`.
+
+    The text is "" for a waiver that was never valid.
+    """
     if waiver["status"] not in DATED_STATUSES:
         return ""
     try:
@@ -153,7 +167,7 @@ def format_ratio(share: CountShare) -> str:
 
 
 def find_finding_user(finding: FindingRecord) -> str:
-    """Return the user of a finding; "" for the system."""
+    """Return the user whose finding it is; "" for a finding of the system."""
     return str(finding["scope"] or "").partition("user:")[2]
 
 
@@ -172,9 +186,9 @@ def describe_finding(finding: FindingRecord) -> str:
 
 
 def describe_findings(findings: Iterable[FindingRecord]) -> list[str]:
-    """Describe findings in a few words each. Findings that differ only in their place are merged.
+    """Describe each finding in a few words. Findings that differ only in their path are merged.
 
-    The merged text has the places: `file dropbox: ... (2 places: /srv/dropbox, /opt/dropbox)`.
+    The merged text lists the paths: `file dropbox: ... (2 places: /srv/dropbox, /opt/dropbox)`.
     """
     paths_by_text: dict[str, list[str]] = {}
     for finding in findings:
@@ -183,6 +197,7 @@ def describe_findings(findings: Iterable[FindingRecord]) -> list[str]:
 
 
 def _describe_places(paths: Sequence[str]) -> str:
+    """Describe the different paths of equal findings; "" for a single finding."""
     places = list(dict.fromkeys(filter(None, paths)))
     if len(places) > 1:
         return f" ({len(places):,} places: {summarise_names(places, MAX_NAMED_PLACES)})"
@@ -190,7 +205,7 @@ def _describe_places(paths: Sequence[str]) -> str:
 
 
 def describe_idle_ban(report: FleetReport) -> str:
-    """Describe a ban without an applicable rule on any host; "" for other bans.
+    """Describe why no rule of the ban applies to any host yet; "" if a rule applies somewhere.
 
     Such a ban is not the same as a ban that is in effect.
     """
@@ -202,7 +217,7 @@ def describe_idle_ban(report: FleetReport) -> str:
 
 
 def group_unsearchable_services(report: FleetReport) -> dict[str, list[str]]:
-    """Group by control the services for which nothing is known to search on a host."""
+    """Return by control the services for which the catalogue gives the control nothing to search."""
     services_by_control: dict[str, list[str]] = {}
     for unsearchable in report.get("nothing_known") or ():
         control, _, service = unsearchable["rule"].partition("/")
@@ -211,7 +226,7 @@ def group_unsearchable_services(report: FleetReport) -> dict[str, list[str]]:
 
 
 class SharedCause(NamedTuple):
-    """The cause of a defect and its place, without the name in the finding."""
+    """The cause of a defect with its package system and path, without the name of the rule's finding."""
 
     text: str
     manager: str = ""
@@ -219,7 +234,7 @@ class SharedCause(NamedTuple):
 
 
 def extract_cause(finding: FindingRecord) -> SharedCause:
-    """Extract the cause that a finding shares with other rules: all of it but its own name."""
+    """Return the cause of a finding without the finding's name, so that rules can share the cause."""
     detail, finding_name = OTHER_NAMES_COUNT.sub("", str(finding["detail"] or "")), str(finding["id"] or "")
     text = replace_name(detail, finding_name) if finding_name else detail
     return SharedCause(
@@ -228,9 +243,9 @@ def extract_cause(finding: FindingRecord) -> SharedCause:
 
 
 def replace_name(text: str, name: str) -> str:
-    """Replace a name in a text by `(name)` where it is a whole word.
+    """Replace a name in a text by `(name)`, where the name is a whole word.
 
-    A regular expression for the name and its neighbours would compare the whole name at each place of the text.
+    This is no regular expression, because that would compare the whole name at each place of the text.
     """
     parts: list[str] = []
     copied_until = 0
@@ -245,7 +260,7 @@ def replace_name(text: str, name: str) -> str:
 
 
 def describe_causes(all_causes: Sequence[SharedCause]) -> str:
-    """Describe causes, each clause once: `no such file (chromium, firefox)`, `not valid in /etc/a.json (chromium)`."""
+    """Describe causes in a text, each clause once: `no such file (chromium, firefox)`."""
     causes_by_text: dict[str, list[SharedCause]] = {}
     for shared_cause in all_causes:
         causes_by_text.setdefault(shared_cause.text, []).append(shared_cause)
@@ -258,7 +273,7 @@ def describe_causes(all_causes: Sequence[SharedCause]) -> str:
 
 
 def _merge_places(clauses: Sequence[str]) -> list[str]:
-    """Merge the clauses about places that only root can read. The merged clause names the first places."""
+    """Merge the clauses about paths that only root can read into one clause with the first paths."""
     places = {clause: match[1] for clause in clauses if (match := ROOT_ONLY_MESSAGE.fullmatch(clause))}
     if len(places) < 2:
         return list(clauses)
@@ -276,10 +291,11 @@ def _merge_places(clauses: Sequence[str]) -> list[str]:
 
 
 def _format_cause(text: str, shared_causes: Sequence[SharedCause]) -> str:
+    """Format a cause with its path, if all places share one, and with its package systems or browsers."""
     paths = list(dict.fromkeys(shared_cause.path for shared_cause in shared_causes if shared_cause.path))
     if len(paths) == 1 and paths[0] not in text:
         text += f" in {paths[0]}"
-    # A file that several browsers read comes as `firefox,librewolf`.
+    # The finding of a file that several browsers read names them as `firefox,librewolf`.
     names = dict.fromkeys(name for shared_cause in shared_causes for name in shared_cause.manager.split(","))
     managers = [name for name in names if name and name not in text]
     return f"{text} ({', '.join(managers)})" if managers else text
