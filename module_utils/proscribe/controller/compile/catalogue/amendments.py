@@ -16,7 +16,7 @@ from .schema import is_amendable
 from .value_schemas import Mistake
 
 FOLDER = "amends"
-# Keys of an amendment that replace the entry's own.
+# Keys of an amendment whose value replaces the value in the catalogue's entry.
 REPLACED_KEYS = ("audience", "enforce", "programs", "checked", "networks_checked", "networks_note", "checked_accepted")
 
 # Sources of the values that amendments brought: (path of the list, value) -> (document, path in the document).
@@ -35,7 +35,8 @@ def apply_amendment(
 ) -> tuple[AmendedEntry, list[Mistake]]:
     """Apply a well-formed amendment to an entry, and return the amended entry and the mistakes.
 
-    `origins` are those of earlier amendments. The path of a mistake is a path in the amendment.
+    `origins` has the sources of the values that earlier amendments added. The path of a mistake is a path in the
+    amendment.
     """
     amendment = document.data
     data = copy.deepcopy(dict(entry))
@@ -91,7 +92,7 @@ def locate_mistake(mistake: Mistake, document: Document, entry_path: KeyPath, or
 
 
 def _iterate_values(group: Mapping[str, object], path: KeyPath = ()) -> Iterator[tuple[KeyPath, int, str]]:
-    """Yield the path of the list, the index and the value of each value in a part of an amendment."""
+    """Yield (path of its list, index in the list, value) for each value in a part of an amendment."""
     for key, content in group.items():
         if isinstance(content, dict):
             yield from _iterate_values(content, (*path, key))
@@ -117,7 +118,10 @@ def _append_identifier(data: dict[str, object], path: KeyPath, identifier: str) 
 
 
 def _drop_empty_keys(data: dict[str, object]) -> dict[str, object]:
-    """Return an entry without amendable keys whose lists or groups are empty, because a key promises values."""
+    """Remove the lists and groups of an entry that an amendment has emptied.
+
+    Only keys that an amendment can change are removed, because such a key must have values.
+    """
     return {
         key: pruned
         for key, content in data.items()

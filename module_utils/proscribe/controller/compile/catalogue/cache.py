@@ -33,22 +33,29 @@ from .files import is_ignored_name
 from .release import CatalogueRelease
 
 CACHE_NAME = "catalogue"  # in the plan store, followed by a number
-MAX_CATALOGUES = 16  # cached catalogues: the project's own, and those of departments that add to it
+MAX_CATALOGUES = 16  # most cached catalogues: Proscribe's, and those of departments that add to Proscribe's
 MAX_FILE_BYTES = 64 * 1024 * 1024  # bytes of a file that is hashed
 
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class CatalogueCache:
-    """A loader of catalogues that takes them from the plan store where a cached entry is valid."""
+    """A loader of catalogues.
+
+    A catalogue with a valid cache entry comes from the plan store, others from their files.
+    """
 
     def __init__(self, store: PlanStore) -> None:
         self._store = store
         self._new_entries: list[tuple[str, bytes]] = []
-        self._state_hashes: dict[int, tuple[Catalogue, bytes]] = {}  # of the loaded catalogues, by id()
+        # key: id() of a loaded catalogue; value: the catalogue and its hash
+        self._state_hashes: dict[int, tuple[Catalogue, bytes]] = {}
 
     def get_state_hash(self, catalogue: Catalogue) -> bytes:
-        """Return the hash of the inputs of a loaded catalogue and of its plans; b"" if there is none."""
+        """Return the hash of the files and code that a loaded catalogue and its plans depend on.
+
+        The result is b"" if no hash is known for the catalogue.
+        """
         return self._state_hashes.get(id(catalogue), (catalogue, b""))[1]
 
     def load_catalogue(self, directories: Sequence[Path]) -> Catalogue:
@@ -73,8 +80,8 @@ class CatalogueCache:
 def hash_state(directories: Sequence[Path]) -> bytes:
     """Return the SHA-256 of everything that the load of these directories depends on, as hexadecimal digits.
 
-    The result is b"" if something is not readable, or is neither a file nor a directory. A symbolic link counts as
-    such, because its target may change.
+    The result is b"" if a path cannot be read, or is neither a file nor a directory. A symbolic link also gives b"",
+    because its target may change.
     """
     hasher = hashlib.sha256(repr((sys.version, yaml.__version__, list(map(str, directories)))).encode())
     try:
@@ -94,7 +101,10 @@ def list_code_files() -> list[str]:
 
 
 def _iterate_contents(directory: str, depth: int = 0) -> Iterator[bytes]:
-    """Yield the names in and below a directory of the catalogue, with the contents of the files that count."""
+    """Yield all names in and below a directory of the catalogue, and the contents of the files that a load reads.
+
+    A load ignores hidden files, Markdown and backups of editors.
+    """
     with os.scandir(directory) as scanner:
         entries = sorted(scanner, key=lambda entry: entry.name)
     for entry in entries:

@@ -30,12 +30,12 @@ class Service:
 
     id: str
     name: str
-    names: tuple[str, ...]  # what users call it in their own script
+    names: tuple[str, ...]  # names that users write in their own alphabet
     category: str
     vendor: str
     audience: str  # "consumer" for an entry without the key (circumvention)
     enforce: bool
-    programs: str  # the accounts that they serve: "private" or "both" (schema.PROGRAM_AUDIENCES)
+    programs: str  # the accounts that the service's programs serve: "private" or "both" (schema.PROGRAM_AUDIENCES)
     service_class: str
     domains: tuple[str, ...]
     urls: tuple[str, ...]
@@ -47,15 +47,16 @@ class Service:
     packages: Mapping[str, tuple[str, ...]]
     processes: tuple[str, ...]
     paths: tuple[str, ...]
-    windows_programs: tuple[str, ...]  # path below a program folder: Tencent/Weixin/Weixin.exe
+    windows_programs: tuple[str, ...]  # paths below a folder of programs: Tencent/Weixin/Weixin.exe
     windows_processes: tuple[str, ...]
-    windows_registered: Mapping[str, tuple[str, ...]]  # by kind: keys, names
-    windows_publishers: Mapping[str, tuple[str, ...]]  # signers, by kind: programs, appx
-    windows_installers: tuple[str, ...]  # file names, with a * for the part that changes
+    # entries in Windows' list of installed programs, by kind: `keys`, `names`
+    windows_registered: Mapping[str, tuple[str, ...]]
+    windows_publishers: Mapping[str, tuple[str, ...]]  # signers of files, by kind: `programs`, `appx` (Store packages)
+    windows_installers: tuple[str, ...]  # file names of installers, with a * for the part that changes
     bundle_ids: tuple[str, ...]  # of applications on macOS
-    mac_apps: tuple[str, ...]  # their file names: WhatsApp.app
+    mac_apps: tuple[str, ...]  # file names of applications on macOS: WhatsApp.app
     signing_ids: tuple[str, ...]  # of programs on macOS: EXAMPLE123:com.example.App
-    team_ids: tuple[str, ...]  # of vendors whose programs on macOS all belong to the service
+    team_ids: tuple[str, ...]  # Apple team ids of vendors whose programs on macOS all belong to the service
     desktop_files: tuple[str, ...]
     markers: Mapping[str, tuple[str, ...]]
     browser_extensions: Mapping[str, tuple[str, ...]]
@@ -69,8 +70,8 @@ class Service:
     checked: str  # the day on which the entry was last compared with its sources; "" for never
     networks_checked: str  # the day of the last comparison of its networks; "" for never
     compared: tuple[Compared, ...]  # comparisons with publishers' lists, written by `catalog refresh`
-    checked_accepted: Mapping[str, str]  # the accepted age: day, until, why; empty if there is none
-    origins: Mapping[str, str]  # by value from an amendment: the file of the amendment
+    checked_accepted: Mapping[str, str]  # a person's acceptance of an old check: day, until, why; {} if there is none
+    origins: Mapping[str, str]  # key: a value that an amendment added; value: the file of the amendment
     notes: str
     unverified: ServiceIdentifiers
     sources: tuple[str, ...]
@@ -94,7 +95,7 @@ class Browser:
 
 
 Made = TypeVar("Made", Service, Browser)
-_TUPLE_PREFIX, _TUPLE_MAPPING_PREFIX = "tuple[", "Mapping[str, tuple["  # beginnings of annotations
+_TUPLE_PREFIX, _TUPLE_MAPPING_PREFIX = "tuple[", "Mapping[str, tuple["  # beginnings of the fields' type annotations
 
 
 @dataclass(frozen=True)
@@ -105,20 +106,20 @@ class Catalogue:
     browsers: Mapping[str, Browser]
     feeds: Mapping[str, Feed]
     version: str  # a short digest of the content
-    release: CatalogueRelease  # of the project's own part
+    release: CatalogueRelease  # of Proscribe's catalogue, which is the first directory
     retired: tuple[str, ...]  # places of retired keys (retired_keys.py)
 
-    # The identifiers that controls search for, computed once for all plans: by control, service and feeds.
+    # The identifiers that controls search for, computed once for all plans. Key: control, service and feeds.
     identifier_cache: dict[tuple[str, str, str | tuple[str, ...]], OfControl] = field(
         default_factory=dict, compare=False, repr=False
     )
 
 
 def read_catalogue(directories: Sequence[Path]) -> Catalogue:
-    """Read the project's own catalogue (the first directory) and the organisation's own (the others).
+    """Read Proscribe's catalogue (the first directory) and the organisation's catalogues (the other directories).
 
     Each directory holds `<category>/<id>.yml`, and may hold `browsers.yml`, `amends/<id>.yml` (amendments.py) and
-    `feeds/<id>.yml` with its list (feeds.py). Only the first one's `release.yml` is read (release.py). Raises
+    `feeds/<id>.yml` with its list (feeds.py). Only the first directory's `release.yml` is read (release.py). Raises
     PolicyErrors with every mistake.
     """
     errors: list[PolicyError] = []
@@ -134,7 +135,8 @@ def read_catalogue(directories: Sequence[Path]) -> Catalogue:
                 errors.append(clash)
             else:
                 entries_by_kind[entry.kind][entry.id] = entry
-        for amendment in changes:  # after all entries of this and of earlier directories, which amendments may change
+        # applied last: an amendment may change entries of this directory and of earlier directories
+        for amendment in changes:
             _apply_amendment(entries_by_kind["service"], amendment, errors)
     services, browsers = entries_by_kind["service"], entries_by_kind["browser"]
     feeds_by_id = {id_: _read_feed(entry, services, errors) for id_, entry in entries_by_kind["feed"].items()}
@@ -167,7 +169,11 @@ def read_catalogue(directories: Sequence[Path]) -> Catalogue:
 
 
 def _check_duplicate_id(entry: CatalogueEntry, same_kind: Mapping[str, CatalogueEntry]) -> PolicyError | None:
-    """Return an error if the id of an entry is taken. A feed can declare to replace an earlier directory's feed."""
+    """Return an error if an earlier entry of this kind has the id of `entry`; None otherwise.
+
+    A feed with `replaces: true` may replace a feed of an earlier directory. Without such a feed, `replaces` is an
+    error.
+    """
     first_entry = same_kind.get(entry.id)
     replaces = entry.data.get("replaces") == "true"
     if first_entry is None:
@@ -179,7 +185,10 @@ def _check_duplicate_id(entry: CatalogueEntry, same_kind: Mapping[str, Catalogue
 
 
 def _apply_amendment(services: dict[str, CatalogueEntry], amendment: CatalogueEntry, errors: list[PolicyError]) -> None:
-    """Replace an entry by the amended entry. A service that does not exist is a mistake."""
+    """Replace a service's entry in `services` by the amended entry.
+
+    If the service is unknown or the result has mistakes, add the mistakes to `errors` and replace nothing.
+    """
     entry = services.get(amendment.id)
     if entry is None:
         expected = f"the id of a service{propose_similar_names(amendment.id, services)}"
@@ -197,6 +206,7 @@ def _apply_amendment(services: dict[str, CatalogueEntry], amendment: CatalogueEn
 
 
 def _read_feed(entry: CatalogueEntry, services: Mapping[str, CatalogueEntry], errors: list[PolicyError]) -> Feed | None:
+    """Read a feed and its list. Return None if its service is unknown or its list has mistakes; `errors` gets them."""
     service_id = str(entry.data["service"])
     if service_id not in services:
         errors.append(
@@ -213,7 +223,7 @@ def _read_feed(entry: CatalogueEntry, services: Mapping[str, CatalogueEntry], er
 def _check_known_good(
     directories: Sequence[Path], services: Mapping[str, CatalogueEntry], loaded_feeds: Sequence[Feed]
 ) -> list[PolicyError]:
-    """Return errors for the entries and feeds that block something known to be good."""
+    """Return an error for each value of an entry or feed that would block a known good name or network."""
     lists, errors = known_good.read_known_good_lists(directories)
     if errors:
         return errors
@@ -241,6 +251,7 @@ def _make_signer(entry: CatalogueEntry) -> signers.ProgramSigner:
 
 
 def _make_service_values(entry: CatalogueEntry) -> Mapping[str, object]:
+    """Return the values of the fields of `Service`, from the checked entry of a service."""
     data: Any = entry.data  # the data was checked
     processes, paths = data.get("processes", {}), data.get("paths", {})
     return {
@@ -264,7 +275,10 @@ def _make_service_values(entry: CatalogueEntry) -> Mapping[str, object]:
 
 
 def _list_windows_programs(paths: Sequence[str]) -> Iterator[str]:
-    """Yield the programs among some paths of Windows, without the leading variable or drive."""
+    """Yield the .exe files among Windows paths, without the leading variable or drive.
+
+    Files directly below the variable or drive are left out.
+    """
     for path in paths:
         below = path.replace("\\", "/").partition("/")[2]
         if "/" in below and below.lower().endswith(".exe"):

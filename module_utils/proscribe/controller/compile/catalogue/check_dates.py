@@ -1,8 +1,8 @@
-"""Keys of entries, amendments and feeds for their comparisons with publishers and for the accepted age.
+"""Keys of entries, amendments and feeds about their last check, and about the acceptance of an old check.
 
-`catalog refresh` writes `compared`: the publisher of the list, its day, and its digest. A person wrote a day of
-checking that has no such record. `checked_accepted` is a person's statement that no program can check. It is limited to
-a year.
+`catalog refresh` writes `compared`: the publisher of a list, the day of the comparison, and the digest of the list. A
+day in `checked` without such a record was written by a person. `checked_accepted` is a person's statement, which no
+program can verify. It is limited to a year.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from ..reading import grammar
 from .value_schemas import GroupSchema, KeySchema, ListSchema, Mistake, TextSchema, get_key_list
 
-MAX_ACCEPTED_DAYS = 366  # days for which a person can accept an age
+MAX_ACCEPTED_DAYS = 366  # most days for which a person can accept an old check
 
 _DAY = TextSchema(grammar.check_day)
 _DIGEST = TextSchema(grammar.make_pattern_check(r"[0-9a-f]{64}", "a SHA-256 digest: 64 digits and letters a to f"))
@@ -50,7 +50,10 @@ DATE_KEYS: Mapping[str, KeySchema] = {
 
 
 def check_dates(entry: Mapping[str, object]) -> Iterator[Mistake]:
-    """Yield the mistakes between these keys of an entry whose values are well-formed."""
+    """Yield the mistakes in `compared` (a publisher twice) and in `checked_accepted` (longer than a year, or no time).
+
+    Each single value is already well-formed.
+    """
     publishers: set[object] = set()
     for index, comparison in enumerate(get_key_list(entry, "compared")):
         publisher_id = comparison.get("with") if isinstance(comparison, Mapping) else None

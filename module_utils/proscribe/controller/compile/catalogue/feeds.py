@@ -28,13 +28,13 @@ FOLDER = "feeds"
 MAX_LIST_BYTES = 8 << 20  # bytes of a list
 MAX_LIST_VALUES = 100_000  # values of a list
 MAX_LINE_LENGTH = 256  # characters of a line
-MAX_MISTAKES = 20  # reported for one list: the rest usually repeat them
+MAX_MISTAKES = 20  # most mistakes that are reported for a list: further mistakes usually repeat them
 
 VALUE_CHECKS: Mapping[str, Callable[[str], str]] = {
     "domains": grammar.check_domain,
     "networks": grammar.check_network,
-    "hosts": grammar.check_host_name,  # names in a list that blocks nothing
-    "addresses": grammar.check_network,  # networks in a list that blocks nothing
+    "hosts": grammar.check_host_name,  # names in a list that protects from blocking (known_good.py)
+    "addresses": grammar.check_network,  # networks in a list that protects from blocking (known_good.py)
 }
 
 
@@ -43,13 +43,13 @@ class Feed(NamedTuple):
 
     id: str
     service: str
-    kind: str  # of VALUE_CHECKS
+    kind: str  # a key of VALUE_CHECKS
     checked: str  # the day on which the list was last compared with its source
     values: tuple[str, ...]
     file: str
-    agreement: int = 0  # families of publishers that must have a name (0: the feed is one publisher's list)
+    agreement: int = 0  # number of publisher families that must list a name; 0: the list has a single publisher
     compared: tuple[Compared, ...] = ()
-    accepted: Mapping[str, str] = {}  # the accepted age: day, until, why
+    accepted: Mapping[str, str] = {}  # a person's acceptance of an old check: day, until, why; {} if there is none
 
 
 def read_feed(document: Document) -> tuple[Feed | None, list[PolicyError]]:
@@ -73,7 +73,7 @@ def read_feed(document: Document) -> tuple[Feed | None, list[PolicyError]]:
 
 
 def read_value_list(path: Path, kind: str) -> tuple[list[str], list[PolicyError]]:
-    """Return the values of a list, and the errors in it."""
+    """Return the values of a list file, and at most MAX_MISTAKES errors in it. `kind` is a key of VALUE_CHECKS."""
     try:
         text = read_plain_file(path, MAX_LIST_BYTES, within=path.parent).decode("ascii")
     except PolicyError as error:
@@ -109,7 +109,10 @@ def parse_publisher_counts(text: str) -> dict[str, int]:
 
 
 def check_feed_keys(description: Mapping[str, object]) -> Iterator[Mistake]:
-    """Yield the mistakes between the keys of a well-formed description."""
+    """Yield a mistake if a feed has `agreement` and its kind is not `domains`.
+
+    The single values are already checked.
+    """
     if "agreement" in description and description["kind"] != "domains":
         yield ("agreement",), description["agreement"], "kind: domains beside it"
 
@@ -128,7 +131,7 @@ def _find_wrong_values(path: Path, values: Mapping[str, int], kind: str) -> Iter
 
 
 def check_feed_value(feed_value: str, kind: str) -> str:
-    """Return the expected text in place of a wrong value; "" for a good one."""
+    """Return a phrase for the value that would be right in place of a wrong value; "" for a right value."""
     expected = (
         VALUE_CHECKS[kind](feed_value)
         if len(feed_value) <= MAX_LINE_LENGTH
@@ -138,7 +141,7 @@ def check_feed_value(feed_value: str, kind: str) -> str:
 
 
 def _check_overblocking(feed_value: str, kind: str) -> str:
-    """Return the expected text in place of a value that would block permitted services; "" for any other value."""
+    """Return a phrase for a right value if `feed_value` would block permitted services; "" if it would not."""
     if kind in ("hosts", "addresses"):
         return ""
     if kind == "networks":

@@ -33,21 +33,24 @@ class CatalogueEntry(NamedTuple):
     id: str
     data: Mapping[str, object]
     document: Document
-    path_in_document: KeyPath  # of the entry in its document
-    rank: int  # of its directory; of an amended entry, that of the amendment
-    origins: amendments.Origins = {}  # of the values from amendments
+    path_in_document: KeyPath  # path of the entry in its document
+    rank: int  # position of the entry's directory, 0 for Proscribe's; an amendment raises it to its own
+    origins: amendments.Origins = {}  # sources of the values that amendments added
     retired: tuple[str, ...] = ()  # places of retired keys (retired_keys.py)
 
     @property
     def identifiers(self) -> ServiceIdentifiers:
-        return cast(ServiceIdentifiers, self.data)  # for a service; the data was checked
+        return cast(ServiceIdentifiers, self.data)  # only called for a service, whose data was checked
 
     def make_error(self, mistake: Mistake) -> PolicyError:
         return amendments.locate_mistake(mistake, self.document, self.path_in_document, self.origins)
 
 
 def read_entries(directory: Path, rank: int, errors: list[PolicyError]) -> Iterator[CatalogueEntry]:
-    """Yield the well-formed entries of a directory of that `rank`. Add the mistakes of the others to `errors`."""
+    """Yield the well-formed entries of a directory of the catalogue. Add the mistakes of other entries to `errors`.
+
+    `rank` is the position of the directory; 0 is Proscribe's.
+    """
     for path in _list_entry_files(directory, errors):
         try:
             document = read_yaml(path)
@@ -76,7 +79,7 @@ def _read_service(document: Document, rank: int, errors: list[PolicyError]) -> I
 
 
 def _read_amendment_or_feed(document: Document, rank: int, errors: list[PolicyError]) -> Iterator[CatalogueEntry]:
-    """Read an amendment or the description of a feed."""
+    """Yield the amendment or feed description of a document; nothing if it has mistakes, which go to `errors`."""
     path = document.path
     if path.parent.name == feeds.FOLDER:
         mistakes, key, kind = list(FEED.check(document.data, ())), "id", "feed"
@@ -127,7 +130,10 @@ def _list_entry_files(directory: Path, errors: list[PolicyError]) -> Iterator[Pa
 
 
 def _check_file_name(file: Path, name: str, root: Path) -> str:
-    """Return the expected text if a file cannot be read as the file `name`; "" if it can."""
+    """Return a phrase for the file that belongs in place of a wrong file; "" for a right file.
+
+    `name` is the expected name, such as `<service id>.yml`. `root` is the real path of the catalogue's directory.
+    """
     if file.is_dir() and name == BROWSERS_FILE:
         folders = (*CATEGORIES, amendments.FOLDER, feeds.FOLDER)
         return f"the folder of a category, one of {', '.join(folders)}{propose_similar_names(file.name, folders)}"

@@ -70,7 +70,10 @@ def sort_oldest_first(entries: Iterable[StaleEntry]) -> list[StaleEntry]:
 def _find_old_entries(
     catalogue: Catalogue, ids: Collection[str], today: datetime.date, max_days: int
 ) -> Iterator[tuple[StaleEntry, Mapping[str, str]]]:
-    """Yield everything that was not checked within `max_days`, with its acceptance ({} if there is none)."""
+    """Yield each entry, network list and feed that was not checked within `max_days`, with its acceptance.
+
+    The acceptance is {} if nobody accepted the age, or not for today.
+    """
     for entry, service_id, own_acceptance in _iterate_dated_entries(catalogue, ids, today):
         if entry.days is None or entry.days > max_days:
             acceptances = (own_acceptance, catalogue.services[service_id].checked_accepted)
@@ -84,7 +87,10 @@ def _is_acceptance_valid(acceptance: Mapping[str, str], today: datetime.date) ->
 def _iterate_dated_entries(
     catalogue: Catalogue, ids: Collection[str], today: datetime.date
 ) -> Iterator[tuple[StaleEntry, str, Mapping[str, str]]]:
-    """Yield everything that has a day of checking, with its service and the acceptance in its own file."""
+    """Yield each entry, network list and feed of the services `ids`, with its service's id and a feed's acceptance.
+
+    The third item is {} for entries and networks: their acceptance is in the service's entry.
+    """
     for id_, service in catalogue.services.items():
         if id_ in ids:
             yield _make_stale_entry(ENTRY, id_, service.checked, today), id_, {}

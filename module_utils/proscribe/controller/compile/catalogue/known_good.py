@@ -45,9 +45,9 @@ class KnownGoodConflict(NamedTuple):
 
     service_id: str
     feed_id: str  # the id of the feed, "" if the entry itself conflicts
-    path: KeyPath  # in the entry; () in a feed
+    path: KeyPath  # path of the value in the entry; () for a feed
     identifier: str  # the name or network that conflicts
-    needed_by: tuple[str, ...]  # the names that need it, or the list that has the network
+    needed_by: tuple[str, ...]  # the known good names that the block would stop, or the file that lists the network
 
 
 def read_known_good_lists(directories: Sequence[Path]) -> tuple[KnownGoodLists, list[PolicyError]]:
@@ -66,12 +66,12 @@ def read_known_good_lists(directories: Sequence[Path]) -> tuple[KnownGoodLists, 
 def find_conflicts(
     entries: Mapping[str, Mapping[str, object]], feeds: Iterable[Feed], lists: KnownGoodLists
 ) -> Iterator[KnownGoodConflict]:
-    """Yield values of entries and feeds that block something known to be good without a decision to block it.
+    """Yield each value of an entry or feed that blocks a known good name or network without a decision to block it.
 
     `entries` are by id. Entries that are only reported count as well, because an inventory may enforce them.
     """
     decided_names = {id_: _list_decided_names(entry) for id_, entry in entries.items()}
-    dependents_by_name: dict[str, list[str]] = {}  # by name, the known good names at or below it
+    dependents_by_name: dict[str, list[str]] = {}  # key: a name; value: the known good names at or below that name
     for name in lists.names:
         for parent in list_name_and_parents(name):
             dependents_by_name.setdefault(parent, []).append(name)
@@ -102,7 +102,9 @@ def find_conflicts(
 
 
 def describe_expected(conflict: KnownGoodConflict) -> str:
-    """Return the expected text of a conflict for an error message."""
+    """Return a phrase for an error message: the value that would be right, and the good names that the block would
+    stop.
+    """
     if "/" in conflict.identifier:
         return f"a network of this service alone, with no address of {conflict.needed_by[0]}; {DECISION_HINT}"
     if conflict.needed_by[0] in PRIVATE_ZONES:
@@ -115,7 +117,10 @@ def describe_expected(conflict: KnownGoodConflict) -> str:
 
 
 def _iterate_blocked_values(entry: Mapping[str, object]) -> Iterator[tuple[KeyPath, str]]:
-    """Yield the path and the value of each name or network that an entry blocks as a whole."""
+    """Yield the path and the value of each name or network that an entry blocks as a whole.
+
+    Names with a path, and mail hosts that are shared domains, are left out.
+    """
     shared = set(get_key_texts(entry, "shared_domains"))
     for key in _NAME_KEYS:
         for index, identifier in enumerate(get_key_texts(entry, key)):

@@ -78,7 +78,7 @@ class Claimant(NamedTuple):
     overlapping_ids: list[str]
 
     def iterate_blocked_names(self) -> Iterator[tuple[str, int, str]]:
-        """Yield the key, the index and the name of each name that is blocked with all names below it."""
+        """Yield (key, index, name) for each name that the entry blocks together with all names below it."""
         for key, names in (("domains", self.domains), ("urls", self.urls), ("mail_hosts", self.mail_hosts)):
             yield from ((key, index, name) for index, name in enumerate(names) if "/" not in name)
 
@@ -94,7 +94,9 @@ def list_name_and_parents(name: str) -> list[str]:
 
 
 def find_shared_name(name: str) -> tuple[str, str] | None:
-    """Return the first of SHARED_NAMES at or below a name, with the text of its dependents; or None."""
+    """Return the first of SHARED_NAMES at or below a name, with its text about dependent services; None if there is
+    none.
+    """
     return _index_shared_names().get(name)
 
 
@@ -110,8 +112,8 @@ def _index_shared_names() -> dict[str, tuple[str, str]]:
 def check_claims(claimants: Mapping[str, Claimant], ids: Collection[str]) -> list[tuple[str, Mistake]]:
     """Return the mistakes between entries, each with the id of the entry that has to change.
 
-    `ids` are the services that `overlaps_with` may name. Services with other mistakes are among them. Each value is
-    reported once, with the gravest reason: google.com, for example, is also above the domains of five services.
+    `ids` are all services that `overlaps_with` may name, including services with other mistakes. Each value is reported
+    once, with the gravest reason. For example, google.com is also above the domains of five services.
     """
     claimed_by: dict[str, list[Claimant]] = defaultdict(list)
     blockers: dict[str, _Blockers] = defaultdict(dict)
@@ -161,7 +163,10 @@ def _check_allowed_domains(claimant: Claimant) -> Iterator[Mistake]:
 def _check_duplicate_domains(
     claimant: Claimant, claimed_by: Mapping[str, list[Claimant]]
 ) -> Iterator[tuple[str, Mistake]]:
-    """Yield domains at or below a domain of another entry, unless the entries agree to the overlap."""
+    """Yield a mistake for each domain at or below a domain of another entry, with the id of the entry to change.
+
+    Entries that agree to the overlap in `overlaps_with` are left out.
+    """
     for index, domain in enumerate(claimant.domains):
         for name in list_name_and_parents(domain):
             for other_claimant in claimed_by.get(name, ()):
@@ -183,7 +188,10 @@ def _describe_taken_domain(owner_id: str, name: str) -> str:
 def _check_blocked_shared_domains(
     claimant: Claimant, blockers: Mapping[str, _Blockers]
 ) -> Iterator[tuple[str, Mistake]]:
-    """Yield shared domains of the entry that this or another entry blocks although permitted services use them."""
+    """Yield a mistake for each domain that `claimant` declares as shared and that it or another entry blocks.
+
+    Permitted services use a shared domain. Each mistake has the id of the entry to change.
+    """
     for index, shared_domain in enumerate(claimant.shared_domains):
         parent_names = set(list_name_and_parents(shared_domain))
         for name in list_name_and_parents(shared_domain):

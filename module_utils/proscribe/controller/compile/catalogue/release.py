@@ -15,9 +15,9 @@ from ..reading.yaml_file import read_yaml
 from .value_schemas import GroupSchema, TextSchema
 
 FILE = "release.yml"
-PUBLISHERS_FILE = "publishers.yml"  # beside it: publishers of lists, for `catalog refresh`
-RECALL_FILE = "recall.yml"  # beside it: public lists to compare the catalogue with, for `catalog recall`
-# Beside it: names and networks that no entry may block (known_good.py).
+PUBLISHERS_FILE = "publishers.yml"  # publishers of lists, for `catalog refresh`
+RECALL_FILE = "recall.yml"  # public lists to compare the catalogue with, for `catalog recall`
+# Names and networks that no entry may block (known_good.py).
 KNOWN_GOOD_FILE, KNOWN_GOOD_NETWORKS_FILE = "known_good.txt", "known_good_networks.txt"
 SCHEMA = "proscribe/catalog/1"
 
@@ -41,7 +41,10 @@ class CatalogueRelease(NamedTuple):
 
 
 def read_release(directory: Path) -> tuple[CatalogueRelease, list[PolicyError]]:
-    """Read the release of the catalogue in a directory, with its errors. Without the file there is no version."""
+    """Read the release of the catalogue in a directory, and the errors in its file.
+
+    Without a file, both fields are "".
+    """
     path = directory / FILE
     if not path.exists():
         return CatalogueRelease(), []

@@ -13,8 +13,8 @@ from . import check_dates
 from .shared_networks import find_network_owner
 from .value_schemas import GroupSchema, KeySchema, ListSchema, Mistake, TextSchema, get_key_list, get_key_texts
 
-# In the order of reports. A service's file is in the folder of its category. The ban covers the first four. Services of
-# the others are only reported unless proscribe_categories says more.
+# Categories, in the order of reports. A service's file is in the folder of its category. By default, only services of
+# BANNED_CATEGORIES are banned. Other services are only reported, unless proscribe_categories adds their category.
 BANNED_CATEGORIES = ("instant_messaging", "webmail", "cloud_storage", "circumvention")
 CATEGORIES = (*BANNED_CATEGORIES, "remote_control", "ai_assistants", "social_media", "code_hosting")
 AUDIENCES = ("consumer", "enterprise", "both")
@@ -30,7 +30,7 @@ SERVICE_CLASSES = (
     "web_proxy",
 )
 TENANT_PROVIDERS = ("google", "microsoft")
-# Accounts that the programs of an entry serve: only restricted ones, or permitted accounts of the vendor, too.
+# The accounts that the programs of an entry serve: only restricted accounts, or also permitted accounts of the vendor.
 PRIVATE, BOTH = PROGRAM_AUDIENCES = ("private", "both")
 PROGRAM_KEYS = (
     *("packages", "processes", "paths", "registered", "publishers", "installers"),
@@ -305,14 +305,14 @@ def _check_decisions(entry: Mapping[str, object]) -> Iterator[Mistake]:
 
 
 def iterate_decisions(entry: Mapping[str, object]) -> Iterator[tuple[int, object, list[str]]]:
-    """Yield the decisions of an entry: index, decision, names."""
+    """Yield (index, decision, names) for each item of an entry's `decided`. The decision is one of DECISIONS."""
     for index, decision in enumerate(get_key_list(entry, "decided")):
         if isinstance(decision, Mapping):
             yield index, decision.get("as"), get_key_texts(decision, "names")
 
 
 def check_browser(entry: Mapping[str, object]) -> Iterator[Mistake]:
-    """Yield the contradictions between keys of a browser's entry, like `check_service`."""
+    """Yield the contradictions between the keys of a browser's entry."""
     for key, languages in (
         ("policy_dir", POLICY_LANGUAGES[:1]),
         ("policy_file", POLICY_LANGUAGES[1:]),

@@ -36,7 +36,8 @@ _SHARED_NETWORKS = {
     ),
     "Google's front ends": "142.250.0.0/15 172.217.0.0/16 216.58.192.0/19",
 }
-# Parts of the above that their owners publish as those of a single service: public resolvers, and a VPN's endpoints.
+# Parts of the shared networks that serve a single service, as their owners publish: public resolvers, and endpoints of
+# a VPN.
 _SINGLE_SERVICE_NETWORKS = tuple(
     map(
         ipaddress.ip_network,
@@ -49,7 +50,10 @@ _SINGLE_SERVICE_NETWORKS = tuple(
 
 
 def find_network_owner(text: str) -> str:
-    """Return the owner of the shared network that a network overlaps, as a phrase; "" if no known one does."""
+    """Return the owner of a shared network that the network `text` overlaps; "" if there is none.
+
+    The result is also "" for a network within _SINGLE_SERVICE_NETWORKS.
+    """
     network = ipaddress.ip_network(text)
     if any(
         network.overlaps(exception) and network.prefixlen >= exception.prefixlen

@@ -1,8 +1,8 @@
 """Signers of programs on macOS: checks of `signing_ids` and `team_ids` between entries.
 
-A rule for a team blocks everything that the team signs. So a team that also signs something else is refused. Such teams
-are those below, and a team of which another entry has a program. Tor's team signs Mullvad Browser, Nord's team signs a
-password manager. Sources of the teams: Installomator/Installomator fragments/labels (2026-08-08);
+A rule for a team blocks everything that the team signs. So no entry may claim a team that also signs other programs.
+These are the teams in SHARED_TEAMS, and each team with a program in another entry. Tor's team signs Mullvad Browser,
+Nord's team signs a password manager. Sources of the teams: Installomator/Installomator fragments/labels (2026-08-08);
 chainguard-dev/osquery-defense-kit.
 """
 
@@ -59,7 +59,10 @@ class _SigningClaim(NamedTuple):
 
 
 def check_signers(signers: Iterable[ProgramSigner]) -> Iterator[tuple[str, Mistake]]:
-    """Yield the mistakes between entries, each with the id of the entry in the later directory."""
+    """Yield a mistake for each signing id or team that two entries claim, and for each claimed team in SHARED_TEAMS.
+
+    Each mistake comes with the id of the entry that has to change: the entry of the later directory.
+    """
     programs: dict[str, str] = {}  # by signing id, the first entry that has it
     claims_by_team: dict[str, list[_SigningClaim]] = {}
     for signer in sorted(signers, key=lambda signer: (signer.rank, signer.id)):
@@ -75,7 +78,10 @@ def check_signers(signers: Iterable[ProgramSigner]) -> Iterator[tuple[str, Mista
 
 
 def _check_shared_teams(team: str, claims: list[_SigningClaim]) -> Iterator[tuple[str, Mistake]]:
-    """Yield mistakes for entries that claim a whole team although the team signs something else, too."""
+    """Yield a mistake for each entry that claims a whole team although the team also signs other programs.
+
+    `claims` are all claims to the team or to a program of the team.
+    """
     for team_claim in (claim for claim in claims if claim.key == "team_ids"):
         if team in SHARED_TEAMS:
             yield team_claim.make_mistake(

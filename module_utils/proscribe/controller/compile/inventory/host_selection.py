@@ -1,8 +1,8 @@
-"""The selection of a run's hosts: those of the pattern `proscribe_hosts`, except unserved hosts.
+"""The selection of a run's hosts: the hosts that the pattern `proscribe_hosts` selects, except unserved hosts.
 
-A network device has nothing to observe. The inventory has its connection type, so no connection is needed to recognise
-it. It is counted apart and is never compliant. A run that observes includes Windows hosts. In a run that only changes
-hosts, they are not served.
+A network device has nothing to observe, so Proscribe does not serve it. The inventory has its connection type, so no
+connection is needed to recognise the device. The device is counted apart and is never compliant. A run that observes
+includes Windows hosts. A run that only changes hosts does not serve them.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class HostSelection(NamedTuple):
     """The hosts of a run."""
 
     hosts: list[HostVariables]  # to observe, in the inventory's order
-    not_served: dict[str, str]  # the reason, by name
-    pattern: str  # proscribe_hosts
+    not_served: dict[str, str]  # key: name of an unserved host; value: the reason
+    pattern: str  # the value of proscribe_hosts
     # All hosts of the inventory that `pattern` selects; empty if it selects every host.
     chosen_hosts: frozenset[str] = frozenset()
     windows_hosts: tuple[str, ...] = ()  # the Windows hosts among `hosts`
@@ -57,7 +57,10 @@ def select_hosts(names: Iterable[str], hostvars: Any, observes: bool = False) ->
 
 
 def select_audience(names: Iterable[str], hostvars: Any) -> HostSelection:
-    """Return all of these hosts, served or not, for a decision about them that other hosts enforce."""
+    """Return a selection of all these hosts, also of hosts that Proscribe does not serve.
+
+    The policy for these hosts is enforced elsewhere, for example on a proxy.
+    """
     shared: dict[str, Mapping[str, object]] = {}
     return HostSelection([HostVariables.read_hostvars(name, hostvars, shared=shared) for name in names], {}, ALL_HOSTS)
 
@@ -65,7 +68,10 @@ def select_audience(names: Iterable[str], hostvars: Any) -> HostSelection:
 def choose_hosts(
     hosts: Sequence[HostVariables], match_hosts: Callable[[str], set[str]], observes: bool
 ) -> HostSelection:
-    """Return the result of `select_hosts` for hosts that were read. `match_hosts` gives the hosts of a pattern."""
+    """Select the hosts as `select_hosts` does, from variables that were already read.
+
+    `match_hosts` returns the names of the hosts that a pattern selects.
+    """
     pattern = _find_common_pattern(hosts)
     chosen_names: frozenset[str] = frozenset()
     if pattern != ALL_HOSTS:

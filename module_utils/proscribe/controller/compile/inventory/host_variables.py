@@ -37,12 +37,12 @@ class HostVariables:
     folder: str  # folder of the inventory source that has the host; relative directories start there
     address: str = ""  # the IP address at which Ansible reaches the host; "" if the inventory has only a name
     ssh_port: int = 22
-    unserved_reason: str = ""  # the reason, by its connection, that Proscribe cannot serve it; "" if it can
+    unserved_reason: str = ""  # why Proscribe cannot serve the host, judged by its connection variables; "" if it can
     is_windows: bool = False  # a Windows host is not served, but it can be observed
     # Variables that cannot be templated or are misspelled; `values` has none of them.
     errors: tuple[PolicyError, ...] = ()
 
-    # Returns the place of a part of a variable: (variable, steps to the part, wrong value).
+    # Returns the place (`path:line`) of a part of a variable. Arguments: variable, steps to the part, wrong value.
     locate: Callable[[str, str, object], str] | None = None
 
     @classmethod
@@ -130,7 +130,7 @@ class CompileInput:
     # Hosts of the run that Proscribe cannot serve, each with the reason; `hosts` has none of them.
     not_served: Mapping[str, str] = field(default_factory=dict)
     windows_hosts: tuple[str, ...] = ()  # the Windows hosts among `hosts`, which are only observed
-    pattern: str = "all"  # proscribe_hosts
+    pattern: str = "all"  # the value of proscribe_hosts
     # All hosts of the inventory that `pattern` selects; empty if it selects every host.
     chosen_hosts: frozenset[str] = frozenset()
 
@@ -138,7 +138,7 @@ class CompileInput:
     variables_of: Callable[[str], HostVariables] | None = None
     reports: Path | None = None  # directory of reports from earlier runs, if the hosts of this input do not set it
     warnings: tuple[str, ...] = ()  # about parts of the policy that Ansible does not read
-    audience: bool = False  # True if others enforce the policy on these hosts (selection.select_audience)
+    audience: bool = False  # True if the policy for these hosts is enforced elsewhere (host_selection.select_audience)
 
     round: str = ""  # id of the automation controller's workflow job, shared by its slices
 
@@ -151,9 +151,10 @@ def list_left_out_hosts(compile_input: CompileInput) -> list[str]:
 
 
 def make_zone_finder(hostvars: Any) -> Callable[[str], str]:
-    """Return a function for `CompileInput.zone_of`.
+    """Return a function for `CompileInput.zone_of`: it maps a host's name to the network zone of the host.
 
-    It gives any host's `proscribe_zone` from Ansible's `hostvars`; "" if the host has none. It raises PolicyErrors.
+    The zone is `proscribe_zone` from Ansible's `hostvars`, or "" if the host has none. The function raises
+    PolicyErrors.
     """
 
     def find_zone(name: str) -> str:
@@ -166,7 +167,7 @@ def make_zone_finder(hostvars: Any) -> Callable[[str], str]:
 
 
 def make_variables_reader(hostvars: Any) -> Callable[[str], HostVariables]:
-    """Return a function for `CompileInput.variables_of`, based on Ansible's `hostvars`."""
+    """Return a function for `CompileInput.variables_of`: the variables of a host in `hostvars`, by name."""
     return functools.partial(HostVariables.read_hostvars, hostvars=hostvars)
 
 

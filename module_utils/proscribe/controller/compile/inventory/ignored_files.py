@@ -30,9 +30,9 @@ IGNORED_ENDINGS = (
 )
 MAX_FILE_BYTES = 1024 * 1024  # bytes; larger files are not read
 MAX_FILES = 100_000  # files that a run reads
-MAX_VAULTS = 50  # encrypted files among them: each takes a tenth of a second
+MAX_VAULTS = 50  # encrypted files that a run reads: each takes a tenth of a second
 MAX_DEPTH = 8  # depth of nested folders
-MIN_WORD_LENGTH = 5  # letters; shorter words that differ in a letter are different names
+MIN_WORD_LENGTH = 5  # letters; shorter words that differ in a single letter are taken for different names
 KEY_PATTERN = re.compile(r"""(?:^|[{,\s"'])([A-Za-z][\w.-]{6,80})["']?\s*:""", re.MULTILINE)
 VAULT_HEADER = b"$ANSIBLE_VAULT"
 NAME_PART_PATTERN = re.compile(r"[a-z]+|[^a-z]+")
@@ -43,7 +43,7 @@ class IgnoredFile(NamedTuple):
 
     path: Path
     variables: Mapping[str, object]
-    reason: str  # the expected text: the file that Ansible reads instead, or the right name
+    reason: str  # for the error message: the file that Ansible reads instead, or the right name
     missing: str = ""  # a group or host that the inventory does not have, if that is the only reason
 
 
@@ -122,9 +122,10 @@ class VariableFolder:
         return f"a file that ends with {', '.join(self._endings[1:])}: Ansible reads no other here"
 
     def _guess_name(self, kind: str, name: str) -> str:
-        """Return the known name that a mistyped name likely stands for; "" if there is none.
+        """Return the known group or host that a mistyped name likely means; "" if there is none.
 
-        Hosts are numbered, so names that differ in a digit are different names. The same applies to short words.
+        Hosts are numbered, so names that differ in a digit are different names. Short words that differ are different
+        names, too.
         """
         if kind not in self._alike:
             alike = self._alike[kind] = {}
@@ -148,7 +149,10 @@ class VariableFolder:
                 yield IgnoredFile(file, variables, reason, missing)
 
     def _read_variables(self, file: Path) -> Mapping[str, object]:
-        """Return the variables of Proscribe in a file. An encrypted file that no given password opens has none."""
+        """Return the variables of Proscribe in a file, by name; {} if the file cannot be read or decrypted.
+
+        For a file with invalid YAML, return the names in its text, each with a placeholder.
+        """
         self._files_left -= 1
         try:
             if not file.is_file() or file.stat().st_size > MAX_FILE_BYTES:
@@ -180,7 +184,7 @@ def _fold_name(name: str) -> str:
 
 
 def _strip_letters(name: str) -> str:
-    """Return a key that a name shares with its likely misspellings: the name with its words replaced."""
+    """Return the name with `a` in place of each word. Names with the same result may be misspellings of each other."""
     return re.sub("[a-z]+", "a", _fold_name(name))
 
 

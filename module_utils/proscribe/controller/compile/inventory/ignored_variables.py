@@ -26,7 +26,7 @@ from .ignored_files import VARIABLE_FOLDERS, IgnoredFile, VariableFolder, list_f
 from .variable_origins import find_origin, list_source_paths, list_sources
 
 IMPORT_KEYS = ("import_playbook", "ansible.builtin.import_playbook")
-MAX_PLAYBOOKS = 1000  # playbooks that import each other
+MAX_PLAYBOOKS = 1000  # most playbooks that are read: playbooks import further playbooks
 MAX_NAMES_SHOWN = 3  # names in a warning
 
 
@@ -38,7 +38,7 @@ class IgnoredPolicy(NamedTuple):
 
 
 def find_policy_mistakes(hostvars: Any, names: Iterable[str], task: Any = None) -> list[PolicyError]:
-    """Return the mistakes of `find_ignored_policy`."""
+    """Return the mistakes in the policy that Ansible would ignore, without the warnings of `find_ignored_policy`."""
     return find_ignored_policy(hostvars, names, task).mistakes
 
 
@@ -108,10 +108,10 @@ def _read_policy_variables(folder: Path, entities: Sequence[Any], loader: Any) -
 def _warn_of_outer_folders(
     inventory: Any, loader: Any, entities: Sequence[Any], known_folders: Sequence[Path]
 ) -> Iterator[str]:
-    """Yield a warning for each folder with variables around an inventory that is itself a folder.
+    """Yield a warning for each parent folder of an inventory folder, if the parent has variables of Proscribe.
 
-    Ansible reads no variables there. A warning is enough: the outer folder may be an inventory of its own, and its
-    files may be linked into the inner folder.
+    Ansible reads no variables in the parent. A warning is enough: the parent may be an inventory itself, or its files
+    may be linked into the inventory folder.
     """
     for source in list_source_paths(list_sources(inventory)):
         folder = source.resolve().parent
@@ -173,7 +173,7 @@ def _list_playbook_folders(task: Any, loader: Any) -> list[Path]:
 
 
 def _iterate_imported_playbooks(playbooks: Iterable[str], loader: Any) -> Iterator[Path]:
-    """Yield the existing files among some playbooks, and the playbooks that they import by path."""
+    """Yield each existing file among `playbooks`, and each playbook that such a file imports by path."""
     # Path.absolute(), because Ansible's loader would search beside other playbooks
     pending = [Path(name).absolute() for name in playbooks]
     seen_playbooks: set[Path] = set()

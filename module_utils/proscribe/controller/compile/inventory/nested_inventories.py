@@ -19,7 +19,7 @@ from .variable_origins import list_source_paths
 
 # Names that show that a folder is an inventory of its own.
 POLICY_NAMES = ("group_vars", "host_vars", "waivers", APPROVERS_FILE, SIGNERS_FILE)
-HOSTS_FILE_SUFFIXES = (".yml", ".yaml", ".ini", "")  # endings of a file that may hold the hosts around it
+HOSTS_FILE_SUFFIXES = (".yml", ".yaml", ".ini", "")  # endings of a file that may hold the hosts of its folder
 MAX_DEPTH = 8  # folders below a source
 
 
@@ -37,7 +37,10 @@ def find_nested_inventories(sources: Sequence[str]) -> Iterator[PolicyError]:
 
 
 def _describe_hosts_file(source: Path) -> str:
-    """Return a hint to the option for the source's own hosts without its folders; "" without such a file."""
+    """Return a hint for the error message: the option `-i` with a hosts file directly in the source.
+
+    The result is "" if the source has no such file.
+    """
     files = (
         path
         for path in sorted(source.iterdir())

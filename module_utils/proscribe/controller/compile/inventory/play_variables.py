@@ -1,6 +1,6 @@
-"""Variables of hosts as the tasks of a play see them: with those of the play, its roles and its includes.
+"""Variables of hosts as the tasks of a play see them: with the variables of the play, its roles and its includes.
 
-Ansible's own `hostvars` have none of these, so a policy in a play would be ignored without a message. The plans of a
+Ansible's own `hostvars` lack these variables, so a policy in a play would be ignored without a message. The plans of a
 play are compiled once for all its roles. So a setting for a single role is refused.
 """
 
@@ -23,13 +23,14 @@ from ...policy_errors import PolicyError
 from ..restrictions import PREFIX, REGISTERED_VARIABLES
 from .variable_origins import find_origin
 
-SEARCH_PARAMETERS = frozenset({"_hosts", "_hosts_all"})  # parameters that save Ansible a search
+# parameters of Ansible's get_vars() with the play's hosts, which save a search for them
+SEARCH_PARAMETERS = frozenset({"_hosts", "_hosts_all"})
 
 
 class PlayVariables:
     """A replacement for Ansible's `hostvars` within a play, by Ansible's own rules of precedence, for each host.
 
-    `names` are the hosts of the play. Without them Ansible would search for them again for each host.
+    `names` are the hosts of the play. Without the names, Ansible would search for these hosts again for each host.
     """
 
     def __init__(self, hostvars: Any, task: Any, names: Sequence[str]) -> None:
@@ -59,9 +60,11 @@ class PlayVariables:
         return HostVarsVars(self.raw_get(name), loader=self._loader, host=name)
 
     def layers(self, name: str) -> Iterator[Mapping[str, object]]:
-        """Yield the variables that a play adds below extra variables, the source of highest precedence first.
+        """Yield the variables that a play adds between extra variables (`-e`) and the inventory, highest precedence
+        first.
 
-        `vars_files` are missing, because Ansible reads them again for each host.
+        Each item has the variables of a source. `vars_files` are missing, because Ansible reads them again for each
+        host.
         """
         manager = self._variable_manager
         role_layers = list(_iterate_task_layers(self._task))
@@ -75,7 +78,9 @@ class PlayVariables:
         yield self._play.get_vars()
 
     def defaults(self) -> Iterator[Mapping[str, object]]:
-        """Yield the variables that a play adds below all of the inventory, the source of highest precedence first."""
+        """Yield the variables that have a lower precedence than the inventory: the defaults of roles, the highest
+        first.
+        """
         yield list(_iterate_task_layers(self._task))[-1]
         for role in reversed(self._play.roles):
             if role.public:
@@ -92,9 +97,10 @@ def select_policy_variables(variables: Mapping[str, object]) -> dict[str, object
 
 
 def hash_task_variables(task: Any) -> dict[str, str]:
-    """Return digests of the policy variables that a task has from its role and from its includes.
+    """Return a digest of each policy variable that a task gets from its role and its includes, by variable.
 
-    Other tasks of its play may lack these. Digests are enough for a comparison, and the data of a run are printed.
+    Other tasks of the play may lack these variables. Digests are enough for a comparison. They hide the values, because
+    Ansible prints the data of a run.
     """
     policy_variables: dict[str, object] = {}
     for layer in reversed(list(_iterate_task_layers(task))):
@@ -142,9 +148,9 @@ def find_role_mistakes(task: Any, other_tasks: Iterable[Any]) -> Iterator[Policy
 
 
 def find_play_only_variables(hostvars: Any, task: Any, names: Sequence[str]) -> dict[str, PolicyError]:
-    """Return an error for each policy variable of the task's play that the inventory does not have, by name.
+    """Return an error for each policy variable of the task's play that the inventory does not have, by variable.
 
-    This is for work in a process of its own, which reads only the inventory.
+    The caller starts a separate process. That process reads only the inventory, and would lack these variables.
     """
     errors: dict[str, PolicyError] = {}
     play_variables = PlayVariables(hostvars, task, names)

@@ -75,7 +75,7 @@ def choose_new_waiver_folder(compile_input: CompileInput, restrictions: Mapping[
 
 
 def list_possible_places(folder_name: str, compile_input: CompileInput, host: HostVariables) -> list[Path]:
-    """Return the paths that a folder in a host's variable may stand for, existing or not, by precedence."""
+    """Return the paths that a folder's name in a host's variable can mean, by precedence. The paths need not exist."""
     return [place for places in _split_possible_places(folder_name, compile_input, host) for place in places]
 
 

@@ -74,7 +74,9 @@ def collect_report_settings(
 
 
 def _list_fed_exports(restrictions: Iterable[Restrictions]) -> list[FedAgain]:
-    """Return the entries of `exports_fed` that have a directory."""
+    """Return the settings `exports_fed` of all hosts, each once, as report data. Settings without a directory are left
+    out.
+    """
     fed_exports = dict.fromkeys(
         fed for host_restrictions in restrictions for fed in host_restrictions.exports_fed if fed.directory
     )
@@ -82,7 +84,10 @@ def _list_fed_exports(restrictions: Iterable[Restrictions]) -> list[FedAgain]:
 
 
 def _make_spread(name: str, values: Mapping[str, int]) -> SecondsByHost:
-    """Return the values of a variable that may differ: the most common value, and the hosts with another."""
+    """Return the seconds of all hosts in short form: the most common value, and the hosts with another value.
+
+    `values` has the seconds of the variable `name` by host. Without hosts, the variable's default is the common value.
+    """
     usual = Counter(values.values()).most_common(1)[0][0] if values else _get_default_setting(name)
     return {"usual": usual, "hosts": {host: setting for host, setting in values.items() if setting != usual}}
 
@@ -114,9 +119,9 @@ def summarise_policies(plan: Plan) -> dict[str, ControlPolicy]:
         policies_by_control[name] = _make_policy(
             section["mode"], {"browsers": plan.get("browsers"), "section": section}
         )
-    if "group_policy" in plan:  # only on a domain controller
+    if "group_policy" in plan:  # only a domain controller's plan has this part
         policies_by_control[GROUP_POLICY] = _make_policy("enforce", plan["group_policy"])
-    if "watch" in plan:  # only on a host with its own watch
+    if "watch" in plan:  # only the plan of a host with a watch has this part
         policies_by_control[WATCH] = _make_policy("enforce", plan["watch"])
     return policies_by_control
 
@@ -126,9 +131,9 @@ def _make_policy(mode: str, parts: Mapping[str, object]) -> ControlPolicy:
 
 
 def get_common_setting(name: str, hosts: Sequence[HostVariables], restrictions: Mapping[str, Restrictions]) -> Any:
-    """Return the value of a variable on which all hosts of a run have to agree; without hosts its default.
+    """Return the value of a variable on which all hosts of a run have to agree; without hosts, the variable's default.
 
-    Raises PolicyErrors with the first host whose value differs from the first host's.
+    If hosts differ, raises PolicyErrors about the first host with another value than the first host of the run.
     """
     return require_same_setting(name, hosts, lambda host: getattr(restrictions[host.name], name))
 

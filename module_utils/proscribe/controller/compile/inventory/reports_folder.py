@@ -32,9 +32,10 @@ def find_reports_place(
     alternatives: str = "",
     environment: Mapping[str, str] = os.environ,
 ) -> ReportsPlace:
-    """Return the result of `find_reports_folder` with the phrase for its setting, for commands that print it.
+    """Return the directory of reports (`find_reports_folder`), with a phrase for the setting that determines it.
 
-    `alternatives` is a text about other possible settings. It follows the phrase for the usual place.
+    Commands print the phrase. `alternatives` is a text about other possible settings. It follows the phrase `the usual
+    place`.
     """
     place = find_reports_folder(hosts, sources, environment)
     if environment.get(ENVIRONMENT_VARIABLE):

@@ -6,13 +6,15 @@ from ....model.quarantine_ids import ITEM_ID
 from ...policy_errors import PolicyError, PolicyErrors
 from .host_variables import CompileInput
 
-RESTORE_VARIABLE = "proscribe_restore"  # made `lift` restore; without it, or mistyped, `lift` removed the ban
+# It made the playbook `lift` restore from the quarantine. With a mistyped name, `lift` removed the ban instead.
+RESTORE_VARIABLE = "proscribe_restore"
 
 
 def refuse_retired_variables(compile_input: CompileInput) -> None:
-    """Raise PolicyErrors if a host has a removed variable. The error has the command and options that replace it.
+    """Raise PolicyErrors if a host has a removed variable. The message has the command that replaces the variable.
 
-    It has no whole command line: the other options of this run have to stay, except the option that set the variable.
+    The message has no whole command line. The user has to keep the other options of the run, without the removed
+    variable.
     """
     for host in compile_input.hosts:
         if RESTORE_VARIABLE in host.values:

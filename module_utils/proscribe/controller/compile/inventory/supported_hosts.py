@@ -11,12 +11,12 @@ from collections.abc import Mapping
 NETWORK_PLUGINS = frozenset({"network_cli", "httpapi", "netconf", "grpc", "napalm", "persistent"})
 WINDOWS_PLUGINS = frozenset({"winrm", "psrp"})
 WINDOWS_SHELLS = frozenset({"powershell", "cmd"})
-# Ansible's variables that decide.
+# Ansible's variables that show the kind of a host.
 CONNECTION_VARIABLES = ("ansible_connection", "ansible_shell_type", "ansible_network_os")
 
 
 def is_windows(variables: Mapping[str, str]) -> bool:
-    """Return True for a Windows host. `variables` are those of CONNECTION_VARIABLES; "" for an unset variable."""
+    """Return True for a Windows host. `variables` has a value for each of CONNECTION_VARIABLES; "" if it is unset."""
     connection, shell, _ = (variables.get(name, "") for name in CONNECTION_VARIABLES)
     return _strip_collection(connection) in WINDOWS_PLUGINS or (
         _strip_collection(shell) in WINDOWS_SHELLS
@@ -25,9 +25,9 @@ def is_windows(variables: Mapping[str, str]) -> bool:
 
 
 def explain_unserved_host(variables: Mapping[str, str]) -> str:
-    """Return the reason that a host cannot be served, as a phrase; "" if no variable shows such a reason.
+    """Return the reason that Proscribe cannot serve a host, as a phrase; "" if no variable shows such a reason.
 
-    `variables` are those of CONNECTION_VARIABLES; "" for an unset variable.
+    `variables` has a value for each of CONNECTION_VARIABLES; "" if it is unset.
     """
     connection, shell, network_os = (variables.get(name, "") for name in CONNECTION_VARIABLES)
     if _strip_collection(connection) in NETWORK_PLUGINS:
@@ -36,7 +36,7 @@ def explain_unserved_host(variables: Mapping[str, str]) -> str:
         return f"a Windows host (ansible_connection: {connection})"
     if _strip_collection(shell) in WINDOWS_SHELLS:
         return f"a Windows host (ansible_shell_type: {shell})"
-    # The form for network modules of before network connections existed: `local` reaches the controller.
+    # Old network modules, from before Ansible's network connections, run on the controller with the connection `local`.
     if network_os and _strip_collection(connection) == "local":
         return f"a network device (ansible_network_os: {network_os})"
     return ""

@@ -16,9 +16,9 @@ SANDBOXED_PACKAGINGS = ("flatpak", "snap")  # packagings that isolate a browser 
 
 
 def list_policy_places(catalogue: Catalogue) -> list[BrowserPlace]:
-    """Return an entry for each policy file, in the order of the browsers.
+    """Return the policy files of all browsers of the catalogue, in the order of the browsers.
 
-    A place that only unconfirmed sources have is written only if the host has traces of its browser (`present`).
+    A file that only unconfirmed sources mention is written only if the host has traces of its browser (`present`).
     """
     places_by_path: dict[str, BrowserPlace] = {}
     for browser in catalogue.browsers.values():
@@ -88,7 +88,7 @@ def _list_unreached_packagings(browser: Browser) -> list[str]:
 
 
 def _iterate_confirmed_paths(browser: Browser) -> Iterator[tuple[str, str]]:
-    """Yield each packaging of a browser with the policy file that it reads."""
+    """Yield (packaging, policy file) for each policy file that a good source confirms."""
     yield from ((packaging, f"{folder}/{OWN_FILE}") for packaging, folder in browser.policy_dir.items())
     yield from browser.policy_file.items()
 
@@ -101,7 +101,7 @@ def _iterate_unconfirmed_paths(browser: Browser) -> Iterator[tuple[str, str]]:
 
 
 def note_front_doors(section: PlanSection, catalogue: Catalogue) -> None:
-    """Set `front_doors` of each service to the names that users type, if the lists of browsers are too short.
+    """Set `front_doors` of each service to the names that users type, if browser lists cannot hold all names.
 
     These names come first in the lists (host/controls/browser/site_rules.py).
     """

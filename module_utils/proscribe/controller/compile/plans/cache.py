@@ -19,17 +19,17 @@ MAX_PLANS = 64  # cached plans
 
 
 class PlanCache:
-    """A source of plans without digests, which takes them from the plan store where a cached entry is valid."""
+    """A source of plans without digests. A plan with a valid cache entry comes from the plan store."""
 
     def __init__(self, store: PlanStore) -> None:
         self._store = store
         self._new_entries: list[tuple[str, bytes]] = []
 
     def get_body(self, state_hash: bytes, policy: str, has_begun: bool, compile_body: Callable[[], Plan]) -> Plan:
-        """Return the body of a plan, from the cache or from `compile_body`, whose exceptions pass through.
+        """Return a plan without its digest, from the cache or from `compile_body`, whose exceptions pass through.
 
-        `state_hash` is the hash of the catalogue and the code, b"" if there is none. `policy` are the restrictions as
-        text.
+        `state_hash` is the hash of the catalogue and the code; b"" if there is none. `policy` has the restrictions as
+        text. `has_begun` is True if the ban is in force.
         """
         if not state_hash:
             return compile_body()

@@ -85,6 +85,7 @@ def compare_plans(old: Plan, new: Plan) -> tuple[PlanChange, ...]:
 
 
 def _compare_controls(control: str, old: PlanSection | None, new: PlanSection | None) -> Iterator[PlanChange]:
+    """Yield the changes of a control between two plans. If the control comes or goes, only its mode is a change."""
     before, after = (OFF if section is None else section["mode"] for section in (old, new))
     if before != after:
         yield PlanChange(control, CONTROL, before=before, after=after)
@@ -119,6 +120,10 @@ def _describe_list_length(section: PlanSection) -> str:
 def _compare_services(
     control: str, service_id: str, old: PlanEntry | None, new: PlanEntry | None, mode_changed: bool
 ) -> Iterator[PlanChange]:
+    """Yield the changes of a service in a control: its status and its identifiers.
+
+    `mode_changed` is True if the mode of the whole control changes, too.
+    """
     before, after = describe_service_policy(old), describe_service_policy(new)
     if old is None or new is None:
         entry = old or new
@@ -151,6 +156,9 @@ def _compare_settings(
 
 
 def _compare_setting(control: str, name: str, old: object, new: object) -> Iterator[PlanChange]:
+    """Yield the changes of a setting. Mappings are compared key by key. A list of the same items in another order is a
+    change.
+    """
     if old == new:
         return
     if isinstance(old, Mapping) and isinstance(new, Mapping):

@@ -21,9 +21,9 @@ from .host_plans import CompiledPlans, compile_audience
 
 
 def add_signing(compiled: CompiledPlans, compile_input: CompileInput, key: str = "") -> CompiledPlans:
-    """Return a policy with the signing of its exports. `key` overrides the variable `proscribe_exports_key`.
+    """Return the compiled policy with the key and the signer files for its exports.
 
-    Raises PolicyErrors if hosts disagree.
+    `key` overrides the variable `proscribe_exports_key`. Raises PolicyErrors if hosts disagree.
     """
     return compiled._replace(signing=_make_signing(compile_input, compiled.restrictions, key))
 
@@ -37,9 +37,10 @@ def _make_signing(
 
 
 def list_due_points(compile_input: CompileInput, compiled: CompiledPlans, now: datetime.datetime) -> list[DueExport]:
-    """Return the fed exports that have a directory, each with the digest of the decision that it has to have.
+    """Return the expected state of each export in `exports_fed` that has a directory.
 
-    An export without a decision has the reason in its row, and stops no run. Raises PolicyErrors like `add_signing`.
+    A row has the digest of the decision that the exported files must contain. If no decision can be made, the row has
+    the reason (`why`) instead, and the run goes on. Raises PolicyErrors if hosts disagree about the key.
     """
     fed_exports = list_fed_exports(compiled.restrictions.values())
     if not fed_exports:
@@ -62,7 +63,10 @@ def _compile_export_plans(
 
 
 def list_fed_exports(restrictions: Iterable[Restrictions]) -> list[FedExport]:
-    """Return the fed exports that have a directory, each directory once."""
+    """Return the settings `exports_fed` of all hosts, each directory once.
+
+    Settings without a directory are left out.
+    """
     by_directory = {
         fed.directory: fed
         for host_restrictions in restrictions
@@ -75,6 +79,7 @@ def list_fed_exports(restrictions: Iterable[Restrictions]) -> list[FedExport]:
 def _make_due_point(
     fed_export: FedExport, signing: ExportSigning, plans: Mapping[str, Plan] | PolicyErrors, now: datetime.datetime
 ) -> DueExport:
+    """Return the expected state of an export. If its plans have errors, `plan` is "" and `why` has the reason."""
     from ...enforcement_points.registry import EXPORT_FORMATS  # imported here: few runs need it, and it is slow to load
 
     plan = reason = ""

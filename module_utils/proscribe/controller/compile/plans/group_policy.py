@@ -21,7 +21,7 @@ from ..restrictions.group_policy_values import PolicyObjectSetting as PolicyObje
 VARIABLE = f"{PREFIX}group_policy"
 CONTROL, APPS = "browser", "apps"
 
-PlansByHost = Mapping[str, Plan]  # by host
+PlansByHost = Mapping[str, Plan]
 
 
 def compile_group_policy(
@@ -95,7 +95,7 @@ def _has_applocker_rules(plans: PlansByHost) -> bool:
 
 
 def _explain_user_waiver(plans: PlansByHost) -> str:
-    """Return the expected text if a waiver is for users of programs that AppLocker denies; "" otherwise.
+    """Return a phrase for an error message if a waiver is for users of programs that AppLocker denies; "" otherwise.
 
     A deny rule applies to everybody and precedes every allow rule. So no exception for some users is possible.
     """
@@ -117,7 +117,7 @@ def _explain_user_waiver(plans: PlansByHost) -> str:
 
 
 def _select_programs(section: PlanSection) -> PlanSection:
-    """Return the parts of a section that AppLocker rules are made of. A domain controller needs no others."""
+    """Return only the parts of an `apps` section that AppLocker rules are made of, for a domain controller."""
     services: dict[str, PlanEntry] = {}
     for id_, entry in section["services"].items():
         if entry["mode"] in RESTRICTED_MODES and any(applocker.make_service_rules(id_, entry)):

@@ -49,10 +49,10 @@ class CompiledPlans(NamedTuple):
     waivers: list[JudgedWaiver]  # by id
     plans: dict[str, Plan]  # by digest
     hosts: dict[str, str]  # the digest of each host's plan
-    later: dict[str, Plan]  # by digest: later plans of hosts with their own watch
+    later: dict[str, Plan]  # plans that follow on hosts with a watch, by digest
     refusals: list[RequestRefusal]  # valid refusals of requests, the oldest first
     warnings: list[str]
-    signing: ExportSigning = ExportSigning()  # of exports (due_exports.py)
+    signing: ExportSigning = ExportSigning()  # the key and the signer files for exports (due_exports.py)
     revocation_memory: RevocationMemory | None = None
 
 
@@ -161,12 +161,15 @@ class _PlanCompiler:
         self._answering_by_host = _find_answering_waivers(waivers, policy.restrictions)
         self._group_policies: dict[tuple[group_policy.PolicyObjectSetting, ...], GroupPolicy] = {}
         self._bodies: dict[tuple[str, int, tuple[str, ...], bool], Plan] = {}
-        self._texts: dict[int, str] = {}  # by id() of the restrictions; hosts with equal variables share these
+        # key: id() of restrictions, which hosts with equal variables share; value: the restrictions as text
+        self._texts: dict[int, str] = {}
 
     def _collect_host_waivers(
         self, waivers: Sequence[JudgedWaiver], watched_names: set[str]
     ) -> dict[str, list[Waiver]]:
-        """Return the waivers of each host that waive now, and for a host with its own watch also later ones."""
+        """Return the waivers of each host that waive now. For a host with a watch, also return waivers that waive
+        later.
+        """
         waivers_by_host: dict[str, list[Waiver]] = {host.name: [] for host in self._compile_input.hosts}
         for waiver, judgement in sorted(waivers, key=lambda judged: judged.waiver.ends):
             for name in judgement.hosts if judgement.is_waiving or self._transitions.get(waiver.id) else ():
@@ -220,7 +223,7 @@ class _PlanCompiler:
         )
 
     def _list_states(self, host: str) -> list[tuple[datetime.datetime, Plan]]:
-        """Return the bodies of a host's plan, each with the moment from which it applies."""
+        """Return the present and the later plans of a host without digests, each with its first moment."""
         host_restrictions, host_waivers = self._restrictions[host], self._waivers_by_host[host]
         begin_day = host_restrictions.effective_from if host_restrictions.watch else None
         states = timeline.iterate_states(
@@ -244,6 +247,9 @@ class _PlanCompiler:
         ]
 
     def _get_body(self, catalogue: Catalogue, host_restrictions: Restrictions, state: timeline.PlanState) -> Plan:
+        """Return the plan without its digest for a state. Hosts with equal restrictions, catalogue and waivers share
+        the plan.
+        """
         text = self._format_restrictions(host_restrictions)
         key = (
             text,
@@ -265,7 +271,10 @@ def _compile_group_policies(
     now: datetime.datetime,
     mistakes: MistakeCollector,
 ) -> dict[tuple[group_policy.PolicyObjectSetting, ...], GroupPolicy]:
-    """Compile the Group Policy parts of domain controllers, by the value of the variable. Add errors to `mistakes`."""
+    """Compile the Group Policy parts of domain controllers. Add errors to `mistakes`.
+
+    The key of a part is the value of the variable `proscribe_group_policy`, which several domain controllers may share.
+    """
     compiled_policies: dict[tuple[group_policy.PolicyObjectSetting, ...], GroupPolicy] = {}
     compile_plans = functools.cache(functools.partial(compile_audience, compile_input, now))
     for host in compile_input.hosts:
@@ -275,7 +284,8 @@ def _compile_group_policies(
                 compiled_policies[policy_objects] = group_policy.compile_group_policy(
                     policy_objects, compile_input.groups, compile_plans
                 )
-            except PolicyErrors as exception:  # the errors of a group's hosts have their place
+            # errors of the group's hosts have a place already; other errors get the variable's place
+            except PolicyErrors as exception:
                 places = (
                     (error, error.location or host.locate_variable(error.key, error.found_value))
                     for error in exception.errors
@@ -301,10 +311,10 @@ def compile_audience(compile_input: CompileInput, now: datetime.datetime, group:
 def _find_answering_waivers(
     waivers: Sequence[JudgedWaiver], restrictions: Mapping[str, Restrictions]
 ) -> dict[str, list[Waiver]]:
-    """Return the waivers that answer a request, by host, sorted by their end.
+    """Return the waivers that answer a user's request, by host, sorted by their end.
 
-    They are signed, or the host's rules need no signature. A draft without a signature answers nothing, and its end
-    changes no plan.
+    A waiver counts if it is signed, or if the host's rules need no signature. A draft without a signature answers
+    nothing, and its end changes no plan.
     """
     waivers_by_host: dict[str, list[Waiver]] = {}
     for waiver, judgement in sorted(waivers, key=lambda judged: judged.waiver.ends):
@@ -324,7 +334,10 @@ def _find_transitions(
     revocation_memory: RevocationMemory,
     now: datetime.datetime,
 ) -> dict[str, Sequence[timeline.WaiverTransition]]:
-    """Return the moments at which each waiver that has not ended begins to waive, or ends."""
+    """Return the moments at which each waiver begins to waive or ends, by id of the waiver.
+
+    Ended waivers are left out.
+    """
     if not waivers:
         return {}
     context = make_judgement_context(compile_input, restrictions, revocation_memory)

@@ -27,13 +27,16 @@ class HostPolicies(NamedTuple):
 
     @property
     def service_ids(self) -> set[str]:
-        """The ids of all services."""
+        """The ids of all services in the catalogues of all hosts."""
         distinct = {id(catalogue): catalogue for catalogue in self.catalogues.values()}
         return {service for catalogue in distinct.values() for service in catalogue.services}
 
 
 def find_plan_store(compile_input: CompileInput) -> PlanStore:
-    """Return the plan store, as far as it is known before the policy is checked."""
+    """Return the plan store in the directory of reports. If the setting for it is wrong, use the usual directory.
+
+    The policy is not checked yet.
+    """
     return PlanStore(guess_reports_folder(compile_input.hosts, compile_input.inventory) / PLANS_DIRECTORY)
 
 
@@ -49,11 +52,11 @@ def read_policy(compile_input: CompileInput, mistakes: MistakeCollector, catalog
     """Return the policy of each host. Add its errors to `mistakes`."""
     retired_variables.refuse_retired_variables(
         compile_input
-    )  # reported alone, because another command has replaced this use
+    )  # reported alone, because another command replaces a run with such a variable
     mistakes.add_mistakes(*find_nested_inventories(compile_input.inventory))
     restrictions: dict[str, Restrictions] = {}
     folders_by_host: dict[str, tuple[Path, ...]] = {}
-    # By id() of a host's values, and its folder.
+    # Policies without mistakes. Key: id() of the host's variables, which hosts may share, and the host's folder.
     sound_policies: dict[tuple[int, str], tuple[Restrictions, tuple[Path, ...]]] = {}
     for host in compile_input.hosts:
         shared_key = (id(host.values), host.folder)
@@ -99,7 +102,7 @@ def read_all_restrictions(hosts: Sequence[HostVariables]) -> dict[str, Restricti
 
 @contextlib.contextmanager
 def locate_mistakes(host: HostVariables) -> Iterator[None]:
-    """Add the place of the host's variables to the PolicyErrors of a block."""
+    """Add the place of the host's variables to the PolicyErrors that the `with` body raises."""
     try:
         yield
     except PolicyErrors as exception:

@@ -1,14 +1,13 @@
-"""A check that no policy cuts off its own operators. It stops a run before any host changes.
+"""A check that no policy cuts off the operators of the hosts. It stops a run before any host changes.
 
 The networks in `proscribe_management` are exempted on every host, and reported. Other blocks of obviously needed
 addresses are mistakes of the policy:
-
     - a service's network that contains the address of a managed host, or of this controller.
     - a service's network that lies in proscribe_management, and so would never be refused.
-    - an own rule that refuses outgoing traffic to this controller's address.
-    - an own rule that refuses SSH from this controller's address, or from everywhere without proscribe_management.
-
-Addresses are those in the inventory (`ansible_host`, or the host's own name); no name is resolved. This controller's
+    - a rule of the organisation that refuses outgoing traffic to this controller's address.
+    - a rule of the organisation that refuses SSH from this controller's address.
+    - a rule of the organisation that refuses SSH from everywhere, without proscribe_management.
+Addresses are those in the inventory (`ansible_host`, or the host's name); no name is resolved. This controller's
 addresses are those from which it would reach the hosts. Each host itself checks the rest: its gateways, resolvers,
 package sources and the connection over which it is managed.
 """
@@ -39,7 +38,8 @@ _EXEMPTION_HINT = f"or name it in {_MANAGEMENT_VARIABLE} if it has to stay reach
 class ReachableAddresses(NamedTuple):
     """Addresses that have to stay reachable, in order, each with a text about its owner."""
 
-    addresses: Mapping[int, Sequence[tuple[int, str]]]  # by version
+    # key: IP version (4 or 6); values: (address as a number, text about the owner)
+    addresses: Mapping[int, Sequence[tuple[int, str]]]
 
     @classmethod
     def parse_addresses(cls, addresses: Mapping[str, str]) -> ReachableAddresses:
@@ -63,9 +63,10 @@ class ReachableAddresses(NamedTuple):
         return ""
 
     def extract_carried(self, section: PlanSection, exempt_networks: Sequence[Network]) -> ReachableAddresses:
-        """Return the IPv4 addresses that are embedded in IPv6 addresses, except those in exempt networks.
+        """Return the IPv4 addresses that are embedded in these IPv6 addresses, except IPv6 addresses in exempt
+        networks.
 
-        A host behind a translator has such an address.
+        A host behind a translator (NAT64) has such an address.
         """
         listed = self.addresses[6]
         carried_addresses: list[tuple[int, str]] = []
@@ -85,8 +86,8 @@ def find_lockouts(
 ) -> tuple[list[PolicyError], list[str]]:
     """Return the mistakes, and texts about management networks that stay reachable although the policy blocks them.
 
-    `plans` are the hosts' plans by name. `later_plans` are those that follow, by digest. They take effect without a run
-    that could refuse them.
+    `plans` has the hosts' plans by host. `later_plans` has the plans that follow, by digest. Later plans take effect
+    without a run that could refuse them.
     """
     hosts = list(hosts)
     managed_addresses = {host.address: f"the address of host {host.name}" for host in hosts if host.address}
@@ -146,6 +147,7 @@ def find_controller_addresses(hosts: Iterable[str]) -> set[str]:
 def _check_services(
     section: PlanSection, addresses: ReachableAddresses, exempt_networks: Sequence[Network]
 ) -> Iterator[PolicyError]:
+    """Yield a mistake for each blocked network that contains a needed address, or lies in `proscribe_management`."""
     carried = addresses.extract_carried(section, exempt_networks)
     for id_, text, network in _iterate_restricted_networks(section):
         if owner := addresses.find_inside(network, exempt_networks) or carried.find_inside(network, exempt_networks):
@@ -162,6 +164,7 @@ def _check_services(
 def _check_own_rules(
     section: PlanSection, controller: ReachableAddresses, exempt_networks: Sequence[Network], host: HostVariables
 ) -> Iterator[PolicyError]:
+    """Yield a mistake for each firewall rule of the organisation that would cut off the controller."""
     carried = controller.extract_carried(section, exempt_networks)
     for index, rule in enumerate(section["settings"]["rules"]):
         if rule["verdict"] == "accept" or rule["direction"] == "forward":

@@ -46,7 +46,7 @@ def compile_plan(
 def compile_body(
     catalogue: Catalogue, restrictions: Restrictions, waivers: Sequence[Waiver], today: datetime.date
 ) -> Plan:
-    """Compile a plan like `compile_plan`, without the digest and without the later plans (timeline.py)."""
+    """Compile a plan as `compile_plan` does, but without its digest and without the later plans (timeline.py)."""
     is_upcoming = today < restrictions.effective_from
     selected_services = select_services(catalogue, restrictions)
     controls = {
@@ -81,6 +81,12 @@ def _compile_section(
     waivers: Sequence[Waiver],
     is_upcoming: bool,
 ) -> PlanSection:
+    """Return the section of a control in a plan: its mode, its services with their identifiers, and its settings.
+
+    `selected_services` has True for each service that is enforced; other services are only reported. `nothing_known`
+    lists services without identifiers for this control. `by_tenant` lists services whose accounts the tenant control
+    distinguishes.
+    """
     mode = restrictions.controls[control]
     section: PlanSection = {
         "mode": mode,
@@ -133,10 +139,10 @@ def _group_waivers(control: str, waivers: Iterable[Waiver]) -> tuple[dict[str, l
 
 
 def _make_service_policy(mode: str, full_waivers: Sequence[Waiver], partial_waivers: Sequence[Waiver]) -> ServicePolicy:
-    """Return the mode of a service that is in force, with the effect of waivers. Waivers are sorted by their end.
+    """Return the mode of a service whose ban is in force, with the effect of waivers, which are sorted by their end.
 
-    The last of several full waivers counts. A waiver without hours precedes those with hours. If all full waivers have
-    hours, the others become exceptions that are limited by their hours alone.
+    The last of several full waivers counts. A waiver without hours precedes waivers with hours. If all full waivers
+    have hours, the waivers before the last become exceptions that are limited by their hours alone.
     """
     if unlimited_ids := [waiver.id for waiver in full_waivers if not waiver.hours]:
         return {"mode": "waived", "waiver": unlimited_ids[-1]}
@@ -208,6 +214,9 @@ def _hash_request_command() -> str:
 
 
 def _make_settings(control: str, restrictions: Restrictions, is_upcoming: bool) -> ControlSettings:
+    """Return the settings of a control for a plan. Until the ban is in force (`is_upcoming`), no setting blocks
+    anything.
+    """
     if control == "apps":
         settings: ControlSettings = {
             "user_notice": restrictions.user_notice,
@@ -255,7 +264,8 @@ def _make_settings(control: str, restrictions: Restrictions, is_upcoming: bool) 
 def _allow_permitted_names(services: Mapping[str, PlanEntry], catalogue: Catalogue, control: str) -> None:
     """Allow names below a restricted domain that belong to a service without restriction.
 
-    For a service that is waived at some hours, `opens` has the names allowed then, by the blocking service.
+    For a service that is waived at some hours, `opens` has the names that are allowed at these hours. The key in
+    `opens` is the service that blocks the names.
     """
     restricted = {
         id_: entry for id_, entry in services.items() if entry.get("otherwise", entry["mode"]) in RESTRICTED_MODES

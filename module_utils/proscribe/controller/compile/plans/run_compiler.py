@@ -67,7 +67,7 @@ def compile_run(compile_input: CompileInput, now: datetime.datetime | None = Non
         store.add_plan(plan, digest)
     run_id = f"{now:%Y%m%dT%H%M%SZ}-{compile_input.mode}-{secrets.token_hex(2)}"
     missing_approvals: list[str] = []
-    if compile_input.mode != LIFT_MODE:  # a lift opens everything, so no approval can be missing
+    if compile_input.mode != LIFT_MODE:  # a lift removes the whole ban, so no approval can be missing
         folders = find_waiver_folders(compile_input, compiled.restrictions)
         missing_approvals = waiver_log.require_earlier_waivers(
             store,
@@ -123,7 +123,7 @@ def _collect_common_settings(
     compile_input: CompileInput, compiled: CompiledPlans, mistakes: MistakeCollector
 ) -> _CommonSettings:
     """Return the settings on which all hosts agree. Raises PolicyErrors, with all other mistakes, if they do not."""
-    # A wrong value was replaced by its default, so it cannot show if the hosts agree.
+    # A host with a wrong value is left out: its default cannot show if the hosts agree.
     sound_hosts = [host for host in compile_input.hosts if not mistakes or not _has_mistakes(host)]
     sound_restrictions = {host.name: compiled.restrictions[host.name] for host in sound_hosts}
     with mistakes.collect_mistakes():
@@ -177,6 +177,10 @@ def _make_run(
     started: str,
     run_warnings: list[str],
 ) -> CompiledRun:
+    """Return the data of a run for its tasks and its report, and prepare the plans in the plan store.
+
+    Raises PolicyErrors if the plan store cannot be trusted.
+    """
     catalogues, plans, report_settings = compiled.catalogues.values(), compiled.plans, common.reporting
     with _convert_store_errors():
         prepared = store.prepare_plans(plans)

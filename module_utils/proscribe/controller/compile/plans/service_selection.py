@@ -78,7 +78,7 @@ def _explain_unrestricted(service: Service, restrictions: Restrictions) -> str:
 
 
 def _can_find_programs(catalogue: Catalogue, restrictions: Restrictions, control: str, service: Service) -> bool:
-    """Return True if a control is on and has identifiers of a service beyond its pages in browsers."""
+    """Return True if a control is on and has identifiers of a service that are not only pages in browsers."""
     if restrictions.controls[control] == "off" or (control != "apps" and is_separated_by_tenant(service, restrictions)):
         return False
     if control == "apps" and has_permitted_programs(service, restrictions):
@@ -88,9 +88,9 @@ def _can_find_programs(catalogue: Catalogue, restrictions: Restrictions, control
 
 
 def is_separated_by_tenant(service: Service, restrictions: Restrictions) -> bool:
-    """Return True if the organisation has business accounts that share this service's hosts with personal accounts.
+    """Return True if the organisation has business accounts that share the service's sites with personal accounts.
 
-    Then the hosts stay open, and the browser's tenant control distinguishes the accounts.
+    Then the sites stay open, and the browser's tenant control distinguishes the accounts.
     """
     return bool(service.tenants and restrictions.tenants[service.tenants])
 

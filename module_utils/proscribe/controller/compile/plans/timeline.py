@@ -1,8 +1,9 @@
-"""The later plans of a host that changes plans without a controller; each plan names the next.
+"""The later plans of a host that changes plans without a controller; each plan names the next plan.
 
-A host that observes itself (`proscribe_watch`) has the present plan and those that follow. It takes the next plan when
-a waiver begins or ends, or the ban comes into force. That plan has the digest that a run would compile then. Plans are
-sealed last first: each has the digest of the next in `later`, so its own digest covers the next plan.
+A host that observes itself (`proscribe_watch`) has the present plan and the plans that follow. It takes the next plan
+when a waiver begins or ends, or when the ban comes into force. The next plan has the digest of the plan that a run
+would compile at that moment. The last plan is sealed first: each plan has the digest of the next plan in `later`. So
+the digest of a plan covers the next plan.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from ..waivers.signatures import get_signature_path, get_signers_path
 from ..waivers.waiver import Waiver
 from ..waivers.waiver_status import JudgementContext, judge_waiver
 
-MAX_LATER_PLANS = 32  # later plans of a plan; a later run adds those after them
+MAX_LATER_PLANS = 32  # most plans that follow the present plan; a later run adds further plans
 
 # Options of a signer for the validity of a key (ALLOWED SIGNERS in ssh-keygen(1)); a time without Z is local.
 _VALIDITY_PATTERN = compile_pattern(r'\bvalid-(?:after|before)="?(\d{8}(?:\d{4}(?:\d\d)?)?)(Z?)"?(?=[,\s])', re.ASCII)
@@ -129,7 +130,7 @@ def _is_waiving(was_waiving: bool, transitions: Sequence[WaiverTransition], mome
 
 
 def find_first_moment(day: datetime.date) -> datetime.datetime | None:
-    """Return the moment at which a day begins on the controller; None for a day that no clock shows."""
+    """Return the moment at which a day begins on the controller; None if the clock cannot represent the day."""
     try:
         return datetime.datetime.combine(day, datetime.time()).astimezone().astimezone(datetime.timezone.utc)
     except (OverflowError, ValueError, OSError):
@@ -137,14 +138,18 @@ def find_first_moment(day: datetime.date) -> datetime.datetime | None:
 
 
 class PlanChains:
-    """A maker of plans from bodies, each linked to the next. Parts that hosts share are made once."""
+    """A maker of plans from bodies (plans without digest), each linked to the next plan. Equal plans are made once."""
 
     def __init__(self) -> None:
         self._sealed_plans: dict[tuple[int, str, str], Plan] = {}
-        self._bodies: list[Plan] = []  # references, so that no other object gets the same id()
+        # references to the plans' bodies, so that no other object gets the id() of a body
+        self._bodies: list[Plan] = []
 
     def link_plans(self, bodies: Sequence[tuple[datetime.datetime, Plan]]) -> list[Plan]:
-        """Return the plans of a host, the present one first, from the bodies of its plan and their moments."""
+        """Return the plans of a host, the present plan first.
+
+        `bodies` has the plans without digest, each with the moment from which it applies.
+        """
         distinct_bodies = [bodies[0]]
         for moment, body in bodies[1:]:
             if body is not distinct_bodies[-1][1] and body != distinct_bodies[-1][1]:
@@ -165,7 +170,7 @@ class PlanChains:
 
 
 def list_plan_chain(store: PlanStore, digest: str) -> list[str]:
-    """Return the digests of a stored plan and of those that follow it, in order.
+    """Return the digests of a stored plan and of the plans that follow it, in order.
 
     Raises FileNotFoundError, and UntrustedStore for a plan that does not match its digest.
     """

@@ -12,7 +12,11 @@ NETWORK_CONTROLS = ("firewall", "dns")
 
 
 def choose_mode(restrictions: Restrictions) -> str:
-    """Return the mode for such browsers. Without firewall and dns enforced, each of them can open blocked sites."""
+    """Return the mode for browsers that no policy reaches: report, audit or off.
+
+    With the setting `auto`, the mode is `report` if firewall and dns are enforced. Otherwise such a browser can open
+    blocked sites, so the mode is `audit`.
+    """
     if restrictions.unmanaged_browsers != "auto":
         return restrictions.unmanaged_browsers
     is_network_closed = all(restrictions.controls.get(control) == "enforce" for control in NETWORK_CONTROLS)
@@ -20,10 +24,10 @@ def choose_mode(restrictions: Restrictions) -> str:
 
 
 def make_unmanaged_entry(catalogue: Catalogue, mode: str, services: Iterable[Service]) -> PlanEntry:
-    """Return the identifiers to scan for, in the form of a service.
+    """Return the browsers that no policy reaches, in the form of a service to scan for.
 
-    They are browsers without policies by package, program and path, and the others as portable apps (`copies`: programs
-    that count only in a home). Identifiers of a selected service belong to that service: the Tor Browser is both.
+    Browsers without policies have packages, programs and paths. Other browsers count only as portable apps in a home
+    (`copies`). Identifiers of a selected service belong to that service: the Tor Browser is both.
     """
     claimed_names = {name for s in services for names in (*s.packages.values(), s.processes, s.paths) for name in names}
     unmanaged = [browser for browser in catalogue.browsers.values() if browser.policy_support == "none"]

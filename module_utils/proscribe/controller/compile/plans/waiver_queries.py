@@ -37,7 +37,10 @@ def judge_new_waiver(waiver: Waiver, compile_input: CompileInput, now: datetime.
 def find_draft_mistakes(
     malformed: MalformedWaiver | None, compile_input: CompileInput, now: datetime.datetime
 ) -> list[PolicyError]:
-    """Return the unknown names in a waiver with other mistakes that is in no folder yet. Raises PolicyErrors."""
+    """Return errors about unknown names in a malformed waiver that is in no waiver folder yet. Raises PolicyErrors.
+
+    Without a waiver (None) there are no errors.
+    """
     policy = read_sound_policy(compile_input)
     documents = [malformed] if malformed else []
     return list(find_wrong_names([], documents, compile_input, policy.restrictions, policy.service_ids, now))

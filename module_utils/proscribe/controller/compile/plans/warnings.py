@@ -93,7 +93,10 @@ def _find_stale_by_host(
 
 
 def _warn_unseparated_tenants(restrictions: Mapping[str, Restrictions]) -> Iterator[str]:
-    """Yield a warning if tenants keep hosts open and no control distinguishes the organisation's accounts."""
+    """Yield a warning if `proscribe_tenants` keeps shared sites open on hosts whose browser control is off.
+
+    Then nothing distinguishes the organisation's accounts from private accounts.
+    """
     hosts = sorted(
         name
         for name, host_restrictions in restrictions.items()

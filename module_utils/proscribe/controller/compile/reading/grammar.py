@@ -40,7 +40,7 @@ HOST_DESCRIPTION = "a host name such as mail.example.com"
 
 # Group names as in the user database. A number is refused, because it may be another group on another host.
 POSIX_GROUP_PATTERN = compile_pattern(r"""(?!-|\d+$)[^\s:/,"']{1,100}""")
-MAX_GROUPS = 20  # in a waiver or a restriction: a host resolves each
+MAX_GROUPS = 20  # most groups in a waiver or a restriction: a host resolves each group
 
 
 def check_domain(text: str) -> str:
@@ -98,7 +98,7 @@ _OWN_NETWORKS = NetworkTable(
     )
 )
 _GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
-_MIN_PREFIX_LENGTHS = {4: 12, 6: 24}  # the shortest prefix that can still belong to a single service
+_MIN_PREFIX_LENGTHS = {4: 12, 6: 24}  # by IP version: the shortest prefix that can still belong to a single service
 
 
 def check_network(text: str) -> str:

@@ -25,7 +25,7 @@ class NetworkTable:
             ranges.sort()
 
     def find_text(self, network: Network) -> str:
-        """Return the text of the first network that overlaps this one; "" if there is none."""
+        """Return the text of the table's first network that overlaps `network`; "" if there is none."""
         ranges = self._ranges[network.version]
         first, last = _get_bounds(network)
         index = bisect.bisect_left(ranges, first, key=lambda entry: entry[1])

@@ -46,7 +46,7 @@ def require_one_of(setting: object, allowed: Collection[str], description: str =
 
 
 class NamesReader:
-    """A reader for a list of words, which are out of `allowed` unless that is empty."""
+    """A reader for a list of words. If `allowed` is not empty, each word has to be in it."""
 
     def __init__(self, allowed: Iterable[str], description: str) -> None:
         self.allowed, self.description = tuple(allowed), description
@@ -63,7 +63,7 @@ class NamesReader:
 
 
 def make_names_reader(allowed: Iterable[str] | None, description: str) -> NamesReader:
-    """Return a reader for a list of words, which are out of `allowed` if it is given."""
+    """Return a reader for a list of words. Each word has to be in `allowed`, unless `allowed` is None or empty."""
     return NamesReader(allowed or (), description)
 
 

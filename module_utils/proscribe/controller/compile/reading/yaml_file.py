@@ -99,13 +99,17 @@ def parse_yaml(content: bytes, path: Path) -> Document:
 
 
 class _NodeReader:
-    """A converter from nodes to data."""
+    """A converter from the nodes of a YAML file to plain data."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.seen_nodes: set[int] = set()
 
     def read_node(self, node: yaml.Node, path: KeyPath) -> Any:
+        """Return the data of a node.
+
+        Raises PolicyError for an alias, a tag, a key that comes twice, and too many values or levels.
+        """
         if id(node) in self.seen_nodes:
             raise self.make_error(node, path, DescribedValue("an alias (*name)"), "the value itself, written out")
         self.seen_nodes.add(id(node))

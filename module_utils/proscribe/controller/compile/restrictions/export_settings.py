@@ -19,14 +19,17 @@ class FedExport(NamedTuple):
     """An export for an enforcement point."""
 
     format: str
-    directory: str = ""  # updated by scheduled runs; "" if others update the export
+    directory: str = ""  # directory that scheduled runs update; "" if other programs update the export
     group: str = ""  # group of the hosts that the export is for
     access_log: str = ""  # log of the web server that serves the directory; "" if not set
-    url: str = ""  # path of the directory on that server: "/guests"
+    url: str = ""  # path of the directory on that web server: "/guests"
 
 
 def read_fed_exports(setting: object) -> tuple[FedExport, ...]:
-    """Return the exports that an organisation feeds to its enforcement points."""
+    """Read the exports that an organisation gives to its enforcement points. Raises UnexpectedValue.
+
+    No two exports have the same directory.
+    """
     if not isinstance(setting, list | tuple):
         raise UnexpectedValue("", setting, f"a list, each of it {EXPORT_FORM}")
     exports = [read_part(f"[{index}]", _read_fed_export, entry) for index, entry in enumerate(setting)]
@@ -37,6 +40,7 @@ def read_fed_exports(setting: object) -> tuple[FedExport, ...]:
 
 
 def _read_fed_export(entry: object) -> FedExport:
+    """Read an export: the name of a format, or a mapping with the fields of FedExport. Raises UnexpectedValue."""
     if isinstance(entry, str):
         return FedExport(str(require_one_of(entry, list_format_names())))
     if not isinstance(entry, Mapping) or not {"format"} <= entry.keys() <= set(FedExport._fields):
@@ -79,7 +83,7 @@ def read_export_key(setting: object) -> str:
 
 @declare_settings
 class PointSettings:
-    """Settings for the enforcement points that get the same decision."""
+    """Settings for the enforcement points that get the same policy as the hosts."""
 
     exports_fed: tuple[FedExport, ...] = declare_variable(
         [],

@@ -20,7 +20,7 @@ DIRECTIONS = ("in", "out", "forward")
 PROTOCOLS = ("tcp", "udp", "icmp", "any")
 VERDICTS = ("accept", "reject", "drop")
 MAX_PREFIXES = 20  # each prefix adds a set to the firewall, and entries to each list of networks
-MAX_RULES = 500  # rules of a host; long lists of addresses belong into a single rule
+MAX_RULES = 500  # most rules of a host; a single rule can have a long list of addresses
 
 _COMMENT_PATTERN = re.compile(r"[A-Za-z0-9 .,:;/@()+=_#-]{0,100}")
 _NAT64_LENGTHS = (32, 40, 48, 56, 64, 96)
@@ -28,7 +28,10 @@ _RANGE_PATTERN = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?")
 
 
 def read_firewall_rules(setting: object) -> tuple[OrganisationRule, ...]:
-    """Return the rules in the form of plans, with addresses and ports merged. Raises UnexpectedValue with the place."""
+    """Read the organisation's firewall rules in the form of plans, with addresses and ports merged.
+
+    Raises UnexpectedValue with the place of the mistake.
+    """
     if not isinstance(setting, list | tuple):
         raise UnexpectedValue(
             "", setting, "a list of rules such as {direction: out, protocol: tcp, ports: [25], verdict: reject}"
@@ -41,7 +44,10 @@ def read_firewall_rules(setting: object) -> tuple[OrganisationRule, ...]:
 
 
 def read_nat64_prefixes(setting: object) -> tuple[str, ...]:
-    """Return the prefixes of translators, sorted by address. Raises UnexpectedValue with the place of the mistake."""
+    """Read the NAT64 prefixes of the organisation's translators, and sort them by address.
+
+    Raises UnexpectedValue with the place of the mistake, also for prefixes that overlap.
+    """
     if not isinstance(setting, list | tuple) or len(setting) > MAX_PREFIXES:
         raise UnexpectedValue("", setting, f"a list of at most {MAX_PREFIXES} prefixes such as 2001:db8:64::/96")
     prefixes: list[ipaddress.IPv6Network] = []
@@ -63,6 +69,9 @@ def read_nat64_prefixes(setting: object) -> tuple[str, ...]:
 
 
 def _read_rule(setting: object, key: str) -> OrganisationRule:
+    """Read a firewall rule. `key` is the place of the rule in the list, such as `[2]`, for errors. Raises
+    UnexpectedValue.
+    """
     if not isinstance(setting, Mapping):
         raise UnexpectedValue(key, setting, f"a mapping with keys out of {', '.join(RULE_KEYS)}")
     for name in setting:
@@ -100,7 +109,10 @@ def _read_keyword(setting: object, allowed: tuple[str, ...], key: str) -> str:
 
 
 def _read_list(setting: object, description: str, key: str) -> list[object]:
-    """Return the items of a list; [] for a missing key. An empty list is refused: it would silently mean everything."""
+    """Return the items of a list in a rule; [] for a missing key.
+
+    An empty list is refused, because a rule with an empty list would silently match everything.
+    """
     if setting is None:
         return []
     if not isinstance(setting, list | tuple) or not setting:

@@ -29,12 +29,15 @@ class PolicyObjectSetting(NamedTuple):
 
     name: str  # shown to administrators
     group: str  # group of the inventory whose hosts' policies the object has
-    ous: tuple[str, ...]  # distinguished names of the units with a link to it
-    enforced: bool = False  # also applies below units that block inheritance
+    ous: tuple[str, ...]  # distinguished names of the organisational units that link the object
+    enforced: bool = False  # True if the object also applies below units that block inheritance
 
 
 def read_group_policy(setting: object) -> tuple[PolicyObjectSetting, ...]:
-    """Return the objects of a domain controller. Raises UnexpectedValue."""
+    """Read the setting that lists a domain controller's Group Policy objects. Raises UnexpectedValue.
+
+    Two names must differ in more than punctuation, because rules are named after these objects.
+    """
     if not isinstance(setting, list | tuple):
         raise UnexpectedValue("", setting, f"a list of {{{', '.join(OBJECT_KEYS)}}}")
     if len(setting) > MAX_OBJECTS:
@@ -53,6 +56,7 @@ def read_group_policy(setting: object) -> tuple[PolicyObjectSetting, ...]:
 
 
 def _read_object(setting: object) -> PolicyObjectSetting:
+    """Read a Group Policy object from its mapping. Raises UnexpectedValue for an unknown or a missing key."""
     if not isinstance(setting, Mapping):
         raise UnexpectedValue("", setting, f"{{{', '.join(OBJECT_KEYS)}}}")
     for key in setting:
@@ -86,6 +90,7 @@ def _read_group(setting: object) -> str:
 
 
 def _read_units(setting: object) -> tuple[str, ...]:
+    """Read the distinguished names of organisational units, and drop names that differ only in spelling."""
     if not isinstance(setting, list | tuple) or not setting or len(setting) > MAX_UNITS:
         raise UnexpectedValue("", setting, f"a list of 1 to {MAX_UNITS} organisational units")
     units: dict[str, str] = {}

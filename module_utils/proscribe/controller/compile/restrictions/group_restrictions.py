@@ -25,7 +25,7 @@ MAX_ENTRIES = 100  # entries of the variable
 
 
 class GroupRestriction(NamedTuple):
-    """An entry: only these controls restrict the services, for the members of the groups."""
+    """A restriction of services for members of some POSIX groups, by `controls` only."""
 
     services: tuple[str, ...]
     groups: tuple[str, ...]
@@ -33,7 +33,7 @@ class GroupRestriction(NamedTuple):
 
 
 def read_groups_restricted(setting: object) -> tuple[GroupRestriction, ...]:
-    """Return the entries. Raises UnexpectedValue with the place of the mistake."""
+    """Read the value of `proscribe_groups_restricted`. Raises UnexpectedValue with the place of the mistake."""
     if not isinstance(setting, list | tuple):
         raise UnexpectedValue("", setting, "a list of mappings such as {services: [telegram], groups: [contractors]}")
     if len(setting) > MAX_ENTRIES:
@@ -42,6 +42,10 @@ def read_groups_restricted(setting: object) -> tuple[GroupRestriction, ...]:
 
 
 def _read_entry(setting: object) -> GroupRestriction:
+    """Read a restriction for groups from its mapping. Raises UnexpectedValue.
+
+    Only the controls that can tell users apart are possible; without the key `controls`, all of these restrict.
+    """
     if not isinstance(setting, Mapping):
         raise UnexpectedValue("", setting, f"a mapping with keys out of {', '.join(ENTRY_KEYS)}")
     for name in setting:
@@ -82,7 +86,7 @@ def _read_names(setting: object, description: str) -> tuple[str, ...]:
 def find_groups(entries: Iterable[GroupRestriction], service_id: str) -> dict[str, list[str]]:
     """Return the groups for whose members a service is restricted, by control; {} if it is restricted for everybody.
 
-    Entries with the same service add up.
+    If several restrictions name the service, their groups add up.
     """
     groups_by_control: dict[str, dict[str, None]] = {}
     for entry in entries:
@@ -97,10 +101,10 @@ def find_group_mistakes(
     explain_unrestricted: Callable[[str], str],
     can_find: Callable[[str, str], bool],
 ) -> Iterator[PolicyError]:
-    """Yield the mistakes about the services of the entries on a host. `known_ids` are the ids of its catalogue.
+    """Yield a mistake for each service in the restrictions of a host that they cannot restrict for members.
 
-    `explain_unrestricted` returns the reason that a service is not restricted there, "" if it is. `can_find` returns
-    True if a control is on and has identifiers of a service.
+    `known_ids` are the ids in the host's catalogue. `explain_unrestricted` returns the reason that a service is not
+    restricted on the host; "" if it is. `can_find` returns True if a control is on and has identifiers of a service.
     """
     for index, entry in enumerate(entries):
         for position, id_ in enumerate(entry.services):
@@ -124,13 +128,20 @@ def find_group_mistakes(
 
 
 def _is_opening_pages(entry: GroupRestriction, id_: str, can_find: Callable[[str, str], bool]) -> bool:
-    """Return True if an entry that seems to restrict a service for members would open its pages to them."""
+    """Return True if a restriction for members would unblock the pages of a service for these members.
+
+    Browser or dns would block the pages for everybody, but leave a service out that is restricted for members. The
+    restriction names the firewall, but the firewall has no networks of the service.
+    """
     is_closed = any(can_find(control, id_) for control in REASONS_AGAINST)
     return is_closed and "firewall" in entry.controls and not can_find("firewall", id_)
 
 
 def describe_open_services(entries: Iterable[GroupRestriction], modes: Mapping[str, str]) -> Iterator[str]:
-    """Yield a text about the services that the entries leave open on a host with these modes of controls."""
+    """Yield a text for each restriction whose services stay reachable for the members through browser or dns.
+
+    `modes` has the mode of each control on the host.
+    """
     blind_controls = [control for control in REASONS_AGAINST if modes[control] != "off"]
     for entry in entries if blind_controls else ():
         services, groups = ", ".join(entry.services), ", ".join(entry.groups)

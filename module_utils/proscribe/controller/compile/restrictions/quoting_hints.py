@@ -15,9 +15,9 @@ COMMAND_LINE = "<CLI option"  # beginning of Ansible's place for values of -e
 
 
 def explain_quoting(variable: str, error: UnexpectedValue, place: str) -> str:
-    """Return a hint about the spelling of a list or mapping that came as text; "" for other mistakes.
+    """Return a hint for the message about a list or mapping that came as text; "" for other mistakes.
 
-    It ends the message about the variable, and fits the place of the value: a YAML file, -e, or an INI inventory.
+    The hint fits the place of the value: a YAML file, the option -e, or an INI inventory.
     """
     intended = _guess_intended(error)
     if intended is None:
@@ -36,7 +36,7 @@ def explain_quoting(variable: str, error: UnexpectedValue, place: str) -> str:
 
 
 def _guess_intended(error: UnexpectedValue) -> Any:
-    """Return the list or mapping that a text stands for; None for another mistake."""
+    """Return the list or mapping that the text of a wrong value means; None for another mistake."""
     kinds = {"a mapping": dict, "a list": list}
     kind = next((kind for words, kind in kinds.items() if error.expected.startswith(words)), None)
     text = error.found_value

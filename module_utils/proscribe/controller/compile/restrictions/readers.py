@@ -46,7 +46,9 @@ def read_controls(setting: object) -> Mapping[str, str]:
 
 
 def read_browser_settings(setting: object) -> Mapping[str, str]:
-    """Return the managed browser settings with their values."""
+    """Return the browser settings that Proscribe manages, with their values. Settings that are `unmanaged` are left
+    out.
+    """
     if not isinstance(setting, Mapping):
         raise UnexpectedValue("", setting, "a mapping such as {private_windows: blocked, proxies: unmanaged}")
     settings = {id_: row.default for id_, row in SETTINGS.items()}
@@ -95,7 +97,7 @@ def read_removed_ids(setting: object) -> tuple[str, ...]:
 
 
 def read_texts(setting: object) -> str:
-    """Return a text for users: a line, or a line for each language, in their order."""
+    """Return a text for users: a line, or a line for each language, in the order of the mapping."""
     if not isinstance(setting, Mapping):
         if isinstance(setting, str):
             return read_part("", read_line, setting)
@@ -119,7 +121,7 @@ def read_feeds(setting: object) -> str | tuple[str, ...]:
 
 
 def read_exports(setting: object) -> tuple[str, ...]:
-    """Return names of exports. No two of them write the same file."""
+    """Return the names of export formats. No two of these write the same file."""
     names = make_names_reader(exports.list_export_formats(), "exports")(setting)
     files: dict[str, str] = {}
     for index, name in enumerate(names):
@@ -131,7 +133,7 @@ def read_exports(setting: object) -> tuple[str, ...]:
 
 
 def read_watch_interval(setting: object) -> int:
-    """Return the seconds between two observations of a host by itself; 0 for off."""
+    """Return the seconds between two observations that a host makes by itself; 0 for off."""
     if setting is False or setting == OFF:  # YAML 1.1 reads an unquoted off as false
         return 0
     try:
@@ -151,7 +153,7 @@ def read_request_url(setting: object) -> str:
 
 
 def read_round(setting: object) -> str:
-    """Return the id of a round; a number is accepted. Raises UnexpectedValue."""
+    """Return the id of a round, which the slices of a run share; "" for none. Raises UnexpectedValue."""
     text = str(setting) if isinstance(setting, int) and not isinstance(setting, bool) else setting
     if not isinstance(text, str) or (text and not ROUND_PATTERN.fullmatch(text)):
         raise UnexpectedValue("", setting, "an id of letters, digits and the signs . _ : -, at most 64 characters")

@@ -34,7 +34,7 @@ read_calendar_or_none = _make_text_reader(
     r"(?:(?! *\Z)[A-Za-z0-9 ,./:*~+_-]{1,100})?",
     "a calendar event in the syntax of systemd.time(7), such as weekly; or nothing",
 )
-# An empty value is the account that sets up the schedule.
+# An empty value stands for the account that sets up the schedule.
 read_account = _make_text_reader(r"(?:[A-Za-z_][A-Za-z0-9_.-]{0,31})?", "the name of an account")
 read_directory = _make_text_reader(r"(?:/[^\x00-\x1f\x7f]*)?", "an absolute path such as /srv/proscribe")
 read_program = _make_text_reader(
@@ -79,9 +79,10 @@ def read_inventory(setting: object) -> str:
 
 
 def read_repository(setting: object) -> str:
-    """Return the git URL or path of the repository; "" for none.
+    """Return the git URL or path of the repository; "" for none. Raises UnexpectedValue.
 
-    Git's remote helpers (`ext::`) are refused, because they would run any command as root.
+    Git's remote helpers (`ext::`) are refused, because they would run any command as root. A password in the URL is
+    refused, because the URL is in files on the hosts.
     """
     expected = "a git URL such as https://git.example.org/it/proscribe.git, or an absolute path"
     if not isinstance(setting, str) or (setting and not re.fullmatch(r"[A-Za-z0-9_./][^\s\x00-\x1f\x7f]*", setting)):

@@ -22,7 +22,8 @@ from .readers import ALL_FEEDS, read_controls, read_feeds, read_removed_ids, rea
 from .variable import declare_settings, declare_variable
 
 SIGNATURE_MODES = ("required", "optional", "off")
-GROWING, FROZEN = GROUP_MODES = ("growing", "frozen")  # effect of a waiver on new hosts of its group
+# what a waiver for a group does on hosts that joined the group later
+GROWING, FROZEN = GROUP_MODES = ("growing", "frozen")
 
 
 @declare_settings

@@ -12,7 +12,7 @@ from ..catalogue.schema import TENANT_PROVIDERS
 from ..reading.value_readers import make_names_reader, read_part, require_one_of
 
 TENANT_KEYS = ("id", "domains")
-MAX_TENANTS = 100  # tenants of an organisation; a single header lists them all
+MAX_TENANTS = 100  # most tenants of an organisation; a single HTTP header lists all of them
 MAPPING_EXAMPLE = "{id: <tenant id>, domains: [example.org]}"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _DOMAIN_PATTERN = compile_pattern(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})+", ASCII)
@@ -86,6 +86,7 @@ def _read_entry(setting: object) -> str | TenantEntry:
 
 
 def _read_mapping(setting: Mapping[object, object]) -> TenantEntry:
+    """Read a tenant from a mapping with `id`, `domains` or both. Raises UnexpectedValue."""
     for key in setting:
         if key not in TENANT_KEYS:
             raise UnexpectedValue(

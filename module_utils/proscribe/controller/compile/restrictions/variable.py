@@ -27,9 +27,10 @@ class Variable(NamedTuple):
 
 
 def declare_variable(default: object, read: Callable[[object], Value], meaning: str) -> Value:
-    """Return a field for the result of `read`. `default` has the form of inventories; `read` converts it, too.
+    """Return a field of a settings class for a variable, whose value is the result of `read`.
 
-    The declared return type is that of the value, as with dataclasses.field.
+    `default` is written as in an inventory; `read` converts it, too. The declared return type is the type of the value,
+    as with dataclasses.field.
     """
     return cast(Value, field(metadata={Variable: Variable(default, read, meaning)}))
 

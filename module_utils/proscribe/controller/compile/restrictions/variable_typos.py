@@ -1,7 +1,7 @@
 """Detection of misspelled variables: `proscibe_watch`, `Proscribe_watch`, `prescribe_controls`.
 
-They lack the prefix, so they would be ignored without a message. Only a name close to a real variable counts, because
-other products have names of their own.
+Misspelled names lack the prefix `proscribe_`, so they would be ignored without a message. Only a name close to a real
+variable counts, because other products have variables of their own.
 """
 
 from __future__ import annotations

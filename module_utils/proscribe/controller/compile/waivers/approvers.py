@@ -44,7 +44,7 @@ class Authority:
         return f"{f'head {self.head}' if self.head else 'no head is named'}{deputies}"
 
 
-ApproverList = Mapping[str, Authority]  # by department
+ApproverList = Mapping[str, Authority]  # key: the name of a department
 
 
 def read_approver_list(folders: Sequence[Path], groups: Mapping[str, Set[str]]) -> ApproverList:
@@ -83,7 +83,10 @@ def warn_of_unnamed_heads(approver_list: ApproverList) -> str:
 def explain_disqualification(
     requester: str, name: str, hosts: Set[str], approver_list: ApproverList, groups: Mapping[str, Set[str]]
 ) -> tuple[str, str]:
-    """Return the status and the reason why a person's approval or refusal does not count; ("", "") if it does."""
+    """Return the status and the reason why an approval or refusal by `name` does not count; ("", "") if it counts.
+
+    `requester` is the person who made the request. The two have to be different persons.
+    """
     if is_same_person(requester, name):
         return SELF_APPROVED, f"{requester} requested and decided it; these have to be two people"
     reason = explain_objection(name, hosts, approver_list, groups)
@@ -126,6 +129,11 @@ def explain_objection(
 def _read_departments(
     document: Document, groups: Mapping[str, Set[str]], errors: list[PolicyError]
 ) -> list[tuple[str, Authority]]:
+    """Return the departments of an approver list with their approvers. Add the mistakes to `errors`.
+
+    `groups` are the groups of the inventory; each department is one of these.
+    """
+
     def add_error(place: tuple[str | int, ...], wrong_value: object, expected: str) -> None:
         errors.append(document.make_error(place, wrong_value, expected))
 

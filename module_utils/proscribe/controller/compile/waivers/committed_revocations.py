@@ -17,14 +17,14 @@ from ..reading.yaml_file import MAX_FILE_BYTES, parse_yaml
 from .document import SUFFIXES, read_revocation
 from .waiver_notes import SeenRevocation
 
-GIT_TIMEOUT_SECONDS = 30  # seconds for each git command
+GIT_TIMEOUT_SECONDS = 30
 MAX_COMMITS = 20_000
 MAX_VERSIONS = 20_000  # versions of files
-DIGEST_LENGTHS = (40, 64)  # characters
+DIGEST_LENGTHS = (40, 64)  # characters of a digest: SHA-1 or SHA-256
 
 
 class CommittedRevocations(NamedTuple):
-    """The revocations in the commits of a folder."""
+    """The revocations of waivers in the git commits of a folder."""
 
     folder: Path
     head: str  # the newest commit that was read; "" for none
@@ -33,9 +33,10 @@ class CommittedRevocations(NamedTuple):
 
 
 def read_committed(folder: Path, since: str) -> CommittedRevocations:
-    """Return the revocations in all commits, except `since` and its ancestors ("" for all commits).
+    """Return the revocations in the git commits of a folder of waivers.
 
-    Raises OSError, subprocess.SubprocessError, and ValueError if git fails.
+    Commits up to `since` are left out; "" reads all commits. If `since` no longer exists, all commits are read. Raises
+    OSError, subprocess.SubprocessError, and ValueError if git fails.
     """
     if not any((parent / ".git").exists() for parent in folder.absolute().parents):
         return CommittedRevocations(folder, "")
@@ -52,7 +53,7 @@ def read_committed(folder: Path, since: str) -> CommittedRevocations:
 
 
 def _list_changed_versions(folder: Path, range_: Sequence[str]) -> list[str]:
-    """Return the digests of all versions of waivers' files that commits have added or removed."""
+    """Return the git digests of all file versions of waivers that the commits of `range_` have added or removed."""
     commits = _query_git(folder, "rev-list", "--full-history", f"--max-count={MAX_COMMITS + 1}", *range_, "--", ".")
     if commits.count(b"\n") > MAX_COMMITS:
         raise ValueError(f"more than {MAX_COMMITS} commits")
@@ -69,7 +70,7 @@ def _list_changed_versions(folder: Path, range_: Sequence[str]) -> list[str]:
 
 
 def _read_revocations(folder: Path, digests: Sequence[str]) -> Iterator[SeenRevocation]:
-    """Read versions of files, and yield the revocations in them."""
+    """Yield the revocations in file versions, which git has under these digests. Large versions are left out."""
     sizes = _query_git(folder, "cat-file", "--batch-check", content="\n".join(digests).encode() + b"\n").splitlines()
     small_digests = []
     for line in sizes:
@@ -92,7 +93,7 @@ def _read_revocations(folder: Path, digests: Sequence[str]) -> Iterator[SeenRevo
 def _parse_revocation(folder: Path, version: bytes) -> SeenRevocation | None:
     try:
         id_and_revocation = read_revocation(parse_yaml(version, folder / "committed.yml"))
-    except PolicyError:  # no waiver
+    except PolicyError:  # the file is no waiver
         return None
     return (
         SeenRevocation(

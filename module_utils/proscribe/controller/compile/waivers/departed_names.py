@@ -27,7 +27,8 @@ from .waiver_notes import GROUPS, HOSTS, KINDS, read_waiver_notes
 
 MAX_NAMES_SHOWN = 3  # names in a message
 
-# Returns the time (UTC) of the last run that had a name of a kind. "" is an unknown time, None no run.
+# A function of (kind, name). It returns the time (UTC) of the last run whose inventory had the name. "" means that the
+# time is unknown; None means that no run had the name.
 LastSeen = Callable[[str, str], str | None]
 
 
@@ -44,7 +45,10 @@ class Departure(NamedTuple):
 
 
 def make_departure_reader(compile_input: CompileInput, restrictions: Mapping[str, Restrictions]) -> LastSeen:
-    """Return a function that searches the records of earlier runs for a name. They are read at its first call."""
+    """Return a function that returns the last time at which an earlier run had a host or group.
+
+    Its result is None for an unknown name. The records of earlier runs are read at its first call.
+    """
 
     @functools.cache
     def read_noted_names() -> dict[tuple[str, str], str]:
@@ -83,7 +87,7 @@ def make_departure_reader(compile_input: CompileInput, restrictions: Mapping[str
         if at is None and kind == HOSTS and (past := open_run_history()):
             try:
                 at = past.read_last_expected(name)
-            except HistoryError:  # other names would wait for the same server
+            except HistoryError:  # do not try again for other names: they would wait for the same server
                 unreachable.append(name)
         return read_observed_names().get(name) if at is None and kind == HOSTS else at
 
@@ -93,9 +97,9 @@ def make_departure_reader(compile_input: CompileInput, restrictions: Mapping[str
 def find_departures(
     waiver: Waiver | MalformedWaiver, groups: Mapping[str, Set[str]], last_seen: LastSeen
 ) -> tuple[Departure, ...]:
-    """Return the hosts and groups of a waiver that an earlier inventory had and this one has no more.
+    """Return the hosts and groups in a waiver that an earlier run's inventory had and the present inventory lacks.
 
-    `groups` are those of the inventory, including `all`.
+    `groups` has the hosts of each group of the inventory, including `all`.
     """
     present: Mapping[str, Set[str]] = {HOSTS: groups.get("all", frozenset()), GROUPS: groups.keys()}
     missing = ((kind, name) for kind in KINDS for name in getattr(waiver, kind) if name not in present[kind])
@@ -103,7 +107,7 @@ def find_departures(
 
 
 def describe_departures(departures: Sequence[Departure]) -> str:
-    """Return a clause about departures for a message; "" if there are none."""
+    """Return a clause for a message about names that the inventory no longer has; "" if there are none."""
     if not departures:
         return ""
     shown = [

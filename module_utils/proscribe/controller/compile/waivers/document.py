@@ -21,7 +21,7 @@ from .waiver import NARROWING_KEYS, Revocation, Waiver
 
 SUFFIXES = (".yml", ".yaml")
 
-# The form of an item in the list of each key, and its expected text.
+# For each key with a list: the pattern of an item, and a phrase for a right item.
 NAME_PATTERN = compile_pattern(r"\S(?:.{0,98}\S)?")
 LIST_FORMS: Mapping[str, tuple[re.Pattern[str], str]] = {
     "services": (compile_pattern(r"[a-z0-9_]+"), "a service's id"),
@@ -53,7 +53,7 @@ MAX_TEXT_LENGTH = 1000  # characters of a text
 WAIVER_KEYS = ("id", *LIST_FORMS, *TIME_KEYS, *TEXT_KEYS, "revoked")
 
 ID_PATTERN = compile_pattern(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-# A single spelling of a moment: a day alone, or a time without its zone, differs between readers.
+# The only accepted form of a time. Readers could understand a day alone, or a time without a zone, differently.
 MOMENT_PATTERN = compile_pattern(
     r"(?:19|20|21)\d\d-\d\d-\d\d[T ](?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d)?(?:Z|[+-](?:0\d|1[0-4]):[0-5]\d)",
     re.ASCII,  # digits are 0 to 9
@@ -159,7 +159,9 @@ def read_revocation(document: Document) -> tuple[str, Revocation] | None:
 
 
 def find_unknown_names(waiver: Waiver | MalformedWaiver, known_names: KnownNames) -> Iterator[PolicyError]:
-    """Yield errors for unknown services, hosts and groups of a waiver, with a hint for names of another kind."""
+    """Yield an error for each unknown service, host or group in a waiver. A host under `groups`, for example, gets a
+    hint.
+    """
     for key, names, description in (
         ("services", known_names.services, "a service of the catalogue"),
         ("hosts", known_names.hosts, "a host of the inventory, now or in an earlier run"),
@@ -172,7 +174,7 @@ def find_unknown_names(waiver: Waiver | MalformedWaiver, known_names: KnownNames
 
 
 def explain_wrong_kind(name: str, known_names: KnownNames) -> str:
-    """Return a hint about the kind of a known name and its key in a waiver; "" otherwise."""
+    """Return a hint if `name` is a known name of another kind, with the key for this kind; "" for an unknown name."""
     for key, names, description in (
         ("hosts", known_names.hosts, "a host"),
         ("groups", known_names.groups, "a group"),
@@ -193,7 +195,9 @@ class _WaiverReader:
         self.lists: Mapping[str, tuple[str, ...]] = {}
 
     def make_malformed_waiver(self) -> MalformedWaiver:
-        """Return the names in the file that are well-formed."""
+        """Return the well-formed services, hosts, groups and zones of a file with mistakes, so that they can be
+        checked.
+        """
         spelled = {key: tuple(map(str, filter(LIST_FORMS[key][0].fullmatch, self.lists[key]))) for key in NAMING_KEYS}
         return MalformedWaiver(self.document, **spelled)
 
@@ -201,6 +205,9 @@ class _WaiverReader:
         self.errors.append(self.document.make_error(place, wrong_value, expected))
 
     def read_waiver(self) -> Waiver | None:
+        """Return the waiver in the file, and add every mistake to `errors`. Return None without a valid approval time
+        or end.
+        """
         for key in self.data:
             if key not in WAIVER_KEYS:
                 self.add_error((key,), key, f"a key of a waiver{propose_similar_names(key, WAIVER_KEYS)}")
@@ -240,7 +247,7 @@ class _WaiverReader:
         )
 
     def check_lists(self) -> None:
-        """Check well-formed lists for values that cannot be intended, or that open nothing."""
+        """Check well-formed lists for values that nobody can intend, or with which the waiver would waive nothing."""
         self.check_hours(self.lists["hours"])
         if len(self.lists["posix_groups"]) > MAX_GROUPS:
             self.add_error(("posix_groups",), f"{len(self.lists['posix_groups'])} groups", f"at most {MAX_GROUPS}")
@@ -268,7 +275,10 @@ class _WaiverReader:
             self.add_error(("reviewed_on",), self.data["reviewed_on"], "a time not before approved_on")
 
     def check_narrowing(self, lists: Mapping[str, tuple[str, ...]]) -> None:
-        """Refuse a narrowing that some control of the waiver cannot apply, before users notice it on a host."""
+        """Add an error for a limit, such as users or hours, that a control of the waiver cannot apply.
+
+        So the approver notices the mistake, before users notice it on a host.
+        """
         for key, (able_controls, reason) in NARROWING_KEYS.items():
             controls = lists["controls"]
             if lists[key] and (not controls or not set(controls) <= set(able_controls)):
@@ -279,7 +289,7 @@ class _WaiverReader:
                 )
 
     def check_hours(self, texts: Sequence[str]) -> None:
-        """Refuse hours that open nothing, and too many of them to understand."""
+        """Add an error for hours that are empty, and for more than MAX_HOURS_TEXTS of them."""
         if len(texts) > hours.MAX_HOURS_TEXTS:
             self.add_error(("hours",), f"{len(texts)} of them", f"at most {hours.MAX_HOURS_TEXTS}")
         for index, text in enumerate(texts):
@@ -302,6 +312,7 @@ class _WaiverReader:
         return content
 
     def read_list(self, key: str) -> tuple[str, ...]:
+        """Return the texts in the list of a key; () for a missing key. Add an error for each malformed item."""
         content = self.data.get(key, "")
         if content == "":
             return ()
@@ -328,6 +339,9 @@ class _WaiverReader:
         return None
 
     def read_revocation(self) -> Revocation | None:
+        """Return the revocation in the file, and add its mistakes to `errors`. Return None without one or without a
+        valid time.
+        """
         if "revoked" not in self.data:
             return None
         block = self.data["revoked"]

@@ -16,7 +16,7 @@ from ....base.lazy_patterns import compile_pattern
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 NAMED_DAYS = {"weekdays": "mon-fri", "weekends": "sat-sun", "daily": "mon-sun"}
 DAY_MINUTES = 24 * 60  # minutes
-MAX_HOURS_TEXTS = 20  # texts of a waiver
+MAX_HOURS_TEXTS = 20  # most texts in the `hours` of a waiver
 
 _DAY_EXPRESSION = "(?:" + "|".join(DAYS) + ")"
 _DAYS_EXPRESSION = f"{_DAY_EXPRESSION}(?:-{_DAY_EXPRESSION})?"
@@ -43,6 +43,10 @@ def merge_windows(texts: Iterable[str]) -> list[Window]:
 
 
 def _parse_windows(text: str) -> Iterator[Window]:
+    """Yield the windows of a text such as `mon-fri 09:00-18:00`. A window past midnight becomes two windows.
+
+    Raises ValueError for an empty window.
+    """
     days, times = text.split(" ")
     begin, end = map(_parse_minute, times.split("-"))
     if begin % DAY_MINUTES == end % DAY_MINUTES and (begin, end) != (0, DAY_MINUTES):

@@ -39,8 +39,9 @@ def read_judged_waivers(
 ) -> list[JudgedWaiver]:
     """Return every waiver of the input's folders, by id, with its status at `now`. Compiles no plan.
 
-    `restrictions` are those of every host of the input, and `services` the ids of the catalogues in use. Raises
-    PolicyErrors with every mistake in waivers and in the approver list.
+    `restrictions` has the restrictions of every host of the input. `services` are the ids of all services in these
+    hosts' catalogues. `memory` has the revocations that earlier runs saw. Raises PolicyErrors with every mistake in
+    waivers and in the approver list.
     """
     waivers, malformed, errors = read_waivers(find_waiver_folders(compile_input, restrictions))
     mistakes = MistakeCollector()
@@ -81,9 +82,9 @@ def find_wrong_names(
     services: Iterable[str] | None,
     now: datetime.datetime,
 ) -> Iterator[PolicyError]:
-    """Yield errors for names that no run has ever seen, and for hours on hosts that cannot close again.
+    """Yield errors for names in waivers that no run has ever seen, and for hours on hosts without a watch.
 
-    `services` is None if the services are not known.
+    `services` are the ids of all services; None if they are not known.
     """
     places = _make_place_context(compile_input, restrictions)
     hosts, groups = frozenset(places.groups["all"]), frozenset(places.groups)
@@ -94,7 +95,7 @@ def find_wrong_names(
         *malformed,
     ]
     for waiver in checked_waivers:
-        # A service may be in a catalogue of hosts outside this run (--limit).
+        # Do not check the services of a waiver for hosts outside this run (--limit): their catalogue may have these.
         covered_hosts = find_covered_hosts(waiver, places)
         departures = find_departures(waiver, places.groups, places.last_seen)
         known_hosts = hosts.union(candidate.name for candidate in departures if candidate.kind == HOSTS)
@@ -153,7 +154,7 @@ def _make_place_context(compile_input: CompileInput, restrictions: Mapping[str, 
 
 
 def make_run_waiver(judged: JudgedWaiver, compile_input: CompileInput) -> RunWaiver:
-    """Return a waiver in the form of reports, with the hosts of this run that it covers."""
+    """Return a waiver and its status as a row of the report, with the hosts of this run that the waiver covers."""
     waiver, judgement = judged
     in_run = {host.name for host in compile_input.hosts}
     return {
@@ -195,7 +196,10 @@ def _make_revocation(waiver: Waiver) -> WaiverRevocation | None:
 
 
 def warn_of_waiver(judged: JudgedWaiver) -> str:
-    """Return the warning about a waiver that an operator may rely on in error, or should review; "" for others."""
+    """Return the warning about a waiver that waives nothing, or whose review is due; "" for other waivers.
+
+    Users or operators may rely on such a waiver in error. A valid revocation needs no warning.
+    """
     waiver, judgement = judged
     if judgement.status == "revoked" and not (
         judgement.is_disputed or judgement.is_restored

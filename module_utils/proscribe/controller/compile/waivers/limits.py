@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from ....model.types.plan import PartialWaiver, PlanEntry, PlanSection
 
-# Texts for users: the things that each control closes, and the limits of an exception.
+# Texts for users. For each control: the things that the control blocks.
 CLOSED_BY_CONTROL = {
     "apps": "programs",
     "browser": "pages in browsers",
@@ -17,9 +17,10 @@ LIMIT_TEXTS = {"hours": "at set hours only", "versions": "some versions only", "
 
 
 def describe_limits(controls: Mapping[str, PlanSection], waiver_id: str, services: Sequence[str]) -> str:
-    """Describe the parts of services that a waiver opens and leaves closed on this host; "" if it opens all.
+    """Describe for users which parts of services a waiver opens and which stay blocked on this host.
 
-    A control that cannot tell users apart stays closed for a waiver of some users.
+    The result is "" if the waiver opens everything. A control that cannot tell users apart stays closed if the waiver
+    is for some users.
     """
     opened, closed = [], []
     limits: set[str] = set()
@@ -41,7 +42,9 @@ def describe_limits(controls: Mapping[str, PlanSection], waiver_id: str, service
 
 
 def _list_exceptions(entry: PlanEntry, waiver_id: str) -> list[PartialWaiver]:
-    """Return the exceptions that open a service: any waiver of the whole service, and the parts of this waiver."""
+    """Return the exceptions that open a service: a waiver of the whole service, and the partial exceptions of this
+    waiver.
+    """
     parts = [exception for exception in entry.get("exceptions", ()) if exception["waiver"] == waiver_id]
     if entry["mode"] != "waived":
         return parts

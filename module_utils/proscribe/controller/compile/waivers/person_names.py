@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ....base.name_folding import fold_name
 
 _ADDRESS = re.compile(r"[^\s<>@]+@[^\s<>@]+")
-# Folded letters that resemble Latin letters: Latin, Cyrillic, Armenian, Greek.
+# Lower-case letters of Latin, Cyrillic, Armenian and Greek that look like a Latin letter.
 _LATIN_TWINS = str.maketrans(
     "ɑıɡʟ" "авсԁеһіјӏкмнорԛѕтуѵԝхѡ" "սոցհօ" "αγικνορτυχ",
     "aigl" "abcdehijlkmhopqstyvwxw" "ungho" "ayikvoptux",
@@ -21,11 +21,11 @@ _EAST_ASIAN = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO")
 
 
 class Person(NamedTuple):
-    """The identifiers of a person: folded, and without differences that a reader does not notice."""
+    """The names, addresses and logins in a text about a person, in a form that hides differences of spelling."""
 
     names: frozenset[str]
     addresses: frozenset[str]
-    logins: frozenset[str]  # without a domain
+    logins: frozenset[str]  # login names without a domain
 
 
 def is_same_person(first_text: str, second_text: str) -> bool:
@@ -51,6 +51,7 @@ def describe_other_script(name: str, approvers: Iterable[str]) -> str:
 
 
 def _parse_person(text: str) -> Person:
+    r"""Return the identifiers in a text such as `Alice Wong <alice@example.org>`, `DOMAIN\login` or `alice`."""
     addresses = _ADDRESS.findall(text)
     name = _ADDRESS.sub("", text).strip(" <>\"'()")
     logins = [address.partition("@")[0].partition("+")[0] for address in addresses]
@@ -65,7 +66,10 @@ def _parse_person(text: str) -> Person:
 
 
 def _make_skeleton(text: str) -> str:
-    """Return a text without case, width, accents, invisible letters and punctuation. Look-alikes become Latin."""
+    """Return a text without case, width, accents, invisible letters and punctuation.
+
+    Look-alikes become Latin letters.
+    """
     if text.isascii():
         letters = text.lower()
     else:

@@ -1,7 +1,7 @@
-"""Refused requests: `refused.jsonl` in a directory of waivers, with a line for each. A line is never partial.
+"""Refused requests of users: `refused.jsonl` in a folder of waivers, with a line for each refusal.
 
-A refusal is a decision of the organisation, like a waiver. So it lies with the waivers and is under version control
-with them.
+The file never has a partial line. A refusal is a decision of the organisation, like a waiver. So the file lies with the
+waivers and is under version control with them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .waiver_status import JudgementContext
 REFUSALS_FILE = "refused.jsonl"
 MAX_FILE_BYTES = 16 * 1024 * 1024  # bytes
 MAX_REASON_LENGTH = 300  # characters of a reason
-LOCK_TIMEOUT_SECONDS = 60  # seconds that a writer waits for another writer
+LOCK_TIMEOUT_SECONDS = 60
 
 
 class RequestRefusal(NamedTuple):
@@ -37,7 +37,7 @@ class RequestRefusal(NamedTuple):
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """The identity of the request in a fleet."""
+        """The identity of the request: request ids differ only on a host and for a user."""
         return self.host, self.user, self.id
 
 
@@ -60,9 +60,10 @@ def read_refusals(folders: Sequence[Path]) -> list[RequestRefusal]:
 def select_valid_refusals(
     refusals: Sequence[RequestRefusal], context: JudgementContext
 ) -> tuple[list[RequestRefusal], list[DisregardedRefusal]]:
-    """Return the valid refusals, a single one for each request, and the disregarded ones with the reason.
+    """Return the valid refusals, one for each request, and the refusals that do not count.
 
-    Refusals for hosts outside the inventory are left out, because such a host has no request.
+    Refusals for hosts outside the inventory are left out, because such a host has no request. A refusal that does not
+    count is left out if its request has a valid refusal.
     """
     valid_by_request: dict[tuple[str, str, str], RequestRefusal] = {}
     disregarded: list[DisregardedRefusal] = []
@@ -83,13 +84,14 @@ def explain_invalid_refusal(refusal: RequestRefusal, context: JudgementContext) 
 
 
 def warn_of_disregarded(disregarded: Sequence[DisregardedRefusal]) -> str:
-    """Return the warning about refusals that an operator may rely on in error."""
+    """Return the warning about refusals that do not count, because an operator may rely on them in error."""
     refusal, reason = disregarded[0]
     more = f" (and {len(disregarded) - 1} more)" if disregarded[1:] else ""
     return f"the refusal of request {refusal.id} on {refusal.host} counts for nothing{more}: {reason} [{REFUSALS_FILE}]"
 
 
 def _read_refusals_file(path: Path, errors: list[PolicyError]) -> Iterator[RequestRefusal]:
+    """Yield the refusals in a file; none if the file does not exist. Add the mistakes to `errors`."""
     try:
         if not path.exists():
             return
@@ -132,7 +134,7 @@ def lock_folder(folder: Path) -> Iterator[None]:
 
 
 def append_refusal(path: Path, refusal: RequestRefusal) -> bytes:
-    """Return the content of the file with another line. The present content stays unchanged. Raises OSError."""
+    """Return the new content of the refusals' file: the present content and a line for `refusal`. Raises OSError."""
     content = path.read_bytes() if path.exists() else b""
     if content and not content.endswith(b"\n"):
         content += b"\n"

@@ -18,7 +18,7 @@ from .limits import describe_limits
 from .refusals import RequestRefusal
 from .waiver import Waiver
 
-MAX_ANSWERS = 50  # newest refusals of a host, and as many ended exceptions
+MAX_ANSWERS = 50  # most refusals in a host's plan, and most ended exceptions; the newest count
 
 Answers = dict[str, dict[str, str]]  # by the id of the request
 
@@ -46,10 +46,10 @@ def group_refusals_by_host(refusals: Iterable[RequestRefusal]) -> dict[str, Answ
 def add_answers(
     body: Plan, refused_answers: Answers, waivers: Iterable[Waiver], ended_waivers: Iterable[Waiver] = ()
 ) -> Plan:
-    """Return the body of a plan with the answers: refused requests, active waivers, and ended waivers.
+    """Return a plan with the answers to requests: refusals, waivers in effect, and ended waivers.
 
-    `ended_waivers` are sorted, the oldest first. They show a host that these requests do not wait and may be made
-    again.
+    `body` is the plan without its digest. `ended_waivers` are sorted, the oldest first. They show a host that these
+    requests are no longer open and may be made again.
     """
     ended_answers = {
         waiver.request: {

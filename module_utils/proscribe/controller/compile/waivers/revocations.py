@@ -40,7 +40,7 @@ from .waiver_notes import (
     write_waiver_notes,
 )
 
-# Returns the newest revocation of a waiver (by id) that is in effect at a time.
+# A function of (id of a waiver, time). It returns the newest revocation in effect at the time; None if there is none.
 RevokedBefore = Callable[[str, datetime.datetime], Revocation | None]
 
 
@@ -48,24 +48,27 @@ class RevocationRecords(NamedTuple):
     """The recorded revocations by waivers' ids, the commits that were read, and the problems in reading them."""
 
     revocations_by_id: Mapping[str, Sequence[SeenRevocation]]
-    commits: Mapping[str, str]  # by folder
+    commits: Mapping[str, str]  # key: a folder of waivers; value: its newest commit that was read
     problems: tuple[str, ...] = ()
 
 
 class RevocationMemory:
-    """The records of a run. They are read once, and only for a waiver that would waive."""
+    """The revocations that earlier runs and commits have, for a run.
+
+    They are read once, and only if a waiver would waive.
+    """
 
     def __init__(self, compile_input: CompileInput, restrictions: Mapping[str, Restrictions]) -> None:
         self._compile_input, self._restrictions = compile_input, restrictions
 
     @property
     def content_if_read(self) -> RevocationRecords:
-        """The records; empty if no waiver of this run would waive, so that nothing was read."""
+        """The recorded revocations; empty if nothing was read, because no waiver of this run would waive."""
         return self.content if "content" in vars(self) else RevocationRecords({}, {})
 
     @functools.cached_property
     def content(self) -> RevocationRecords:
-        """The records."""
+        """The recorded revocations, which are read at the first access."""
         return _read_revocation_records(self._compile_input, self._restrictions)
 
     def find_revocation(self, id_: str, now: datetime.datetime) -> Revocation | None:
@@ -92,9 +95,9 @@ def note_revocation(store: PlanStore, compile_input: CompileInput, new_revocatio
 
 
 def merge_revocations(revocations: Iterable[SeenRevocation], now: str) -> dict[str, list[SeenRevocation]]:
-    """Return for each waiver the newest revocation in effect at `now` (UTC), and the next later one.
+    """Return for each waiver the newest revocation in effect at `now` (UTC), and the next later revocation.
 
-    The others are not needed: each of the returned revocations closes at least as much.
+    Other revocations are not needed: each returned revocation ends the waiver for at least as many approvals.
     """
     by_waiver: dict[str, list[SeenRevocation]] = {}
     for revocation in revocations:
@@ -110,6 +113,7 @@ def merge_revocations(revocations: Iterable[SeenRevocation], now: str) -> dict[s
 def _read_revocation_records(
     compile_input: CompileInput, restrictions: Mapping[str, Restrictions]
 ) -> RevocationRecords:
+    """Read the revocations in the last run's note, the history, and the commits of folders with signed waivers."""
     reports = compile_input.reports or guess_reports_folder(compile_input.hosts, compile_input.inventory)
     notes = _find_last_notes(compile_input, reports)
     committed = [_read_folder_commits(folder, notes) for folder in _list_signed_folders(compile_input, restrictions)]
@@ -128,7 +132,7 @@ def _read_revocation_records(
 def _find_last_notes(compile_input: CompileInput, reports: Path) -> WaiverNotes:
     """Return the note of the last run of the same inventory; an empty note if there is none."""
     current_notes = make_waiver_notes(compile_input)
-    with contextlib.suppress(PolicyErrors):  # a run stops for a wrong note before it compares anything
+    with contextlib.suppress(PolicyErrors):  # a wrong note stops a run elsewhere (read_waiver_notes)
         for notes in reversed(read_waiver_notes(PlanStore(reports / PLANS_DIRECTORY))):
             if is_same_inventory(notes, current_notes):
                 return notes
@@ -151,7 +155,7 @@ def _read_folder_commits(folder: Path, notes: WaiverNotes) -> CommittedRevocatio
 def _read_history(
     compile_input: CompileInput, restrictions: Mapping[str, Restrictions], reports: Path
 ) -> list[SeenRevocation]:
-    """Return the revocations in the history; [] if it cannot be read, which each run reports at its end."""
+    """Return the revocations in the history; [] if the history cannot be read. Each run reports that at its end."""
     with contextlib.suppress(HistoryError, PolicyErrors, KeyError):
         history = open_history(get_common_setting("history", compile_input.hosts, restrictions), reports)
         if history:

@@ -16,7 +16,7 @@ NAMESPACE = "proscribe-waiver"
 
 
 def make_approver_signer(name: str) -> AllowedSigner:
-    """Return the signer that a waiver of this approver needs."""
+    """Return the name and the signature namespace that the signature of a waiver by this approver must have."""
     return AllowedSigner(name, NAMESPACE, "waivers")
 
 
@@ -26,7 +26,7 @@ def get_signature_path(file: Path) -> Path:
 
 
 def get_signers_path(file: Path) -> Path:
-    """Return the file of allowed signers for a waiver's file: beside its folder."""
+    """Return the path of `allowed_signers` for a waiver's file. It lies beside the folder that has the waiver."""
     return file.parent.parent / SIGNERS_FILE
 
 

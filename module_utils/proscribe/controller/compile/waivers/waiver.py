@@ -11,7 +11,7 @@ from ..reading.yaml_file import Document
 from .hours import Window, merge_windows
 
 _WHOLE_HOST_REASON = "browser policies and the DNS filter apply to a whole host, whoever uses it"
-# The controls that can apply a scope narrower than a host, and the reason why others cannot.
+# Keys that narrow a waiver. For each: the controls that can apply it, and the reason why other controls cannot.
 NARROWING_KEYS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "users": (("apps", "firewall"), _WHOLE_HOST_REASON),
     "posix_groups": (("apps", "firewall"), _WHOLE_HOST_REASON),
@@ -34,9 +34,10 @@ class Revocation:
 class Waiver:
     """An approved exception: services, controls, places, reason, persons, times. Times are UTC.
 
-    `hosts` and `groups` add up. `zones` narrows them; alone it covers every host of these zones. `users`, `versions`
-    and `paths` narrow the waived part on such a host, and `hours` narrows the time. () is no narrowing. `users` and
-    `posix_groups` add up; a host resolves the members of its groups.
+    A waiver covers its `hosts` and the hosts of its `groups`. `zones` limits these to hosts of the zones. Without hosts
+    and groups, `zones` covers every host of the zones. On a host, `users` and `posix_groups`, `versions` and `paths`
+    limit the waived part, and `hours` limits the time. () is no limit. A waiver is for its `users` and the members of
+    its `posix_groups`, which a host resolves.
     """
 
     id: str
@@ -50,19 +51,19 @@ class Waiver:
     posix_groups: tuple[str, ...]
     versions: tuple[str, ...]
     paths: tuple[str, ...]
-    hours: tuple[str, ...]  # as written
+    hours: tuple[str, ...]  # as written in the file, such as `mon-fri 09:00-18:00`
     reason: str
     risk: str
     compensating_controls: tuple[str, ...]
     ticket: str
-    request: str  # the id of the request that it answers; "" for none
+    request: str  # the id of the user's request that the waiver answers; "" for none
     requested_by: str
     requested_on: datetime.datetime | None
     approved_by: str
     approved_on: datetime.datetime
-    valid_from: datetime.datetime  # as written; by default the approval
+    valid_from: datetime.datetime  # by default the time of approval
     expires: datetime.datetime
-    review_by: datetime.datetime  # as written; by default a month after the approval or the last review
+    review_by: datetime.datetime  # by default a month after the approval or the last review
     revoked: Revocation | None
     file: str
     document: Document = field(repr=False, compare=False)
@@ -74,12 +75,12 @@ class Waiver:
 
     @property
     def ends(self) -> datetime.datetime:
-        """The first moment after the waiver."""
+        """The moment at which the waiver ends: its expiry, or its revocation if that is earlier."""
         return min(self.expires, self.revoked.on) if self.revoked else self.expires
 
     @property
     def narrowing(self) -> WaiverScope:
-        """The waived part of a service, if it is not the whole service.
+        """The limits of the waived part of a service; {} if the waiver is for the whole service.
 
         With `posix_groups` there is always a key `users`. So a reader that does not support groups admits no other
         user.

@@ -37,7 +37,7 @@ from .waiver_notes import (
 from .waiver_status import ENDED_STATUSES
 
 REMOVED_VARIABLE = PREFIX + "waivers_removed"
-RELEVANT_STATUSES = ("active", "not_yet_valid")  # waivers that users rely on, now or soon
+RELEVANT_STATUSES = ("active", "not_yet_valid")  # statuses of waivers on which users rely, now or soon
 CLOCK_TOLERANCE = datetime.timedelta(minutes=10)
 MAX_IDS_SHOWN = 10  # ids in a message
 
@@ -107,7 +107,7 @@ def require_earlier_waivers(
 
 
 def _warn_of_slow_clock(notes: WaiverNotes, now: datetime.datetime) -> str:
-    """Return the warning about a clock that is behind the last run; "" for a clock that is not."""
+    """Return the warning that the clock is more than CLOCK_TOLERANCE behind the last run; "" if it is not."""
     if notes.run[:16] <= f"{now + CLOCK_TOLERANCE:%Y%m%dT%H%M%SZ}":
         return ""
     behind = f"the clock of this machine is behind run {notes.run}"
@@ -115,9 +115,10 @@ def _warn_of_slow_clock(notes: WaiverNotes, now: datetime.datetime) -> str:
 
 
 def _warn_of_growth(judged: JudgedWaiver, seen: SeenWaiver, notes: WaiverNotes) -> str:
-    """Return the warning about a waiver that opens more hosts than in the previous run; "" if it does not.
+    """Return a warning if a waiver now applies to more hosts than in the previous run; "" otherwise.
 
-    A waiver whose file lists its signed hosts has its own warning.
+    Hosts that the waiver itself names are expected, and do not count. If the file lists its signed hosts,
+    `waiver_status.py` describes the new hosts instead.
     """
     waiver, judgement = judged
     new_hosts = sorted({*judgement.hosts} - seen.hosts - {*waiver.hosts})
@@ -134,7 +135,9 @@ def _warn_of_growth(judged: JudgedWaiver, seen: SeenWaiver, notes: WaiverNotes) 
 def _collect_revocations(
     waivers: Iterable[JudgedWaiver], records: RevocationRecords, same_inventory_notes: Sequence[WaiverNotes], now: str
 ) -> list[SeenRevocation]:
-    """Return the revocations that the next run needs."""
+    """Return the revocations that the next run needs: from the last note, from the records, and from the waivers'
+    files.
+    """
     remembered_revocations = [
         revocation for waiver_revocations in records.revocations_by_id.values() for revocation in waiver_revocations
     ]
@@ -167,7 +170,10 @@ def _collect_seen_names(compile_input: CompileInput, waivers: Iterable[JudgedWai
 def _is_missed(
     seen: SeenWaiver, waivers: Iterable[JudgedWaiver], relevant_ids: Collection[str], removed_ids: Collection[str]
 ) -> bool:
-    """Return True if an earlier waiver is missing without a reason in its own file."""
+    """Return True if an earlier waiver is missing, or lacks its approver list or the approvers' keys.
+
+    Waivers in proscribe_waivers_removed, or with another reason in their own file, are not missed.
+    """
     if seen.id in relevant_ids or seen.id in removed_ids or ALL_WAIVERS in removed_ids:
         return False
     judged = next((judged for judged in waivers if judged.waiver.id == seen.id), None)
@@ -195,6 +201,7 @@ def _is_whole_folder_missed(
 def _make_error(
     notes: WaiverNotes, lost_waivers: Sequence[SeenWaiver], folders: Sequence[Path], present_ids: Collection[str]
 ) -> PolicyError:
+    """Return the error about waivers of an earlier run that are lost, with the folders where they were expected."""
     ids = [seen.id for seen in lost_waivers]
     shown_ids = ", ".join(ids[:MAX_IDS_SHOWN]) + (
         f" and {len(ids) - MAX_IDS_SHOWN} more" if ids[MAX_IDS_SHOWN:] else ""

@@ -18,11 +18,11 @@ from ..inventory.host_variables import CompileInput
 
 NOTES_NAME = "seen-waivers"  # name in the plan store
 SCHEMA = "proscribe/waivers-seen/1"
-MAX_INVENTORIES = 100  # recorded inventories, those of the last runs
-MAX_REVOCATIONS = 5000  # recorded revocations of an inventory, the newest
+MAX_INVENTORIES = 100  # most recorded inventories; the inventories of the last runs stay
+MAX_REVOCATIONS = 5000  # most recorded revocations of an inventory; the newest stay
 KINDS = HOSTS, GROUPS = "hosts", "groups"  # keys of a waiver
 
-# By kind and name: the time (UTC) of the last run whose inventory had it.
+# Keys: kind (hosts or groups), then name. Value: the time (UTC) of the last run whose inventory had the name.
 SeenNames = dict[str, dict[str, str]]
 
 
@@ -54,19 +54,20 @@ class WaiverNotes:
     """The record of the last run of an inventory."""
 
     sources: list[str]
-    hosts_digest: str  # digest of the names of all its hosts
+    hosts_digest: str  # digest of the names of all hosts; "" for an inventory with only localhost
     run: str = ""
     waivers: list[SeenWaiver] = field(default_factory=list)
     names: SeenNames = field(default_factory=dict)
     revocations: list[SeenRevocation] = field(default_factory=list)
-    commits: dict[str, str] = field(default_factory=dict)  # by folder of waivers, the newest commit that was searched
+    # key: a folder of waivers; value: the newest commit that was searched for revocations
+    commits: dict[str, str] = field(default_factory=dict)
 
 
 def make_waiver_notes(compile_input: CompileInput) -> WaiverNotes:
     """Return an empty record for the inventory of a run."""
     names = {host.name for host in compile_input.hosts} | set(compile_input.groups.get("all", ()))
     digest = hashlib.sha256("\n".join(sorted(names)).encode("utf-8", "surrogatepass")).hexdigest()
-    # Unrelated inventories may have only this host, the controller itself.
+    # Inventories with only localhost may be unrelated, so their hosts cannot identify them: no digest.
     return WaiverNotes(list(compile_input.inventory), "" if names == {"localhost"} else digest)
 
 
@@ -79,7 +80,10 @@ def is_same_inventory(first: WaiverNotes, second: WaiverNotes) -> bool:
 
 
 def read_waiver_notes(store: PlanStore) -> list[WaiverNotes]:
-    """Read the note; the last run's inventory is last. Raises PolicyErrors for a file that is no note."""
+    """Read the notes of earlier runs, one for each inventory; the inventory of the last run comes last.
+
+    Raises PolicyErrors for a file that is no note.
+    """
     content = store.read_note(NOTES_NAME)
     if not content:
         return []
@@ -113,7 +117,7 @@ def _parse_notes(data: Any) -> Iterator[WaiverNotes]:
 
 
 def write_waiver_notes(store: PlanStore, inventories: Sequence[WaiverNotes]) -> None:
-    """Replace the note in the plan store."""
+    """Replace the notes of earlier runs in the plan store."""
     data = {
         "schema": SCHEMA,
         "inventories": [

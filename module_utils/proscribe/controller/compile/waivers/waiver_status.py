@@ -20,7 +20,7 @@ from .signatures import get_signature_path, get_signers_path, verify_signature
 from .waiver import Revocation, Waiver
 
 *_, ACTIVE = STATUSES = WAIVER_STATUSES
-ENDED_STATUSES = ("expired", "revoked")  # the names in such a waiver no longer matter
+ENDED_STATUSES = ("expired", "revoked")  # statuses of waivers whose names no longer matter
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class WaiverRules:
 class JudgementContext:
     """The facts and rules by which waivers are judged."""
 
-    groups: Mapping[str, Set[str]]  # those of the inventory, including `all`
+    groups: Mapping[str, Set[str]]  # the hosts of each group of the inventory, including `all`
     register: ApproverList
     rules: WaiverRules
     zone_of: Callable[[str], str]  # returns the network zone of a host; "" if it has none
@@ -50,15 +50,16 @@ class WaiverJudgement(NamedTuple):
 
     status: str  # one of STATUSES
     why: str  # a clause for messages; "" for an active waiver without overdue review and without departures
-    hosts: tuple[str, ...]  # hosts of the inventory in its scope
+    hosts: tuple[str, ...]  # the hosts of the inventory that the waiver covers, without frozen_hosts
     is_review_overdue: bool = False
     key: str = ""  # the key of the signature; "" if none was checked
-    is_unregistered: bool = False  # no approval is possible, because there is no approver list
-    departures: tuple[Departure, ...] = ()  # names in it that the inventory no longer has
-    is_disputed: bool = False  # revoked by a person who may not
-    grown_hosts: tuple[str, ...] = ()  # hosts of its groups and zones that are not among its signed hosts
-    frozen_hosts: tuple[str, ...] = ()  # hosts of its groups and zones that it does not open
-    is_restored: bool = False  # revoked earlier, but its file has no revocation any more
+    is_unregistered: bool = False  # True if no approval is possible, because there is no approver list
+    departures: tuple[Departure, ...] = ()  # hosts and groups in the waiver that the inventory no longer has
+    is_disputed: bool = False  # True if a person without authority revoked the waiver
+    grown_hosts: tuple[str, ...] = ()  # covered hosts for which the waiver was not signed
+    # covered hosts on which the waiver waives nothing (proscribe_waiver_groups: frozen)
+    frozen_hosts: tuple[str, ...] = ()
+    is_restored: bool = False  # True if an earlier run saw a revocation that the file no longer has
 
     @property
     def is_waiving(self) -> bool:
@@ -77,7 +78,7 @@ def find_covered_hosts(waiver: Waiver | MalformedWaiver, context: JudgementConte
 
 
 def judge_waiver(waiver: Waiver, context: JudgementContext, now: datetime.datetime) -> WaiverJudgement:
-    """Judge a waiver at a moment."""
+    """Judge a waiver at the moment `now`: its status, the reason, and the hosts that it covers."""
     covered_hosts = find_covered_hosts(waiver, context)
     grown_hosts = _find_grown_hosts(waiver, covered_hosts)
     is_frozen = context.rules.groups == FROZEN
@@ -106,7 +107,10 @@ def _find_grown_hosts(waiver: Waiver, covered_hosts: Set[str]) -> frozenset[str]
 
 
 def _describe_growth(waiver: Waiver, covered_hosts: Set[str], grown_hosts: Set[str], closed_hosts: Set[str]) -> str:
-    """Return a clause about new hosts of a waiver and hosts that it does not open; "" for none."""
+    """Return a clause about covered hosts for which the waiver was not signed, or on which it waives nothing.
+
+    `grown_hosts` and `closed_hosts` are these hosts. The clause is "" if there are none.
+    """
     if grown_hosts:
         signed_count = format_count(len({*waiver.signed_hosts, *waiver.hosts}), "host")
         text = f"it was signed for {signed_count}, now {len(covered_hosts)}: "
@@ -133,7 +137,7 @@ def _describe_growth(waiver: Waiver, covered_hosts: Set[str], grown_hosts: Set[s
 def _judge_on_hosts(
     waiver: Waiver, hosts: Set[str], context: JudgementContext, now: datetime.datetime
 ) -> WaiverJudgement:
-    """Judge a waiver on some hosts at a moment, without regard to departures."""
+    """Judge a waiver on these hosts at a moment. Names that the inventory no longer has are disregarded."""
     ordered_hosts = tuple(sorted(hosts))
     # A revocation counts in spite of other defects, so revoking needs no new signature.
     if waiver.revoked and now >= waiver.revoked.on:
@@ -173,7 +177,7 @@ def rank_by_urgency(waiver: Waiver, judgement: WaiverJudgement) -> tuple[object,
 
 
 def _explain_revocation_objection(name: str, hosts: Set[str], context: JudgementContext) -> str:
-    """Return the end of a clause with the reason why a person may not revoke a waiver; "" if allowed.
+    """Return the end of a clause: the reason why a person may not revoke a waiver. The result is "" if allowed.
 
     Without an approver list the result is "", because then no waiver waives, and there is nothing to revoke.
     """
@@ -182,7 +186,7 @@ def _explain_revocation_objection(name: str, hosts: Set[str], context: Judgement
 
 
 def _check_approval(waiver: Waiver, hosts: Set[str], context: JudgementContext) -> tuple[str, str]:
-    """Return the status and the reason of a waiver without a valid approval; ("", "") for a valid approval."""
+    """Return the status and the reason if the approval or the scope of a waiver is not valid; ("", "") otherwise."""
     if not hosts:
         return "no_hosts", "it covers no host of the inventory"
     status, why = explain_disqualification(
@@ -206,7 +210,10 @@ def _check_approval(waiver: Waiver, hosts: Set[str], context: JudgementContext) 
 
 
 def _check_signature(waiver: Waiver, mode: str, now: datetime.datetime) -> tuple[str, str, str]:
-    """Return the status, the reason and the key of a waiver from its signature. An empty status is no objection."""
+    """Return (status, reason, key) from the signature of a waiver.
+
+    The status is "" if the signature is valid or not required. `mode` is the value of proscribe_waiver_signatures.
+    """
     if mode == "off":
         return "", "", ""
     if waiver.request:  # an operator drafted it, so only a signature shows the approval
