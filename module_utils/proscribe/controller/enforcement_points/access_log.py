@@ -22,18 +22,19 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
-MAX_LOG_BYTES = 16 << 20  # of a log and its predecessor together
+MAX_LOG_BYTES = 16 << 20  # most bytes that are read of a log and its predecessor together
 MAX_LINE_BYTES = 4096
-MAX_NAMED_FETCHES = 20  # number of addresses
+MAX_NAMED_FETCHES = 20  # most fetches that the report names, each by another client address
 MONTHS = {name: number for number, name in enumerate(b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)}
 _TIME_PATTERN = re.compile(rb"(\d\d)/([A-Z][a-z]{2})/(\d{4}):(\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)", re.ASCII)
 _REQUEST_PATTERN = re.compile(rb"GET (/[\x21\x23-\x7e]{0,2000}) HTTP/\d(?:\.\d)?")
-_ADDRESS_PATTERN = re.compile(rb"[0-9A-Fa-f:.]{2,45}")  # without a zone, which could contain any text
+# an address without a zone, because a zone could contain any text
+_ADDRESS_PATTERN = re.compile(rb"[0-9A-Fa-f:.]{2,45}")
 SUCCESS_CODES = (b"200", b"206", b"304")
 
 
 class ExportFetch(NamedTuple):
-    """The last time that an address fetched a file of an export."""
+    """The last time that a client fetched a file of an export."""
 
     address: str
     fetched_at: datetime.datetime  # UTC
@@ -43,8 +44,8 @@ class ExportFetch(NamedTuple):
 class FetchSummary(NamedTuple):
     """The fetches of an export in a log."""
 
-    last_fetches: list[ExportFetch]  # per address, newest first, at most MAX_NAMED_FETCHES
-    address_count: int  # number of all addresses
+    last_fetches: list[ExportFetch]  # the last fetch of each client address, newest first, at most MAX_NAMED_FETCHES
+    address_count: int  # number of all client addresses that fetched a file
     log_start: datetime.datetime | None  # UTC: first time in the log that was read; None for a log without requests
 
 
@@ -53,7 +54,10 @@ class UnreadableLogError(Exception):
 
 
 def summarise_fetches(log: Path, url: str, files: Collection[str]) -> FetchSummary:
-    """Return the fetches of files below a path of the server. Raises UnreadableLogError."""
+    """Return the successful fetches of an export's files in a web server's log. Raises UnreadableLogError.
+
+    `url` is the path on the server below which the files are.
+    """
     paths = {f"{url.rstrip('/')}/{name}".encode(): name for name in files}
     last_requests: dict[bytes, tuple[bytes, bytes]] = {}
     log_start: datetime.datetime | None = None
@@ -65,7 +69,7 @@ def summarise_fetches(log: Path, url: str, files: Collection[str]) -> FetchSumma
         if log_start is None:
             log_start = _parse_log_time(time_text)
         if path in paths and status in SUCCESS_CODES:
-            last_requests.pop(address, None)  # keeps the order of the log
+            last_requests.pop(address, None)  # so that the addresses stay in the order of their last requests
             last_requests[address] = time_text, path
     export_fetches = [
         ExportFetch(host, fetched_at, paths[path])
@@ -77,7 +81,7 @@ def summarise_fetches(log: Path, url: str, files: Collection[str]) -> FetchSumma
 
 
 def _read_log_lines(log: Path) -> io.BytesIO:
-    """Return the last lines of a log, after those of its predecessor, which has logrotate's name."""
+    """Return the last lines of a log, after the last lines of its predecessor (logrotate's name: `<log>.1`)."""
     text = _read_log_end(log, MAX_LOG_BYTES)
     if len(text) < MAX_LOG_BYTES:
         with contextlib.suppress(UnreadableLogError):
@@ -108,7 +112,7 @@ def _read_log_end(log: Path, max_bytes: int) -> bytes:
 
 
 def _parse_request(line: bytes) -> tuple[bytes, bytes, bytes, bytes] | None:
-    """Return address, time, path and status of a request; None for any other line."""
+    """Return the client's address, the time, the path and the status code of a request; None for any other line."""
     head, _, remainder = line.partition(b'"')
     request, end, remainder = remainder.partition(b'" ')
     target = _REQUEST_PATTERN.fullmatch(request)

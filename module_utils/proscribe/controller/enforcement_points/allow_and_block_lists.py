@@ -23,7 +23,7 @@ NESTED_REASON = "What is blocked below it could not be blocked again, so all of 
 
 
 class AllowAndBlockLists(NamedTuple):
-    """The names of a decision. Within a list no name is below another."""
+    """The names for a point with two lists. Within a list, no name is below another name of the list."""
 
     blocked_names: tuple[str, ...]
     allowed_names: tuple[str, ...]
@@ -39,9 +39,10 @@ def is_any_name(name: str) -> bool:
 def make_two_lists(
     decision: ExportDecision, is_supported: Callable[[str], bool] = is_any_name, misfit_reason: str = ""
 ) -> AllowAndBlockLists:
-    """Return the lists of a decision. Raises ControlError for an invalid name.
+    """Return the blocking and the allowing list for an export. Raises ControlError for an invalid name.
 
-    `is_supported` returns whether the device accepts a name. `misfit_reason` is the reason for names that it refuses.
+    `is_supported` returns whether the device accepts a name. `misfit_reason` is the reason that reports give for
+    refused names.
     """
     exported_names = collect_dns_names(decision, with_canaries=False)
     blocked_names, allowed_names = _split_names(
@@ -71,7 +72,7 @@ def make_two_lists(
 
 
 def find_blocking_name(plan: Plan, host: str, is_supported: Callable[[str], bool] = is_any_name) -> str:
-    """Return the listed name that blocks a host; "" if the host is open."""
+    """Return the name in the blocking list that blocks a host; "" if the point does not block the host."""
     section = plan["controls"].get(DNS_CONTROL)
     if section is None:
         return ""
@@ -85,7 +86,7 @@ def find_blocking_name(plan: Plan, host: str, is_supported: Callable[[str], bool
 
 
 def is_host_blocked(plan: Plan, host: str, port: int | None = None) -> bool:
-    """Return whether a host is blocked by a point with two lists."""
+    """Return whether a point with two lists blocks a host. `port` is not used."""
     return bool(find_blocking_name(plan, host))
 
 

@@ -27,12 +27,15 @@ _BUNDLE_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}", re.ASCII)
 
 
 def make_identifier(decision: ExportDecision, *parts: str) -> str:
-    """Return the stable identifier of a group's object in device management, so that the next export replaces it."""
+    """Return an identifier for device management that is the same in each export for a group of hosts.
+
+    So the next export replaces the object of this export.
+    """
     return ".".join((IDENTIFIER_PREFIX, str(make_uuid("identifier", decision.group)), *parts))
 
 
 def make_content_uuid(decision: ExportDecision, *parts: str) -> str:
-    """Return a UUID that changes with the plan, as a mark of new content."""
+    """Return a UUID that changes with the plan, so that device management notices new content."""
     return str(make_uuid("content", decision.group, decision.digest, *parts)).upper()
 
 
@@ -96,9 +99,9 @@ def make_managed_payload(
 
 
 def list_bundle_ids(decision: ExportDecision) -> dict[str, list[str]]:
-    """Return the macOS identifiers of programs by restricted service; services without any are left out.
+    """Return the macOS bundle ids of each restricted service, by service. Services without bundle ids are left out.
 
-    Raises ExportError for an invalid identifier.
+    Raises ExportError for an invalid bundle id.
     """
     ids_by_service = {}
     for service_id, entry in sorted(iterate_restricted_services(decision)):
@@ -111,7 +114,7 @@ def list_bundle_ids(decision: ExportDecision) -> dict[str, list[str]]:
 
 
 def list_missing_bundle_ids(decision: ExportDecision) -> list[ExportOmission]:
-    """Return an omission for each restricted service without identifiers for Macs."""
+    """Return a report entry for each restricted service without bundle ids: this export does not deny its programs."""
     return [
         ExportOmission(f"apps/{service_id}", "the programs", "The catalogue has no identifier (bundle id) of them.")
         for service_id, entry in sorted(iterate_restricted_services(decision))
@@ -120,7 +123,7 @@ def list_missing_bundle_ids(decision: ExportDecision) -> list[ExportOmission]:
 
 
 def iterate_restricted_services(decision: ExportDecision) -> Iterator[tuple[str, PlanEntry]]:
-    """Yield the services whose programs are restricted."""
+    """Yield (id, plan entry) of each service whose programs are restricted."""
     for service_id, entry in decision.plan["controls"]["apps"]["services"].items():
         if entry["mode"] in RESTRICTED_MODES:
             yield service_id, entry

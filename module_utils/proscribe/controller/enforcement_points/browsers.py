@@ -1,4 +1,4 @@
-"""Common parts of the formats for browsers: included rules, and omissions for these browsers.
+"""Common parts of the formats for browsers: the rules in an export, and the parts of a plan that an export lacks.
 
 The policies themselves are in host/controls/group_policy/policies.py, which the code for domain controllers shares.
 """
@@ -28,7 +28,7 @@ from .format_declaration import ExportDecision, ExportOmission
 
 BROWSER_CONTROL = "browser"
 EXTENSION_STORES = ("chrome", "firefox")
-# Service, provider, and the accounts that the program still accepts without a named tenant of the organisation.
+# Service, provider of accounts, and the accounts that the program accepts unless the organisation names a tenant.
 _ACCOUNT_PROGRAMS = (
     ("onedrive_personal", "microsoft", "OneDrive: accounts of other organisations"),
     ("teams_personal", "microsoft", "Teams: private accounts, and those of other organisations"),
@@ -44,7 +44,10 @@ _FULL_LIST_REASON = (
 
 
 def list_included_rules(decision: ExportDecision) -> tuple[str, ...]:
-    """Return the rules that the policies enforce: the services, and the closed bypasses of browsers."""
+    """Return the rules that the browser policies of an export enforce.
+
+    These are the restricted services with sites or extensions, and the blocked bypasses of browsers.
+    """
     section = decision.plan["controls"][BROWSER_CONTROL]
     service_rules = [
         f"{BROWSER_CONTROL}/{service_id}"
@@ -57,9 +60,9 @@ def list_included_rules(decision: ExportDecision) -> tuple[str, ...]:
 def list_left_out(
     decision: ExportDecision, platform: str, programs: Sequence[policies.PolicyProgram] = policies.POLICY_PROGRAMS
 ) -> list[ExportOmission]:
-    """Return the parts of the plan that the browsers of a platform do not get unchanged.
+    """Return the parts of the plan that the browsers of a platform do not get unchanged, for the report of the export.
 
-    `programs` are those of the format. `platform` is "" for a format without a platform.
+    `programs` are the browsers of the format. `platform` is "" for a format without a platform.
     """
     section = decision.plan["controls"][BROWSER_CONTROL]
     omissions = [
@@ -83,7 +86,10 @@ def list_left_out(
 
 
 def list_left_out_accounts(decision: ExportDecision) -> list[ExportOmission]:
-    """Return the omitted policies of programs for both kinds of account (group_policy/account_restrictions.py)."""
+    """Return the account policies that the export lacks, for programs with both private and business accounts.
+
+    group_policy/account_restrictions.py has these programs.
+    """
     section = decision.plan["controls"][BROWSER_CONTROL]
     tenants = section["settings"].get("tenants", {})
     omissions = []
@@ -109,7 +115,10 @@ def list_left_out_accounts(decision: ExportDecision) -> list[ExportOmission]:
 
 
 def iterate_left_out_context(section: PlanSection) -> Iterator[ExportOmission]:
-    """Yield an omission for the header that requires an id, if the organisation's own tenant has none in the plan."""
+    """Report a missing tenant header if the organisation's own Microsoft tenant has no id in the plan.
+
+    The header requires the id.
+    """
     if problem := explain_missing_id(read_microsoft_tenants(section["settings"])[:1], CONTEXT_HEADER):
         yield ExportOmission("", f"the header {CONTEXT_HEADER} at Microsoft's sign-in", problem)
 
@@ -124,9 +133,9 @@ def _iterate_open_sign_ins(
 
 
 def _iterate_open_webdriver(section: PlanSection) -> Iterator[ExportOmission]:
-    """Yield an omission for Firefox' WebDriver, which no policy locks.
+    """Report that Firefox' WebDriver stays open, if remote debugging is blocked and developer tools are not.
 
-    On Linux, host/controls/browser/firefox_preferences.py locks it.
+    No Firefox policy can lock WebDriver. On Linux, host/controls/browser/firefox_preferences.py locks it.
     """
     closed_bypasses = make_rules(section).closed_settings
     if REMOTE_DEBUGGING in closed_bypasses and DEVELOPER_TOOLS not in closed_bypasses:
@@ -147,7 +156,7 @@ def _list_closed_exceptions(section: PlanSection) -> list[ExportOmission]:
 
 
 def is_page_blocked(plan: Plan, host: str, port: int | None = None) -> bool:
-    """Return whether a host's page is blocked, or the page at a path of it."""
+    """Return whether the browser policies block a host's page, or a page (`host/path`). `port` is not used."""
     section = plan["controls"].get(BROWSER_CONTROL)
     host_name, slash, path = host.partition("/")
     return section is not None and fit_names(section).listed_names.is_blocked(SiteName(host_name, slash + path))

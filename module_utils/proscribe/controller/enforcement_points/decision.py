@@ -1,7 +1,8 @@
-"""A single plan for a point that serves many hosts: the strictest of their plans, never wider than any of them.
+"""A single plan for an enforcement point that serves many hosts: the strictest of the hosts' plans.
 
-A point knows no hosts, users or hours. So a service is open there only with a waiver on every chosen host, for
-everybody and at all times. Hosts that differ in anything else have no common decision, and the choice is refused.
+The plan never permits more than the plan of any host. A point knows no hosts, users or hours. So a service is open
+there only with a waiver on every chosen host, for everybody and at all times. Hosts that differ in anything else have
+no common decision, so the choice of hosts is refused.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from .format_declaration import BY_TENANT_REASON, ExportDecision, ExportError, E
 HOST_KEYS: tuple[Literal["digest", "later", "waivers", "answers", "group_policy"], ...] = (
     *("digest", "later", "waivers", "answers", "group_policy"),
 )
-# Keys that waivers change in an entry beside its mode; `allow` also in entries of other services.
+# Keys that waivers change in a service's entry, beside its mode. A waiver changes `allow` also in other services'
+# entries.
 WAIVER_KEYS: tuple[Literal["waiver", "hours", "otherwise", "opens", "exceptions", "allow"], ...] = (
     *("waiver", "hours", "otherwise", "opens", "exceptions", "allow"),
 )
@@ -30,16 +32,16 @@ NARROWING_KEYS = {
     "paths": "paths",
     "hours": "hours",
 }
-MAX_NAMED_HOSTS = 5  # per waiver
+MAX_NAMED_HOSTS = 5  # most hosts that are named for a waiver
 
 
 def make_decision(
     plans: Mapping[str, Plan], compiled_at: datetime, group: str = "", needed_controls: Sequence[str] = CONTROLS
 ) -> ExportDecision:
-    """Return the decision for hosts, made from their plans. Raises ExportError.
+    """Return the decision for an export: the joined plan of its hosts. Raises ExportError.
 
-    `needed_controls` are those of the format; hosts may differ in other controls. ExportError is also raised if all
-    needed controls are off.
+    `needed_controls` are the controls of the format; hosts may differ in other controls. ExportError is also raised if
+    all needed controls are off.
     """
     plan, left_out = join_plans(plans, needed_controls)
     disabled_controls = [control for control in needed_controls if control not in plan["controls"]]
@@ -63,7 +65,9 @@ def make_decision(
 
 
 def list_open_for_tenants(plan: Plan, control: str) -> list[ExportOmission]:
-    """Return an omission for each restricted service that a control leaves open for the organisation's tenants."""
+    """Return a report entry for each service that a control leaves open to all accounts, because of the organisation's
+    tenants.
+    """
     section = plan["controls"].get(control)
     service_ids = section.get("by_tenant", ()) if section else ()
     return [ExportOmission(f"{control}/{service_id}", "the service", BY_TENANT_REASON) for service_id in service_ids]
@@ -72,14 +76,14 @@ def list_open_for_tenants(plan: Plan, control: str) -> list[ExportOmission]:
 def join_plans(
     plans: Mapping[str, Plan], needed_controls: Sequence[str] = CONTROLS
 ) -> tuple[Plan, tuple[ExportOmission, ...]]:
-    """Return the joined plan of hosts, sealed, and the parts of their plans that are not in it.
+    """Return the joined plan of hosts with its digest, and the parts of the hosts' plans that it lacks.
 
-    If all hosts have the same plan and no waiver is narrowed, that plan is returned. Raises ExportError for hosts that
-    differ in more than waivers.
+    If all hosts have the same plan without partial waivers, this plan itself is returned. Raises ExportError for hosts
+    that differ in more than waivers.
     """
     if not plans:
         raise ExportError("no host was chosen")
-    hosts_by_digest: dict[str, list[str]] = {}  # by digest of their plan
+    hosts_by_digest: dict[str, list[str]] = {}  # key: the digest of the hosts' plan
     for host in sorted(plans):
         hosts_by_digest.setdefault(plans[host].get("digest", ""), []).append(host)
     first_plan, *other_plans = distinct_plans = [plans[group[0]] for group in hosts_by_digest.values()]
@@ -136,7 +140,10 @@ def get_unwaived_mode(entry: PlanEntry, section: PlanSection) -> str:
 
 
 def _find_difference(first_part: object, second_part: object) -> str:
-    """Return the first difference of two plans, as `controls.browser.settings.quic`; "" for none."""
+    """Return the path to the first difference of two plans, such as `controls.browser.settings.quic`.
+
+    "" means that they are equal; "." that they differ as a whole.
+    """
     if first_part == second_part:
         return ""
     if isinstance(first_part, Mapping) and isinstance(second_part, Mapping):
@@ -149,9 +156,10 @@ def _find_difference(first_part: object, second_part: object) -> str:
 def _join_sections(
     control: str, sections: Sequence[PlanSection], hosts: Sequence[list[str]], left_out: list[ExportOmission]
 ) -> PlanSection:
-    """Return a section of the joined plan, from the different sections and the hosts with each.
+    """Return a control's section of the joined plan. Add the parts that it lacks to `left_out`.
 
-    If nothing changes, the first section itself is returned.
+    `sections` are the different sections of the hosts; `hosts` has the hosts of each. If nothing changes, the first
+    section itself is returned.
     """
     first_section = sections[0]
     services = {
@@ -174,9 +182,9 @@ def _join_entries(
     hosts: Sequence[list[str]],
     left_out: list[ExportOmission],
 ) -> PlanEntry:
-    """Return a service's entry of the joined plan.
+    """Return a service's entry of the joined plan. Add the parts that it lacks to `left_out`.
 
-    The service is waived if it is waived everywhere and at all hours; otherwise it has its mode without waivers.
+    The service is waived if it is waived on all hosts and at all hours; otherwise it has its mode without waivers.
     """
     first_entry, section = entries[0]
     mode = get_unwaived_mode(first_entry, section)
@@ -214,7 +222,7 @@ def _join_entries(
 def _list_unapplied_waivers(
     rule: str, entries: Sequence[PlanEntry], hosts: Sequence[list[str]]
 ) -> Iterator[ExportOmission]:
-    """Yield an omission for each waiver of a service that the point does not get, with its hosts."""
+    """Yield an entry, with hosts, for each waiver of a service that the joined plan does not apply."""
     hosts_by_waiver: dict[tuple[str, str], list[str]] = {}
     for entry, entry_hosts in zip(entries, hosts):
         # Under other keys of NARROWING_KEYS, such as `paths`, an entry has identifiers, no conditions.
@@ -245,7 +253,7 @@ def _format_hosts(names: Iterable[str]) -> str:
 
 
 def map_waived_rules(decision: ExportDecision, controls: Iterable[str]) -> dict[str, str]:
-    """Return the waiver by rule, for the rules of some controls that waivers open at the point."""
+    """Return the rules that waivers open at the point, each with the id of its waiver."""
     return {
         f"{control}/{service_id}": entry["waiver"]
         for control in decision.plan["controls"].keys() & set(controls)

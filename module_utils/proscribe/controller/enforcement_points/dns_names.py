@@ -17,10 +17,10 @@ DNS_CONTROL = "dns"
 
 
 class ExportedDnsNames(NamedTuple):
-    """The names of a decision. The closest listed name decides for a name below."""
+    """The DNS names of an export. For any name, the closest listed name at or above it decides."""
 
-    blocked_names: tuple[str, ...]  # with all below them
-    open_names: tuple[str, ...]  # with all below them
+    blocked_names: tuple[str, ...]  # names that block themselves and all names below, up to an open name
+    open_names: tuple[str, ...]  # names that block themselves and all names below, up to an open name
     included_rules: tuple[str, ...]
     left_out: tuple[ExportOmission, ...]
 
@@ -28,9 +28,10 @@ class ExportedDnsNames(NamedTuple):
 def collect_dns_names(
     decision: ExportDecision, *, with_canaries: bool = True, is_exact: bool = False
 ) -> ExportedDnsNames:
-    """Return the names of a decision. Raises ControlError for an invalid name.
+    """Return the DNS names that an export blocks and leaves open. Raises ControlError for an invalid name.
 
-    `is_exact` is for a point that cannot block all names below a name: every name is listed.
+    `is_exact` is True for a point that cannot block all names below a name: then every name is listed. Without
+    `with_canaries`, names that need the answer NXDOMAIN are left out.
     """
     section = decision.plan["controls"][DNS_CONTROL]
     desired_names = collect_section_names(section, {}, canaries=with_canaries)
@@ -66,8 +67,9 @@ def collect_dns_names(
 
 
 def render_resolver_export(format_: str, language: ResolverLanguage, decision: ExportDecision) -> RenderedExport:
-    """Return the file for a resolver in its language. It answers the query for a witness name with the plan that it
-    enforces.
+    """Return the configuration file for a resolver, in the syntax `language`.
+
+    The resolver also answers the query for a witness name with the digest of the plan that it enforces.
     """
     exported_names = collect_dns_names(decision)
     lines = [*make_comment(decision, format_, language.comment_mark), *language.head_lines]
@@ -79,7 +81,10 @@ def render_resolver_export(format_: str, language: ResolverLanguage, decision: E
 
 
 def group_names_by_depth(names: Iterable[str]) -> list[list[str]]:
-    """Return names grouped by the number of given names above them. Within a level no name is below another."""
+    """Return names in levels: the first level has no listed name above it, the next level has one, and so on.
+
+    Within a level no name is below another name.
+    """
     all_names = frozenset(names)
     depth: dict[str, int] = {}
     names_by_depth: list[list[str]] = []
@@ -92,7 +97,7 @@ def group_names_by_depth(names: Iterable[str]) -> list[list[str]]:
 
 
 def is_name_blocked(plan: Plan, host: str, port: int | None = None) -> bool:
-    """Return whether a name is blocked by the section."""
+    """Return whether the DNS section of a plan blocks a name. `port` is not used."""
     section = plan["controls"].get(DNS_CONTROL)
     if section is None:
         return False
@@ -102,13 +107,13 @@ def is_name_blocked(plan: Plan, host: str, port: int | None = None) -> bool:
 
 
 def is_exact_name_blocked(plan: Plan, host: str, port: int | None = None) -> bool:
-    """Return whether the name itself is blocked by a point that cannot block all names below a name."""
+    """Return whether a point that knows only exact names blocks the name `host`. `port` is not used."""
     section = plan["controls"].get(DNS_CONTROL)
     return section is not None and host in collect_section_names(section, {}, canaries=False).blocked_names
 
 
 def _is_redundant(name: str, same_names: Collection[str], opposite_names: Collection[str]) -> bool:
-    """Return whether a parent of the name decides the same for it already."""
+    """Return whether the closest listed parent of a name decides the same. Such a name need not be listed."""
     parent = name.partition(".")[2]
     while parent:
         if parent in opposite_names:

@@ -1,4 +1,4 @@
-"""Writing of an export's directory: completely or not at all, and never over files that are not from an export.
+"""Writing of an export's directory: completely or not at all, and never over files that no export has written.
 
 The files are written beside the directory, and then both directories are swapped. So a server of the directory serves
 the earlier or the new export, and nothing in between.
@@ -36,7 +36,7 @@ def write_export(directory: Path, files: Mapping[str, bytes]) -> None:
     remaining_names: Collection[str] = files
     try:
         _fill_directory(new_directory, files)
-        earlier_names = _list_earlier_files(directory)  # again, because another program may have added files
+        earlier_names = _list_earlier_files(directory)  # list again, because another program may have added files
         if earlier_names is None:
             os.rename(new_directory, directory)  # the target is missing or empty
         else:
@@ -49,6 +49,7 @@ def write_export(directory: Path, files: Mapping[str, bytes]) -> None:
 
 
 def _fill_directory(directory: Path, files: Mapping[str, bytes]) -> None:
+    """Write files below a directory, readable for everybody, and synchronise each file and directory to the disk."""
     for name, content in files.items():
         path = directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -105,7 +106,7 @@ def _raise_error(error: OSError) -> None:
 
 
 def read_earlier_export(directory: Path) -> manifest.EarlierExport | None:
-    """Return the data of a directory's export; None without a valid manifest."""
+    """Return the data in the manifest of an export's directory; None without a valid manifest."""
     content = read_export_file(directory / manifest.MANIFEST_NAME)
     return None if content is None else manifest.parse_manifest(content)
 
@@ -145,7 +146,7 @@ def _switch_directories(first_directory: Path, second_directory: Path) -> None:
 
 
 def _remove_export(directory: Path, names: Collection[str]) -> None:
-    """Delete a directory with these files: the unfinished new export, or the earlier one."""
+    """Delete a directory that has only these files: the unfinished new export, or the replaced earlier export."""
     for name in names:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(directory / name)

@@ -10,7 +10,7 @@ from .format_declaration import BY_TENANT_REASON, ExportDecision
 
 _UNSAFE_PATTERN = re.compile(r"[^A-Za-z0-9 ._:+@/-]")
 ABOUT_FILE = "about.txt"
-MAX_TEXT_LENGTH = 100  # per external text
+MAX_TEXT_LENGTH = 100  # most characters of an external text, such as a group's name
 
 
 def sanitise_comment(text: str) -> str:
@@ -19,7 +19,10 @@ def sanitise_comment(text: str) -> str:
 
 
 def make_header(decision: ExportDecision, format_: str) -> list[str]:
-    """Return the first lines of a file, without comment marks."""
+    """Return the header of an export's file as lines without comment marks.
+
+    The lines have the format, the hosts, the time, the plan's digest, and services that stay open to all accounts.
+    """
     group = f"of group {sanitise_comment(decision.group)}" if decision.group else "of the inventory"
     catalogue = f"catalogue {sanitise_comment(decision.catalogue)}, " if decision.catalogue else ""
     validity = f", valid until {format_moment(decision.valid_until)}" if decision.valid_until else ""
@@ -39,12 +42,12 @@ def make_header(decision: ExportDecision, format_: str) -> list[str]:
 
 
 def make_comment(decision: ExportDecision, format_: str, comment_mark: str = "#") -> list[str]:
-    """Return the header as comment lines."""
+    """Return the header of an export's file as comment lines."""
     return [f"{comment_mark} {line}" for line in make_header(decision, format_)]
 
 
 def make_about_file(decision: ExportDecision, format_: str) -> dict[str, bytes]:
-    """Return the header as a separate file, for lists whose vendor documents no comments."""
+    """Return the header of an export as a separate file, because the vendor of the format documents no comments."""
     return {ABOUT_FILE: encode_lines(make_header(decision, format_))}
 
 

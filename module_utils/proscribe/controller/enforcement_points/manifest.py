@@ -1,9 +1,10 @@
-"""manifest.json of an export: its origin, its content, its omissions, and the digest of each file.
+"""The manifest of an export (manifest.json): origin, content, left out parts, and the digest of each file.
 
-{"schema": "proscribe/export/1", "format", "group" ("": all), "hosts": [names], "at": "2026-11-27T08:00:00Z",
- "valid_until": the first time after that at which a part of it starts or ends, or null,
- "plan": "sha256:<64 hex>", "catalogue", "included": [rules], "waived": {rule: waiver},
- "left_out": [{"rule", "what", "why"}], "files": [{"path", "bytes", "sha256"}]}
+{"schema":
+"proscribe/export/1", "format", "group" ("": all), "hosts": [names], "at": "2026-11-27T08:00:00Z", "valid_until": the
+first time after "at" at which a part of the plan begins or ends, or null, "plan": "sha256:<64 hex>", "catalogue",
+"included": [rules], "waived": {rule: waiver}, "left_out": [{"rule", "what", "why"}], "files": [{"path", "bytes",
+"sha256"}]}
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from .format_declaration import ExportDecision, ExportFormat, RenderedExport
 MANIFEST_NAME = "manifest.json"
 # Signature over the exact bytes of the manifest (signature.py), if the organisation signs its exports.
 SIGNATURE_NAME = MANIFEST_NAME + ".sig"
-MAX_MANIFEST_BYTES = 64 << 20  # a fleet of 100,000 hosts with all rules needs a tenth
+MAX_MANIFEST_BYTES = 64 << 20  # a fleet of 100,000 hosts with all rules needs a tenth of this
 # A part of a path without special meaning in any file system or shell. GPO backups have braces.
 _PATH_PART_PATTERN = re.compile(r"(?!\.)[A-Za-z0-9._{}-]{1,100}", re.ASCII)
 MAX_PATH_DEPTH = 10
@@ -61,14 +62,14 @@ def encode_manifest(document: Manifest) -> bytes:
 
 
 class EarlierExport(NamedTuple):
-    """The data of an earlier export, from its manifest."""
+    """The data of an earlier export in a directory, from its manifest."""
 
     format: str
     group: str
     compiled_at: datetime | None
     plan: str
     valid_until: datetime | None
-    files: Mapping[str, str]  # SHA-256 by path
+    files: Mapping[str, str]  # key: path of a file; value: its SHA-256 in hexadecimal digits
 
 
 def parse_manifest(content: bytes) -> EarlierExport | None:

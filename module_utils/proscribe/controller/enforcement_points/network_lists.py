@@ -1,4 +1,4 @@
-"""Common parts of the formats for packet filters: networks of restricted services, omissions of host rules."""
+"""Common parts of the formats for packet filters: networks of restricted services, and left out parts of the plan."""
 
 from __future__ import annotations
 
@@ -21,18 +21,21 @@ _SERVICE_ID_PATTERN = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)
 
 
 class NetworkService(NamedTuple):
-    """A restricted service of a decision."""
+    """A restricted service of an export, with its networks."""
 
     id: str
-    networks: tuple[Network, ...]  # none within another; includes IPv6 networks that carry the IPv4 ones
+    # no network is within another; also IPv6 networks in which translators (NAT64) embed the IPv4 networks
+    networks: tuple[Network, ...]
     ports: tuple[int, ...]  # empty for all ports
 
     def list_networks(self, version: int) -> list[str]:
-        """Return its networks of an IP version in packet filter notation: a single address has no prefix length."""
+        """Return the service's networks of an IP version (4 or 6) as a packet filter lists them: /32 and /128 are
+        omitted.
+        """
         return [format_network(network) for network in self.networks if network.version == version]
 
     def list_prefixes(self) -> list[str]:
-        """Return its networks in list notation: a single address has a prefix length, too."""
+        """Return the service's networks with a prefix length each, also single addresses (/32, /128)."""
         network_texts = map(format_network, self.networks)
         return [
             text if "/" in text else f"{text}/{network.max_prefixlen}"
@@ -65,14 +68,14 @@ def list_management_networks(decision: ExportDecision) -> tuple[Network, ...]:
 
 
 def list_included_rules(network_services: list[NetworkService]) -> list[str]:
-    """Return the rules of services."""
+    """Return the rules that an export enforces: `firewall/<service>` for each service."""
     return [f"{FIREWALL_CONTROL}/{service.id}" for service in network_services]
 
 
 def list_left_out_networks(decision: ExportDecision, *, has_general_rules: bool) -> Iterator[ExportOmission]:
-    """Yield the parts of the section that the point does not get.
+    """Yield a report entry for each part of the firewall section that the point does not get.
 
-    `has_general_rules` is true if the point gets the rules that apply to any address.
+    `has_general_rules` is True if the point also gets the rules that apply to any address.
     """
     section = decision.plan["controls"][FIREWALL_CONTROL]
     for service_id, entry in sorted(section["services"].items()):
@@ -130,7 +133,7 @@ def _list_carrying_networks(texts: Sequence[str], section: PlanSection) -> list[
 
 
 def _subtract_networks(networks: Iterable[Network], excluded_networks: Sequence[Network]) -> Iterator[Network]:
-    """Yield the parts of networks that lie in none of the excluded ones."""
+    """Yield the parts of networks that lie outside all of `excluded_networks`."""
     for network in networks:
         excluded_network: Any = next(
             (excluded_network for excluded_network in excluded_networks if excluded_network.overlaps(network)), None
@@ -142,6 +145,7 @@ def _subtract_networks(networks: Iterable[Network], excluded_networks: Sequence[
 
 
 def _parse_networks(service_id: str, texts: Iterable[str], section: PlanSection) -> tuple[Network, ...]:
+    """Return the networks in `texts`, with IPv6 networks for translators, without overlaps. Raises ExportError."""
     try:
         parsed_networks = [ipaddress.ip_network(str(text)) for text in texts]
     except ValueError as error:

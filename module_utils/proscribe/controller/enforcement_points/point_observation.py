@@ -1,7 +1,7 @@
-"""State of the directories of fed exports at the end of a run, as rows of its report. Nothing is written.
+"""State of the export directories in `proscribe_exports_fed` at the end of a run, as rows of the report.
 
-A directory may be on a share, and its content may have been replaced. So each row has only values that could be read;
-all others are unknown.
+Nothing is written. A directory may be on a share, and its content may have been replaced. So each row has only values
+that could be read; all other values are unknown.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ NO_LOG_REASON = "no access_log is named for it in proscribe_exports_fed"
 
 
 def observe_points(run: CompiledRun, finished_at: str) -> list[ReportedExport]:
-    """Return the rows of a run's exports at the end of the run. `finished_at` is in UTC."""
+    """Return a row about the directory of each export that the run expects. `finished_at` is the run's end in UTC."""
     now = parse_moment(finished_at)
     return [_make_point_row(due_point, now) for due_point in run.get("points", ())]
 
@@ -31,7 +31,7 @@ def observe_points(run: CompiledRun, finished_at: str) -> list[ReportedExport]:
 def _make_point_row(due_point: DueExport, now: datetime) -> ReportedExport:
     try:
         return _observe_point(due_point, _make_unknown_row(due_point), now)
-    except OSError as error:  # a share may disappear in the meantime
+    except OSError as error:  # the network share with the directory may disappear in the meantime
         return {**_make_unknown_row(due_point), "why": [f"{due_point['directory']} cannot be read: {error.strerror}"]}
 
 
@@ -55,6 +55,10 @@ def _make_unknown_row(due_point: DueExport) -> ReportedExport:
 
 
 def _observe_point(due_point: DueExport, row: ReportedExport, now: datetime) -> ReportedExport:
+    """Return the row of an export's directory with its state, the problems, and the clients that fetched files.
+
+    `row` is a row with all values unknown.
+    """
     directory = Path(due_point["directory"])
     if unreadable := _explain_unreadable(directory):
         row["state"], reason = unreadable
@@ -80,7 +84,7 @@ def _observe_point(due_point: DueExport, row: ReportedExport, now: datetime) -> 
 
 
 def _explain_unreadable(directory: Path) -> tuple[str, str] | None:
-    """Return state and reason if a directory cannot be observed; None if it can."""
+    """Return the state and the reason if a directory cannot be observed; None if it can."""
     try:
         if not stat.S_ISDIR(directory.lstat().st_mode):
             return UNKNOWN_STATE, f"{directory} is no directory (links are not followed)"
@@ -93,7 +97,7 @@ def _explain_unreadable(directory: Path) -> tuple[str, str] | None:
 
 
 def _check_content(directory: Path, due_point: DueExport, export: manifest.EarlierExport) -> list[tuple[str, str]]:
-    """Return the problem of a directory without the files of its manifest, or for another format or group."""
+    """Return the problem of a directory with another export, or with files that its manifest lacks; [] if none."""
     if (export.format, export.group) != (due_point["format"], due_point["group"]):
         group_note = f" of group {sanitise_comment(export.group)}" if export.group else ""
         return [(CHANGED_STATE, f"it has an export {sanitise_comment(export.format)}{group_note}")]
@@ -105,7 +109,7 @@ def _check_content(directory: Path, due_point: DueExport, export: manifest.Earli
 
 
 def _check_plan(due_point: DueExport, export: manifest.EarlierExport, now: datetime) -> list[tuple[str, str]]:
-    """Return the problems of an export that is expired or not from the plan of this run."""
+    """Return the problems of an export that has expired, or whose plan is not the plan of this run."""
     problems = []
     if export.valid_until is not None and export.valid_until <= now:
         problems.append((EXPIRED_STATE, f"it was valid until {format_moment(export.valid_until)}"))
@@ -119,7 +123,7 @@ def _check_plan(due_point: DueExport, export: manifest.EarlierExport, now: datet
 
 
 def _summarise_point_fetches(due_point: DueExport, export: manifest.EarlierExport) -> tuple[ExportReader | None, str]:
-    """Return the fetches of an export's files, or None and the reason why they are unknown."""
+    """Return the fetches of an export's files and ""; or None and the reason why the fetches are unknown."""
     if not due_point["access_log"]:
         return None, NO_LOG_REASON
     try:

@@ -1,4 +1,4 @@
-"""All formats by name, loaded from `formats/`."""
+"""All export formats by name, loaded from `formats/`."""
 
 from __future__ import annotations
 

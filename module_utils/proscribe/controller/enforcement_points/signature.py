@@ -24,21 +24,21 @@ from .format_declaration import ExportError
 
 EXPORT_NAMESPACE = "proscribe-export"
 EXPORT_SIGNER = AllowedSigner(EXPORT_NAMESPACE, EXPORT_NAMESPACE, "exports")
-MAX_SIGNATURE_BYTES = 1 << 16  # a signature by an RSA key of 16,384 bits has 6,000 bytes
+MAX_SIGNATURE_BYTES = 1 << 16  # ample: a signature by an RSA key of 16,384 bits has 6,000 bytes
 NO_SIGNATURE_PROBLEM = f"there is no {manifest.SIGNATURE_NAME}"
 
 
 class ExportSigning(NamedTuple):
     """The key and the allowed signers of an organisation's exports."""
 
-    key_path: str = ""  # path of the private key; "": exports need no signature
-    signer_paths: tuple[str, ...] = ()  # possible paths of allowed signers files
+    key_path: str = ""  # path of the private key; "" if exports are not signed
+    signer_paths: tuple[str, ...] = ()  # paths at which a file of allowed signers may be
 
 
 def sign_manifest(content: bytes, signing: ExportSigning, now: datetime.datetime) -> dict[str, bytes]:
-    """Return the file with the signature over a manifest; none without a key.
+    """Return the signature file for the bytes of a manifest; {} without a key.
 
-    Raises ExportError for a signature that would be invalid.
+    Raises ExportError if the signature would not be accepted, so that no such export is written.
     """
     if not signing.key_path:
         return {}
@@ -59,9 +59,9 @@ def sign_manifest(content: bytes, signing: ExportSigning, now: datetime.datetime
 
 
 def check_signature(directory: Path, content: bytes, signing: ExportSigning, now: datetime.datetime) -> SignatureCheck:
-    """Return the check of a directory's signature over the bytes of its manifest.
+    """Verify the signature in an export's directory over the bytes of its manifest.
 
-    If the signature is missing and not required, the check has no problem and no key.
+    If the signature is missing and not required, the result has no problem and no key.
     """
     path = directory / manifest.SIGNATURE_NAME
     signature = export_directory.read_export_file(path, MAX_SIGNATURE_BYTES)
@@ -80,9 +80,9 @@ def check_signature(directory: Path, content: bytes, signing: ExportSigning, now
 def _verify_signature(
     content: bytes, signature: bytes, signing: ExportSigning, now: datetime.datetime
 ) -> SignatureCheck:
-    """Return the check by the first file of allowed signers that accepts the signature.
+    """Verify a signature with the first file of allowed signers that accepts it.
 
-    If no file accepts it, return the check by the last existing file.
+    If no file accepts the signature, return the result of the last existing file.
     """
     verification = SignatureCheck("it cannot be checked: no inventory says where allowed_signers is")
     existing_paths = [signer_path for signer_path in signing.signer_paths if Path(signer_path).is_file()]

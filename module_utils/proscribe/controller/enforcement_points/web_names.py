@@ -1,6 +1,6 @@
-"""Common parts of the formats for proxies: the sites of a plan's browser section.
+"""Common parts of the formats for proxies: the sites that a plan blocks and opens.
 
-The rest of it is for browsers alone.
+A proxy cannot apply the other parts of the plan's browser section.
 """
 
 from __future__ import annotations
@@ -26,19 +26,21 @@ BROWSER_CONTROL = "browser"
 
 
 class ExportedWebNames(NamedTuple):
-    """The names of a decision.
+    """The sites that an export blocks and opens.
 
-    `is_blocked_by_host` has the names without a path. The closest of them decides for a host, and each differs from its
-    closest listed parent.
+    `is_blocked_by_host` has names without a path. For a host, the closest listed name at or above it decides. A name is
+    listed only if it differs from the closest listed name above it.
     """
 
-    is_blocked_by_host: Mapping[str, bool]  # whether the host is blocked with all names below it
-    is_blocked_by_path: Mapping[SiteName, bool]  # starts of paths whose verdict differs from that of the host
+    # True if the host and all names below it are blocked, False if they are open
+    is_blocked_by_host: Mapping[str, bool]
+    # starts of paths, if they are blocked on an open host or open on a blocked host
+    is_blocked_by_path: Mapping[SiteName, bool]
     included_rules: tuple[str, ...]
-    left_out: tuple[ExportOmission, ...]  # without omissions of paths
+    left_out: tuple[ExportOmission, ...]  # parts of the plan that a proxy lacks, without paths
 
     def is_host_blocked(self, host: str) -> bool:
-        """Return whether a host is blocked, whatever the path."""
+        """Return whether a host is blocked as a whole, without regard to paths."""
         return next(
             (
                 self.is_blocked_by_host[parent]
@@ -50,7 +52,7 @@ class ExportedWebNames(NamedTuple):
 
 
 def collect_web_names(decision: ExportDecision) -> ExportedWebNames:
-    """Return the names of a decision. Raises ControlError for an invalid name."""
+    """Return the sites that an export blocks and opens. Raises ControlError for an invalid name."""
     section = decision.plan["controls"][BROWSER_CONTROL]
     services = section["services"]
     minimal_names = sorted(make_minimal_names(services).items())
@@ -67,12 +69,12 @@ def collect_web_names(decision: ExportDecision) -> ExportedWebNames:
 
 
 def add_left_out(decision: ExportDecision, web_names: ExportedWebNames) -> ExportDecision:
-    """Return a decision that also has the omissions of its names, for the header of a file."""
+    """Return the decision with the parts that the proxy lacks in `left_out`, for the header of a file."""
     return decision._replace(left_out=(*decision.left_out, *web_names.left_out))
 
 
 def find_name_rule(decision: ExportDecision, web_name: SiteName) -> str:
-    """Return the rule of the first restricted service that has a name; "" if the name derives from several."""
+    """Return the rule of the first restricted service that lists a name; "" if no service lists exactly this name."""
     services = decision.plan["controls"][BROWSER_CONTROL]["services"]
     service_ids = (
         service_id
@@ -83,7 +85,7 @@ def find_name_rule(decision: ExportDecision, web_name: SiteName) -> str:
 
 
 def is_site_blocked(plan: Plan, host: str, port: int | None = None) -> bool:
-    """Return whether a host is blocked, or the page at a path of it."""
+    """Return whether a host, or the page at `host/path`, is blocked. `port` is not used."""
     section = plan["controls"].get(BROWSER_CONTROL)
     host_name, slash, path = host.partition("/")
     if section is None or "." not in host_name:

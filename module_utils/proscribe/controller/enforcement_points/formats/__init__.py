@@ -1,1 +1,1 @@
-"""Formats, each in its own file with `FORMAT = ExportFormat(...)`. See ../declaration.py."""
+"""Formats of exports, each in its own file with `FORMAT = ExportFormat(...)`. See ../format_declaration.py."""

@@ -1,8 +1,9 @@
 """Format `adguard`: a filter list in the syntax of AdGuard's DNS filtering.
 
-An exception takes precedence over every rule, however close the rule is. $important reverses that once. So rules below
-an exception are important, and exceptions below these are important exceptions. Nothing takes precedence over an
-important exception. So an exception of this kind with a blocked name below it cannot be expressed, and stays blocked.
+An exception takes precedence over every rule, however close the rule is. The modifier $important makes a rule take
+precedence over exceptions. So a blocking rule below an exception is important, and an exception below this rule is an
+important exception. Nothing takes precedence over an important exception. So an important exception with a blocked name
+below it cannot be expressed, and the name stays blocked.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ IMPORTANT_MODIFIER = "$important"
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:
-    """Return the filter list."""
+    """Return the filter list with the blocked names, and exceptions for the open names below these."""
     exported_names = collect_dns_names(decision)
     blocked_names, open_names = frozenset(exported_names.blocked_names), frozenset(exported_names.open_names)
     depth_by_name = {

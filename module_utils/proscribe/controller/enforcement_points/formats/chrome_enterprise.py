@@ -22,7 +22,7 @@ UNIT_PLACEHOLDER = "orgunits/ORGANISATIONAL_UNIT_ID"
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:
-    """Return a file per browser, and the request."""
+    """Return a policy file for each browser, and the request to the Chrome Policy API with Chrome's lists of sites."""
     browser_policies = policies.collect_program_policies(decision.plan)
     policies_by_browser = {
         program.id: browser_policies[program] for program in CHROMIUM_PROGRAMS if program in browser_policies

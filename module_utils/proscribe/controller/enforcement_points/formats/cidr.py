@@ -14,7 +14,10 @@ from ..network_lists import (
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:
-    """Return the files. Services that are restricted as a whole and services with ports are in separate directories."""
+    """Return a list of networks for each service, and a list for all services.
+
+    Services of which only some ports are blocked are in a separate directory, and not in the list for all.
+    """
     network_services = list_network_services(decision, excluded_networks=list_management_networks(decision))
     files = {}
     left_out = list(list_left_out_networks(decision, has_general_rules=False))

@@ -15,13 +15,13 @@ from ..format_declaration import DeviceDocumentation, DeviceLimit, ExportDecisio
 
 MAX_LIST_ENTRIES = 1_000
 NAME_LIMIT = DeviceLimit(100_000, "names", "100 lists of 1,000 entries, on Standard plans")
-# The lowest precedence is evaluated first. An organisation's own policies start at 1,000 by default.
+# Cloudflare evaluates the lowest precedence first. By default, an organisation's policies start at 1,000.
 POLICY_PRECEDENCE = {"allow": 800, "block": 900}
 ACCOUNT_VARIABLE = "cloudflare_account_id"
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:
-    """Return a file for each list, and the Terraform configuration."""
+    """Return a CSV file for each list of domains, and the Terraform configuration that uses the lists."""
     exported_names = make_two_lists(decision)
     NAME_LIMIT.check_count(len(exported_names.blocked_names) + len(exported_names.allowed_names))
     lists = {"blocked": _split_list(exported_names.blocked_names), "allowed": _split_list(exported_names.allowed_names)}

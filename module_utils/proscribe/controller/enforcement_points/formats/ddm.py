@@ -16,7 +16,9 @@ DECLARATION_FILE, ACTIVATION_FILE = "app_settings.json", "activation.json"
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:
-    """Return the declaration, and the activation that a device needs to apply it."""
+    """Return the declaration that denies the programs, and the activation without which a device ignores the
+    declaration.
+    """
     if not (ids_by_service := apple.list_bundle_ids(decision)):
         raise ExportError("nothing to export: the catalogue has no bundle id of a restricted service")
     name = apple.make_identifier(decision, "apps")

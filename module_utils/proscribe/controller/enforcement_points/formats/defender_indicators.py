@@ -39,7 +39,7 @@ SUBDOMAIN_OMISSION = ExportOmission(
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:
-    """Return the files, each with 500 indicators."""
+    """Return CSV files of indicators, each with at most 500 rows."""
     exported_names = collect_dns_names(decision, with_canaries=False, is_exact=True)
     rows = sorted(
         [
@@ -80,7 +80,10 @@ def _render_csv(rows: Iterable[tuple[str, str]]) -> bytes:
 
 
 def is_indicator_blocked(plan: Plan, host: str, port: int | None = None) -> bool | None:
-    """Return whether a host is blocked; None for a name below a blocked name, because this is not documented."""
+    """Return whether Defender blocks a host. `port` is not used.
+
+    None means undecided: Microsoft does not document whether a name below a blocked name is blocked.
+    """
     section = plan["controls"].get(DNS_CONTROL)
     if section is None:
         return False

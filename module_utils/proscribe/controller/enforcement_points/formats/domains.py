@@ -8,7 +8,10 @@ from ..format_declaration import ExportDecision, ExportFormat, ExportOmission, R
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:
-    """Return the lists. A reader of the first list alone blocks more."""
+    """Return the list of blocked names, and the list of open names below these.
+
+    A point that reads only the first list blocks more.
+    """
     exported_names = collect_dns_names(decision)
     files = {"blocked.txt": encode_lines([*make_comment(decision, "domains"), *exported_names.blocked_names])}
     left_out = list(exported_names.left_out)

@@ -10,17 +10,17 @@ from ..allow_and_block_lists import is_host_blocked, make_two_lists
 from ..file_header import encode_json, encode_lines, make_about_file
 from ..format_declaration import DeviceDocumentation, DeviceLimit, ExportDecision, ExportFormat, RenderedExport
 
-# An organisation with a filter of this number passes another number to the module.
+# If an organisation already has a filter with this number, it passes another number to the Ansible module.
 FILTER_NAME, FILTER_ID = "proscribe", 8053
 ENTRY_KINDS = (("simple", ""), ("wildcard", "*."))
-# Lines of a file before FortiOS 7.4.4, which drops further lines without a message.
+# FortiOS before 7.4.4 drops further lines of a file without a message.
 LINE_LIMIT = DeviceLimit(
     131_072, "lines of one feed", "FortiOS before 7.4.4; from then on 1,000,000 names in all on small models"
 )
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:
-    """Return the feed and the filter."""
+    """Return the threat feed of blocked names, and the local domain filter of allowed names."""
     exported_names = make_two_lists(decision)
     lines = [f"{prefix}{name}" for name in exported_names.blocked_names for _, prefix in ENTRY_KINDS]
     LINE_LIMIT.check_count(len(lines))

@@ -1,8 +1,8 @@
 """Format `gpo`: the browsers' policies for Windows, in three forms for three installation routes.
 
-`sysvol` has the directory of an object, as in a domain controller's SYSVOL. `backup` is for Import-GPO, `registry` for
-import on a machine without a domain. The entries of `backup` are those of `sysvol`; `registry` has only those of the
-machine.
+`sysvol` has the directory of a Group Policy object, as in a domain controller's SYSVOL. `backup` is for Import-GPO,
+`registry` for import on a machine without a domain. `backup` has the same registry entries as `sysvol`; `registry` has
+only the entries of the machine.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ USER_VALUES_REASON = (
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:
-    """Return the files. Raises ExportError for a plan without policies for browsers."""
+    """Return the files of the three forms. Raises ExportError for a plan without policies for browsers."""
     try:
         machine_entries = list_policy_entries(decision.plan)
         user_entries = list(account_restrictions.list_user_entries(decision.plan))

@@ -9,7 +9,7 @@ from ..format_declaration import ExportDecision, ExportFormat, ExportOmission, R
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:
-    """Return the hosts file."""
+    """Return the hosts file, which blocks exact names only."""
     exported_names = collect_dns_names(decision, with_canaries=False, is_exact=True)
     host_lines = [line.decode() for line in make_sink_lines(exported_names.blocked_names)]
     subdomain_omission = ExportOmission("", "all names below the listed ones", "A hosts file has exact names only.")

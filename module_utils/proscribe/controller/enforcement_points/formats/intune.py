@@ -30,7 +30,7 @@ from ..group_policy.identity import make_display_name
 RequestBody = dict[str, object]  # a request body, or a part of it
 GRAPH_NAMESPACE = "#microsoft.graph."
 CATALOGUE_NAMESPACE = GRAPH_NAMESPACE + "deviceManagementConfiguration"
-# By browser: the file, and the common prefix of the names of its machine settings.
+# For each browser: the file, and the prefix of the names of the browser's machine settings in Intune.
 WINDOWS_BROWSERS = {
     "google_chrome": ("windows_chrome.json", "device_vendor_msft_policy_config_chromeintunev1~policy~googlechrome"),
     "microsoft_edge": ("windows_edge.json", "device_vendor_msft_policy_config_microsoft_edge~policy~microsoft_edge"),
@@ -50,7 +50,10 @@ MAX_LISTED_APPS = 10_000  # Graph's limit for a list of apps
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:
-    """Return the request bodies."""
+    """Return the request bodies for Microsoft Graph, and the parts of the plan that Intune cannot enforce.
+
+    Raises ExportError if the plan has neither browser policies nor programs of macOS.
+    """
     files: dict[str, RequestBody] = {}
     rules: list[str] = []
     omissions: list[ExportOmission] = []
@@ -145,6 +148,7 @@ def _make_catalogue_policy(decision: ExportDecision, name: str, settings: list[R
 def _make_browser_settings(
     program: policies.PolicyProgram, browser_policies: Mapping[str, object]
 ) -> Iterator[RequestBody]:
+    """Yield the settings of Intune's settings catalogue for a browser's lists of sites and extensions."""
     for name, category in LIST_CATEGORIES.items():
         if isinstance(policy_values := browser_policies.get(name), list) and policy_values:
             setting = f"{WINDOWS_BROWSERS[program.id][1]}{category}_{name.lower()}"
@@ -152,6 +156,7 @@ def _make_browser_settings(
 
 
 def _make_account_settings(account_policies: Iterable[account_restrictions.AccountPolicies]) -> Iterator[RequestBody]:
+    """Yield the settings of Intune's settings catalogue for the accounts that OneDrive and Teams accept."""
     for program_accounts in account_policies:
         if account_restrictions.NO_PRIVATE_ACCOUNTS in program_accounts.preferences:
             yield _make_enabled_setting(NO_PRIVATE_SETTING)

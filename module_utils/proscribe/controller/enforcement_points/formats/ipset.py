@@ -28,7 +28,7 @@ IP_FAMILIES = ((4, "inet"), (6, "inet6"))
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:
-    """Return the file with the sets. A comment above each set names its service."""
+    """Return the file with the sets of networks for `ipset restore`. A comment above each set names its service."""
     network_services = list_network_services(decision, excluded_networks=list_management_networks(decision))
     lines = make_comment(decision, "ipset")
     members: list[str] = []
@@ -69,9 +69,9 @@ def _iterate_set_entries(service: NetworkService, version: int) -> Iterator[str]
 
 
 def _compute_set_size(entries: list[str]) -> int:
-    """Return a power of two with room for more entries, equal for most services.
+    """Return the capacity of a set: a power of two with room for more entries, equal for most services.
 
-    `create -exist` refuses a set of another size.
+    `create -exist` refuses an existing set of another capacity.
     """
     return max(65536, 1 << len(entries).bit_length())
 

@@ -30,7 +30,7 @@ REFUSAL_MESSAGE = "This application is restricted by your organisation."
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:
-    """Return the records. Raises ExportError for a plan without any, and for an invalid application name."""
+    """Return a record for each application. Raises ExportError for none, or an invalid name."""
     files: dict[str, bytes] = {}
     rules: list[str] = []
     left_out: list[ExportOmission] = []

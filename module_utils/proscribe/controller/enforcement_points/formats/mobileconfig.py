@@ -15,7 +15,7 @@ PROFILE_FILE, LIST_FILE = "browsers.mobileconfig", "restricted_bundle_ids.json"
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:
-    """Return the profile if the plan has the control browser, and the list if it has apps."""
+    """Return the profile if the plan has the control browser, and the list of bundle ids if it has the control apps."""
     files: dict[str, bytes] = {}
     rules: list[str] = []
     omissions: list[ExportOmission] = []
@@ -38,7 +38,7 @@ def render_export(decision: ExportDecision) -> RenderedExport:
 
 
 def render_bundle_ids(decision: ExportDecision, ids_by_service: dict[str, list[str]]) -> bytes:
-    """Return the identifiers by service, as JSON."""
+    """Return the bundle ids of restricted programs by service, as JSON."""
     document = {"about": make_header(decision, "mobileconfig"), "bundle_ids": ids_by_service}
     return encode_json(document, 2)
 

@@ -31,7 +31,7 @@ TABLE_COMMENT = "Written by Proscribe, export nft."
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:
-    """Return the file for `nft -f`. For an empty decision the file removes the table."""
+    """Return the file for `nft -f`. If the plan blocks nothing, the file removes the table."""
     section = decision.plan["controls"][FIREWALL_CONTROL]
     is_logged = bool(section["settings"].get("log"))
     network_services = list_network_services(decision)

@@ -1,7 +1,9 @@
-"""Format `opnsense`: a blocklist that OPNsense fetches for its resolver, and the file of `unbound` as a drop-in.
+"""Format `opnsense`: a blocklist that OPNsense fetches for its resolver, and the file of the format `unbound` as a
+drop-in.
 
-In a blocklist, `*.example.com` is the name and all names below it. Open names below go into the field Allowlist
-Domains, an expression each: the router does not fetch such a list. The file of `unbound` has no such gap.
+In a blocklist, `*.example.com` is the name and all names below it. The router does not fetch a list of open names below
+these. So somebody has to enter them into the field Allowlist Domains, an expression for each. The drop-in needs no such
+step.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ OPEN_NAMES_REASON = (
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:
-    """Return the blocklist, the allowlist and the drop-in."""
+    """Return the blocklist, the allowlist, and the drop-in for the router's resolver."""
     exported_names = make_two_lists(
         decision, lambda name: bool(_NAME_PATTERN.fullmatch(name)), f"OPNsense skips it in {BLOCKLIST_FILE}."
     )

@@ -36,7 +36,7 @@ function FindProxyForURL(url, host) {{
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:
-    """Return the script."""
+    """Return the proxy configuration script (PAC)."""
     site_names = collect_web_names(decision)
     name_table = json.dumps(
         {host: int(is_blocked) for host, is_blocked in site_names.is_blocked_by_host.items()}, indent=0

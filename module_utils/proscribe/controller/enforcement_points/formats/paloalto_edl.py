@@ -12,12 +12,12 @@ from ..allow_and_block_lists import is_host_blocked, make_two_lists
 from ..file_header import encode_lines, make_about_file
 from ..format_declaration import DeviceDocumentation, DeviceLimit, ExportDecision, ExportFormat, RenderedExport
 
-MAX_NAME_LENGTH = 255 - len("*./")  # per entry
+MAX_NAME_LENGTH = 255 - len("*./")  # most characters of a name, so that its entry has 255 at most
 ENTRY_LIMIT = DeviceLimit(50_000, "entries of URL lists", "every model of PAN-OS 7.1; later it varies by model")
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:
-    """Return the lists."""
+    """Return the blocking and the allowing list, each with two entries for a name."""
     exported_names = make_two_lists(
         decision, lambda name: len(name) <= MAX_NAME_LENGTH, "It is too long for an entry of PAN-OS."
     )

@@ -13,7 +13,7 @@ _NAME_PATTERN = re.compile(r"(?:[a-z0-9_-]{1,63}\.)*(?!-)[a-z0-9_-]{1,62}[a-z0-9
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:
-    """Return the lists."""
+    """Return the blocking and the allowing list for subscription."""
     exported_names = make_two_lists(
         decision, lambda name: bool(_NAME_PATTERN.fullmatch(name)), "Pi-hole does not take its form."
     )

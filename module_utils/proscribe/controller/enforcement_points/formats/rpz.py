@@ -21,12 +21,12 @@ BLOCKED_RECORD, OPEN_RECORD = "CNAME .", "CNAME rpz-passthru."
 # A name and the zone's name share 255 bytes (RFC 1035). This leaves room for a wildcard and 40 bytes of the zone's
 # name.
 MAX_NAME_LENGTH = 210
-# A name whose last label starts like this is a trigger of another kind: address, name server, client.
+# If the last label of a name starts like this, RPZ reads no name: it matches an address, a name server or a client.
 TRIGGER_PREFIXES = ("rpz-",)
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:
-    """Return the zone. It has any name that the server assigns."""
+    """Return the zone file. Its names are relative, so the server may give the zone any name."""
     exported_names = collect_dns_names(decision)
     for name in (*exported_names.blocked_names, *exported_names.open_names):
         if name.rpartition(".")[2].startswith(TRIGGER_PREFIXES):
@@ -63,7 +63,10 @@ def render_export(decision: ExportDecision) -> RenderedExport:
 
 
 def _iterate_intermediate_names(names: Iterable[str]) -> Iterator[str]:
-    """Yield the names that exist in a zone only because a listed name lies below them and another one above."""
+    """Yield each name that lies between a listed name and the next listed name above.
+
+    Such a name exists in the zone although it is not listed, so a wildcard above would not reach below it.
+    """
     all_names = frozenset(names)
     for name in all_names:
         covering_name = find_covering_name(name.partition(".")[2], all_names)

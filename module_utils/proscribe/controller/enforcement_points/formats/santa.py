@@ -39,7 +39,7 @@ _UNSIGNED_REASON = (
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:
-    """Return the rules in both forms."""
+    """Return the rules as a file for `santactl` and as a configuration profile."""
     services = dict(sorted(apple.iterate_restricted_services(decision)))
     signed_services = {
         service_id: entry for service_id, entry in services.items() if entry.get("signing_ids") or entry.get("team_ids")
@@ -92,7 +92,7 @@ def _make_santa_rules(decision: ExportDecision, service_id: str, entry: PlanEntr
 
 
 def _make_message(decision: ExportDecision, name: str) -> str:
-    """Return Santa's message: the service, the contact, and the organisation's own text in each language."""
+    """Return the message that Santa shows: the service, the contact, and the organisation's refusal notice."""
     plan = decision.plan
     paragraphs = [f"{name} is restricted by the policy of this organisation.", f"Ask {plan['contact']}."]
     paragraphs += plan["controls"][APPS_CONTROL]["settings"].get("refusal_notice", "").split("\n")

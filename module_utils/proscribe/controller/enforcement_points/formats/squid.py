@@ -1,10 +1,11 @@
-"""Format `squid`: access rules for Squid. They only refuse, so they never open what another rule blocks.
+"""Format `squid`: access rules for Squid. The rules only refuse, so they never open anything that another rule blocks.
 
 A list of `dstdomain` must not have both a name and another name below it. So names are sorted into levels: blocked
-names, open names below them, blocked names below these, and so on. A name is refused if it is in a level of blocked
-names and not in the next level. `-n` keeps Squid from resolving addresses to names for this.
+names, open names below these, blocked names below the open names, and so on. A name is refused if it is in a level of
+blocked names and not in the next level. `-n` keeps Squid from resolving addresses to names for this.
 
-Squid sees paths in plain HTTP. In HTTPS it sees them only if it opens the connections (ssl_bump): squid_opening.py.
+Squid sees paths in plain HTTP. In HTTPS, Squid sees paths only if it decrypts the connections (ssl_bump):
+squid_opening.py.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _SPECIAL_PATTERN = re.compile(r"[^A-Za-z0-9/_~%&,;=:@!-]")
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:
-    """Return a file to include before the organisation's own http_access lines."""
+    """Return a file that the organisation includes before its own http_access lines."""
     site_names = collect_web_names(decision)
     lines = [*make_comment(add_left_out(decision, site_names), "squid"), *render_rules(site_names)]
     left_out = [*site_names.left_out, *list_unsupported_paths(decision, site_names)]
@@ -37,7 +38,9 @@ def render_rules(web_names: ExportedWebNames) -> Iterator[str]:
 
 
 def _render_host_rules(is_blocked_by_host: Mapping[str, bool]) -> Iterator[str]:
-    """Yield the rules for names without a path. The first level is blocked, and levels alternate."""
+    """Yield the rules for names without a path. The first level of names is blocked; then open and blocked levels
+    alternate.
+    """
     name_levels = group_names_by_depth(is_blocked_by_host)
     acl_names = [f"proscribe_{'open' if number % 2 else 'blocked'}_{number}" for number in range(len(name_levels))]
     for acl, level in zip(acl_names, name_levels):
@@ -49,7 +52,7 @@ def _render_host_rules(is_blocked_by_host: Mapping[str, bool]) -> Iterator[str]:
 
 
 def _render_path_rules(web_names: ExportedWebNames) -> Iterator[str]:
-    """Yield the rules for starts of paths. Each refuses the paths that no closer name opens."""
+    """Yield a rule for each blocked start of a path. The rule excepts paths and hosts that a closer name opens."""
     blocked_paths = [blocked_path for blocked_path, is_blocked in web_names.is_blocked_by_path.items() if is_blocked]
     open_paths = [blocked_path for blocked_path, is_blocked in web_names.is_blocked_by_path.items() if not is_blocked]
     for number, blocked_path in enumerate(blocked_paths, 1):
@@ -94,7 +97,9 @@ def _render_path_pattern(path: str) -> str:
 
 
 def list_unsupported_paths(decision: ExportDecision, web_names: ExportedWebNames) -> Iterator[ExportOmission]:
-    """Yield an omission for each path that Squid treats differently from hosts while it opens no connections."""
+    """Yield a report entry for each path that is not blocked or opened as the plan says, if Squid does not decrypt
+    HTTPS.
+    """
     for web_name, is_blocked in web_names.is_blocked_by_path.items():
         if is_blocked and not web_names.is_host_blocked(web_name.host):
             reason = "Over HTTPS it stays open, unless Squid opens the connections (ssl_bump)."

@@ -1,7 +1,6 @@
-"""Format `squid_opening`: rules for a Squid that opens HTTPS (ssl_bump), with paths and tenant headers.
+"""Format `squid_opening`: rules for a Squid that decrypts HTTPS (ssl_bump), with paths and tenant headers.
 
 The headers restrict the accounts that providers admit. They replace any such header from a client:
-
     - Google, with all hosts below: support.google.com/a/answer/1668854
     - Microsoft, without hosts below: device.login.microsoftonline.com requires a client's certificate and no proxy
       (learn.microsoft.com/entra/identity/enterprise-apps/tenant-restrictions)
@@ -37,7 +36,7 @@ _VALUE_PATTERN = re.compile(r"[A-Za-z0-9.,-]{1,4000}", re.ASCII)
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:
-    """Return a file to include before the organisation's own http_access lines.
+    """Return a file that the organisation includes before its own http_access lines.
 
     Raises ExportError for a tenant that no header can have.
     """
@@ -58,6 +57,7 @@ def render_export(decision: ExportDecision) -> RenderedExport:
 
 
 def _render_headers(settings: ControlSettings) -> Iterator[str]:
+    """Yield the lines that set the headers for Google and Microsoft, and remove such headers from a client."""
     google_domains, microsoft_tenants = read_google_domains(settings), read_microsoft_tenants(settings)
     groups: list[dict[str, Any]] = make_microsoft_headers(microsoft_tenants) if microsoft_tenants else []
     if google_domains:

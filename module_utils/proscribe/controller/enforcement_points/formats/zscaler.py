@@ -23,7 +23,7 @@ from ..format_declaration import (
     RenderedExport,
 )
 
-MAX_LABEL_DEPTH = 5  # number of labels below a name
+MAX_LABEL_DEPTH = 5  # most labels that a leading period covers below a name
 # No underscore in the last two labels, and no label that is only an underscore.
 _NAME_PATTERN = re.compile(r"(?:(?!_\.)[a-z0-9_-]+\.)*[a-z0-9-]+\.[a-z0-9-]+", re.ASCII)
 URL_LIMIT = DeviceLimit(25_000, "URLs of custom categories", "Zscaler's figure for its own list of blocked URLs")
@@ -35,7 +35,7 @@ DEPTH_OMISSION = ExportOmission(
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:
-    """Return the two requests."""
+    """Return the request bodies for the category of blocked names and the category of allowed names."""
     exported_names = make_two_lists(decision, _is_supported, "Zscaler does not take its form.")
     URL_LIMIT.check_count(len(exported_names.blocked_names) + len(exported_names.allowed_names))
     files = {
@@ -62,7 +62,7 @@ def _is_supported(name: str) -> bool:
 
 
 def is_name_blocked(plan: Plan, host: str, port: int | None = None) -> bool:
-    """Return whether a host is blocked, down to the depth that the service covers below a name."""
+    """Return whether Zscaler blocks a host: at most MAX_LABEL_DEPTH labels below a listed name. `port` is not used."""
     name = find_blocking_name(plan, host, _is_supported)
     return bool(name) and host.count(".") - name.count(".") <= MAX_LABEL_DEPTH
 

@@ -30,7 +30,7 @@ POLICY_FILE = "registry.pol"
 
 
 def render_backup(decision: ExportDecision, machine_policy: bytes, user_policy: bytes) -> dict[str, bytes]:
-    """Return the files of the backup's directory by relative name.
+    """Return the files of the backup's directory, by relative name.
 
     `machine_policy` and `user_policy` are the contents of Registry.pol for computers and for users; b"" for none.
     """

@@ -17,12 +17,12 @@ USER_EXTENSIONS = f"[{REGISTRY_EXTENSION}{{D02B1F73-3407-48AE-BA88-E8213C6761F1}
 
 
 def make_uuid(*parts: str) -> uuid.UUID:
-    """Return a UUID derived from distinguishing texts."""
+    """Return a UUID that is always the same for the same texts."""
     return uuid.uuid5(UUID_NAMESPACE, "\n".join(parts))
 
 
 def make_export_guid(decision: ExportDecision) -> str:
-    """Return the GUID of the object in Windows' notation."""
+    """Return the GUID of the Group Policy object for the export's group of hosts, in Windows' notation."""
     return format_guid(make_uuid("group policy object", decision.group))
 
 
@@ -32,14 +32,14 @@ def format_guid(guid: uuid.UUID) -> str:
 
 
 def make_display_name(decision: ExportDecision) -> str:
-    """Return the name that administrators see."""
+    """Return the name of the Group Policy object that administrators see."""
     return f"Proscribe {sanitise_comment(decision.group)}" if decision.group else "Proscribe"
 
 
 def compute_gpo_version(decision: ExportDecision) -> int:
-    """Return the version of the machine's part, 1 to 65535, derived from the plan.
+    """Return the version of the object's machine part, 1 to 65535, derived from the plan.
 
-    A client applies an object again if its version has changed. So a changed plan is applied, and an unchanged one is
-    not.
+    A client applies an object again if its version has changed. So a client applies a changed plan, and skips an
+    unchanged plan.
     """
     return 1 + int(decision.digest.rpartition(":")[2][:12], 16) % 0xFFFF

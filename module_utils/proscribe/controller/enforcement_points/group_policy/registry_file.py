@@ -1,7 +1,7 @@
-"""Entries as a file for Windows' registry editor, and a file that removes them again.
+"""Registry entries as a file for Windows' registry editor, and a file that removes these entries again.
 
 The text is UTF-16LE with a byte order mark, as written by the editor of Windows 2000 and later. A text with other than
-plain characters is written as bytes, so that no content can end it.
+plain characters is written as bytes, so that no content can end the text.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ _PLAIN_PATTERN = re.compile(r"[ -~]*", re.ASCII)
 
 
 def render_setting_file(entries: Sequence[RegistryEntry], comment: Iterable[str]) -> bytes:
-    """Return the file that sets the entries.
+    """Return the file that sets the registry entries.
 
-    A list is deleted before it is set, because Registry.pol empties it, too.
+    The key of a list is deleted before the list is set, because Registry.pol empties the key, too.
     """
     lines: list[str] = []
     current_key = ""
