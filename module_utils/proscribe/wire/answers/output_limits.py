@@ -25,18 +25,18 @@ from typing import IO, Any
 
 from ...base.duration import format_duration
 
-CHUNK_BYTES = 1 << 16  # bytes; the capacity of a pipe
+CHUNK_BYTES = 1 << 16  # bytes of a read or write; the capacity of a pipe
 RETRY_SECONDS = 5.0  # seconds after which an exception ends the wait for a killed program
 
 
 def describe_timeout(seconds: float) -> str:
-    """Describe that a host has exceeded its time."""
+    """Return a phrase: a host took longer than `seconds`."""
     duration = format_duration(seconds) if seconds >= 60 else f"{seconds:g} second{'s' * (seconds != 1)}"
     return f"it took longer than {duration}"
 
 
 def describe_excess_output(max_bytes: int) -> str:
-    """Describe that a host has printed more than `max_bytes`."""
+    """Return a phrase: a host answered with more than `max_bytes`."""
     return f"it answered with more than {max_bytes // 1024**2} MiB"
 
 
@@ -45,9 +45,9 @@ class TimeLimitExceeded(Exception):
 
 
 class OutputLimiter:
-    """A limit of `max_bytes` of output and of `seconds`. `reason` is "" until a limit is exceeded.
+    """A limit on the output (bytes) and the time (seconds) of the programs that a connection starts.
 
-    `has_ended` means that the program ended by itself after a limit was exceeded.
+    `reason` is "" until a limit is exceeded. `has_ended` is True if the program then ended by itself.
     """
 
     def __init__(self, max_bytes: int, seconds: float) -> None:
@@ -68,7 +68,7 @@ class OutputLimiter:
 
         subprocess.Popen = Leashed  # type: ignore[misc]
         self._end = time.monotonic() + self.seconds
-        # The keyword `timeout` of a task uses the same timer. The shorter time limit counts.
+        # Ansible's task keyword `timeout` uses the same timer. The shorter time limit counts.
         self._earlier_timer = signal.getitimer(signal.ITIMER_REAL)[0]
         if not 0 < self._earlier_timer < self.seconds:
             self._handler = signal.signal(signal.SIGALRM, self._handle_alarm)
@@ -90,20 +90,20 @@ class OutputLimiter:
                     process.wait(1)
 
     def end_processes(self, reason: str) -> None:
-        """Kill all programs, and store the reason."""
+        """Kill all programs of the connection, and store the first reason."""
         self.reason = self.reason or reason
         for process in self._processes:
             if process.returncode is None:
                 _kill_process(process)
 
     def note_process(self, process: subprocess.Popen[bytes]) -> None:
-        """Add a program. A program that starts after a limit was exceeded is killed at once."""
+        """Add a program that the connection started. After a limit was exceeded, kill such a program at once."""
         self._processes.append(process)
         if self.reason:
             _kill_process(process)
 
     def read_chunk(self, file: IO[bytes], max_bytes: int = CHUNK_BYTES) -> bytes:
-        """Read bytes from a pipe that has some; b"" at its end, and after a limit was exceeded."""
+        """Read the next bytes of a pipe; b"" at its end, and after a limit was exceeded."""
         if self.reason:
             return b""
         chunk = os.read(file.fileno(), max_bytes)
@@ -114,6 +114,7 @@ class OutputLimiter:
         return chunk
 
     def _handle_alarm(self, _signal: int, _frame: FrameType | None) -> None:
+        """Kill all programs when the time is over. If they do not end, raise TimeLimitExceeded at the next alarm."""
         is_first = not self.reason
         self.end_processes(describe_timeout(self.seconds))
         if not is_first:
@@ -121,7 +122,7 @@ class OutputLimiter:
 
 
 class _LimitedProcess(subprocess.Popen):  # type: ignore[type-arg]
-    """A program with limits. Its pipes are read as bytes."""
+    """A program whose output and time an OutputLimiter limits. Its pipes are read as bytes."""
 
     limiter: OutputLimiter
     text_mode: bool
@@ -137,7 +138,9 @@ class _LimitedProcess(subprocess.Popen):  # type: ignore[type-arg]
             self.stderr = self.stderr and _LimitedPipe(self.stderr, self.limiter)
 
     def communicate(self, input: Any = None, timeout: float | None = None) -> tuple[Any, Any]:  # noqa: A002 - as it is
-        """Exchange input and output as `subprocess.Popen` does, whose own method would bypass the limited pipes."""
+        """Exchange input and output with the program, as `subprocess.Popen` does. Its own method would bypass the
+        limits.
+        """
         if self.text_mode:
             return super().communicate(input, timeout)
         chunks_by_pipe: dict[Any, list[bytes]] = {self.stdout: [], self.stderr: []}
@@ -176,7 +179,7 @@ class _LimitedProcess(subprocess.Popen):  # type: ignore[type-arg]
 
 
 class _LimitedPipe:
-    """A pipe whose bytes are counted."""
+    """A pipe of a program. Bytes that are read from it count towards the limit."""
 
     def __init__(self, file: IO[bytes], limiter: OutputLimiter) -> None:
         self._file, self._limiter = file, limiter

@@ -1,8 +1,8 @@
-"""JSON in the output of hosts, and its location there.
+"""Parsing of the JSON in the output of hosts, which is untrusted.
 
-No code here follows an unknown depth. The parser of the standard library raises an error for a text nested deeper than
-its stack. The readers of its result read only known keys. Values are counted before they are made: of three bytes
-(`[],`) Python makes sixty.
+No code here recurses to an unknown depth. The parser of the standard library raises an error for a text nested deeper
+than its stack. The readers of its result read only known keys. Values are counted before Python creates them, because
+three bytes (`[],`) become sixty bytes of memory.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from typing import Any, AnyStr
 
 from .value_readers import UnusableAnswer, read_line
 
-# Values of an answer. The largest record (finding.py) has half of them. The list of a full quarantine has nearly all.
+# Most values of an answer. The largest record (finding.py) has half as many. The list of a full quarantine has nearly
+# as many.
 MAX_VALUES = 250_000
-VALUE_SEPARATORS = ",[{"  # a value follows each of them, or none
-# A string, whole or cut off, or the text between two strings. Possessive, so the match never goes back.
+VALUE_SEPARATORS = ",[{"  # at most one value follows each of these characters
+# A JSON string, whole or cut off, or the text between two strings. The quantifiers are possessive, so no backtracking.
 PIECE_PATTERN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[^"]++', re.DOTALL)
 
 
@@ -36,9 +37,10 @@ def parse_answer_json(text: str, max_values: int = MAX_VALUES) -> Any:
 
 
 def find_last_line(output: str | bytes, prefix: str) -> str | None:
-    """Return the rest of the last line that begins with `prefix`, without its end; None for no such line.
+    """Return the last line that begins with `prefix`, without the prefix and the line end; None if there is no such
+    line.
 
-    A shell may print any text around it.
+    A shell on the host may print any text before and after the line.
     """
     if isinstance(output, str):
         first, last = _locate_last_line(output, prefix, "\n", "\r")
@@ -49,7 +51,7 @@ def find_last_line(output: str | bytes, prefix: str) -> str | None:
 
 
 def _locate_last_line(output: AnyStr, prefix: AnyStr, end: AnyStr, terminal_end: AnyStr) -> tuple[int, int]:
-    """Return the beginning and the end of that line; (0, 0) for no such line."""
+    """Return the beginning and the end of the last line that begins with `prefix`; (0, 0) if there is no such line."""
     start = output.rfind(end + prefix) + 1
     if not output.startswith(prefix, start):
         return 0, 0
@@ -66,8 +68,8 @@ def parse_last_object(output: str) -> Any:
 
 
 def _require_few_values(text: str, max_values: int) -> None:
-    """Raise UnusableAnswer for a text with too many values."""
-    if _count_separators(text) <= max_values:  # this count includes separators in strings
+    """Raise UnusableAnswer if a JSON text has more than `max_values` values."""
+    if _count_separators(text) <= max_values:  # a fast upper bound: separators inside strings count, too
         return
     values = 0
     for piece in PIECE_PATTERN.finditer(text):
