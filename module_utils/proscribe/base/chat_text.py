@@ -14,7 +14,7 @@ HOSTS_HEADING = "Hosts and their users report:"
 OUTPUT_HEADING = "The run printed, also names of others:"
 MAX_LINE_LENGTH = 400  # characters of a line in a quoted block
 _MARKUP_PATTERN = re.compile(r"[<>`]|&(?=[#\w])|@(?=\w)|\](?=[(\[:])|:(?=//)|(?<=\*)\*|(?<=~)~|(?<=\|)\|")
-# A chat makes a link of such a name, and names of hosts and restricted sites contain some.
+# A chat makes a link of a name that begins with `www.`. Names of hosts and restricted sites may begin so.
 _WEB_NAME_PATTERN = re.compile(r"(?<=\b[wW]{3})\.")
 _WIDE_OFFSET = 0xFEE0  # from an ASCII character to its fullwidth form
 
@@ -30,7 +30,7 @@ def make_quoted_block(heading: str, lines: Iterable[str]) -> str:
 
 
 def escape_json_texts(document: object) -> object:
-    """Escape each text of a JSON value for machines. Names of hosts stay as they are."""
+    """Escape each text in a JSON value for machines. Names such as `www.example.org` stay as they are."""
     if isinstance(document, str):
         return _MARKUP_PATTERN.sub(_widen_character, document)
     if isinstance(document, Mapping):

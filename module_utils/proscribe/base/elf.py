@@ -11,13 +11,13 @@ from typing import Callable, Iterable, Mapping, Sequence
 
 from .named_tuple import NamedTuple
 
-# Takes offset and size; returns the bytes there, fewer or none at the end of the file.
+# A function of (offset, size). It returns the bytes of a file there, fewer or none at the end of the file.
 ReadContent = Callable[[int, int], bytes]
 
 HEADER_BYTES = 64  # bytes of the file header
-MAX_TABLE_ENTRIES = 512  # sections or segments; large programs have some fifty
+MAX_TABLE_ENTRIES = 512  # most sections or segments that are read; large programs have some fifty
 MAX_NAMES_BYTES = 64 * 1024  # bytes of the names of sections
-MAX_TEXT_BYTES = 16 * 1024  # bytes of a text
+MAX_TEXT_BYTES = 16 * 1024  # most bytes of a text that are read
 GO_BUILD_MARK = b"\xff Go buildinf:"
 FIXED_PROGRAM, MOVABLE_PROGRAM = 2, 3  # a program at a fixed address; a program or a library at any address
 _INTERPRETER_SEGMENT = 3  # the kind of segment that names the dynamic loader
@@ -25,15 +25,15 @@ _WRITABLE_FLAG = 2
 
 
 class ElfFile(NamedTuple):
-    """The fields of an ELF file that the project uses."""
+    """The parts of an ELF file that Proscribe uses."""
 
     byte_order: str  # "<" or ">", for struct
     is_64_bit: bool
-    sections: Mapping[str, tuple[int, int]]  # offset and size, by name
+    sections: Mapping[str, tuple[int, int]]  # key: name of the section; value: its offset and size in the file
     segments: Sequence[tuple[int, int, int, bool]]  # offset, address, size in the file, and whether it is writable
-    end: int  # the end of all its tables and sections; an AppImage has its archive there
+    end: int  # offset of the end of all tables and sections; in an AppImage its archive begins there
     kind: int = MOVABLE_PROGRAM
-    has_interpreter: bool = False  # the kernel starts it with a dynamic loader
+    has_interpreter: bool = False  # True if the kernel starts the program with a dynamic loader
 
 
 def is_elf(head: bytes) -> bool:
@@ -103,7 +103,7 @@ def read_section_text(read_content: ReadContent, elf: ElfFile, section: str) -> 
 
 
 def read_go_package(read_content: ReadContent, elf: ElfFile) -> str:
-    """Return the import path of the package of a Go program; "" for another program, and where it is unknown."""
+    """Return the import path of a Go program's main package; "" for another program, and if the path is unknown."""
     data = _find_build_info(read_content, elf)
     if len(data) < 32:
         return ""
@@ -123,26 +123,30 @@ def read_go_package(read_content: ReadContent, elf: ElfFile) -> str:
 
 
 def is_built_from(package: str, modules: Iterable[str]) -> bool:
-    """Return whether a package is one of these Go modules, or lies below one of them."""
+    """Return whether a Go package is one of these Go modules, or lies below one of these."""
     return bool(package) and any(f"{package}/".startswith(f"{module}/") for module in modules)
 
 
 def may_start_programs(elf: ElfFile, package: str) -> bool:
-    """Return whether a program may be a dynamic loader, or an emulator without one.
+    """Return whether a program may be a dynamic loader, or an emulator without a loader of its own.
 
-    Such a program can lie at any address and needs no loader itself. `package` is its Go package; a Go program is
-    neither.
+    Such a program can lie at any address and needs no loader itself. `package` is its Go package or "". A Go program is
+    neither a loader nor an emulator.
     """
     return elf.kind == MOVABLE_PROGRAM and not elf.has_interpreter and not package
 
 
 def _find_build_info(read_content: ReadContent, elf: ElfFile) -> bytes:
+    """Return the build information of a Go program, from its section or from its writable segments; b"" if there is
+    none.
+    """
     if ".go.buildinfo" in elf.sections:
         offset, size = elf.sections[".go.buildinfo"]
         data = read_content(offset, min(size, MAX_TEXT_BYTES))
         if data.startswith(GO_BUILD_MARK):
             return data
-    for offset, _, size, writable in elf.segments:  # for a program that was stripped of its sections
+    # fallback for a program without sections (stripped): search its memory image
+    for offset, _, size, writable in elf.segments:
         if writable:
             data = read_content(offset, min(size, MAX_NAMES_BYTES))
             at = data.find(GO_BUILD_MARK)
@@ -152,9 +156,9 @@ def _find_build_info(read_content: ReadContent, elf: ElfFile) -> bytes:
 
 
 def _split_counted_text(data: bytes) -> tuple[bytes, bytes]:
-    """Split a text from the data after it. Before the text is its length, seven bits in a byte.
+    """Split a text from the data after it.
 
-    Returns two empty texts where the length is cut short.
+    The data begins with the text's length, seven bits in a byte. Returns two empty texts if the length is cut short.
     """
     length = shift = 0
     for at, byte in enumerate(data[:5]):
@@ -167,7 +171,10 @@ def _split_counted_text(data: bytes) -> tuple[bytes, bytes]:
 
 
 def _read_pointed_text(read_content: ReadContent, elf: ElfFile, data: bytes) -> bytes:
-    """Read a text as Go before 1.18 stores it: the address of a header with its address and its length."""
+    """Read a text as Go before 1.18 stores it; b"" if it cannot be read.
+
+    `data` has the address of a header, and the header has the address and the length of the text.
+    """
     width = data[14]
     if width not in (4, 8):
         return b""

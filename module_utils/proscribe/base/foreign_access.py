@@ -1,7 +1,7 @@
-"""Write access of other accounts to a file: by its owner, its mode or its ACL; and the steps of the path to it.
+"""Write access of other accounts to a file: by its owner, its mode or its ACL; and the steps of the path to a file.
 
-Each caller trusts other accounts, so `trusted_uids` are an argument. This module is all that hosts get. The controller
-names the other accounts (ownership.py).
+Callers trust different accounts, so they pass `trusted_uids`. Hosts get only this module. On the controller,
+ownership.py also returns the names of the other accounts.
 """
 
 from __future__ import annotations
@@ -29,14 +29,13 @@ def find_write_right(
 ) -> str:
     """Return the right by which accounts other than `trusted_uids` can change a file; "" for none.
 
-    It is BY_OWNER, BY_EVERYBODY, BY_GROUP or BY_ACL. The groups `trusted_gids` may write, too.
+    The right is BY_OWNER, BY_EVERYBODY, BY_GROUP or BY_ACL. The groups `trusted_gids` may write, too.
 
-    With an ACL the group bits of the mode are its mask (acl(5)): they show every right that it gives to anybody. So the
-    ACL itself matters only where those bits are trusted.
+    If a file has an ACL, the group bits of its mode are the mask of the ACL (acl(5)). The mask covers every right that
+    the ACL gives to anybody. So the ACL matters only if those bits are off or their group is trusted.
 
-    `is_passed` is for a directory that only leads to a file: in a sticky directory only the owner can replace an entry.
-
-    The mode of a link says that everybody can change it. Callers that follow links have other rules for links.
+    `is_passed` is for a directory on the path to a file: in a sticky directory only the owner can replace an entry. The
+    mode of a link says that everybody can change it. Callers that follow links have other rules for links.
     """
     if status.st_uid not in trusted_uids:
         return BY_OWNER
@@ -55,10 +54,10 @@ def describe_rights(status: os.stat_result) -> str:
 
 
 def list_acl_rights(acl: bytes, tags: Collection[int]) -> list[int]:
-    """List the rights, as in a mode, of the entries of an ACL that have one of these tags.
+    """List the rights of the ACL entries that have one of these tags, as the three bits of a mode.
 
-    `acl` is in the form of the kernel: the number of a version, then eight bytes for each entry. The mask limits all
-    entries but those of the owner and of all others.
+    `acl` is in the form of the kernel: a version number, then eight bytes for each entry. The mask limits the rights of
+    all entries, except the owner's and all others'.
     """
     entries = [(int.from_bytes(acl[at : at + 2], "little"), acl[at + 2]) for at in range(4, len(acl) - 7, 8)]
     mask = next((rights for tag, rights in entries if tag == ACL_MASK), 0o7)
@@ -66,7 +65,7 @@ def list_acl_rights(acl: bytes, tags: Collection[int]) -> list[int]:
 
 
 def read_acl(path: str | os.PathLike[str] | int) -> bytes:
-    """Return the ACL of a path or an open file; b"" where only its mode counts. A link at the path is not followed."""
+    """Return the ACL of a path or of an open file; b"" if only the mode counts. A link at the path is not followed."""
     if not hasattr(os, "getxattr"):  # macOS
         return b""
     try:
@@ -80,7 +79,7 @@ class PathStep(NamedTuple):
 
     path: str
     status: os.stat_result
-    is_last: bool  # nothing follows: the path ends here
+    is_last: bool  # True for the file at the end of the path
 
 
 def list_path_steps(path: str) -> Iterator[PathStep]:

@@ -1,6 +1,6 @@
-"""SHA-256 without OpenSSL, which takes a host longer to load than all its hashing takes.
+"""SHA-256 without OpenSSL. A host loads OpenSSL for longer than it computes all hashes.
 
-The random.py of the standard library does the same.
+The module random.py of the standard library does the same.
 """
 
 from __future__ import annotations

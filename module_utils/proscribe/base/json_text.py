@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-MIN_ITEMS_FOR_MODULE = 1000  # items of a value that the module json writes faster, the time to load it included
+# values with more items are written faster by the module json, even with the time to load it
+MIN_ITEMS_FOR_MODULE = 1000
 BLANKS = " \t\n\r"
 
 # The default options of `json.loads`. Only C code reads these attributes.
@@ -35,7 +36,7 @@ except ImportError:
 
 
 def parse_json(text: str | bytes, **options: Any) -> Any:
-    """Parse a JSON text as `json.loads` does. Raises ValueError."""
+    """Parse a JSON text as `json.loads` does, without the module json if possible. Raises ValueError."""
     if _scan_json and not options:
         try:
             stripped_text = (text if isinstance(text, str) else str(text, "utf-8", "surrogatepass")).strip(BLANKS)
@@ -57,7 +58,10 @@ def dump_json(document: Any, **options: Any) -> str:
 
 
 def format_json(document: Any) -> str:
-    """Format a value as `dump_json` does, which is called only for values that are not plain. Few are not."""
+    """Format a value as `json.dumps` does.
+
+    The module json is loaded only for large values and for values of other types. Few values are so.
+    """
     kind = type(document)
     if kind is str and _quote_text:
         return str(_quote_text(document))

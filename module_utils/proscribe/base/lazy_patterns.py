@@ -22,6 +22,8 @@ def compile_pattern(text: AnyStr, flags: int = 0) -> Pattern[AnyStr]:
 
 
 class _LazyPattern:
+    """A regular expression that is compiled at the first use of an attribute, such as `match`."""
+
     def __init__(self, text: Any, flags: int) -> None:
         self._arguments = text, flags
 

@@ -1,8 +1,8 @@
-"""Accounts that can change a file. Nothing that root runs, or reads to run it, may be open to others.
+"""Accounts that can change a file. Other accounts must be unable to change a file that root runs, or reads to run it.
 
-An account reaches a file that it owns, or that it may write by mode or ACL. It also reaches a file by replacing it or
-by replacing a directory on the path. In a sticky directory such as /tmp only the owner of an entry can replace it.
-Standard library only, on the controller and on hosts.
+An account can change a file that it owns, or may write by mode or ACL. It can also replace the file, or replace a
+directory on the path. In a sticky directory such as /tmp only the owner of an entry can replace the entry. Standard
+library only, on the controller and on hosts.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ from typing import Collection, Iterable, Iterator
 from .foreign_access import BY_GROUP, BY_OWNER, find_write_right, list_path_steps, read_acl
 from .named_tuple import NamedTuple
 
-MAX_ENTRIES = 500_000  # of a directory and all below it; a checkout with its virtual environment has some ten thousand
+# most files below a directory that are checked; a checkout with its virtual environment has some ten thousand
+MAX_ENTRIES = 500_000
 
 
 class ExposedFile(NamedTuple):
-    """A file that accounts outside of the trusted ones can change."""
+    """A file that accounts other than root and the trusted accounts can change."""
 
     path: str
     owner: str
     mode: int
-    others: str  # the accounts that can change it
-    # How to close it, as a sentence; "" for a link, and for a directory of another account in the path.
+    others: str  # a phrase for the accounts that can change the file
+    # How to remove the access of others, as a sentence. "" for a link, and for another account's directory on the path.
     remedy: str = ""
 
     def __str__(self) -> str:
@@ -45,7 +46,10 @@ def find_account_name(uid: int) -> str:
 def describe_others(
     status: os.stat_result, trusted_uids: Collection[int], acl: bytes = b"", is_passed: bool = False
 ) -> str:
-    """Describe the accounts, other than root and `trusted_uids`, that can change a file; "" for none."""
+    """Return a phrase for the accounts, other than root and `trusted_uids`, that can change a file; "" for none.
+
+    `is_passed` is for a directory on the path to a file.
+    """
     right = _find_open_right(status, trusted_uids, acl, is_passed)
     return (
         find_account_name(status.st_uid)
@@ -57,7 +61,7 @@ def describe_others(
 
 
 def _find_open_right(status: os.stat_result, trusted_uids: Collection[int], acl: bytes, is_passed: bool) -> str:
-    """Return the right by which others can change a file, as `find_write_right` does."""
+    """Return the right by which other accounts can change a file (`find_write_right`); "" for none. Root is trusted."""
     accounts = {0, *trusted_uids}
     if stat.S_ISLNK(status.st_mode):  # a link has no mode of its own
         return "" if status.st_uid in accounts else BY_OWNER
@@ -68,9 +72,10 @@ def _find_open_right(status: os.stat_result, trusted_uids: Collection[int], acl:
 def make_closing_command(
     path: str, status: os.stat_result, trusted_uids: Collection[int], owner: int, acl: bytes = b"", option: str = ""
 ) -> str:
-    """Return the command that closes a file to others and gives it to `owner`, one of `trusted_uids`.
+    """Return the shell command that takes write access from other accounts and gives the file to `owner`.
 
-    It is "" for a file that is closed. `option` goes to chown and chmod.
+    The result is "" if no other account has write access. `owner` is one of `trusted_uids`. `option` is an option for
+    chown and chmod, such as -R.
     """
     commands: list[list[str]] = []
     closed_status = status
@@ -86,7 +91,7 @@ def make_closing_command(
 def _describe_remedy(
     path: str, status: os.stat_result, right: str, trusted_uids: Collection[int], is_passed: bool
 ) -> str:
-    """Describe, as a sentence, how to close a file of a run; "" where no command here can."""
+    """Return a sentence: how to take the access to a file from other accounts; "" if no command here can."""
     if stat.S_ISLNK(status.st_mode) or (right == BY_OWNER and is_passed):
         return ""
     if right == BY_OWNER and stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
@@ -136,16 +141,16 @@ def _find_group_name(gid: int) -> str:
 
 
 def find_exposed_below(path: str, trusted_uids: Collection[int]) -> ExposedFile | None:
-    """Return the first file that others can change, on the path to a file or below it. None if there is none.
+    """Return the first file that other accounts can change, on the path to a file or below it. None if there is none.
 
-    None is also for a missing file that others cannot create. Links are followed. The target of a link is checked, but
-    not the content below it. Raises OSError for a file that cannot be read.
+    For a missing file, the result is the directory in which others can create it. Links are followed. The target of a
+    link is checked, but not the content below the target. Raises OSError for a file that cannot be read.
     """
     return _find_exposed_in_path(path, trusted_uids) or _find_exposed_entry(path, trusted_uids)
 
 
 def _find_exposed_in_path(path: str, trusted_uids: Collection[int]) -> ExposedFile | None:
-    """Return the first directory, link or file of a path that others can change; None if there is none."""
+    """Return the first directory, link or file on a path that other accounts can change; None if there is none."""
     exposed_file = _judge_entry("/", os.lstat("/"), trusted_uids, is_passed=True)
     path_steps = list_path_steps(os.path.abspath(path))
     while exposed_file is None:
@@ -165,6 +170,7 @@ def _find_exposed_in_path(path: str, trusted_uids: Collection[int]) -> ExposedFi
 def _judge_entry(
     path: str, status: os.stat_result, trusted_uids: Collection[int], is_passed: bool = False
 ) -> ExposedFile | None:
+    """Return a file or directory with the accounts that can change it; None if only root and trusted accounts can."""
     acl = read_acl(path)
     right = _find_open_right(status, trusted_uids, acl, is_passed)
     if not right:
@@ -177,8 +183,13 @@ def _judge_entry(
 
 
 def _find_exposed_entry(path: str, trusted_uids: Collection[int]) -> ExposedFile | None:
+    """Return the first file below a directory that other accounts can change; None if there is none.
+
+    Raises OSError for more than MAX_ENTRIES files.
+    """
     directories, entries = [os.path.realpath(path)], 0
-    by_target: dict[str, ExposedFile | None] = {}  # by the target of links
+    # key: the target of a link; value: the first exposed file on the path to the target
+    by_target: dict[str, ExposedFile | None] = {}
     while directories:
         directory = directories.pop()
         try:

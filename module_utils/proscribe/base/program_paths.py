@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 SYSTEM_PREFIXES = ("/usr/", "/bin/", "/sbin/", "/lib")  # only packages put files there, so no portable app is there
-LOCAL_PREFIX = "/usr/local/"  # the exception below /usr
+LOCAL_PREFIX = "/usr/local/"  # directory below /usr in which users' own programs may be
 DELETED_SUFFIX = " (deleted)"  # the kernel appends it to the path of a deleted file
 MEMORY_PREFIX = "/memfd:"  # the kernel puts it before the name of a file in memory (memfd_create(2))
 # The beginnings of the names of dynamic loaders. The loader of musl is also its C library.

@@ -1,7 +1,7 @@
-"""The files of a run, and the first of them that others can change.
+"""The files that a run uses, and the first of these that other accounts can change.
 
 An account that can change a file that root runs at night is root. So each program or file that a run uses must belong
-to root or to the account of the run. The same holds for every directory on its path. Standard library only, on the
+to root or to the account of the run. The same applies to every directory on its path. Standard library only, on the
 controller and on hosts.
 """
 

@@ -18,7 +18,7 @@ def format_timestamp(seconds: float) -> str:
 
 
 def is_timestamp(text: object) -> bool:
-    """Return whether a value is such a text."""
+    """Return whether a value is a time such as `2026-11-27T03:00:00Z`."""
     try:
         parse_timestamp(text)
     except ValueError:
@@ -27,7 +27,7 @@ def is_timestamp(text: object) -> bool:
 
 
 def parse_timestamp(text: object) -> int:
-    """Return the seconds since 1970 of a time. Raises ValueError for anything else."""
+    """Return a time such as `2026-11-27T03:00:00Z` as seconds since 1970. Raises ValueError for anything else."""
     if type(text) is not str or len(text) != len(MOMENT_SHAPE) or not text.isascii():
         raise ValueError("no moment: it is not of the form 2026-11-27T03:00:00Z")
     if any(

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 RECORD_SCHEMA = vocabulary.RECORD_SCHEMA
 
-# The limits of an answer. A host obeys them (`limit_evidence`). So a larger answer is not from this code, and the
-# controller refuses it. A host with every rule violated has some 1,100 rules, a finding of each, and 0.4 MB.
+# The limits of a host's answer. Proscribe's code on hosts obeys these limits (`limit_evidence`). So a larger answer is
+# not from this code, and the controller refuses it. A host that violates every rule has some 1,100 rules with a finding
+# each, in 0.4 MB.
 MAX_ANSWER_BYTES = 2 * 1024 * 1024  # bytes of an observation: rules, their evidence, and all other keys
 MAX_DIFFERENCE_CHARACTERS = 4 * 1024 * 1024  # characters of all file contents that a change shows, before and after
 MAX_EVIDENCE_BYTES = 1024 * 1024  # bytes of findings and reasons in JSON
@@ -31,12 +32,12 @@ MAX_RULES = 10_000
 MAX_FINDINGS = 4_000  # findings of a record
 MAX_RULE_FINDINGS = 1_000
 MAX_REASON_LENGTH = 2_000  # characters of a reason
-MORE_FINDINGS = "more"  # the kind of a finding that only counts the findings left out
+MORE_FINDINGS = "more"  # the kind of a finding that only has the number of further findings, which were left out
 
 STATES = vocabulary.STATES  # worst first
 ERROR, NONCOMPLIANT, UNKNOWN, WAIVED, REPAIRED, COMPLIANT, NOT_APPLICABLE = STATES
 
-OPEN_STATES = (ERROR, NONCOMPLIANT, UNKNOWN)  # the states in which the ban is not known to be in effect
+OPEN_STATES = (ERROR, NONCOMPLIANT, UNKNOWN)  # states of a rule that is violated, or not known to be met
 
 # The reason of a rule without identifiers, which does not apply. It is counted and shown, and never compliant.
 NO_IDENTIFIERS_REASON = "nothing known to look for"
@@ -46,7 +47,7 @@ SERVES_BOTH_REASON = "serves both: its programs are used with permitted accounts
 # Rules that a run evaluates only on request. The record of another run says nothing about them.
 RULES_ON_REQUEST = frozenset({"browser/probe"})
 
-# Instead of a state: the ban of a control was lifted, and no run has observed it since.
+# Used instead of a state: the ban of a control was removed from the host (lifted), and no run has observed it since.
 _, _, LIFTED, _ = vocabulary.EXTRA_STATES
 
 GROUP_POLICY, WATCH = EXTRA_RULE_GROUPS = vocabulary.EXTRA_RULE_GROUPS
@@ -67,7 +68,7 @@ class Finding(NamedTuple):
     version: str = ""
     scope: str = ""  # system, or user:<name>, or pid:<number> user:<name>
     path: str = ""
-    detail: str = ""  # a few words for people: the fault
+    detail: str = ""  # the fault, in a few words for people
 
     def convert_to_dict(self) -> FindingRecord:
         """Return the finding as in a host record: with every key, null where it does not apply."""
@@ -93,7 +94,7 @@ class RuleVerdict(NamedTuple):
     findings: tuple[Finding, ...] = ()
     waiver: str = ""
     reason: str = ""
-    drifted: bool = False  # enforcing the control would correct it
+    drifted: bool = False  # True if an enforcing run would correct the rule
     attempts: int = 0  # packets that this host has refused for the rule since its counters began
 
     def convert_to_dict(self) -> RuleRecord:
@@ -107,13 +108,13 @@ class RuleVerdict(NamedTuple):
 
 
 def find_covering_waiver(entry: PlanEntry, finding: Finding, place: str = "") -> str:
-    """Return the waiver that covers a finding without changing the mode of the rule; "" for none.
+    """Return the id of the partial waiver that covers a finding; "" for none.
 
-    Such a waiver is for some users, versions or paths. The finding has to fit each of these that the waiver names.
-    `place` is the path of the installation that a running program belongs to. It counts beside the path of the finding.
+    A partial waiver is for some users, versions or paths. The finding has to fit each of these that the waiver has.
+    `place` is the installation path of a running program. It counts beside the path of the finding.
 
-    A version counts only where root can trust it: of a package installed for the whole host, and of its programs. In
-    their homes users choose names and versions of files themselves.
+    A version counts only if root can trust it: the version of a package installed for the whole host, and of its
+    programs. In their homes users choose names and versions of files themselves.
     """
     user = finding.scope.partition("user:")[2]
     for exception in entry.get("exceptions", ()):
@@ -130,7 +131,8 @@ def find_covering_waiver(entry: PlanEntry, finding: Finding, place: str = "") ->
 
 
 def is_user_restricted(entry: PlanEntry, finding: Finding) -> bool:
-    """Return whether a service is restricted for the owner of a finding: a member of `only`, or everybody.
+    """Return whether a service is restricted for the user of a finding: for everybody, or for members of groups
+    (`only`).
 
     With `only`, a finding that belongs to no user is not restricted, because it serves other users, too.
     """
@@ -154,12 +156,12 @@ def judge_rule(
     unchecked: str = "",
     find_waiver: Callable[[Finding], str] | None = None,
 ) -> RuleVerdict:
-    """Turn the observation of a rule into its verdict.
+    """Return the verdict about a rule, from the evidence of an observation.
 
-    `entry` is the rule's part of the plan, `violations` the evidence against it. `unchecked` says which part could not
-    be checked; it is "" if everything was. A rule for members of groups alone is in doubt while the members of a group
-    are unknown (`is_user_restricted`). `find_waiver` returns the waiver that covers a finding. It replaces
-    `find_covering_waiver` where the finding alone does not decide.
+    `entry` is the service's part of the plan, `violations` the evidence against the rule. `unchecked` describes the
+    part that could not be checked; "" if everything was checked. A rule for members of groups is unknown while the
+    members of a group are unknown (`is_user_restricted`). `find_waiver` returns the waiver that covers a finding. It
+    replaces `find_covering_waiver` if the finding alone does not decide.
     """
     findings = tuple(violations)
     mode = entry["mode"]
@@ -179,7 +181,7 @@ def judge_rule(
     if open_findings:
         reason = "; ".join(filter(None, [_describe_covered(covered), entry.get("unresolved", ""), members_unknown]))
         return RuleVerdict(rule, NONCOMPLIANT, open_findings, reason=reason, drifted=mode == "enforce")
-    if unchecked or members_unknown:  # the unchecked part may have findings without a waiver
+    if unchecked or members_unknown:  # the part that was not checked may have findings that no waiver covers
         return RuleVerdict(
             rule, UNKNOWN, reason="; ".join(filter(None, [unchecked, members_unknown, _describe_covered(covered)]))
         )
@@ -192,7 +194,7 @@ def judge_rule(
 
 
 def _describe_covered(covered: Mapping[Finding, str]) -> str:
-    """List the findings that do not count, by the waiver that covers them; "" for none."""
+    """Return a text with the findings that a waiver covers, by waiver; "" for none."""
     texts_by_waiver: dict[str, list[str]] = {}
     for finding, waiver in covered.items():
         texts = f"{finding.kind} {finding.id} {finding.version}".rstrip()
@@ -204,9 +206,10 @@ def _describe_covered(covered: Mapping[Finding, str]) -> str:
 
 
 def limit_evidence(rules: Sequence[RuleRecord]) -> list[RuleRecord]:
-    """Shorten the evidence of a record to the limits, which users can exceed. No rule and no state is lost.
+    """Shorten the findings and texts of a record to the limits. No rule and no state is lost.
 
-    Then each rule has its first findings, and a last finding that counts the others. Long texts are cut.
+    Users could exceed the limits, for example with many files. After shortening, each rule has its first findings, and
+    a last finding with the number of the others. Long texts are cut.
     """
     shortened_rules: list[RuleRecord] = []
     for max_findings in (MAX_RULE_FINDINGS, 300, 100, 30, 10, 3, 1):
@@ -220,7 +223,7 @@ def limit_evidence(rules: Sequence[RuleRecord]) -> list[RuleRecord]:
 
 
 def take_first_findings(findings: Sequence[Item], max_findings: int) -> tuple[Sequence[Item], list[FindingRecord]]:
-    """Return the first findings of too many, and a finding that says how many more there were."""
+    """Return the first findings, and a list of a finding with the number of the others; [] if all findings fit."""
     if len(findings) <= max_findings:
         return findings, []
     return findings[: max_findings - 1], [
@@ -229,7 +232,7 @@ def take_first_findings(findings: Sequence[Item], max_findings: int) -> tuple[Se
 
 
 def _shorten_rule(rule: RuleRecord, max_findings: int) -> RuleRecord:
-    """Return a rule with at most that many findings. Fewer findings also have shorter texts."""
+    """Return a rule with at most `max_findings` findings. A smaller number also shortens the texts of the findings."""
     max_length = max(4 * max_findings, 80)
     all_findings = rule["findings"]
     first_ones, more = take_first_findings(
@@ -245,7 +248,10 @@ def _shorten_rule(rule: RuleRecord, max_findings: int) -> RuleRecord:
 
 
 def _order_by_turn(findings: Sequence[FindingRecord]) -> list[FindingRecord]:
-    """Order findings so that each user has a finding in turn. Many findings of a user then hide none of the others."""
+    """Order findings so that the first findings of all users come first, then their second findings, and so on.
+
+    So many findings of a user do not hide the findings of other users.
+    """
     turns: dict[str, int] = {}
 
     def count_turn(finding: FindingRecord) -> int:
@@ -287,11 +293,12 @@ def make_host_record(
     duration_ms: int,
     nothing_known: Mapping[str, int] = {},
 ) -> ObservedRecord:
-    """Build the record of a host. The controller adds `host`, the inventory name, which a host cannot know.
+    """Build the record of a host. The controller adds the key `host`, the inventory name, which a host cannot know.
 
-    Rules that are compliant, or that do not apply and have no findings, are only counted. So are the rules without any
-    identifiers in the plan (`nothing_known`, by control). Each control has its own counts, so that a later observation
-    of another control leaves them valid. `attempts` counts the refused packets by rule; a compliant host has some, too.
+    Some rules are only counted: compliant rules, and rules that do not apply and have no findings. The same applies to
+    rules without identifiers in the plan (`nothing_known`, their number by control). Each control has its own counts,
+    so that a later observation of another control leaves them valid. `attempts` counts the refused packets by rule; a
+    compliant host has some, too.
     """
     controls: dict[str, ControlRecord] = {}
     for verdict in verdicts:
@@ -336,7 +343,7 @@ def list_correctable_rules(record: ObservedRecord, drifted: Collection[str]) -> 
 
 
 def _find_unseen_controls(record: ObservedRecord) -> set[str]:
-    """Return the controls that an observation could not see: each of their applicable rules is in doubt."""
+    """Return the controls that an observation could not see: all of their applicable rules are in error or unknown."""
     doubtful_counts: dict[str, int] = {}
     for rule in record["rules"]:
         name = rule["rule"].partition("/")[0]
@@ -350,10 +357,11 @@ def _find_unseen_controls(record: ObservedRecord) -> set[str]:
 
 
 def mark_repaired_rules(before: ObservedRecord, after: ObservedRecord) -> ObservedRecord:
-    """Return the second record of an enforcing run, with the rules that the run corrected as `repaired`.
+    """Return the record after an enforcing run, in which the rules that the run corrected are `repaired`.
 
-    A rule is repaired if it was wrong before and is compliant, or not listed, in the second observation. Other rules
-    stay as they are. No rule is repaired of a control that the second observation could not see.
+    `before` and `after` are the records of the observations before and after the correction. A rule is repaired if it
+    was in error or noncompliant before, and is compliant or not listed afterwards. Other rules stay as they are. If the
+    second observation could not see a control, none of its rules is repaired.
 
     `found_at` is the time of the first observation, `checked_at` of the second. `logged_in` comes from the first.
     """
@@ -367,7 +375,7 @@ def mark_repaired_rules(before: ObservedRecord, after: ObservedRecord) -> Observ
     }
     rules = [rule for rule in after["rules"] if rule["rule"] not in repaired_rules]
     rules += [{**rule, "state": REPAIRED} for rule in repaired_rules.values()]
-    # Each of the two records had as many as the limit permits.
+    # Each of the two records may have as many findings as the limit permits.
     if sum(len(rule["findings"]) for rule in rules) > MAX_FINDINGS:
         rules = limit_evidence(rules)
     state = min([after["state"], *(REPAIRED for _ in repaired_rules)], key=STATES.index)

@@ -84,7 +84,7 @@ if TYPE_CHECKING:
 PLAN_SCHEMA = vocabulary.PLAN_SCHEMA
 CONTROLS = vocabulary.CONTROLS
 
-# The modes in which a service has to be blocked. With `audit` people have to correct it.
+# The modes in which a service has to be blocked. With `audit`, people have to correct a violation.
 RESTRICTED_MODES = vocabulary.RESTRICTED_MODES
 
 
@@ -94,7 +94,7 @@ def format_canonical(document: Any) -> str:
 
 
 def compute_digest(body: Mapping[str, object]) -> str:
-    """Return the name of a plan: the SHA-256 of its canonical JSON without the digest itself."""
+    """Return the digest by which a plan is named: the SHA-256 of its canonical JSON without the key `digest`."""
     content = format_canonical({key: content_part for key, content_part in body.items() if key != "digest"})
     return "sha256:" + sha256(content.encode()).hexdigest()
 
@@ -105,7 +105,7 @@ def add_digest(body: Plan) -> Plan:
 
 
 class PlanWithCache(dict[str, object]):
-    """A plan, or a section of a plan, with the results that were computed from it alone, by name."""
+    """A plan or a section of a plan, with results that were computed from it alone; the key of a result is its name."""
 
     def __init__(self, part: Mapping[str, object], cache: dict[str, object]) -> None:
         super().__init__(part)
@@ -113,11 +113,12 @@ class PlanWithCache(dict[str, object]):
 
 
 class ResolvedPlan(dict[str, object]):
-    """A plan with the digest of the compiled plan that it was resolved from."""
+    """A plan that was resolved for a time and a host. It has the digest of the compiled plan from which it was made."""
 
 
 def add_cache(plan: Plan, cache: dict[str, object]) -> Plan:
-    """Return the plan with the results computed from it so far, by name. The sections of its controls share them.
+    """Return the plan with results that were computed from it earlier, by name. The sections of its controls share
+    these.
 
     A host caches the plan together with these results.
     """
@@ -134,15 +135,16 @@ def mark_resolved(plan: Plan) -> Plan:
 
 
 def inherit_cache(plan: Mapping[str, object], part: Part) -> Part:
-    """Return a part made from a plan, with the cache of the plan where it has a cache."""
+    """Return `part`, which was made from a plan, with the plan's cache if the plan has a cache."""
     return PlanWithCache(part, plan.cache) if isinstance(plan, PlanWithCache) else part  # type: ignore[return-value]
 
 
 def compute_once(plan: Mapping[str, object], name: str, compute: Callable[[], Any]) -> Any:
-    """Return a result that follows from a plan or section alone. With a cache it is computed once, as `name`.
+    """Return a result that follows from a plan or section alone. If the plan has a cache, compute the result only once.
 
-    The result must depend on the plan and the code only, and must not be changed. It has to be of types that `marshal`
-    can write: texts, numbers, bytes, and tuples, lists, sets and dicts of these.
+    `name` is the result's key in the cache. The result must depend on the plan and the code only, and must not be
+    changed. It has to be of types that `marshal` can write: texts, numbers, bytes, and tuples, lists, sets and dicts of
+    these.
     """
     if not isinstance(plan, PlanWithCache):
         return compute()
@@ -152,7 +154,7 @@ def compute_once(plan: Mapping[str, object], name: str, compute: Callable[[], An
 
 
 def has_hours_or_groups(plan: Plan) -> bool:
-    """Return whether the plan has hours or groups, which only a host can resolve (`resolve_here_and_now`)."""
+    """Return whether the plan has hours or user groups, which only a host can resolve (`resolve_here_and_now`)."""
     return any(
         "hours" in opening or "posix_groups" in opening or "only" in opening
         for section in plan["controls"].values()

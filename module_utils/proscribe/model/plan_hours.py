@@ -1,7 +1,7 @@
-"""A plan at a time of day: the waivers that are open at this hour of the host's own clock.
+"""A plan at a time of day: only waivers apply that are open at this hour, by the host's own clock.
 
-Loaded only for a plan with hours. The resolved plan has the digest of the compiled plan, so that an opening changes no
-name.
+This module is loaded only for a plan with hours. The resolved plan keeps the digest of the compiled plan. So the digest
+by which a plan is named does not change when an hour begins or ends.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ RESOLVED_KEYS: tuple[ResolvedKey, ...] = ("waiver", "hours", "otherwise", "opens
 
 
 def resolve_hours(plan: Plan, now: time.struct_time) -> Plan:
-    """Return the plan at a local time, without `hours`; the same object where it has none."""
+    """Return the plan as it applies at the local time `now`, without the hours of waivers.
+
+    A plan without hours is returned unchanged.
+    """
     minute = now.tm_hour * 60 + now.tm_min
 
     def is_open(hours: Sequence[Sequence[int]]) -> bool:
@@ -36,6 +39,11 @@ def resolve_hours(plan: Plan, now: time.struct_time) -> Plan:
 
 
 def _resolve_section(section: PlanSection, is_open: Callable[[Sequence[Sequence[int]]], bool]) -> PlanSection:
+    """Return a control's section as it applies now, without the hours of waivers. Without hours, it is returned
+    unchanged.
+
+    If a waived service is open now, the names in its `opens` are allowed in the services that block these names.
+    """
     services = section["services"]
     timed_entries = {service_id: entry for service_id, entry in services.items() if _has_hours(entry)}
     if not timed_entries:
@@ -60,7 +68,11 @@ def _has_hours(entry: PlanEntry) -> bool:
 
 
 def _resolve_entry(entry: PlanEntry, is_open: Callable[[Sequence[Sequence[int]]], bool]) -> PlanEntry:
-    """Return an entry without hours: waived by the first waiver that opens it whole now, else in its other mode."""
+    """Return a service's entry as it applies now, without hours.
+
+    The first waiver that opens the whole service now makes it waived. Otherwise the service has its other mode, with
+    the partial waivers that are open now.
+    """
     resolved_entry = entry.copy()
     for key in RESOLVED_KEYS:
         resolved_entry.pop(key, None)
@@ -86,7 +98,7 @@ def _drop_hours(exception: PartialWaiver) -> PartialWaiver:
 
 
 def compare_openness(earlier_plan: Plan, current_plan: Plan) -> tuple[list[str], list[str]]:
-    """Return the rules that the current plan opens, and those that it closes, compared with the earlier plan.
+    """Return two lists of rules: those that waivers open more in the current plan, and those that they open less.
 
     Both are the same plan, resolved for different times.
     """
@@ -104,4 +116,5 @@ def compare_openness(earlier_plan: Plan, current_plan: Plan) -> tuple[list[str],
 
 
 def _rank_openness(entry: PlanEntry) -> tuple[bool, int]:
+    """Return a sort key: a waived service is more open than others; then the number of partial waivers counts."""
     return entry["mode"] == "waived", len(entry.get("exceptions", ()))

@@ -34,13 +34,13 @@ OMITTED_KEYS: dict[str, dict[str, object]] = {
 
 
 def serialise_plan(plan: Plan) -> str:
-    """Return a plan as canonical JSON, shortened where `expand_plan` restores the same plan from it."""
+    """Return a plan as canonical JSON: short if `expand_plan` restores the same plan from it, else whole."""
     short = _shorten_plan(plan)
     return format_canonical(short if expand_plan(short) == plan else plan)
 
 
 def expand_plan(short: Mapping[str, Any]) -> Plan:
-    """Return the whole plan of a shortened plan, read from JSON. A whole plan is returned as it is."""
+    """Return the whole plan from its short form, which was read from JSON. A whole plan is returned as it is."""
     plan: Any = {key: content for key, content in short.items() if key != "services"}
     if "services" in short:
         services = short["services"]
@@ -52,7 +52,7 @@ def expand_plan(short: Mapping[str, Any]) -> Plan:
 
 
 def _expand_section(control: str, section: Mapping[str, object], services: Mapping[str, Any]) -> dict[str, object]:
-    """Return a control with its services, as in a plan."""
+    """Return the section of a control with its services, as a whole plan has it."""
     entries: dict[str, dict[str, object]] = {}
     for service_id, service in services.items():
         if control in service:
@@ -68,6 +68,7 @@ def _expand_section(control: str, section: Mapping[str, object], services: Mappi
 
 
 def _shorten_plan(plan: Plan) -> dict[str, object]:
+    """Return the short form of a plan: services once, each with its name, common hosts, and the rest by control."""
     entries: dict[str, dict[str, PlanEntry]] = {}
     for control, section in plan["controls"].items():
         for service_id, entry in section["services"].items():
@@ -95,6 +96,9 @@ def _shorten_plan(plan: Plan) -> dict[str, object]:
 
 
 def _strip_usual(entry: PlanEntry, host_count: int, usual: Mapping[str, object]) -> dict[str, object]:
-    """Return the keys of an entry that its service and control do not imply, without its first `host_count` hosts."""
+    """Return the keys of a service's entry that differ from the usual values, and its hosts after the common hosts.
+
+    `usual` has the values that the service and the control imply. `host_count` is the number of common hosts.
+    """
     own_part = {key: content for key, content in entry.items() if key not in usual or content != usual[key]}
     return own_part | {key: entry[key][host_count:] for key in HOST_LISTS if key in own_part}

@@ -6,21 +6,22 @@ from ..base.lazy_patterns import compile_pattern
 
 # <service or kind>-<eight hexadecimal digits>: no `..` or `/` of a path, and no character that a shell interprets.
 ITEM_ID = compile_pattern(r"[a-z][a-z0-9_]{0,63}-[0-9a-f]{8}")
-QUARANTINE_VERB = "quarantine"  # the verb of actions that move an item
+QUARANTINE_VERB = "quarantine"  # the first word of actions that move an item into the quarantine
 LIST, RESTORE, PRUNE = "list", "restore", "prune"  # the commands for a quarantine
 DONE_WORDS = {RESTORE: "restored", PRUNE: "pruned"}
-MAX_ITEMS = 10_000  # items of an answer
+MAX_ITEMS = 10_000  # most items in a host's answer
 
 
 def format_moved_suffix(item_id: str) -> str:
-    """Return the end of an action that moved an item: the id that restores it."""
+    """Return the end of an action's text about an item that was moved: `as <id>`. The id restores the item."""
     return f"as {item_id}"
 
 
 def parse_moved_id(action: str) -> str:
-    """Return the id at the end of an action that moved an item; "" for any other action.
+    """Return the item's id at the end of an action's text, if the action moved an item into the quarantine; ""
+    otherwise.
 
-    The text before the id is a path, so users can choose it.
+    The text before the id is a path, so users can choose that part.
     """
     verb, _, remainder = action.partition(" ")
     _, separator, item_id = remainder.rpartition(" as ")

@@ -1,4 +1,4 @@
-"""Packages that enforcing removed and that no lift installs again.
+"""Packages that an enforcing run removed. `lift`, which removes the ban, does not install these again.
 
 A host reports only fields, never the command that installs a package again. The controller builds that command from the
 declaration of the package system (host/controls/apps/systems/declaration.py). Each field is checked wherever it is
@@ -28,12 +28,12 @@ class RemovedPackage(NamedTuple):
     id: str  # the package, as in the catalogue
     version: str
     scope: str  # system, or user:alice
-    name: str  # in its own package system, such as wechat:i386
-    how: str = ""  # the front end that installs it, where there are several: apt-get, dnf, profile
-    tool: str = ""  # the program, where it is not the host's own
-    place: str = ""  # the prefix, profile, environment or installation that had it
-    source: str = ""  # the remote or channel that it came from
-    mark: str = ""  # of INSTALL_MARKS: installed by request, or because another package needs it
+    name: str  # name in the package system, such as wechat:i386
+    how: str = ""  # the front end that installs the package, if there are several: apt-get, dnf, profile
+    tool: str = ""  # path of the package program, if it is not the host's own
+    place: str = ""  # the prefix, profile, environment or installation that had the package
+    source: str = ""  # the remote or channel from which the package came
+    mark: str = ""  # one of INSTALL_MARKS: installed by request (manual), or because another package needs it (auto)
     at: str = ""  # the time of the removal, UTC
 
     @property

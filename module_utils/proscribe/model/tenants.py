@@ -37,7 +37,7 @@ class Tenant(NamedTuple):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of the tenant for settings that take ids and domains."""
+        """The id, or the domains if the id is unknown, for settings that accept ids and domains."""
         return (self.id,) if self.id else self.domains
 
 
@@ -59,7 +59,7 @@ def read_google_domains(settings: ControlSettings) -> tuple[str, ...]:
 
 
 def describe_missing_id(tenants: Sequence[Tenant]) -> str:
-    """Name the first tenant without an id; "" if each has its id."""
+    """Return a phrase about the first tenant without an id; "" if each tenant has an id."""
     return next(
         (
             f"{TENANTS_VARIABLE} has {tenant.domains[0]!r} without the id of its tenant"
@@ -71,7 +71,10 @@ def describe_missing_id(tenants: Sequence[Tenant]) -> str:
 
 
 def explain_missing_id(tenants: Sequence[Tenant], needed_for: str) -> str:
-    """Name the first tenant without an id, the setting that needs it, and where to find it; "" for none."""
+    """Return advice about the first tenant without an id: the setting that needs the id, and where to find it.
+
+    `needed_for` is the setting. The result is "" if each tenant has an id.
+    """
     for tenant in tenants:
         if not tenant.id:
             listed = ", ".join(tenant.domains)
@@ -84,7 +87,7 @@ def explain_missing_id(tenants: Sequence[Tenant], needed_for: str) -> str:
 
 
 def explain_missing_domains(tenants: Sequence[Tenant], needed_for: str) -> str:
-    """Name the first tenant without a domain, and the setting that needs domains; "" if each has a domain."""
+    """Return advice about the first tenant without domains: the setting that needs domains. "" if each has a domain."""
     for tenant in tenants:
         if not tenant.domains:
             return (

@@ -30,7 +30,7 @@ EXTRA_RULE_GROUPS = ("group_policy", "watch")
 
 RUN_MODES = ("audit", "enforce", "check")
 CONTROL_MODES = ("enforce", "audit", "off")
-# Modes of a control in a plan, and of a service that has to be blocked.
+# Modes in which a service has to be blocked. A control in a plan has one of these, too.
 RESTRICTED_MODES = (
     "enforce",
     "audit",
@@ -53,7 +53,7 @@ MAX_INCIDENT_RULES = 20
 MAX_INCIDENT_USERS = 20
 MAX_CAUSE_LENGTH = 300  # characters of the cause of an incident
 MAX_ENDED_PROGRAMS = 200
-JOURNAL = "journal"  # the key that counts journal lines that could not be read
+JOURNAL = "journal"  # the key for the number of journal lines that could not be read
 MAX_REQUESTS = 100
 REQUEST_ID_PATTERN = compile_pattern("[0-9a-f]{16}")  # as hosts create it
 REQUEST_ANSWERS = ("granted", "refused", "ended")
@@ -101,7 +101,7 @@ EVENT_STATES = (*STATES, *EXTRA_STATES)
 BETWEEN_RUN_EVENTS = ("frozen", "stale", "unobserved", "incident", "ended")
 # Facilities of syslog(3), without those for the kernel, mail systems and the like.
 SYSLOG_FACILITIES = {"user": 1, "daemon": 3, "auth": 4, "authpriv": 10, **{f"local{n}": 16 + n for n in range(8)}}
-# Changes since the previous observation in the history, or all events of every run.
+# Values of the setting `send`: only changes since the previous observation in the history, or all events of every run.
 SENT_EVENTS = (
     "changes",
     "all",
@@ -109,7 +109,8 @@ SENT_EVENTS = (
 
 # -- quarantines -------------------------------------------------------------------------------------------------------
 
-# The effect of the next enforcing run on a restored item: taken again, waived, or left in place.
+# What the next enforcing run does with a restored item: take it into the quarantine again, or leave it (`waived`:
+# because of a waiver).
 OUTLOOKS = ("taken", "waived", "left")
 QUARANTINED_KINDS = {
     "appimage": "AppImage",
