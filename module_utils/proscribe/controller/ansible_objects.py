@@ -8,7 +8,10 @@ PartType = TypeVar("PartType")
 
 
 def find_part(parent: Any, attribute: str, part_type: type[PartType]) -> Any:
-    """Return the part with that name; without it the first part of that type, or None."""
+    """Return the attribute of that name; if it is missing, the first attribute value of type `part_type`.
+
+    Returns None if the parent object has neither.
+    """
     if hasattr(parent, attribute):
         return getattr(parent, attribute)
     return next(
@@ -22,5 +25,8 @@ def find_part(parent: Any, attribute: str, part_type: type[PartType]) -> Any:
 
 
 def identify_task(task: Any) -> str:
-    """Return a text that distinguishes a task or a play from others of its run: its id, else its place."""
+    """Return a text that distinguishes a task or a play from the others of its run.
+
+    This is Ansible's id of the task; for a task without an id, its file and line.
+    """
     return str(getattr(task, "_uuid", "") or task.get_path())

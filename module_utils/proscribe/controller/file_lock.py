@@ -1,4 +1,4 @@
-"""Locks on files that several processes of a controller need, with messages about the holder of the lock.
+"""Locks on files that several processes of a controller need, with messages about the holding process.
 
 The module needs only the standard library, because the launcher runs it before anything else is installed.
 
@@ -14,18 +14,19 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-RETRY_PAUSE_SECONDS = 0.05  # seconds between two attempts
-MAX_WAIT_SECONDS = 3600.0  # seconds that the launcher waits
+RETRY_PAUSE_SECONDS = 0.05  # pause between two attempts to lock the file
+MAX_WAIT_SECONDS = 3600.0  # longest time that the launcher waits for a lock
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
-MAX_COMMAND_LENGTH = 120  # characters of a command
-COMMAND_MODULE = "proscribe.controller.cli"  # the launcher runs this module for a command
+MAX_COMMAND_LENGTH = 120  # most characters of the holder's command in a message
+# module that the launcher starts with `python -m` for each command of Proscribe
+COMMAND_MODULE = "proscribe.controller.cli"
 
 
 def lock_file(descriptor: int, timeout_seconds: float, report_wait: Callable[[str], None] | None = None) -> bool:
-    """Lock a file until this process ends or closes it. Return True if that succeeds before the timeout.
+    """Lock an open file. Return True if that succeeds within `timeout_seconds`.
 
-    While the process waits, `report_wait` is called once, with the holder of the lock and the end of the wait. By
-    default the text goes to stderr.
+    The lock ends when this process ends or closes the file. If another process holds the lock, `report_wait` is called
+    once. Its text says which process that is, and when the wait ends. By default the text goes to stderr.
     """
     deadline = time.monotonic() + timeout_seconds
     is_reported = False
@@ -44,7 +45,10 @@ def lock_file(descriptor: int, timeout_seconds: float, report_wait: Callable[[st
 
 
 def describe_holder(descriptor: int) -> str:
-    """Describe the process that has locked an open file, from the kernel's list of locks."""
+    """Describe the process that has locked an open file, for a message.
+
+    The kernel's list of locks names the process.
+    """
     for pid in _list_holders(os.fstat(descriptor).st_ino):
         try:
             owner_uid, started_at = os.stat(f"/proc/{pid}").st_uid, _read_start_time(pid)
@@ -63,7 +67,10 @@ def describe_holder(descriptor: int) -> str:
 
 
 def _describe_command(command_words: Sequence[str]) -> str:
-    """Return a command line in the form that a user types, without the launcher's source text behind `-c`."""
+    """Return a process's command line as a user would type it.
+
+    The launcher starts Python with source text after `-c`. That text is left out.
+    """
     source_index = next(
         (
             index + 1
@@ -81,14 +88,14 @@ def _describe_command(command_words: Sequence[str]) -> str:
 
 
 def _list_holders(inode: int) -> Iterator[int]:
-    """Yield the processes that have a lock on a file with this inode (proc_locks(5)).
+    """Yield the ids of the processes that have a lock on the file with this inode number (proc_locks(5)).
 
-    0 stands for a process in another namespace, which /proc does not show.
+    The id 0 stands for a process in another namespace, which /proc does not show.
     """
     try:
         with open("/proc/locks", encoding="ascii") as lines:
             words = [line.split() for line in lines]
-    except OSError:  # other systems do not have this file
+    except OSError:  # only Linux has this file
         return
     for word in words:
         if len(word) > 5 and word[1] == "FLOCK" and word[5].rpartition(":")[2] == str(inode):
@@ -96,7 +103,7 @@ def _list_holders(inode: int) -> Iterator[int]:
 
 
 def _read_start_time(pid: int) -> float:
-    """Return the start of a process in seconds since 1970 (proc_pid_stat(5))."""
+    """Return the time when a process started, in seconds since 1970 (proc_pid_stat(5))."""
     with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
         ticks = int(file.read().rpartition(")")[2].split()[19])
     with open("/proc/stat", encoding="ascii") as lines:

@@ -1,4 +1,7 @@
-"""Git commands on a repository that may be untrusted. They fetch nothing, and run no hook and no monitor."""
+"""Git commands on a repository that may be untrusted.
+
+The commands fetch nothing, and run no hook and no file system monitor of the repository.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +19,12 @@ def run_git(
     input_bytes: bytes = b"",
     extra_environment: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run git in a directory with `input_bytes` on its standard input and `extra_environment` in its environment.
+    """Run git in a directory with `input_bytes` as standard input and additional environment variables.
 
-    Raises OSError without git, and subprocess.TimeoutExpired after the timeout. `without_configuration` ignores the
-    configuration of this account and machine. By default git reads it, because it lists the repositories that this
-    account may read. Variables of a surrounding git (for example a hook) are removed: they would lead to another
-    repository.
+    Raises OSError if git is missing, and subprocess.TimeoutExpired after the timeout. With `without_configuration`, git
+    ignores the configuration of this account and machine. By default git reads that configuration, because it lists the
+    repositories that this account may read. If this process was started by git (for example by a hook), git's variables
+    are removed. They would lead to another repository.
     """
     environment = {name: text for name, text in os.environ.items() if not name.startswith(("GIT_", "SSH_ASKPASS"))}
     environment.update(

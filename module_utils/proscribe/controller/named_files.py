@@ -1,4 +1,4 @@
-"""Writing of files with errors that name the file, including errors of a full disk."""
+"""Functions to write files so that each error names the file. This includes errors of a full disk."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 @contextlib.contextmanager
 def name_file_in_errors(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Add the name of the file to errors of a block that have none.
+    """Add the file's path to an OSError of the `with` body that names no file.
 
     The system names a file that cannot be opened, but not a file that cannot be written.
     """
@@ -24,7 +24,10 @@ def name_file_in_errors(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 class NamedFile(io.FileIO):
-    """An open file for writing whose errors name it. Several may be open at once, so a block cannot tell them apart."""
+    """An open file for writing. Each error of a write names the file.
+
+    If several files are open at once, `name_file_in_errors` around the code could not tell which file failed.
+    """
 
     def __init__(self, descriptor: int, path: str | os.PathLike[str]) -> None:
         super().__init__(descriptor, "w")
@@ -37,5 +40,5 @@ class NamedFile(io.FileIO):
 
 
 def open_named_file(descriptor: int, path: str | os.PathLike[str]) -> TextIO:
-    """Open a descriptor for writing text in UTF-8, with the name of its file in errors."""
+    """Return a UTF-8 text file for an open descriptor. Errors of a write name `path`."""
     return io.TextIOWrapper(io.BufferedWriter(NamedFile(descriptor, path)), encoding="utf-8")

@@ -6,21 +6,21 @@ import contextlib
 import difflib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-MAX_VALUE_LENGTH = 80  # characters of a wrong value; enough to recognise the value
+MAX_VALUE_LENGTH = 80  # most characters of a wrong value in a message; enough to recognise the value
 
 
 class DescribedValue(str):
-    """A description in place of a value, printed without quotes."""
+    """A description that a message prints, without quotes, in place of a wrong value."""
 
     __slots__ = ()
 
 
 class PolicyError(Exception):
-    """A single mistake.
+    """A single mistake in the catalogue, the restrictions or a waiver.
 
-    `location` is a file (`catalog/webmail/gmail.yml:12`, with the line if it is known) or another holder of the value.
+    `location` is a file (`catalog/webmail/gmail.yml:12`, with the line if it is known) or another source of the value.
     `key` is the path to the value (`packages.apt[2]`; "" for the whole). `found_value` is the wrong value, and
-    `expected` describes the right one.
+    `expected` describes a right value.
     """
 
     def __init__(self, location: str, key: str, found_value: object, expected: str) -> None:
@@ -35,7 +35,11 @@ class PolicyError(Exception):
 
 
 class UnexpectedValue(Exception):
-    """A value that a variable cannot have: the path of the wrong part, its value, and the expected text."""
+    """A value that a variable cannot have.
+
+    `key` is the path to the wrong part of the value (".apps", "[2]"; "" for the whole). `found_value` is that part, and
+    `expected` describes a right value.
+    """
 
     def __init__(self, key: str, found_value: object, expected: str) -> None:
         super().__init__(expected)
@@ -54,7 +58,10 @@ class PolicyErrors(Exception):
 
 
 class MistakeCollector:
-    """A collector of mistakes from several readers, so that none hides another. Equal mistakes are listed once."""
+    """A collector of mistakes from several readers, so that all are reported together.
+
+    Equal mistakes are listed once.
+    """
 
     def __init__(self) -> None:
         self._errors_by_text: dict[str, PolicyError] = {}
@@ -65,7 +72,10 @@ class MistakeCollector:
 
     @contextlib.contextmanager
     def collect_mistakes(self) -> Iterator[None]:
-        """Add the mistakes that a block raises. The block ends with the first exception."""
+        """Add the mistakes that the `with` body raises, and continue after the body.
+
+        The first exception ends the body.
+        """
         try:
             yield
         except PolicyErrors as policy_error:
@@ -83,7 +93,10 @@ class MistakeCollector:
 
 
 def format_value(found_value: object) -> str:
-    """Format a wrong value in few printable characters. Lists and mappings are never printed: they may be huge."""
+    """Format a wrong value for a message, in few printable characters.
+
+    The content of lists and mappings is never printed, because it may be huge.
+    """
     if found_value is None or found_value == "":
         return "nothing"
     if isinstance(found_value, DescribedValue):
@@ -97,7 +110,7 @@ def format_value(found_value: object) -> str:
 
 
 def join_alternatives(choices: Sequence[str]) -> str:
-    """Join words as alternatives: `mail`, `mail or webhook`, `mail, matrix or webhook`."""
+    """Join the choices as alternatives: `mail`, `mail or webhook`, `mail, matrix or webhook`."""
     return " or ".join(part for part in (", ".join(choices[:-1]), *choices[-1:]) if part)
 
 
@@ -110,10 +123,11 @@ def propose_similar_names(unknown_name: str, known_names: Iterable[str]) -> str:
 def list_variable_mistakes(
     variable_names: Iterable[str], typed_variables: Collection[str], prefix: str, known_variables: Sequence[str]
 ) -> list[str]:
-    """Return a mistake for each variable that is a likely misspelling of `known_variables` of a command.
+    """Return a mistake for each variable that is probably a misspelling of a command's `known_variables`.
 
-    For `typed_variables`, which came with -e, every unknown variable with the prefix is a mistake. An inventory may
-    have other variables for other uses, so there only a close name is a mistake.
+    `typed_variables` came with -e options: each unknown variable of these that begins with `prefix` is a mistake. An
+    inventory may have other variables for other uses. So an unknown variable of the inventory is a mistake only if it
+    resembles a known name.
     """
     mistakes = []
     for name in variable_names:

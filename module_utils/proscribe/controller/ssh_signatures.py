@@ -1,8 +1,8 @@
-"""Detached SSH signatures over exact bytes, by `ssh-keygen -Y`, with a namespace for each purpose.
+"""Detached SSH signatures over exact bytes, made and checked by `ssh-keygen -Y`.
 
-A file of allowed signers assigns keys to persons; see ALLOWED SIGNERS in ssh-keygen(1). A signature has no trusted
-time, so a key has to be valid at the time of the run. An expired key makes all its signatures invalid: an old signature
-cannot be distinguished from a new one.
+Each purpose has a namespace. A file of allowed signers assigns keys to persons; see ALLOWED SIGNERS in ssh-keygen(1). A
+signature has no trusted time, so a key must be valid at the time of the run. An expired key makes all its signatures
+invalid: an old signature cannot be distinguished from a new signature.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-TIMEOUT_SECONDS = 20  # seconds; a call takes about 5 ms
+TIMEOUT_SECONDS = 20  # limit for a call of ssh-keygen, which takes about 5 ms
 KEY_PATTERN = re.compile(r" with (\S+ key \S+)$", re.MULTILINE)
 
 
@@ -28,11 +28,11 @@ class SignatureCheck(NamedTuple):
 
 
 class AllowedSigner(NamedTuple):
-    """The signer whose signature counts, and the purpose of the signature."""
+    """The person whose signature is accepted, and the purpose of the signature."""
 
-    name: str  # the principal in the file of allowed signers
-    namespace: str  # "proscribe-waiver"
-    purpose: str  # a phrase for messages: "waivers"
+    name: str  # the signer's name (principal) in the file of allowed signers
+    namespace: str  # for example "proscribe-waiver"
+    purpose: str  # a phrase for messages, for example "waivers"
 
 
 class SigningError(Exception):
@@ -40,7 +40,10 @@ class SigningError(Exception):
 
 
 def sign_content(content: bytes, key: Path, namespace: str) -> bytes:
-    """Sign `content` with a key. ssh-keygen prompts for a passphrase at the terminal. Raises SigningError."""
+    """Sign `content` with the private key in the file `key`, and return the signature. Raises SigningError.
+
+    ssh-keygen asks for the key's passphrase at the terminal.
+    """
     tool = shutil.which("ssh-keygen")
     if tool is None:
         raise SigningError("there is no ssh-keygen here; install OpenSSH's client")
@@ -58,7 +61,10 @@ def sign_content(content: bytes, key: Path, namespace: str) -> bytes:
 def verify_signature(
     content: bytes, signature: Path, signers_file: Path, signer: AllowedSigner, now: datetime.datetime
 ) -> SignatureCheck:
-    """Check that `signer` signed `content` with a key that `signers_file` assigns to the signer at `now`."""
+    """Check that `signer` signed `content` with a key that is assigned to the signer in `signers_file` now.
+
+    If not, the result's `problem` says why, for example that another person signed, or that the content was changed.
+    """
     tool = shutil.which("ssh-keygen")
     if tool is None:
         return SignatureCheck(
@@ -68,7 +74,7 @@ def verify_signature(
         return SignatureCheck(f"it cannot be checked: there is no {signers_file}, which says who has which key")
     if not signature.is_file():  # a pipe would block ssh-keygen
         return SignatureCheck("it is no file")
-    # In the system's own time zone: only OpenSSH 9.1 and newer accept a suffix for UTC.
+    # The time is local time: only OpenSSH 9.1 and newer accept a suffix for UTC.
     time_option, time_zone = f"-Overify-time={now.astimezone():%Y%m%d%H%M%S}", _find_zone(now)
     signature_option = ["-s", str(signature)]
     arguments = [
@@ -101,7 +107,10 @@ def verify_signature(
 
 
 def format_signer_line(key: Path, signer: AllowedSigner) -> str:
-    """Return the line of a key for a file of allowed signers; "" if its public half cannot be read."""
+    """Return the line for a file of allowed signers that assigns a key to `signer`.
+
+    `key` is the file of the private or public key. Returns "" if the public key cannot be read.
+    """
     public_key = key if key.suffix == ".pub" else key.with_name(key.name + ".pub")
     try:
         kind, blob = public_key.read_text(encoding="utf-8").split()[:2]
@@ -112,9 +121,9 @@ def format_signer_line(key: Path, signer: AllowedSigner) -> str:
 
 
 def _find_zone(now: datetime.datetime) -> str:
-    """Return the time zone in which ssh-keygen reads the local time of a moment; "" for the system's own.
+    """Return the time zone in which ssh-keygen must read the local time of `now`; "" for the system's.
 
-    When clocks go back, an hour repeats. Then only a zone with the offset of that moment is unambiguous.
+    When clocks go back, an hour repeats. In that hour, only a zone with a fixed offset is unambiguous.
     """
     local_time = now.astimezone().replace(tzinfo=None)
     if local_time.replace(fold=0).astimezone() == local_time.replace(fold=1).astimezone():
@@ -127,7 +136,8 @@ def _find_zone(now: datetime.datetime) -> str:
 def _run_tool(command: Sequence[str], content: bytes, time_zone: str = "") -> tuple[int, str, str]:
     """Run ssh-keygen, and return its exit code, its output, and the first line of its errors.
 
-    `time_zone` is the time zone of the program.
+    `content` goes to its standard input. `time_zone` is set as TZ; "" leaves TZ unchanged. The exit code is -1 if the
+    tool cannot run or exceeds the time limit.
     """
     environment = {**os.environ, "TZ": time_zone} if time_zone else None
     try:

@@ -1,8 +1,9 @@
-"""The version of this code: the release of a tag, else the coming release with the time of the commit.
+"""The version of Proscribe's code: a release, or a pre-release with the time of the commit.
 
-`version` in pyproject.toml is the latest release, or the next. Its tag is `v` and that version. A commit without the
-tag is a pre-release with the time of the commit in UTC. So ansible-galaxy replaces an older pre-release, and sorts all
-of them before the release. The part after the plus sign names the commit, and does not affect the order.
+`version` in pyproject.toml is the latest release, or the next. The tag of a release is `v` and that version. A commit
+without a tag is a pre-release of the next release, with the time of the commit in UTC. So ansible-galaxy replaces an
+older pre-release, and sorts all pre-releases before the release. The part after the plus sign names the commit, and
+does not affect the order.
 """
 
 from __future__ import annotations
@@ -19,32 +20,32 @@ from ..wire import installation
 from .git import run_git
 
 UNKNOWN_VERSION = "unknown"
-GIT_TIMEOUT_SECONDS = 20  # seconds for one call of git
-MAX_FILE_BYTES = 1 << 20  # bytes that are read of a file with a version
+GIT_TIMEOUT_SECONDS = 20  # limit for a call of git
+MAX_FILE_BYTES = 1 << 20  # most bytes that are read of pyproject.toml and other files with the version
 DECLARED_VERSION = re.compile(r'^version = "(?P<version>[^"\n]{1,100})"$', re.MULTILINE)
 CHANGELOG_HEADING = re.compile(r"^## \[(?P<version>[^]\n]{1,100})\] - (?P<date>[^\n]{1,100})$", re.MULTILINE)
 LOG_LINE = re.compile(r"(?P<names>[^|\n]*)\|(?P<commit>[0-9a-f]{8,64})\|(?P<time>\d{1,18})")
 TAG_PATTERN = re.compile(r"tag: (?P<tag>v\d[\w.+-]{0,98})")
 RELEASE_PATTERN = re.compile(r"(?P<front>\d{1,9}\.\d{1,9}\.)(?P<patch>\d{1,9})(?P<pre>-[\w.]+)?")
-# Only these commits: a search for the nearest tag would read the whole history.
+# Options of `git log` that show only the named commits. A search for the nearest tag would read the whole history.
 LOG_SELECTION = ("--no-walk=unsorted", "--ignore-missing", "--decorate-refs=HEAD", "--decorate-refs=refs/tags/v[0-9]*")
 LOG_FORMAT = ("--no-show-signature", "--abbrev=8", "--format=%D|%h|%ct")
-# The inventory of a fleet is no part of the code.
+# Changes in the inventory do not count: it is the organisation's data, and no part of the code.
 CODE_PATHS = (".", ":(exclude)inventory")
 
 
 class CheckoutCommit(NamedTuple):
     """The commit of a checkout, from git."""
 
-    commit_id: str  # eight digits or more
+    commit_id: str  # abbreviated, with eight digits or more
     time: datetime.datetime
     tag: str  # a tag of this commit that names a release; "" for none
-    is_released: bool  # the version of pyproject.toml has a tag, at this commit or another
-    is_changed: bool  # files of the code differ from the commit
+    is_released: bool  # the version in pyproject.toml has a tag, at this commit or another
+    is_changed: bool  # files of the code were changed since the commit
 
 
 def make_commit_version(declared_version: str, commit: CheckoutCommit) -> str:
-    """Return the version of a commit. `declared_version` is that of pyproject.toml."""
+    """Return the version for a commit. `declared_version` is the version in pyproject.toml."""
     name = f"g{commit.commit_id}{'.changed' if commit.is_changed else ''}"
     if commit.tag:
         release = commit.tag.removeprefix("v")
@@ -54,7 +55,7 @@ def make_commit_version(declared_version: str, commit: CheckoutCommit) -> str:
 
 
 def _compute_next_release(release: str) -> str:
-    """Return the default for the release after this one."""
+    """Return the presumed next release: the release of a pre-release, else the next patch number."""
     parts = RELEASE_PATTERN.fullmatch(release)
     if parts is None:
         return release
@@ -62,10 +63,10 @@ def _compute_next_release(release: str) -> str:
 
 
 def find_version(root: Path) -> str:
-    """Return the version of a checkout, or of an unpacked archive.
+    """Return the version of a checkout, or of an unpacked archive, at `root`.
 
-    In an archive the changelog shows if the declared version is released. If git fails in a checkout, it counts as not
-    released.
+    In an archive, the changelog shows whether the version in pyproject.toml is released: then its heading has a date.
+    If git fails in a checkout, the version counts as not released.
     """
     declared_version = read_declared_version(root)
     if (root / ".git").exists():
@@ -78,7 +79,7 @@ def find_version(root: Path) -> str:
 
 
 def read_declared_version(root: Path) -> str:
-    """Return the version in pyproject.toml."""
+    """Return the version in pyproject.toml; `unknown` if there is none."""
     match = DECLARED_VERSION.search(_read_text(root / "pyproject.toml"))
     return match["version"] if match else UNKNOWN_VERSION
 
@@ -93,7 +94,7 @@ def read_commit(root: Path, declared_version: str) -> CheckoutCommit | None:
         changed_files = _read_git_lines(root, "status", "--porcelain", "--untracked-files=no", "--", *CODE_PATHS)
         names = head_line["names"].split(", ") if head_line else []
         if head_line is None or not any(name.partition(" -> ")[0] == "HEAD" for name in names):
-            return None  # a branch without a commit
+            return None  # HEAD is a branch without a commit
         moment = datetime.datetime.fromtimestamp(int(head_line["time"]), datetime.timezone.utc)
     except (OSError, subprocess.SubprocessError, ValueError, OverflowError):
         return None
@@ -109,7 +110,10 @@ def _read_git_lines(root: Path, *arguments: str) -> list[str]:
 
 
 def _read_text(path: Path) -> str:
-    """Return the text of a file; "" if it does not exist: a partial checkout has to run, too."""
+    """Return the text of a file; "" if it cannot be read.
+
+    Proscribe must run from a partial checkout, too.
+    """
     try:
         with path.open(encoding="utf-8", errors="replace") as file:
             return file.read(MAX_FILE_BYTES)

@@ -1,6 +1,7 @@
-"""Installation and removal of the program for audits without root (audit_installer.py), on the host's side.
+"""Installation and removal of the program by which an account without root audits a host.
 
-This module is short because it is part of the observing code of all hosts.
+The controller's side is in audit_installer.py. This module is short because every host receives it with the observing
+code.
 """
 
 from __future__ import annotations
@@ -11,19 +12,25 @@ import sys
 from .system import WRITTEN_BY, ControlError, Host
 
 PROGRAM_PATH = "/usr/libexec/proscribe/observe"
-PROGRAM_MODE = 0o700  # sudo runs the program as root; a user without read permission cannot lock it
+PROGRAM_MODE = 0o700  # sudo runs the program as root. Only root may read it, so no user can take a file lock on it.
 
 
 def format_program(text: str) -> str:
-    """Return the program as `install_program` takes it.
+    """Return the program `text` in the form that `install_program` takes.
 
-    The interpreter runs in UTF-8 mode whatever the caller's locale is. Otherwise names of files would differ.
+    Only `#!` and the path of the Python are still missing at its beginning.
+
+    The interpreter runs in UTF-8 mode whatever the caller's locale is. Otherwise file names would be decoded
+    differently.
     """
     return f" -ISXutf8\n# {WRITTEN_BY}\n{text}"
 
 
 def install_program(host: Host, text: str) -> None:
-    """Install the program on the host, or remove it if the text is empty. Raises ControlError, ObservationError."""
+    """Install the program for audits on the host, or remove the program if `text` is empty.
+
+    `text` is the result of `format_program`. Raises ControlError and ObservationError.
+    """
     status = host.find_entry(PROGRAM_PATH)
     if text:
         program = f"#!{find_interpreter()}{text}"
@@ -34,10 +41,11 @@ def install_program(host: Host, text: str) -> None:
 
 
 def find_interpreter() -> str:
-    """Return the path of the running Python, for which the stored code is compiled.
+    """Return the path of the running Python, for which Proscribe's code on this host is compiled.
 
-    Root will run that Python for a caller that may do nothing else. Raises ControlError if others can change a part of
-    the path. A path with blanks or over 100 characters is refused too: the kernel would read another path.
+    Root will run that Python for accounts that have no other right. Raises ControlError if accounts other than root can
+    change a part of the path. A path with blanks or over 100 characters is refused too: the kernel would read another
+    path.
     """
     path = part = os.path.realpath(sys.executable)
     while part:

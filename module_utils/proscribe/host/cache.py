@@ -1,8 +1,8 @@
-"""Host's cache of the stream, so that the stream is neither sent nor computed again.
+"""Cache on the host for code and plan, so that a run neither sends nor computes them again.
 
 The cache holds the observing code, compiled for the host's Python, and the plan with its derived data (plan.Known).
-Only an enforcing run fills the cache; an audit writes nothing. The file names contain the Python and the hashes of code
-and plan. So older files are never used, and new files replace them.
+Only an enforcing run fills the cache; an audit writes nothing. The file names contain the Python version and the hashes
+of code and plan. So older files are never used, and new files replace them.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ CACHE_DIRECTORY = "/var/lib/proscribe/observe"
 
 
 def keep(host: Host, parts: Mapping[str, bytes | None]) -> bool:
-    """Cache these files, by name, and no other files. Return whether they are cached now.
+    """Write these files to the cache and delete all other files in the cache. Return whether that succeeded.
 
-    A content of None leaves the file as it is. A host without a working cache only loses time.
+    `parts` has the contents by file name. A content of None leaves the file as it is. A host without a working cache
+    only loses time. Returns False without root.
     """
     try:
         if not host.privileged:

@@ -34,14 +34,15 @@ if TYPE_CHECKING:
 CONTROLS = plans.CONTROLS
 ALL_CONTROLS = (*CONTROLS, *EXTRA_RULE_GROUPS)
 
-# The answer of a Mac that received code for other systems: the Mac lacks its code (loader.LACKING).
+# The answer of a Mac that received the code for other systems. The controller then sends the code for Macs
+# (loader.LACKING).
 MACOS_CODE_LACKING: ObservationAnswer = {"lacking": True, "system": DARWIN}
 
 
 def control(name: str) -> Control:
-    """Import a control and return its module.
+    """Import the module of a control by the control's name, and return the module.
 
-    An audit of one control does not compile the others.
+    The import happens only here, so an audit of one control does not compile the code of the other controls.
     """
     if name == "apps":
         from .controls import apps
@@ -65,14 +66,18 @@ def control(name: str) -> Control:
 
 
 class _ControlResults:
-    """Verdicts of the controls about a host, and their errors."""
+    """Verdicts of all controls on the rules of one host, and the errors of these controls."""
 
     def __init__(self) -> None:
         self.verdicts: list[RuleVerdict] = []
         self.errors: list[RecordError] = []
 
     def add_verdicts(self, name: str, rules: Iterable[str], observe_control: Callable[[], list[RuleVerdict]]) -> None:
-        """Add the verdicts of a control, or one verdict with the reason for each rule if the observation fails."""
+        """Call `observe_control` and add its verdicts.
+
+        If the observation fails, each of `rules` (names without the control) gets a verdict with the reason instead.
+        That verdict is `unknown` after an ObservationError, and `error` after a ControlError.
+        """
         try:
             self.verdicts += observe_control()
         except ObservationError as unseen:
@@ -89,11 +94,11 @@ def observe(
     probe: bool = False,
     watch: ExpectedWatch | None = None,
 ) -> tuple[ObservedRecord, list[str]]:
-    """Observe a host: return its record, and the names of the controls that enforcing would correct.
+    """Observe a host: return its record, and the names of the controls that an enforcing run would correct.
 
-    `only` names the controls to observe; empty means all controls of the plan. `probe` also starts the browsers
-    themselves. `watch` is the controller's knowledge of the host's own watcher. The watcher is observed with all
-    controls only. Raises ValueError for an unusable plan.
+    `only` names the controls to observe; empty means all controls of the plan. With `probe`, the installed browsers are
+    also started, as a test. `watch` is the controller's knowledge about the host's watcher. The watcher is observed
+    only if all controls are observed. Raises ValueError for an unusable plan.
     """
     plans.compute_once(plan, "checked", lambda: plans.check_plan(plan))
     plan, _ = resolve_plan_here(host, plan)
@@ -144,7 +149,10 @@ def observe(
 
 
 def _add_fields(record: ObservedRecord, host: Host, plan: Plan, drifted: bool, watched: bool) -> None:
-    """Add the fields of a record beside its rules. Only a host with such a field loads the code for it."""
+    """Add to a record its fields for controls, catalogue, logged-in users and watcher.
+
+    The code for a field is imported only on a host whose record has the field.
+    """
     record.update(host.record_fields)  # type: ignore[typeddict-item] # each control has its own
     if "catalog" in plan:
         record["catalog"] = plan["catalog"]
@@ -160,26 +168,26 @@ def _add_fields(record: ObservedRecord, host: Host, plan: Plan, drifted: bool, w
 
 
 def has_watch(host: Host, plan: Plan, only: Iterable[str]) -> bool:
-    """Return whether an observation covers a host that has a watcher, or should have a watcher.
+    """Return whether this observation has to judge the watcher: the host has a watcher or should have one.
 
-    `only` names the controls to observe; empty means all.
+    `only` names the controls to observe; empty means all. The watcher is judged only with all controls.
     """
     return _is_part_observed(host, plan, only, WATCH, "watch")
 
 
 def has_group_policy(host: Host, plan: Plan, only: Iterable[str]) -> bool:
-    """Return whether an observation covers a domain controller with objects of Proscribe.
+    """Return whether this observation has to judge Group Policy objects of Proscribe on a domain controller.
 
-    `only` names the controls to observe; empty means all.
+    `only` names the controls to observe; empty means all. Group Policy objects are judged only with all controls.
     """
     return _is_part_observed(host, plan, only, GROUP_POLICY, "group_policy/state.json")
 
 
 def _is_part_observed(host: Host, plan: Plan, only: Iterable[str], name: str, state: str) -> bool:
-    """Return whether the plan has a section beside the controls, or the host still has its `state`.
+    """Return whether the plan has the section `name`, or the host still has the file of that section.
 
-    `state` is a path below the state directory of Proscribe. An observation of only some controls never covers such a
-    section.
+    `name` is a section of the plan outside of the controls. `state` is the path of its file below Proscribe's state
+    directory. An observation of only some controls (`only`) never covers such a section: the result is False.
     """
     if set(CONTROLS) - (set(only) or set(CONTROLS)):
         return False
@@ -190,9 +198,10 @@ def _is_part_observed(host: Host, plan: Plan, only: Iterable[str], name: str, st
 
 
 def resolve_plan_here(host: Host, plan: Plan) -> tuple[Plan, list[ChangeRefusal]]:
-    """Return the plan with its open waivers and group members on this host, and the groups with unknown members.
+    """Return the plan as it applies on this host now, and a refusal for each group whose members are unknown.
 
-    Returns the same object if the plan has neither hours nor groups.
+    Time windows (`hours`) of waivers are replaced by their result, and groups by their members. Returns the same object
+    if the plan has neither time windows nor groups.
     """
     if not plans.compute_once(plan, "has hours or groups", lambda: plans.has_hours_or_groups(plan)):
         return plan, []
@@ -205,16 +214,16 @@ def resolve_plan_here(host: Host, plan: Plan) -> tuple[Plan, list[ChangeRefusal]
 
 
 def _observe_control(host: Host, plan: Plan, name: str) -> list[RuleVerdict]:
-    """Return the verdicts of a control on a host."""
+    """Return the verdicts of the control `name`. Raises ObservationError on a system other than Linux."""
     if host.kernel_name != "Linux":
         raise ObservationError(f"{host.kernel_name} is not supported yet")
     return control(name).observe(host, plan)
 
 
 def probed(host: Host, plan: Plan) -> RuleVerdict:
-    """Return the verdict about the behaviour of the browsers themselves, on request only.
+    """Start the installed browsers, and return the verdict on whether they refuse a blocked name.
 
-    No other audit receives the code of the probe (see stream.py).
+    Only an audit that requests this test receives its code (see stream.py).
     """
     from .controls.browser.browser_probe import probe_browsers
 
@@ -222,7 +231,10 @@ def probed(host: Host, plan: Plan) -> RuleVerdict:
 
 
 def on_macos(host: Host, plan: Plan, controls: Iterable[str], gate: str) -> ObservationAnswer:
-    """Return the answer of a Mac. Only Macs receive the code for it (see stream.py), and a Mac is never changed."""
+    """Return the answer of a Mac to an observation; `gate` is the exit gate.
+
+    Only Macs receive the code for Macs (see stream.py). A Mac is never changed.
+    """
     from .macos.mac_record import make_mac_record
 
     try:
@@ -233,7 +245,7 @@ def on_macos(host: Host, plan: Plan, controls: Iterable[str], gate: str) -> Obse
 
 
 def apply_gate(answer: ObservationAnswer, gate: str) -> ObservationAnswer:
-    """Return an answer, with {failed, msg} if the exit gate makes the host fail."""
+    """Return an answer, with additional {failed, msg} if the exit gate forbids the host's state."""
     state = answer["record"]["state"]
     if state not in GATES[gate]:
         return answer
@@ -258,12 +270,16 @@ def compliance_state(
 ) -> ObservationAnswer:
     """Return the answer of the module `compliance_state`: {changed, record, drifted, privileged}.
 
-    The answer also has {failed, msg} if the exit gate makes the host fail, or if the plan is unusable. The answer is
-    independent of the transport of the code.
+    The answer also has {failed, msg} if the exit gate forbids the host's state, or if the plan is unusable. How the
+    code came to the host makes no difference.
 
-    `program` is the text of the program for audits without root, which is installed. An empty text removes the program.
-    If the installation fails, the answer has the reason in {not_installed}. `watch` is as for `observe`. A run with
-    `remember` also renews the plan that a watcher holds. `macos` is true for code that was made for a Mac.
+    `gate` is the exit gate, and `probe` and `watch` are as for `observe`. With `will_correct`, the same run corrects
+    the drifted controls next, so the gate is not applied to a drifted host. With `remember`, which an enforcing run
+    sets, the host stores data for later runs. The plan that the host's watcher follows is then renewed too.
+
+    `program` is the text of the program for audits without root, which is installed. An empty text removes that
+    program, and None leaves it. If the installation fails, the answer has the reason in {not_installed}. `macos` is
+    true if the sent code was made for a Mac.
     """
     if host.kernel_name == DARWIN:
         return on_macos(host, plan, controls, gate) if macos else MACOS_CODE_LACKING
@@ -285,7 +301,8 @@ def compliance_state(
     if remember and host.privileged and has_watch(host, plan, ()):
         from .watch.state.reservations import note_observation
 
-        with contextlib.suppress(ControlError, ObservationError):  # reservations end at their deadline
+        # without this update, the reservations of controls end at their deadline
+        with contextlib.suppress(ControlError, ObservationError):
             if names := note_observation(
                 host, set(controls) or ALL_CONTROLS, record, drifted, is_last=not will_correct
             ):
@@ -301,7 +318,12 @@ def compliance_state(
 
 
 def _try_changes(changes: Changes, doing: Callable[[Changes], ChangeResult]) -> tuple[ChangeResult, str]:
-    """Carry changes out. Return the result, and the failures on the host itself ("" for none). Raises ControlError."""
+    """Carry out changes by calling `doing`.
+
+    Return the result, and the failures on the host itself ("" for none).
+
+    Raises ControlError.
+    """
     try:
         return doing(changes), ""
     except ChangesFailedError as error:
@@ -318,12 +340,15 @@ def change(
     doing: Callable[[Changes], ChangeResult] = apply_changes,
     begin: Callable[[], None] | None = None,
 ) -> ChangeAnswer:
-    """Remediate a control, or lift it, and report the changes: the result of the enforcing modules.
+    """Remediate the control `name`, or remove all that Proscribe did for it (`lift`), and report the changes.
 
-    `doing` carries the changes out, and returns the additional fields of the result. Actions that run a user's tool
-    come last, after this run has released the host's lock (controls/user_tools.py). `begin` is called under this
-    call's lock, before any observation. A run without `begin` reserves the control there (watch/state/reservations.py).
-    Raises ControlError, whose `done` names the actions that were already carried out.
+    `doing` carries the changes out, and returns additional fields of the result. Actions that run a user's tool come
+    last, after this run has released the host's lock (controls/user_tools.py). `begin` is called under that lock,
+    before any observation. Without `begin`, the run reserves the control for itself, so that the watcher leaves it
+    alone (watch/state/reservations.py).
+
+    Returns the result of the enforcing modules. Raises ControlError, whose `done` names the actions that were already
+    carried out.
     """
     from .audit_program import PROGRAM_PATH
     from .cache import clear_cache
@@ -342,7 +367,8 @@ def change(
             begin()
         elif not dry_run:
             reservation_note = reserve_control(host, name, LIFTED_DIGEST if lift else plan["digest"])
-        # Group policy has its mode in each of its objects. It also covers objects that the plan no longer has.
+        # Each Group Policy object has its own mode, so the control itself always enforces. The control also covers
+        # objects that the plan no longer has.
         section = {"mode": "enforce"} if name == GROUP_POLICY else plan["controls"].get(name)
         findings: list[Finding] = []
         changes = Changes()

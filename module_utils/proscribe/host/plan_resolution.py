@@ -1,4 +1,4 @@
-"""Plan of a host at this hour: open waivers, and the members of the groups that waivers or restrictions name.
+"""Plan as it applies on a host now: time windows of waivers are resolved, and groups have their members.
 
 Loaded only for a plan with hours or groups in a waiver, or with groups in a restriction.
 """
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class UnresolvedGroup(NamedTuple):
-    """Group with unknown members."""
+    """Group that a plan names and whose members on this host are unknown, with the service concerned."""
 
     control: str
     service: str
@@ -35,20 +35,20 @@ class UnresolvedGroup(NamedTuple):
 
 
 def resolve_here_and_now(host: Host, plan: Plan) -> tuple[Plan, list[UnresolvedGroup]]:
-    """Return the plan at this hour of the host's zone, by the host's clock, and the groups with unknown members.
+    """Return the plan as it applies now on this host, and the groups with unknown members.
 
-    Returns the same object if the plan has neither hours nor groups.
+    The time is the host's local time. Returns the same object if the plan has neither hours nor groups.
     """
     time.tzset()  # the zone may have changed since a long-running process started
     return resolve_groups(host, resolve_hours(plan, time.localtime(host.clock())))
 
 
 def resolve_groups(host: Host, plan: Plan) -> tuple[Plan, list[UnresolvedGroup]]:
-    """Return the plan with the members of its groups, and the groups with unknown members.
+    """Return the plan with the members of its groups on this host, and the groups with unknown members.
 
-    Members become `users` of exceptions and of waivers, and of services that are restricted for some users only. An
-    entry with an unknown group has the reason in `unresolved`; a restriction has it in its `only`. Returns the same
-    object if the plan names no group.
+    The members are added to `users` of exceptions, of waivers, and of services that are restricted for some users only.
+    An entry of a service gets the reason for an unknown group of a waiver as `unresolved`. The reason for an unknown
+    group of a restriction is in its `only`. Returns the same object if the plan names no group.
     """
     groups = _GroupMembers(host)
     problems: list[UnresolvedGroup] = []
@@ -78,7 +78,7 @@ def resolve_groups(host: Host, plan: Plan) -> tuple[Plan, list[UnresolvedGroup]]
 
 
 class _GroupMembers:
-    """Members of the groups that a plan names, each group resolved once."""
+    """Members of the groups that a plan names. Each group is resolved once and remembered."""
 
     def __init__(self, host: Host) -> None:
         self.host = host
@@ -86,7 +86,7 @@ class _GroupMembers:
         self.restricted_users: dict[str, set[str]] = {}
 
     def find_members(self, group: str) -> tuple[list[str], str]:
-        """Return the members of a group, and the reason if they are unknown."""
+        """Return the members of a group, and "". If they are unknown, return [] and the reason."""
         if group not in self.members:
             try:
                 self.members[group] = list_members(self.host, group), ""
@@ -97,18 +97,19 @@ class _GroupMembers:
         return self.members[group]
 
     def add_members(self, users: Iterable[str], groups: Iterable[str]) -> list[str]:
-        """Return these users and the members of these groups, sorted."""
+        """Return `users` together with the known members of `groups`, sorted."""
         return sorted({*users, *(name for group in groups for name in self.find_members(group)[0])})
 
     def find_restricted_users(self, group: str) -> set[str]:
-        """Return the users that a group restricts.
+        """Return the names of the accounts that a restriction of this group covers.
 
-        The group lists of accounts count too. So no user escapes a restriction because a name service lists the group
-        only in part.
+        Members come from the group's list of accounts and from each account's list of groups. So no user escapes a
+        restriction because a name service lists the group only in part.
         """
         if group not in self.restricted_users:
             self.restricted_users[group] = _resolve_account_names(self.host, self.find_members(group)[0])
-            with contextlib.suppress(ControlError, ObservationError):  # `of` reports the reason then
+            # `find_members` reports the reason for the unknown members
+            with contextlib.suppress(ControlError, ObservationError):
                 self.restricted_users[group] |= _resolve_account_names(
                     self.host, list_members_by_account(self.host, group)
                 )
@@ -117,7 +118,10 @@ class _GroupMembers:
     def make_restricted_entry(
         self, control: str, service_id: str, entry: PlanEntry, groups: Sequence[str], problems: list[UnresolvedGroup]
     ) -> PlanEntry:
-        """Return an entry that restricts groups alone, with the members of these groups."""
+        """Return the entry of a service that only some groups may not use, with the users in these groups.
+
+        Groups with unknown members are added to `problems`, and their reasons to the entry's `only`.
+        """
         unknown = [
             UnresolvedGroup(control, service_id, "", group, self.find_members(group)[1])
             for group in groups
@@ -132,7 +136,10 @@ class _GroupMembers:
     def make_excepted_entry(
         self, control: str, service_id: str, entry: PlanEntry, problems: list[UnresolvedGroup]
     ) -> PlanEntry:
-        """Return an entry with exceptions for groups, with the members of these groups."""
+        """Return a service's entry whose exceptions for groups have the members of these groups as users.
+
+        Groups with unknown members are added to `problems`, and their reasons to the entry's `unresolved`.
+        """
         exceptions: list[PartialWaiver] = []
         unresolved: list[UnresolvedGroup] = []
         for exception in entry["exceptions"]:
@@ -155,7 +162,10 @@ class _GroupMembers:
 
 
 def _resolve_account_names(host: Host, names: Iterable[str]) -> set[str]:
-    """Return accounts by all their names, without root: the programs of root serve all users."""
+    """Return all names of the accounts with these names: an account may have several. Root is left out.
+
+    Root's programs serve all users, so a restriction of root would restrict all.
+    """
     uids = {name: host.find_user_id(name) for name in names}
     account_names = {name for name, uid in uids.items() if uid}
     return account_names.union(host.find_account(uid).name for uid in uids.values() if uid)

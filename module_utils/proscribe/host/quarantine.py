@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
     Seen = TypeVar("Seen")
 
-MAX_NAMED_ITEMS = 5  # failed items that a message names
+MAX_NAMED_ITEMS = 5  # failed items that a message names; the others are counted
 
 
 def run_quarantine_operation(host: Host, do: str, ids: Sequence[str], dry_run: bool = False) -> QuarantineAnswer:
-    """List the items of a host's quarantine, or restore or prune exactly the items with these ids.
+    """List the items of a host's quarantine, or restore or prune the items with these ids and no others.
 
-    The answer reports a failure if an item was not processed. Raises ControlError.
+    `do` is the operation. The answer reports a failure if an item was not processed. Raises ControlError.
     """
     from .controls.apps.quarantine import operator
 
@@ -52,7 +52,10 @@ def run_quarantine_operation(host: Host, do: str, ids: Sequence[str], dry_run: b
 
 
 def _observe_or_fail(observe: Callable[[], Seen]) -> Seen:
-    """Return the result of an observation that a change needs. Raises ControlError instead of ObservationError."""
+    """Call `observe` and return its result. Raises ControlError instead of its ObservationError.
+
+    A change needs the observation, so without the observation the change fails.
+    """
     try:
         return observe()
     except ObservationError as unseen:

@@ -1,4 +1,7 @@
-"""Names of all formats, without loading them. Every run reads variables that name formats."""
+"""Names of all export formats, found without loading them.
+
+Every run reads settings that name export formats.
+"""
 
 from __future__ import annotations
 
@@ -10,5 +13,5 @@ from . import formats
 
 @functools.cache
 def list_format_names() -> tuple[str, ...]:
-    """Return the names of all formats, sorted."""
+    """Return the names of all export formats, sorted."""
     return tuple(sorted(module.name for module in pkgutil.iter_modules(formats.__path__)))

@@ -1,4 +1,4 @@
-"""The results of a run over quarantines: its selection, the actions of each host, and hosts without an answer."""
+"""Data of a run over the quarantines of hosts: the request, the selected items, and the hosts' answers."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ NO_ANSWER = "no answer"
 
 
 class OperationOutcome(NamedTuple):
-    """The result for an item that was to be restored or pruned."""
+    """The result for a quarantined item that was to be restored or pruned."""
 
     row: ChosenItem
     is_done: bool
-    reason: str  # why it was not done
+    reason: str  # why the operation was not done on the item; "" if it was
 
 
 class QuarantineRunStart(TypedDict):
-    """The request of a run, from its first task."""
+    """The result of the run's first task: the hosts, the operation (`do`) and the output format."""
 
     hosts: list[str]
     do: str
@@ -30,33 +30,34 @@ class QuarantineRunStart(TypedDict):
 
 
 class QuarantineSelection(TypedDict):
-    """The selection of the second task."""
+    """The result of the run's second task: the quarantined items that the operator selected."""
 
     rows: list[ChosenItem]
 
 
 class QuarantineRun:
-    """The events of a run, in their order. Knows nothing of Ansible."""
+    """The data of a run over quarantines, collected from its tasks in their order. Knows nothing of Ansible."""
 
     def __init__(self, hosts: Sequence[str]) -> None:
         self.hosts = list(hosts)
         self.do = LIST
         self.format = ""
         self.rows: list[ChosenItem] = []
-        self.listed_quarantines: dict[str, QuarantineAnswer] = {}  # the quarantine of each host that answered
-        self.reasons: dict[str, str] = {}  # why a host gave no answer, or no further answer
+        # by host: the list of the quarantine; only hosts that answered
+        self.listed_quarantines: dict[str, QuarantineAnswer] = {}
+        self.reasons: dict[str, str] = {}  # by host: why it gave no answer, or no further answer
         self._outcomes: dict[tuple[str, str], ItemOutcome] = {}
 
     def record_start(self, request: QuarantineRunStart) -> None:
-        """Store the request of the run."""
+        """Store the hosts, the operation and the output format of the run."""
         self.hosts, self.do, self.format = list(request["hosts"]), str(request["do"]), str(request["format"])
 
     def record_selection(self, selection: QuarantineSelection) -> None:
-        """Store the selection."""
+        """Store the quarantined items that the operator selected."""
         self.rows = list(selection["rows"])
 
     def record_answer(self, host: str, result: QuarantineAnswer) -> None:
-        """Store a host's answer: its list, or its actions."""
+        """Store a host's answer: the list of its quarantine, or the results of restoring or pruning items."""
         if "quarantined" in result:
             self.listed_quarantines[host] = result
         for item_outcome in result.get("outcomes", ()):
@@ -68,11 +69,14 @@ class QuarantineRun:
 
     @property
     def silent_hosts(self) -> dict[str, str]:
-        """The hosts whose quarantine is unknown, each with the reason."""
+        """The hosts whose quarantine is unknown, each with the reason why it gave no list."""
         return {host: self.reasons.get(host, NO_ANSWER) for host in self.hosts if host not in self.listed_quarantines}
 
     def list_outcomes(self) -> list[OperationOutcome]:
-        """Return the results of all selected items. An item without an answer of its host was not done."""
+        """Return the results of restoring or pruning, one for each selected item.
+
+        If a host gave no answer about an item, the item counts as not done.
+        """
         item_outcomes = []
         for row in self.rows:
             result = self._outcomes.get((row["host"], row["id"]))
@@ -81,7 +85,10 @@ class QuarantineRun:
         return item_outcomes
 
     def make_document(self) -> QuarantineList:
-        """Return the list for machines. A host without an answer is in it, as unknown."""
+        """Return the content of the JSON output: all hosts, and the selected items.
+
+        A host without an answer is listed with the state "unknown".
+        """
         silent_hosts = self.silent_hosts
         hosts: list[HostQuarantine] = [
             {

@@ -1,4 +1,4 @@
-"""The quarantines of a fleet as text: the table, the announcement of an operation, and the results of a run."""
+"""Texts about the quarantines of a fleet: the table of items, and an operation's announcement and results."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..report.text.wording import clean_text, format_count, format_readable_time
 from . import TAKEN_AGAIN
 from .quarantine_run import OperationOutcome, QuarantineRun
 
-MAX_LISTED = 10  # hosts, or items of a host, that are listed singly
+MAX_LISTED = 10  # most hosts, ids, or unreadable items of a host that a text lists one by one
 TABLE_HEADINGS = ("host", "id", "when", "user", "service", "what", "size", "kept until", "path")
 SIZE_UNITS = ("B", "KiB", "MiB", "GiB")
 
@@ -21,7 +21,11 @@ QuarantineRows = Sequence[ChosenItem]
 
 
 def describe_operation(operation: str, rows: QuarantineRows, is_check: bool) -> list[str]:
-    """Describe an operation before anything moves: the prediction for each item, or its final deletion."""
+    """Return the lines that announce an operation before any file moves.
+
+    For a restore, each item has a prediction: whether the next enforcing run takes it again. A prune deletes items for
+    good. With `is_check` nothing will be changed.
+    """
     if not rows:
         return [f"nothing in the quarantine matches; nothing is {DONE_WORDS[operation]}"]
     verb = "would be" if is_check else "will be"
@@ -39,12 +43,12 @@ def describe_operation(operation: str, rows: QuarantineRows, is_check: bool) -> 
 
 
 def list_losses(rows: QuarantineRows) -> QuarantineRows:
-    """Return the items that the next enforcing run takes again."""
+    """Return the items that the next enforcing run would take into quarantine again after a restore."""
     return [row for row in rows if row["next_run"]["state"] == TAKEN_AGAIN]
 
 
 def describe_unaccepted_losses(rows: QuarantineRows) -> str:
-    """Describe why nothing was restored: losses without acceptance."""
+    """Describe why nothing was restored: the next run would take items again, and --accept-loss is missing."""
     lost_rows, ids = list_losses(rows), ", ".join(row["id"] for row in list_losses(rows)[:MAX_LISTED])
     more_text = f" and {len(lost_rows) - MAX_LISTED:,} more" if len(lost_rows) > MAX_LISTED else ""
     return (
@@ -70,7 +74,10 @@ def _describe_outlook(row: ChosenItem) -> str:
 
 
 def format_quarantine_table(quarantine_run: QuarantineRun, width: int) -> str:
-    """Format the items as a table, with a single row for all parts of an item."""
+    """Format the selected items as a table, with a single row for all parts of an item.
+
+    Below the table are the totals, the hosts without an answer, and unreadable items.
+    """
     rows = [tuple(map(clean_text, _format_row(parts))) for parts in _group_rows(quarantine_run.rows)]
     lines = list(columns([TABLE_HEADINGS, *rows], width)) if rows else []
     size_text = format_size(sum(row["bytes"] for row in quarantine_run.rows))
@@ -87,6 +94,10 @@ def _group_rows(rows: QuarantineRows) -> list[list[ChosenItem]]:
 
 
 def _format_row(parts: QuarantineRows) -> tuple[str, ...]:
+    """Return the table cells of an item.
+
+    `parts` are the quarantined parts of the item that were taken together.
+    """
     first_part = parts[0]
     kind_text = QUARANTINED_KINDS.get(first_part["kind"], first_part["kind"])
     unfinished_text = "" if all(part["finished"] for part in parts) else ", unfinished"
@@ -109,7 +120,7 @@ def _format_row(parts: QuarantineRows) -> tuple[str, ...]:
 
 
 def _describe_unseen(quarantine_run: QuarantineRun) -> list[str]:
-    """Describe the hosts without an answer, and the entries that cannot be read."""
+    """Return lines about hosts without an answer, unreadable items, and items that an answer left out."""
     silent_hosts = quarantine_run.silent_hosts
     lines = [clean_text(f"unknown: {host}: {reason}") for host, reason in list(silent_hosts.items())[:MAX_LISTED]]
     lines += (
@@ -134,7 +145,7 @@ def _describe_unseen(quarantine_run: QuarantineRun) -> list[str]:
 
 
 def describe_result(quarantine_run: QuarantineRun, *, is_check: bool, width: int) -> str:
-    """Describe the results of a restore or prune: done items, other items with the reasons, and the consequences."""
+    """Describe the results of a restore or prune: items done, the reasons for the others, and consequences."""
     outcomes = quarantine_run.list_outcomes()
     done_outcomes = [item_outcome for item_outcome in outcomes if item_outcome.is_done]
     participle = DONE_WORDS[quarantine_run.do]
@@ -158,7 +169,7 @@ def _count_done(done_outcomes: Sequence[OperationOutcome], outcomes: Sequence[Op
 
 
 def _describe_consequences(operation: str, done_outcomes: Sequence[OperationOutcome], is_check: bool) -> str:
-    """Describe the consequences of the operation."""
+    """Return the consequences of a restore or prune, as the end of a sentence; "" if nothing was changed."""
     if is_check or not done_outcomes:
         return ""
     if operation == PRUNE:
@@ -169,7 +180,7 @@ def _describe_consequences(operation: str, done_outcomes: Sequence[OperationOutc
 
 
 def format_size(size: int) -> str:
-    """Format bytes in the unit that fits, rounded down: `4,096 B`, `12 MiB`."""
+    """Format a number of bytes in a suitable unit, rounded down: `4,096 B`, `12 MiB`."""
     quantity = size
     for unit in SIZE_UNITS:
         if quantity < 10_000 or unit == SIZE_UNITS[-1]:

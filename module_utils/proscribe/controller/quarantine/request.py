@@ -1,4 +1,4 @@
-"""A request of an operator about quarantines: an operation, and selectors of items."""
+"""An operator's request about quarantines: an operation, and selectors of quarantined items."""
 
 from __future__ import annotations
 
@@ -12,19 +12,22 @@ from ..policy_errors import list_variable_mistakes, propose_similar_names
 OPERATIONS = (LIST, RESTORE, PRUNE)
 TABLE_FORMAT, JSON_FORMAT = "table", "json"
 OUTPUT_FORMATS = (TABLE_FORMAT, JSON_FORMAT)
-# Prefix of the variables of playbooks/quarantine.yml, with a variable for each option below.
+# Prefix of the variables of playbooks/quarantine.yml. The playbook has a variable for each of ARGUMENTS.
 VARIABLE_PREFIX = "quarantine_"
 
 
 class ActionArgument(TypedDict, total=False):
-    """An argument of an action in Ansible's form. The usual type is text."""
+    """The declaration of an argument of an action plugin, in Ansible's form.
+
+    Without `type`, the argument is a text.
+    """
 
     type: str
     choices: list[str]
 
 
-# The launcher's options have the same meaning (cli/quarantine.py). A missing option is None; `parse_request` has its
-# default.
+# The launcher's options have the same meaning (cli/quarantine.py). A missing argument is None; `parse_request` replaces
+# it by its default.
 ARGUMENTS: dict[str, ActionArgument] = {
     "do": {"choices": list(OPERATIONS)},
     **dict.fromkeys(("hosts", "users", "services", "ids"), {"type": "list"}),
@@ -34,12 +37,15 @@ ARGUMENTS: dict[str, ActionArgument] = {
     "format": {"choices": list(OUTPUT_FORMATS)},
 }
 SELECTORS = {"hosts": "--host", "users": "--user", "services": "--service", "ids": "--id"}
-# The variable of each option, with the option's name.
+# Key: argument. Value: playbook variable, which is named after the launcher's option.
 VARIABLE_NAMES = {name: VARIABLE_PREFIX + SELECTORS.get(name, name).lstrip("-") for name in ARGUMENTS}
 
 
 class InvalidQuarantineRequest(ValueError):
-    """An error: an invalid request. Its text has a line for each mistake: option, value and expected value."""
+    """An error for an invalid request.
+
+    Its text has a line for each mistake: option, value and expected value.
+    """
 
     def __init__(self, mistakes: Iterable[str]) -> None:
         self.mistakes = tuple(mistakes)
@@ -47,7 +53,10 @@ class InvalidQuarantineRequest(ValueError):
 
 
 class QuarantineRequest(NamedTuple):
-    """A request. A selected item matches each kind of selector that has names."""
+    """An operator's request: the operation `do`, the selectors, and the output format.
+
+    An empty selector selects everything. An item is selected if it matches every selector.
+    """
 
     do: str
     hosts: Sequence[str] = ()
@@ -55,19 +64,22 @@ class QuarantineRequest(NamedTuple):
     services: Sequence[str] = ()
     ids: Sequence[str] = ()
     all: bool = False
-    older_than: int = 0  # seconds; 0 for any age
+    older_than: int = 0  # seconds since the item was taken; 0 for any age
     accept_loss: bool = False
     format: str = TABLE_FORMAT
 
 
 def parse_request(argument_values: Mapping[str, Any]) -> QuarantineRequest:
-    """Parse a request from values as in ARGUMENTS. Raises InvalidQuarantineRequest, with every mistake."""
+    """Parse a request from the arguments that ARGUMENTS declares.
+
+    Raises InvalidQuarantineRequest with all mistakes. Restore and prune need a selector or --all.
+    """
     mistakes = []
     selected_names = {
         key: tuple(dict.fromkeys(str(name).strip() for name in argument_values.get(key) or ())) for key in SELECTORS
     }
     for key, option in SELECTORS.items():
-        # An empty variable of the shell must not select everything.
+        # An empty name may come from an unset variable of the shell. It must not select everything.
         if "" in selected_names[key]:
             mistakes.append(f"{option}: found nothing, expected a name")
     invalid_ids = [
@@ -109,9 +121,9 @@ def parse_request(argument_values: Mapping[str, Any]) -> QuarantineRequest:
 def list_requested_hosts(
     request: QuarantineRequest, run_hosts: Sequence[str], inventory_hosts: Collection[str]
 ) -> list[str]:
-    """Return the hosts of a run that the request selects.
+    """Return those hosts of a run that the request selects; without --host, all.
 
-    Raises InvalidQuarantineRequest for a host that the inventory lacks, or that the run leaves out.
+    Raises InvalidQuarantineRequest for a host that is not in the inventory, or that --limit excludes.
     """
     mistakes = []
     for host in request.hosts:
@@ -128,8 +140,9 @@ def list_requested_hosts(
 
 
 def list_mistyped_variables(variables: Iterable[str], typed_variables: Collection[str] = ()) -> list[str]:
-    """Return a mistake for each misspelled variable of a request: without it, the request would select too much.
+    """Return a mistake for each misspelled variable of a request.
 
-    `typed_variables` come from -e options. Those with our prefix belong to the request.
+    If such a variable were ignored, the request would select too much. `typed_variables` come from -e options. Each of
+    these that begins with VARIABLE_PREFIX belongs to the request.
     """
     return list_variable_mistakes(variables, typed_variables, VARIABLE_PREFIX, list(VARIABLE_NAMES.values()))

@@ -1,4 +1,7 @@
-"""The effect of the next enforcing run on a restored item, predicted from the host's plan before anything moves."""
+"""Prediction for a quarantined item: the effect of the next enforcing run on it, if it is restored now.
+
+The host's plan decides. The prediction is made before any file moves.
+"""
 
 from __future__ import annotations
 
@@ -13,17 +16,22 @@ from . import LEFT_ALONE, TAKEN_AGAIN, WAIVER_COVERED
 
 
 class RestoreOutlook(NamedTuple):
-    """The prediction: `taken` by the next enforcing run, `waived` by the named waiver, or `left` in place."""
+    """The prediction for a restored item.
+
+    The next enforcing run takes it again (`taken`), or the named waiver covers it (`waived`). Otherwise it is left in
+    place (`left`). `waiver` is "" unless the state is `waived`.
+    """
 
     state: str
     waiver: str
-    reason: str  # as text
+    reason: str  # the reason, as a phrase for the operator
 
 
 def find_outlook(plan: Plan, quarantine_item: QuarantineItem, waiver_ends: Mapping[str, str]) -> RestoreOutlook:
-    """Predict the effect of the next enforcing run on a restored item. `waiver_ends` has the ends of waivers (UTC).
+    """Predict the effect of the next enforcing run on a restored item.
 
-    The prediction follows from the plan's services for which the item was taken. In doubt it is `taken`.
+    `plan` is the host's. It decides for each service for which the item was taken. In doubt the prediction is `taken`.
+    `waiver_ends` has the end of each waiver (UTC), by the waiver's id.
     """
     section = plan["controls"].get("apps")
     if section is None:
@@ -44,7 +52,10 @@ def find_outlook(plan: Plan, quarantine_item: QuarantineItem, waiver_ends: Mappi
 
 
 def _find_service_outlook(section: PlanSection, service: str, quarantine_item: QuarantineItem) -> tuple[str, str]:
-    """Predict the effect on the item for a service: the state, and the waiver or otherwise the reason."""
+    """Predict the effect of the next enforcing run on the item, for one of its services.
+
+    Returns the state, and the waiver's id if the state is `waived`, else the reason as a phrase.
+    """
     entry = section["services"].get(service)
     if entry is None:
         return LEFT_ALONE, f"{service} is not restricted there"
@@ -70,7 +81,7 @@ def _find_service_outlook(section: PlanSection, service: str, quarantine_item: Q
 
 
 def find_retention_end(plan: Plan, quarantine_item: QuarantineItem) -> str:
-    """Return the end of an item's retention, after which the next enforcing run prunes it; "" for no end."""
+    """Return the time (UTC) after which the next enforcing run deletes the item; "" if it is stored forever."""
     section = plan["controls"].get("apps")
     retention_seconds = section["settings"].get("quarantine_keep", 0) if section else 0
     return format_keep_end(quarantine_item["taken_at"], quarantine_item["kept_until"], retention_seconds)

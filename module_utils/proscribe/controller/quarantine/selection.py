@@ -1,4 +1,4 @@
-"""The selection of items in quarantines: the selectors, applied to the answers of the hosts."""
+"""Selection of quarantined items: the operator's selectors, applied to the lists that the hosts sent."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from .restore_effect import RestoreOutlook, find_outlook, find_retention_end
 
 
 class QuarantineRow(NamedTuple):
-    """An item in the quarantine of a host, with its retention and its prediction."""
+    """An item in the quarantine of a host, with the end of its retention and the prediction for its restore."""
 
     host: str
     quarantine_item: QuarantineItem
-    retained_until: str  # end of its retention (UTC); "" for no end
-    outlook: RestoreOutlook  # the prediction for its restore
+    retained_until: str  # time (UTC) after which the item is deleted; "" for never
+    outlook: RestoreOutlook  # effect of the next enforcing run on the item, if it is restored
 
     def make_document(self) -> ChosenItem:
-        """Return the item as in the list for machines, and in the result of the action."""
+        """Return the item in the form of the JSON output, which the action plugin returns too."""
         quarantine_item, (state, waiver, reason) = self.quarantine_item, self.outlook
         return {
             "host": self.host,
@@ -49,11 +49,12 @@ def select_rows(
     waiver_ends: Mapping[str, str],
     now: datetime.datetime,
 ) -> list[QuarantineRow]:
-    """Select the items of a request, sorted by host and time.
+    """Select the quarantined items that match a request, sorted by host and time.
 
     `items_by_host` has the items of each host that answered. `silent_count` is the number of hosts without an answer.
-    All parts of an item are selected together. Raises InvalidQuarantineRequest for a user, a service or an id that no
-    item has.
+    `get_plan` returns the plan of a host. `waiver_ends` has the end of each waiver, by the waiver's id. If a part of an
+    item is selected, all its parts are. Raises InvalidQuarantineRequest for a user, a service or an id that no item
+    has.
     """
     host_items = [
         (host, quarantine_item)
@@ -108,7 +109,10 @@ def _is_selected(request: QuarantineRequest, quarantine_item: QuarantineItem) ->
 
 
 def _is_older(quarantine_item: QuarantineItem, newest_time: datetime.datetime) -> bool:
-    """Return whether an item was taken before a time. An item without a valid time does not count as old."""
+    """Return whether an item was taken at `newest_time` or before.
+
+    An item without a valid time does not count as old.
+    """
     try:
         return parse_moment(quarantine_item["taken_at"]) <= newest_time
     except ValueError:
@@ -122,9 +126,9 @@ def _check_selectors(
     answered_count: int,
     silent_count: int,
 ) -> None:
-    """Raise InvalidQuarantineRequest for selectors that match nothing.
+    """Raise InvalidQuarantineRequest for a user, a service or an id that no host has.
 
-    Such a selector may be a typing error, and the others would then select less than intended.
+    Such a selector may be a typing error. Without the error, less than intended would be selected.
     """
     services = {service for quarantine_item in quarantine_items for service in quarantine_item["services"]}
     for section in (plan["controls"].get("apps") for plan in plans):

@@ -1,9 +1,9 @@
-"""The decision of the current run, for the play that corrects.
+"""The rollout decision of the current run: the hosts that the correcting play changes, and their batches.
 
-The decision is made in Ansible's main process, which computes the hosts and the batches of that play. A worker for the
-decision would cost as much as observing ten hosts. The callback `proscribe_report` in the same process passes the
-answers of the hosts. The workers of the play run the action `rollout`; Ansible forks them later. This module joins
-them.
+The decision is made in Ansible's main process, which computes the hosts and the batches of that play. A worker process
+for the decision would cost as much as observing ten hosts. The callback plugin `proscribe_report`, in the same process,
+passes the answers of the hosts to this module. The action plugin `rollout` runs in the workers of the play. Ansible
+forks the workers later, so they have the decision.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from ..report.text.wording import summarise_names
 from . import ComplianceAnswer, RolloutDecision, RolloutHost, decide_rollout, describe_stop_place, evaluate_host
 from .previous_run import read_previous_run
 
-MAX_NAMED_HOSTS = 5  # hosts in a sentence
-CHECK_MODE = "check"  # the mode of a run that only shows its corrections
+MAX_NAMED_HOSTS = 5  # most hosts that a warning names
+CHECK_MODE = "check"  # mode of a run with --check, which changes nothing and only shows the corrections
 
 
 class _RolloutRun:
-    """A run, and the answers of its hosts before any of them was changed."""
+    """A run that corrects hosts, with the answers that the hosts gave before any host was changed."""
 
     def __init__(self, compiled_run: CompiledRun) -> None:
         self.compiled_run = compiled_run
@@ -34,18 +34,18 @@ _current_run: _RolloutRun | None = None
 
 
 def begin_rollout(compiled_run: CompiledRun | None) -> None:
-    """Register the begin of a run that corrects; `compiled_run` is the result of `compile_plans`.
+    """Register the start of a run that corrects; `compiled_run` is the result of `compile_plans`.
 
-    None is for a run that corrects nothing, and for the begin of a playbook.
+    `compiled_run` is None at the start of a playbook, and for a run that corrects nothing. Then there is no rollout.
     """
     global _current_run
     _current_run = None if compiled_run is None else _RolloutRun(compiled_run)
 
 
 def record_host_answer(host: str, answer: ComplianceAnswer) -> None:
-    """Store the answer of a host; `answer` is the result, with a checked record.
+    """Store a host's answer to the observation, with a checked host record.
 
-    Answers after the decision are ignored: they show the result of the correction.
+    Answers after the rollout decision are ignored: they show the result of the correction.
     """
     if _current_run is not None and _current_run.decision is None:
         _current_run.evaluated_hosts[host] = evaluate_host(
@@ -54,25 +54,28 @@ def record_host_answer(host: str, answer: ComplianceAnswer) -> None:
 
 
 def record_set_aside(host: str) -> None:
-    """Store that a host was left as it is, because of its users or of a process that was changing it."""
+    """Store that a host is set aside (left unchanged).
+
+    The reason is its users, or another process that was changing the host.
+    """
     if _current_run is not None:
         _current_run.set_aside_hosts.add(host)
 
 
 def list_set_aside_hosts() -> frozenset[str]:
-    """Return the hosts that were left as they are so far."""
+    """Return the hosts that were set aside (left unchanged) in this run so far."""
     return frozenset(_current_run.set_aside_hosts if _current_run is not None else ())
 
 
 def get_decision() -> RolloutDecision | None:
-    """Return the decision of the run; None before it is made."""
+    """Return the rollout decision of the run; None if it is not yet made."""
     return None if _current_run is None else _current_run.decision
 
 
 def make_decision(warn: Callable[[str], None]) -> RolloutDecision | None:
-    """Return the decision, made now if necessary; None if no host answered.
+    """Return the rollout decision of the run, and make it if that is not done yet; None if no host answered.
 
-    With --check, `warn` gets the limits that a real run would reach.
+    With --check, `warn` is called with the limits at which a run without --check would stop.
     """
     if _current_run is not None and _current_run.decision is None and _current_run.evaluated_hosts:
         fleet = [
@@ -89,7 +92,11 @@ def make_decision(warn: Callable[[str], None]) -> RolloutDecision | None:
 def decide_for_fleet(
     fleet: Sequence[RolloutHost], compiled_run: CompiledRun, is_dry_run: bool, warn: Callable[[str], None]
 ) -> RolloutDecision:
-    """Decide the rollout for the hosts that answered. `compiled_run` is the result of `compile_plans`."""
+    """Decide the rollout for the hosts that answered. `compiled_run` is the result of `compile_plans`.
+
+    If the run must stop, the decision is made twice. The second time, its message also compares the hosts with the
+    previous run. With `is_dry_run`, `warn` is called with the limits at which a real run would stop.
+    """
     rollout_decision = decide_rollout(fleet, compiled_run["rollout"], is_dry_run)
     if rollout_decision.stop:
         rollout_decision = decide_rollout(

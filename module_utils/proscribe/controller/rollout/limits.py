@@ -1,6 +1,6 @@
-"""The limits of a run: proscribe_batches, proscribe_max_change and proscribe_max_failures.
+"""Limits of a run: the settings proscribe_batches, proscribe_max_change and proscribe_max_failures.
 
-They are read and applied here. Pure; controller only.
+This module reads and applies the settings. Pure; controller only.
 """
 
 from __future__ import annotations
@@ -13,15 +13,18 @@ from ..policy_errors import UnexpectedValue, propose_similar_names
 AUTO = "auto"
 UNLIMITED = "unlimited"
 
-# Up to so many hosts are corrected at once. For so few hosts, a canary would cost more time than it saves.
+# Most hosts that `batches: auto` corrects in a single batch. For so few hosts, a small first batch (canary) would cost
+# more time than it saves.
 MAX_SINGLE_BATCH = 5
-# With two hosts, a single failed host is distinguished from a change that fails everywhere.
+# Size of the first batch. Two hosts show the difference between a single faulty host and a change that fails
+# everywhere.
 CANARY_HOSTS = 2
 # The ratio of a batch to the batch before it: 2, 10, 50, 250, ... A hundred thousand hosts are eight batches.
 BATCH_GROWTH_FACTOR = 5
-# So many hosts may change, whatever their share of the fleet. So a small fleet's first run needs no approval.
+# If the limit is a share, at least this many hosts may change. So the first run in a small fleet needs no higher limit.
 MIN_ALLOWED_HOSTS = 10
-# The limit of `removals: auto` if more than MIN_ALLOWED_HOSTS hosts would change.
+# With `removals: auto`, the most removals if more than MIN_ALLOWED_HOSTS hosts would change. For fewer hosts there is
+# no limit.
 MAX_AUTO_REMOVALS = 200
 
 CHANGED_PARTS = ("hosts", "removals")
@@ -29,9 +32,9 @@ _PERCENT = re.compile(r"(100|[1-9]?[0-9])%")
 
 
 def read_batches(setting: object) -> str | tuple[int | str, ...]:
-    """Read `auto`, or the sizes of the batches. Raises UnexpectedValue.
+    """Read the setting `batches`: `auto`, or the sizes of the batches. Raises UnexpectedValue.
 
-    Sizes are numbers of hosts, or shares ("10%") of the hosts to correct. The last size repeats.
+    A size is a number of hosts, or a share ("10%") of the hosts to correct. The last size repeats.
     """
     expected = "auto, or sizes such as [2, 10, '25%']"
     if setting == AUTO:
@@ -48,9 +51,10 @@ def read_batches(setting: object) -> str | tuple[int | str, ...]:
 
 
 def read_max_change(setting: object) -> dict[str, int | str]:
-    """Read {hosts: number | share | unlimited, removals: number | auto | unlimited}. Raises UnexpectedValue.
+    """Read the setting `max_change`. Raises UnexpectedValue.
 
-    A single value belongs to `hosts`; a single `unlimited` belongs to both.
+    Its form is {hosts: number | share | unlimited, removals: number | auto | unlimited}. A value without a key is the
+    limit of `hosts`. `unlimited` without a key is the limit of both.
     """
     limits: dict[str, int | str] = {"hosts": "25%", "removals": AUTO}
     if setting == UNLIMITED:
@@ -76,7 +80,7 @@ def read_max_change(setting: object) -> dict[str, int | str]:
 
 
 def read_max_failures(setting: object) -> str:
-    """Read a share of the hosts, such as "10%". Raises UnexpectedValue."""
+    """Read the setting `max_failures`: a share of the hosts, such as "10%". Raises UnexpectedValue."""
     amount = _parse_amount(setting)
     if not isinstance(amount, str):
         raise UnexpectedValue("", setting, "a share of the hosts such as '10%'")
@@ -84,7 +88,10 @@ def read_max_failures(setting: object) -> str:
 
 
 def _parse_amount(setting: object) -> int | str | None:
-    """Parse a number (as text too, from -e) or a share; None for other values."""
+    """Parse a number or a share ("10%"); None for any other value.
+
+    A number may be a text, as -e options give it.
+    """
     if isinstance(setting, int) and not isinstance(setting, bool) and setting >= 0:
         return int(setting)
     if isinstance(setting, str) and setting.isascii() and setting.isdigit():
@@ -93,12 +100,12 @@ def _parse_amount(setting: object) -> int | str | None:
 
 
 def compute_share(amount: int | str, total: int) -> int:
-    """Compute a share of `total`, rounded down. A number stays as it is."""
+    """Return a number: `amount` if it is a number, else that share ("10%") of `total`, rounded down."""
     return amount if isinstance(amount, int) else total * int(amount.removesuffix("%")) // 100
 
 
 def compute_batch_sizes(batches: str | Sequence[int | str], total: int) -> list[int]:
-    """Compute the sizes of the batches for `total` hosts. No batch is empty, and their sum is `total`."""
+    """Compute the sizes of the batches for `total` hosts; `batches` is the setting. No batch is empty."""
     if total <= 0:
         return []
     if isinstance(batches, str):
@@ -118,7 +125,7 @@ def compute_batch_sizes(batches: str | Sequence[int | str], total: int) -> list[
 
 
 def count_allowed_hosts(max_change: Mapping[str, int | str], answered_count: int) -> int | None:
-    """Count the hosts that a run may change, by the number of hosts that answered; None for no limit."""
+    """Return the most hosts that a run may change, if `answered_count` hosts answered; None for no limit."""
     limit = max_change["hosts"]
     if limit == UNLIMITED:
         return None
@@ -126,7 +133,7 @@ def count_allowed_hosts(max_change: Mapping[str, int | str], answered_count: int
 
 
 def count_allowed_removals(max_change: Mapping[str, int | str], changing_count: int) -> int | None:
-    """Count the programs that a run may remove, by the number of changing hosts; None for no limit."""
+    """Return the most programs that a run may remove if it changes `changing_count` hosts; None for no limit."""
     limit = max_change["removals"]
     if limit == AUTO:
         return MAX_AUTO_REMOVALS if changing_count > MIN_ALLOWED_HOSTS else None

@@ -1,4 +1,4 @@
-"""The previous run's states of the hosts that would be changed now."""
+"""States that the hosts to be changed had in the previous run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ COMPLIANT_STATES = (WAIVED, REPAIRED, COMPLIANT, NOT_APPLICABLE)
 
 
 def read_previous_run(reports_directory: Path, hosts: Collection[str]) -> PreviousRun | None:
-    """Read the states of these hosts in the newest complete report of a directory; None without a readable report."""
+    """Return the id of the newest complete run, and how many of these hosts were compliant in it.
+
+    `reports_directory` has a directory for each run. Returns None if no report can be read.
+    """
     try:
         directory = find_run(reports_directory)
         states = {record["host"]: record.get("state") for record in read_records(directory)}

@@ -1,16 +1,16 @@
-"""The share of a host in each limit of the whole fleet. Pure; controller only.
+"""Limits on the effect of a single host on a rollout through the fleet. Pure; controller only.
 
-A host itself reports its state, and the result of its correction. So whatever it reports, it takes no more than a share
-of the fleet's limits:
+A host itself reports its state, and the result of its correction. It may report anything. So a single host must not use
+up the limits of the whole fleet:
 
-    - `max_change`: it counts as a single host. If the whole exceeds a limit only because of a host, that
-      host is set aside, and the others continue. Of several hosts, only those with more removals than a
-      host's share are set aside.
+    - `max_change`: a host counts once. If the fleet exceeds a limit only because of a few hosts, these hosts
+      are set aside (not corrected), and the others continue. Several hosts are set aside only if each has
+      more removals than a host's share (SHARE_DIVISOR).
     - `max_failures`, and the first batch: a single failed host stops no other host, if another host was
       corrected.
-    - A host may be left as it is because of its users, or because another process was changing it. It has
-      not tried the change. It is set aside, and neither failed nor passed. Only few hosts may be set aside;
-      each further host failed.
+    - A host may be left unchanged because of its users, or because another process was changing it. Such a
+      host has not tried the change. It is set aside, and has neither failed nor passed. Only few hosts may
+      be set aside; each further host counts as failed.
 
 A defect of many hosts is a mistake of the policy, not of a host: it stops the run, by `max_change`. Whatever hosts are
 set aside, the changes never exceed `max_change`.
@@ -24,17 +24,20 @@ from ...model.finding import GATES, MORE_FINDINGS, NONCOMPLIANT
 from ...model.types.record import ObservedRecord
 from .limits import AUTO, CANARY_HOSTS, compute_share, count_allowed_hosts, count_allowed_removals
 
-NO_FAILURES = "0%"  # no host may fail
+NO_FAILURES = "0%"  # value of max_failures with which no host may fail
 
-# The divisor for two limits. A host's share of the removals of a whole fleet is a tenth, unless others have as many. A
-# tenth of the hosts to correct may be set aside.
+# A divisor for two limits. A host may have a tenth of the removals that the fleet is allowed, or as many as other hosts
+# have. A tenth of the hosts to correct may be set aside.
 SHARE_DIVISOR = 10
 
 
 def find_exceeded_limits(
     hosts: int, removals: int, max_change: Mapping[str, int | str], answered_count: int
 ) -> dict[str, int]:
-    """Return the limits that a change of so many hosts with so many removals exceeds: {part: limit}."""
+    """Return the limits of `max_change` that a change exceeds: limit by "hosts" or "removals"; {} if none.
+
+    The change is of `hosts` hosts with `removals` removals in all.
+    """
     allowed_counts = {
         "hosts": count_allowed_hosts(max_change, answered_count),
         "removals": count_allowed_removals(max_change, hosts),
@@ -44,25 +47,32 @@ def find_exceeded_limits(
 
 
 def count_allowed_failures(max_failures: str, host_count: int) -> int:
-    """Count the hosts that may fail: a share of `host_count`, at least 1, or 0 if no host may fail."""
+    """Return the most hosts that may fail: the share `max_failures` of `host_count`, at least 1; 0 for "0%"."""
     return 0 if max_failures == NO_FAILURES else max(1, compute_share(max_failures, host_count))
 
 
 def count_allowed_canary_failures(max_failures: str, host_count: int) -> int:
-    """Count the hosts of the first batch that may fail: a single host, if another host was corrected."""
+    """Return the most hosts of the first batch that may fail: 1 or 0.
+
+    A single host may fail if another host was corrected. So the result is 0 for a batch of a single host, and for
+    `max_failures` "0%".
+    """
     return min(1, count_allowed_failures(max_failures, host_count), host_count - 1)
 
 
 def count_allowed_set_aside(max_failures: str, host_count: int) -> int:
-    """Count the hosts that may be set aside during a run.
+    """Return the most hosts that may be set aside (left unchanged) during a run.
 
-    The number is a tenth of the hosts, at least a canary batch, or 0 if no host may fail.
+    This is a tenth of the hosts, but at least CANARY_HOSTS; 0 if no host may fail.
     """
     return 0 if max_failures == NO_FAILURES else max(CANARY_HOSTS, host_count // SHARE_DIVISOR)
 
 
 def has_only_user_problems(record: ObservedRecord, gate: str) -> bool:
-    """Return whether only users' own findings keep a host from passing its gate, by the host's own report."""
+    """Return whether a host fails its gate only because of findings of users other than root.
+
+    The host itself reports this, so the result cannot be trusted. An unknown rule or an error gives False.
+    """
     failing_rules = [rule for rule in record["rules"] if rule["state"] in GATES[gate]]
     users = {
         (finding["scope"] or "").partition("user:")[2]
@@ -77,12 +87,13 @@ def has_only_user_problems(record: ObservedRecord, gate: str) -> bool:
 def select_set_aside(
     removal_counts: Mapping[str, int], max_change: Mapping[str, int | str], answered_count: int
 ) -> list[str]:
-    """Select the hosts that are not corrected, so that the others can be.
+    """Select the hosts that are not corrected, so that the others can be corrected within the limits.
 
-    `removal_counts` has the removals of each host to correct. `answered_count` is the number of hosts that answered. If
-    the whole is within the limits, no host is selected. Otherwise the fewest hosts are selected without which it is,
-    most removals first. If no few hosts explain it, the hosts that stand out are selected. So they cannot influence the
-    text and the printed limit of the whole.
+    `removal_counts` has the number of removals of each host to correct. `answered_count` is the number of hosts that
+    answered. If all hosts together are within the limits, no host is selected. Otherwise the fewest hosts are selected
+    that must be left out for this, those with most removals first. If a few hosts are not the cause, hosts with
+    unusually many removals are selected. So such a host cannot influence the message or the limit that the run
+    proposes.
     """
     total_removals = sum(removal_counts.values())
     exceeded_limits = find_exceeded_limits(len(removal_counts), total_removals, max_change, answered_count)
@@ -92,7 +103,8 @@ def select_set_aside(
     ranked_hosts = sorted(removal_counts, key=removal_counts.__getitem__)[::-1]
     outlying_hosts: list[str] = []
     if "removals" in exceeded_limits:
-        ordinary_count = removal_counts[ranked_hosts[max_set_aside]]  # the removals of the other hosts
+        # most removals of any host that cannot be set aside
+        ordinary_count = removal_counts[ranked_hosts[max_set_aside]]
         max_removals = max(exceeded_limits["removals"] // SHARE_DIVISOR, ordinary_count)
         outlying_hosts = [host for host in ranked_hosts[:max_set_aside] if removal_counts[host] > max_removals]
     for count in range(1, max(len(outlying_hosts), 1) + 1):
@@ -105,10 +117,10 @@ def select_set_aside(
 def compute_sufficient_limits(
     removal_counts: Sequence[int], exceeded_limits: Mapping[str, int], max_change: Mapping[str, int | str]
 ) -> dict[str, int | str]:
-    """Compute a value of `max_change` that is sufficient for these hosts, if it is exceeded.
+    """Compute a value of `max_change` that permits these hosts to change; {} if no limit is exceeded.
 
-    The value replaces that of a team, so it repeats the unchanged parts. No number depends on the claim of a single
-    host.
+    The value is proposed in place of the team's setting, so it repeats unchanged limits. The number of removals is a
+    sum only if several hosts have removals. So it does not depend on the claim of a single host.
     """
     if not exceeded_limits:
         return {}

@@ -1,4 +1,4 @@
-"""The files of a schedule on the controller and on the hosts. Controller side, pure."""
+"""The files of a schedule, for the controller and for the hosts: systemd units, programs and settings. Pure."""
 
 from __future__ import annotations
 
@@ -45,26 +45,26 @@ NO_SIGNERS_WARNING = (
 
 
 class ScheduleController(NamedTuple):
-    """The controller that sets up the schedule."""
+    """The controller on which the command that sets up the schedule runs."""
 
-    project_directory: str  # the checkout
+    project_directory: str  # the directory of the checkout
     account: str
     is_root: bool
-    inventory: Sequence[str]  # as in the options of the run
+    inventory: Sequence[str]  # inventory sources, as given to the command that sets up the schedule
     limit: str  # --limit of the run that sets up the schedule
     environment: Mapping[str, str]  # PROSCRIBE_* variables for scheduled runs
 
 
 class SchedulePart(TypedDict):
-    """The files and settings of the controller, or of each host."""
+    """The part of a schedule for the controller or for each host: texts of files by path, and settings."""
 
     files: dict[str, str]
-    settings: NotRequired[Mapping[str, object]]  # for host/programs/pulling
+    settings: NotRequired[Mapping[str, object]]  # settings for the program of host/programs/pulling
     runs: NotRequired[ScheduledRuns]
 
 
 class SchedulePlan(TypedDict):
-    """The parts of a schedule, for the controller and for the hosts."""
+    """A whole schedule. `drift` is the part of the controller, and `pull` is the part of each host."""
 
     method: str
     controller: str
@@ -75,7 +75,7 @@ class SchedulePlan(TypedDict):
 
 
 class _ScheduleVariables(NamedTuple):
-    """The schedule variables without their prefix. All hosts of a run share them: there is a single schedule."""
+    """The settings of the schedule, named without their prefix. All hosts of a run must have the same values."""
 
     schedule: str
     calendar: str
@@ -98,9 +98,9 @@ class _ScheduleVariables(NamedTuple):
         return units.ScheduleTimes(self.calendar, self.spread, self.timeout)
 
 
-FIRST_LINE = f"#!{PYTHON_PATH} -IB\n"  # first line of a program that a machine runs by itself
+FIRST_LINE = f"#!{PYTHON_PATH} -IB\n"  # first line of a program that a systemd unit starts
 
-# Returns an error about a variable of the schedule: (name without prefix, expected text).
+# A function that makes an error about a variable of the schedule, from the name without prefix and the expected text.
 MakeError = Callable[[str, str], PolicyErrors]
 
 
@@ -111,11 +111,11 @@ def plan_schedule(
     other_controller: str,
     changes_controller: bool,
 ) -> SchedulePlan:
-    """Return the files of the controller and of the hosts.
+    """Return the schedule: the files for the controller and for the hosts.
 
-    `other_controller` is the inventory name of another controller; "" for this machine. `changes_controller` is True if
-    some host is reached without a connection, so that runs change the controller itself. Raises PolicyErrors if hosts
-    disagree, or if a setting that the method needs is missing.
+    `other_controller` is the inventory name of the controller if it is another machine; "" for this machine.
+    `changes_controller` is True if a host is reached without a connection: then runs change the controller itself.
+    Raises PolicyErrors if the hosts have different values, or if a setting that the schedule method needs is missing.
     """
     variable_names = (
         name if name in ("schedule", "notify") else f"schedule_{name}" for name in _ScheduleVariables._fields
@@ -166,6 +166,10 @@ def plan_schedule(
 def _describe_drift_runs(
     variables: _ScheduleVariables, controller: ScheduleController, other_controller: str, policy_files: Sequence[str]
 ) -> ScheduledRuns:
+    """Describe the controller's scheduled runs: account, checked paths, needed files, written directories.
+
+    If another machine is the controller, paths within the project are moved to the checkout there.
+    """
     checkout = variables.directory if other_controller else controller.project_directory
     ansible_paths = [] if other_controller else [controller.environment.get("PROSCRIBE_ANSIBLE_PLAYBOOK", "")]
     needed_paths = [*ansible_paths, *controller.inventory, *_list_option_files(variables.options)]
@@ -175,7 +179,7 @@ def _describe_drift_runs(
         *(_move_path(path, controller.project_directory, checkout) for path in named_paths if path.startswith("/")),
     ]
     reports = "" if other_controller else controller.environment.get(ENVIRONMENT_VARIABLE, "")
-    # A refresh makes a branch in the repository of the inventory.
+    # A refresh of the catalogue makes a branch in the git repository of the inventory, so it writes there.
     sources = [
         Path(_move_path(source, controller.project_directory, checkout))
         for source in controller.inventory[:1]
@@ -197,12 +201,18 @@ def _describe_drift_runs(
 
 
 def _list_absolute_paths(paths: Iterable[str]) -> list[str]:
-    """Return the absolute paths, each once. A list of hosts (`web01,`) and the name of a command are no paths."""
+    """Return the absolute paths, each once.
+
+    Other texts are left out: a list of hosts (`web01,`) or a command's name.
+    """
     return list(dict.fromkeys(path for path in paths if path.startswith("/")))
 
 
 def _list_policy_files(host: HostVariables, restrictions: Restrictions, project: str) -> Iterator[str]:
-    """Yield the possible paths in a host's variables: catalogues, waivers, approver lists and their signers."""
+    """Yield the paths that a host's settings may mean: catalogues, waivers, approver lists and their signers.
+
+    A relative path may begin at the project or at the inventory, so both are listed.
+    """
     for base_directory in (project, host.folder):
         yield from (str(Path(base_directory, name)) for name in restrictions.catalog_dirs)
         if restrictions.waivers_dir:
@@ -211,7 +221,10 @@ def _list_policy_files(host: HostVariables, restrictions: Restrictions, project:
 
 
 def _list_option_files(options: Sequence[str]) -> list[str]:
-    """Return the files in options: `-e @FILE`, `--vault-id ID@FILE`, `--vault-password-file FILE`."""
+    """Return the files that command-line options name.
+
+    Forms: `-e @FILE`, `--vault-id ID@FILE`, `--vault-password-file FILE`.
+    """
     words = [word.partition("=")[2] if re.match(r"--[a-z-]+=", word) else word for word in options]
     return [match[1] for word in words if (match := re.fullmatch(r"(?:[\w.-]*@)?(/.+)", word))]
 
@@ -219,6 +232,11 @@ def _list_option_files(options: Sequence[str]) -> list[str]:
 def _render_drift_files(
     variables: _ScheduleVariables, controller: ScheduleController, other_controller: str, changes_controller: bool
 ) -> dict[str, str]:
+    """Return the texts of the controller's files, by path.
+
+    These are systemd units, and the guard program that the units start first. The units' hardening depends on the
+    account, and on whether runs change the controller or send mail.
+    """
     launcher_command = "collect" if variables.schedule == "pull" else "drift"
     checkout = variables.directory if other_controller else controller.project_directory
     account = variables.account or controller.account
@@ -227,7 +245,7 @@ def _render_drift_files(
         for source in controller.inventory
         for part in ("-i", _move_path(source, controller.project_directory, checkout))
     ]
-    # With pull, the limit selects only the hosts to set up now. All hosts are collected later.
+    # With pull, --limit selects only the hosts to set up now. Scheduled runs collect the results of all hosts.
     options += ["--limit", controller.limit] if controller.limit and variables.schedule != "pull" else []
     options += variables.options
     environment = {} if other_controller else controller.environment
@@ -266,7 +284,10 @@ def _render_drift_files(
 def _render_catalogue_files(
     variables: _ScheduleVariables, command: Sequence[str], checkout: str, account: str, environment: Mapping[str, str]
 ) -> dict[str, str]:
-    """Return the units that refresh the catalogue; none without `proscribe_schedule_refresh`. They contact no host."""
+    """Return the units that refresh the catalogue, by path; {} if `proscribe_schedule_refresh` is not set.
+
+    These units contact no host.
+    """
     if not variables.refresh:
         return {}
     hardening = (units.ROOT_HARDENING if account == "root" else "") + (
@@ -285,6 +306,10 @@ def _render_catalogue_files(
 
 
 def _plan_pull(variables: _ScheduleVariables, controller: ScheduleController, make_error: MakeError) -> SchedulePart:
+    """Return the part of the schedule for each host, which fetches and applies the policy itself.
+
+    Raises PolicyErrors if neither a repository nor a checkout on the hosts is set.
+    """
     if not variables.repository and not variables.directory:
         expected = "where hosts fetch from; or proscribe_schedule_directory, a checkout that every host was given"
         raise make_error("schedule_repository", expected)
@@ -332,7 +357,10 @@ def _plan_pull(variables: _ScheduleVariables, controller: ScheduleController, ma
 
 
 def _find_inventory_path(controller: ScheduleController, make_error: MakeError) -> str:
-    """Return the path of this run's inventory in the checkout. Raises PolicyErrors if it is outside."""
+    """Return the path of this run's inventory relative to the project.
+
+    Raises PolicyErrors if the inventory is outside the project, or has several sources.
+    """
     project_sources = [
         source for source in controller.inventory if Path(source).is_relative_to(controller.project_directory)
     ]
@@ -343,12 +371,12 @@ def _find_inventory_path(controller: ScheduleController, make_error: MakeError) 
 
 
 def render_program(package: ModuleType, name: str, first_line: str = "") -> str:
-    """Return the source of a module in the form that a machine runs by itself."""
+    """Return the source text of a module, as a file that another machine can run or import alone."""
     source = (Path(str(package.__file__)).parent / f"{name}.py").read_text(encoding="utf-8")
     return f"{first_line}# {WRITTEN_BY}\n{source}"
 
 
 def _move_path(source: str, project: str, checkout: str) -> str:
-    """Return the path of an inventory in another checkout."""
+    """Return the path in `checkout` for a path in `project`. A path outside `project` is returned unchanged."""
     is_inside = Path(source).is_relative_to(project)
     return str(Path(checkout) / Path(source).relative_to(project)) if is_inside else source

@@ -15,9 +15,9 @@ SystemCallArchitectures=native
 SystemCallErrorNumber=EPERM
 RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
 """
-# Rights that no run as root needs. Such a run may change packages, files below /etc, firewalls and services of its
-# machine. So it needs nearly all rights of root. (For another account, system call filters imply no_new_privs. Under
-# that, sudo and a mail system's setgid programs do not work; systemd.exec(5).)
+# For a service that runs as root: it loses only the rights that no run needs. Such a run may change packages, files
+# below /etc, firewalls and services of its machine. So it needs nearly all rights of root. (For another account, system
+# call filters would imply no_new_privs. Then sudo and a mail system's setgid programs do not work; systemd.exec(5).)
 ROOT_HARDENING = f"""\
 {_COMMON_HARDENING}SystemCallFilter=~@clock @cpu-emulation @obsolete @raw-io @reboot @swap
 CapabilityBoundingSet=~CAP_BLOCK_SUSPEND CAP_LEASE CAP_PERFMON CAP_SYS_BOOT CAP_SYS_PACCT CAP_SYS_RAWIO CAP_SYS_TIME
@@ -30,8 +30,8 @@ ProtectSystem=full
 ProtectControlGroups=yes
 ProtectProc=invisible
 """
-# For a service that also sends no mail. (If hosts are reached as an ordinary user with sudo, sudo runs on the hosts and
-# not here.)
+# For a service that never changes its own machine and sends no mail. (If hosts are reached as an ordinary user with
+# sudo, sudo runs on the hosts and not on the controller.)
 STRICT_HARDENING = f"""\
 {MAIL_HARDENING}CapabilityBoundingSet=
 {_COMMON_HARDENING}SystemCallFilter=@system-service
@@ -47,12 +47,12 @@ RestrictSUIDSGID=yes
 """
 
 
-# Exit code of the catalogue's refresh: a publisher's list was wrong, and a notification has reported it.
+# Exit code of a catalogue refresh that refused a publisher's list as wrong. It has already sent a notification of this.
 LIST_REFUSED_CODE = 1
 
 
 class ScheduleTimes(NamedTuple):
-    """The start of runs, their random delay, and their time limit. Seconds."""
+    """The start times of scheduled runs (systemd.time(7)). Random delay and time limit are in seconds."""
 
     calendar: str
     spread: int
@@ -60,7 +60,10 @@ class ScheduleTimes(NamedTuple):
 
 
 def format_exec_start(argv: Sequence[str]) -> str:
-    """Format a command line for ExecStart=. Each word is quoted, and systemd's own signs (% and $) are escaped."""
+    """Format a command line for ExecStart=.
+
+    Each word is quoted, and systemd's special characters (% and $) are escaped.
+    """
     return " ".join(_quote_argument(word) for word in argv)
 
 
@@ -70,7 +73,7 @@ def _quote_argument(word: str) -> str:
 
 
 def format_environment(environment: Mapping[str, str]) -> str:
-    """Format Environment= lines. There a $ is literal, and a % is escaped."""
+    """Format Environment= lines. In these, systemd takes $ literally, so only % is escaped."""
     return "".join(
         "Environment={}\n".format(_quote_argument(f"{name}={content}").replace("$$", "$"))
         for name, content in sorted(environment.items())
@@ -78,9 +81,10 @@ def format_environment(environment: Mapping[str, str]) -> str:
 
 
 def format_timer(description: str, times: ScheduleTimes, is_fixed: bool) -> str:
-    """Format a timer. A run that was missed while the machine was off starts when the machine is on again.
+    """Format a systemd timer.
 
-    With `is_fixed` each machine has its own constant delay within the spread, so that its runs are equally far apart.
+    A run that was missed while the machine was off starts when the machine is on again. With `is_fixed`, each machine
+    has a constant random delay, so its runs are equally far apart.
     """
     delay_line = "FixedRandomDelay=yes\n" if is_fixed else ""
     return f"""\
@@ -102,9 +106,10 @@ WantedBy=timers.target
 def format_drift_service(
     checkout: str, account: str, command: str, environment: Mapping[str, str], times: ScheduleTimes, hardening: str
 ) -> str:
-    """Format the service of the controller's run over the inventory.
+    """Format the systemd service with which the controller checks and corrects the hosts of the inventory.
 
-    systemd starts no second run meanwhile. A run that exceeds the time limit is ended, and the other unit reports it.
+    While the run is active, systemd starts no second run. systemd ends a run that exceeds the time limit. Then the unit
+    of `format_failed_service` reports it.
     """
     return f"""\
 # {WRITTEN_BY}
@@ -123,7 +128,7 @@ TimeoutStopSec=60
 def format_failed_service(
     checkout: str, account: str, command: str, environment: Mapping[str, str], hardening: str
 ) -> str:
-    """Format the service that reports a run that did not end by itself."""
+    """Format the systemd service that reports a run of the controller that failed or did not end by itself."""
     return f"""\
 # {WRITTEN_BY}
 [Unit]
@@ -137,7 +142,10 @@ Description=Proscribe: report a scheduled run that failed
 def format_catalogue_service(
     checkout: str, account: str, command: str, environment: Mapping[str, str], hardening: str
 ) -> str:
-    """Format the service that fetches publishers' lists and proposes changes on a branch."""
+    """Format the systemd service that refreshes the catalogue.
+
+    The service fetches publishers' lists, and proposes changes of the catalogue on a git branch.
+    """
     return f"""\
 # {WRITTEN_BY}
 [Unit]
@@ -152,7 +160,10 @@ After=network-online.target
 
 
 def _format_alert(name: str, *reported_codes: int) -> str:
-    """Format the alert of a unit that could not send it itself, except for exit codes that it has reported."""
+    """Format the lines that send an alert if a unit failed and could not send the alert itself.
+
+    For the exit codes `reported_codes` no alert is sent: the unit has already reported these failures.
+    """
     command = " ".join([f"ExecStopPost=+{GUARD_PATH} alert {name}.service", *map(str, reported_codes)])
     return f"{command}\nTimeoutStopSec=180\n"
 
@@ -160,12 +171,13 @@ def _format_alert(name: str, *reported_codes: int) -> str:
 def _format_service(
     name: str, checkout: str, account: str, command: str, environment: Mapping[str, str], option: str = ""
 ) -> str:
-    """Format the section of a service.
+    """Format the [Service] section of a unit.
 
-    `option` is for the check of its files, which runs as root without the unit's restrictions ("+"). A missing checkout
-    must not prevent the alert, so the working directory is optional ("-").
+    Before each run, the guard program checks the files of the checkout. It runs as root without the unit's restrictions
+    (prefix "+"); `option` is an option for it. With the prefix "-" the unit starts even if the checkout is missing, so
+    its alert is still sent.
     """
-    # Temporary files lie where systemd removes them, also after a run that was killed.
+    # Temporary files are in a directory that systemd removes, even if the run was killed.
     runtime_directory = "/run/" + name
     temporary_directories = {
         "TMPDIR": runtime_directory,
@@ -187,7 +199,10 @@ ExecStart={command}
 
 
 def format_pull_service(times: ScheduleTimes) -> str:
-    """Format the service of a host's own run. It changes its own host, so it loses only rights that no run needs."""
+    """Format the systemd service with which a host fetches and applies the policy itself.
+
+    The service changes its host, so it runs as root. The hardening takes only rights that no run needs.
+    """
     return f"""\
 # {WRITTEN_BY}
 [Unit]
@@ -208,7 +223,7 @@ TimeoutStopSec=60
 
 
 def list_unit_names(schedule_part: str) -> tuple[str, str]:
-    """Return the names of a part's service and timer."""
+    """Return the names of the service and the timer of a part of the schedule, such as DRIFT_UNIT."""
     return f"{schedule_part}.service", f"{schedule_part}.timer"
 
 

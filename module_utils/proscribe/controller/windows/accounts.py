@@ -1,4 +1,4 @@
-"""The accounts of users on a Windows host, logged in or not."""
+"""User accounts on a Windows host, of users who are logged in or not."""
 
 from __future__ import annotations
 
@@ -7,22 +7,29 @@ import re
 from .answer_reader import WindowsAnswer
 from .command_line import PROFILES_KEY, USERS_HIVE
 
-# Accounts of users: of this machine or a domain, and of Entra ID. Other accounts belong to the system.
+# Security identifiers of users: accounts of the machine, of a domain (5-21) and of Entra ID (12-1). Other accounts
+# belong to the system.
 _ACCOUNT_PATTERN = re.compile(r"s-1-(?:5-21|12-1)(?:-\d{1,10}){1,14}", re.IGNORECASE)
 
 
 def is_user_account(name: str) -> bool:
-    """Return True if a security identifier is that of a user's account."""
+    """Return True if `name` is the security identifier of a user's account."""
     return bool(_ACCOUNT_PATTERN.fullmatch(name))
 
 
 def list_logged_in_users(answer: WindowsAnswer) -> list[str]:
-    """Return the users whose part of the registry is loaded, which are those logged in."""
+    """Return the security identifiers of the users who are logged in.
+
+    Only for these users has Windows loaded the user's part of the registry.
+    """
     return [name for name in answer.registry.list_key_names(USERS_HIVE) if is_user_account(name)]
 
 
 def explain_absent_users(answer: WindowsAnswer, activity: str) -> list[str]:
-    """Return the reasons why `activity` of other users is unknown; [] if all users are logged in."""
+    """Return the reasons why data of users are missing; [] if all users are logged in.
+
+    `activity` is a phrase for the message: the data of users who are not logged in, which cannot be read.
+    """
     registry = answer.registry
     if registry.is_present(PROFILES_KEY) is not True or registry.is_present(USERS_HIVE) is not True:
         return ["which users the host has cannot be read there"]

@@ -1,8 +1,8 @@
-"""The answer of a Windows host, from bytes to typed parts: its version, its running programs, its registry.
+"""Parser for the answer of a Windows host.
 
-The bytes are UTF-8 if the console could be switched to it. Otherwise they are UTF-16 or in a code page of the host's
-language, which the answer gives by number. Bytes that cannot be decoded are replaced; then names in other scripts are
-not compared.
+From bytes it makes the version, the running programs and the registry. The bytes are UTF-8 if the console could be
+switched to it. Otherwise they are UTF-16, or in a code page of the host's language; the answer has the code page's
+number. Bytes that cannot be decoded are replaced. Then names in other scripts are not compared.
 """
 
 from __future__ import annotations
@@ -33,45 +33,45 @@ from .registry import WindowsRegistry, normalise_key
 MAX_LINES = 1_000_000
 MAX_TASKS = 50_000
 UTF_8_CODE_PAGE = 65001
-# Code pages by number for which Python's codec is not called cp<number>.
+# Key: number of a code page. Value: Python's codec for it, if the codec is not named cp<number>.
 CODECS_BY_CODE_PAGE = {54936: "gb18030", 20866: "koi8-r", 28591: "latin-1"}
 _NUMBER_PATTERN = re.compile(r"\d{3,5}")
 _VERSION_PATTERN = re.compile(r"\d{1,3}\.\d{1,3}\.\d{1,6}(?:\.\d{1,6})?")
 USERS_PREFIX = normalise_key(f"{USERS_HIVE}\\x").removesuffix("x")
-SERVICES_IMAGE = "svchost.exe"  # the image of processes that run services of Windows
+SERVICES_IMAGE = "svchost.exe"  # image name (file name of the program) of processes that run Windows services
 REPLACEMENT_CHARACTER = "\N{REPLACEMENT CHARACTER}"
 
 
 class WindowsTask(NamedTuple):
-    """A running program."""
+    """A running program: its image name (the file name of the program) and its process id."""
 
     image: str
     pid: int
 
 
 class WindowsAnswer(NamedTuple):
-    """The answer of a host."""
+    """The parsed answer of a Windows host."""
 
-    version: str  # version of Windows; "" if unknown
+    version: str  # of Windows; "" if unknown
     architecture: str
-    is_narrow: bool  # a 32-bit program answered on a 64-bit host, so the answer has the 32-bit view of the registry
-    is_exact: bool  # names in every script arrive intact, so they can be compared
-    tasks: Sequence[WindowsTask] | None  # None if they could not be listed
+    is_narrow: bool  # a 32-bit shell answered on a 64-bit host, so only the 32-bit view of the registry is known
+    is_exact: bool  # names in every script (such as Chinese) arrived intact, so they can be compared
+    tasks: Sequence[WindowsTask] | None  # running programs; None if they could not be listed
     registry: WindowsRegistry
-    is_applier_running: bool | None = None  # the service that applies AppLocker's rules runs; None if unknown
+    is_applier_running: bool | None = None  # whether the service runs that applies AppLocker's rules; None if unknown
 
 
 class _AnswerPart(NamedTuple):
     kind: str
     argument: str
     lines: list[str]
-    is_complete: bool  # its command succeeded
+    is_complete: bool  # the host's command for this part succeeded
 
 
 def parse_answer(output: bytes, token: str) -> WindowsAnswer:
-    """Parse the output of a host, in which a line with `token` begins each part.
+    """Parse the output of a Windows host. A line that begins with `token` starts each part of the output.
 
-    Raises UnusableAnswer for output that is no complete answer.
+    Raises UnusableAnswer if the output is no complete answer, or too large.
     """
     text, is_exact = _decode_output(output, token)
     parts = list(_split_parts(text, token))
@@ -84,10 +84,11 @@ def parse_answer(output: bytes, token: str) -> WindowsAnswer:
         if part.kind in (LIST_PART, TREE_PART) and part.is_complete:
             _read_registry_part(registry, part)
         elif part.kind == TASKS_PART and part.is_complete:
-            tasks = _parse_tasks(part.lines) or None  # an empty list is invalid: the listing program itself runs
+            # an empty list is invalid, because at least the listing program itself runs
+            tasks = _parse_tasks(part.lines) or None
         elif part.kind == SERVICE_PART and part.is_complete:
             processes = {task.image.casefold() for task in _parse_tasks(part.lines)}
-            # Other images: the filter for the service had no effect.
+            # If other images are listed, the filter for the service had no effect, and the result is unknown.
             is_applier_running = bool(processes) if processes <= {SERVICES_IMAGE} else None
     version = _VERSION_PATTERN.search(" ".join(parts[0].lines)[:1000])
     settings = dict(line.partition("=")[::2] for part in parts if part.kind == ARCHITECTURE_PART for line in part.lines)
@@ -105,9 +106,10 @@ def parse_answer(output: bytes, token: str) -> WindowsAnswer:
 
 
 def _read_registry_part(registry: WindowsRegistry, part: _AnswerPart) -> None:
-    """Add a part of the registry. An unusable part of a user's keys is unknown; other unusable parts raise.
+    """Add a part of the answer to the registry.
 
-    So a user's excessive data cannot make the whole answer unusable.
+    Raises UnusableAnswer for an invalid part with keys of the machine. An invalid part with a user's keys is left out,
+    so these keys stay unknown. So excessive data of a user cannot make the whole answer unusable.
     """
     try:
         registry.read_query(part.argument, part.lines, part.kind == TREE_PART)
@@ -117,6 +119,11 @@ def _read_registry_part(registry: WindowsRegistry, part: _AnswerPart) -> None:
 
 
 def _split_parts(text: str, token: str) -> Iterator[_AnswerPart]:
+    """Split the answer into its parts.
+
+    A line with `token` begins a part, or says whether its command succeeded. Raises UnusableAnswer if there are too
+    many lines.
+    """
     kind, argument, lines, is_complete = "", "", [], False
     for count, line in enumerate(text.split("\n")):
         if count > MAX_LINES:
@@ -137,7 +144,7 @@ def _split_parts(text: str, token: str) -> Iterator[_AnswerPart]:
 
 
 def _decode_output(output: bytes, token: str) -> tuple[str, bool]:
-    """Return the text, and True if names in every script arrived intact."""
+    """Decode the host's output. Return the text, and True if names in every script arrived intact."""
     if token.encode("utf-16-le") in output:
         start = output.find(token.encode("utf-16-le"))
         return _decode_with_codec(output[start:], "utf-16-le")
@@ -145,11 +152,12 @@ def _decode_output(output: bytes, token: str) -> tuple[str, bool]:
     output = output[start:]
     code_page = _find_code_page(output, token)
     try:
-        # Non-ASCII text is valid UTF-8 only by intention. In pure ASCII a `?` may stand for any letter.
+        # Text with non-ASCII bytes that decodes as UTF-8 is certainly UTF-8. In pure ASCII text, a `?` may stand for
+        # any letter.
         return output.decode("utf-8"), code_page == UTF_8_CODE_PAGE or not output.isascii()
     except UnicodeDecodeError:
         text, _ = _decode_with_codec(output, _find_codec(code_page))
-        return text, False  # a code page has the letters of some scripts, and prints `?` for others
+        return text, False  # a code page has the letters of some scripts only; for others the host prints `?`
 
 
 def _decode_with_codec(output: bytes, codec: str) -> tuple[str, bool]:
@@ -169,8 +177,8 @@ def _find_codec(code_page: int) -> str:
 def _find_code_page(output: bytes, token: str) -> int:
     """Return the number of the host's code page; 0 if it is unknown.
 
-    `chcp` prints a translated text that contains the number. Without a console the system's code page is used, which is
-    in the registry.
+    `chcp` prints a translated text that contains the number. Without a console, programs use the system's code page,
+    whose number is in the registry.
     """
     text = output.decode("ascii", "replace")
     _, separator, following_text = text.partition(f"{token} {CODE_PAGE_PART}")
@@ -183,7 +191,10 @@ def _find_code_page(output: bytes, token: str) -> int:
 
 
 def _parse_tasks(lines: Sequence[str]) -> list[WindowsTask]:
-    """Parse the programs of `tasklist /fo csv /nh`: image and pid. Later columns are in the host's language."""
+    """Parse the output of `tasklist /fo csv /nh`: image name and process id of each running program.
+
+    The later columns are in the host's language and not needed.
+    """
     tasks = []
     try:
         for row in csv.reader(line for line in lines if line):

@@ -1,9 +1,9 @@
-"""The rules of AppLocker on a Windows host: their arrival, their mode, and the service that applies them.
+"""Check of AppLocker on a Windows host: its rules, their mode, and the service that applies the rules.
 
-A collection of rules is a key, and each rule is a key below it. The collection's EnforcementMode is 0 if Windows only
-logs, and 1 if it denies. Without the value, Windows denies (learn.microsoft.com/windows/security, "Understand AppLocker
-enforcement settings"). No rule is in effect while the service Application Identity does not run. If the plan does not
-require denial, all of this is only reported.
+A rule collection is a registry key, and each rule is a key below it. The collection's value EnforcementMode is 0 if
+Windows only logs, and 1 if Windows denies programs. If the value is missing, Windows denies
+(learn.microsoft.com/windows/security, "Understand AppLocker enforcement settings"). No rule is in effect while the
+service Application Identity does not run. If the plan does not require denial, deviations are only reported.
 """
 
 from __future__ import annotations
@@ -34,15 +34,19 @@ UNREAD_SERVICE_REASON = f"{APPLIER_KEY} cannot be read there"
 INVALID_POLICY_REASON = "the plan has a text that no rule of AppLocker takes"
 UNKNOWN_SERVICE_REASON = f"whether {APPLIER_SERVICE} runs is not known"
 REPORT_ONLY_REASON = "report only: the plan does not ask AppLocker to deny"
-MAX_NAME_LENGTH = 40  # characters of a collection's name in a finding
+MAX_NAME_LENGTH = 40  # most characters of a collection's name in a finding
 _ATTRIBUTE_PATTERN = re.compile(r'(\w{1,40})="([^"]*)"')
-_FREE_ATTRIBUTES = ("Name", "Description")  # attributes of a rule that have no effect
+# attributes of a rule that do not change its effect, so they are not compared
+_FREE_ATTRIBUTES = ("Name", "Description")
 
 
 class RuleCollection(NamedTuple):
-    """A collection of rules: its mode, and its rules, each with its decisive attributes."""
+    """A collection of AppLocker rules: its mode, and its rules.
 
-    mode: int | None  # None if it is not configured
+    Key: rule id. Value: attributes that decide the effect.
+    """
+
+    mode: int | None  # value of EnforcementMode; None if it is missing, -1 if it is no number
     rules: dict[str, frozenset[tuple[str, str]]]
 
     @property
@@ -51,9 +55,9 @@ class RuleCollection(NamedTuple):
 
 
 def observe_applocker(section: PlanSection, answer: WindowsAnswer) -> list[RuleVerdict]:
-    """Return the verdict on AppLocker; [] if nothing is required and nothing exists.
+    """Return the verdict on AppLocker for a host; [] if the plan requires no rules and the host has none.
 
-    The plan's rules are those of the export, and of a domain's Group Policy object.
+    The plan's rules are those of `export applocker`, and of a domain's Group Policy object.
     """
     try:
         entries = policy.list_registry_entries(section)
@@ -65,9 +69,10 @@ def observe_applocker(section: PlanSection, answer: WindowsAnswer) -> list[RuleV
 def compare_applocker(
     desired_mode: str, entries: Sequence[RegistryEntry], control_mode: str, answer: WindowsAnswer
 ) -> list[RuleVerdict]:
-    """Return the verdict on AppLocker for the registry values of a policy.
+    """Compare a host's AppLocker rules with the registry values of a policy, and return the verdict.
 
-    `desired_mode` is the mode of AppLocker in the plan, and `control_mode` that of the control.
+    `desired_mode` is the mode of AppLocker in the plan. `control_mode` is the mode of the control `apps`. Returns [] if
+    neither the policy nor the host has rules.
     """
     desired_collections, host_collections = (
         _collect_desired_collections(entries),
@@ -99,9 +104,9 @@ def compare_applocker(
 def _compare_collections(
     desired_collections: Mapping[str, RuleCollection], host_collections: Mapping[str, RuleCollection]
 ) -> tuple[list[Finding], list[Finding]]:
-    """Return findings for deviating collections, and findings for the other collections.
+    """Return findings for rule collections that deviate from the plan, and findings for other collections.
 
-    The others are as desired, or do not belong to the plan.
+    The other collections are as desired, or are not in the plan.
     """
     deviations: list[Finding] = []
     other_findings: list[Finding] = []
@@ -153,7 +158,7 @@ def _make_rules_finding(collection: str, *details: str) -> Finding:
 
 
 def _collect_desired_collections(entries: Iterable[RegistryEntry]) -> dict[str, RuleCollection]:
-    """Return the collections of the plan's registry values, by name."""
+    """Return the rule collections in the plan's registry values, by name."""
     collections: dict[str, RuleCollection] = {}
     for entry in entries:
         name, _, rule_id = entry.key[len(policy.APPLOCKER_KEY) + 1 :].partition("\\")
@@ -166,7 +171,10 @@ def _collect_desired_collections(entries: Iterable[RegistryEntry]) -> dict[str, 
 
 
 def _collect_host_collections(registry: WindowsRegistry) -> dict[str, RuleCollection]:
-    """Return the collections of a host, by name without case. Those without rules have no effect and are left out."""
+    """Return the rule collections of a host, by name in lower case.
+
+    Collections without rules have no effect: left out.
+    """
     collections = {}
     for name in registry.list_key_names(APPLOCKER_HOST_KEY):
         key = f"{APPLOCKER_HOST_KEY}\\{name}"
@@ -192,12 +200,15 @@ def _normalise_rule_id(name: str) -> str:
 
 
 def _extract_decisive_attributes(text: str) -> frozenset[tuple[str, str]]:
-    """Return the decisive attributes of a rule in any order, because Windows rewrites rules."""
+    """Return the attributes that decide the effect of a rule.
+
+    They have no order, because Windows rewrites the rule's text.
+    """
     return frozenset(pair for pair in _ATTRIBUTE_PATTERN.findall(text) if pair[0] not in _FREE_ATTRIBUTES)
 
 
 def _observe_service(answer: WindowsAnswer) -> tuple[list[Finding], list[str]]:
-    """Return findings about the service that applies the rules, and the reasons why parts of it are unknown."""
+    """Return findings about the service that applies AppLocker's rules, and reasons why its state is unknown."""
     start_value = answer.registry.read_values(APPLIER_KEY).get(START_VALUE)
     defects = []
     if start_value is not None and start_value.data != AUTOMATIC_START:

@@ -1,8 +1,9 @@
-"""The rules of `apps` on a Windows host: registered, running and started programs, and app packages.
+"""Observation of `apps` on a Windows host: installed, running and started programs, and app packages.
 
-A running program is known by its image name: `tasklist` prints no path, `tasklist /v` would print the titles of users'
-windows, and `wmic` no longer exists. A program that a user has started may be gone by now. Then the rule is unknown,
-with the program as a finding. A rule is also unknown if the catalogue lacks identifiers to search for.
+A running program is known by its image name (the file name of the program). `tasklist` prints no path, `tasklist /v`
+would print the titles of users' windows, and `wmic` no longer exists. A program that a user has started before may be
+gone by now. Then the service's rule is unknown, with the program as a finding. The rule is also unknown if the
+catalogue lacks identifiers to search for.
 """
 
 from __future__ import annotations
@@ -39,14 +40,18 @@ SAME_NAME_REASON = "whether an app package that is called as it is one of its ow
 
 
 class ServiceEvidence(NamedTuple):
-    """The evidence of a service: certain findings, and doubtful findings."""
+    """The evidence of a service on a host: certain findings, and doubtful findings."""
 
     findings: list[Finding]
     doubtful_findings: list[Finding]
-    folders: list[str]  # folders of the certain findings
+    folders: list[str]  # folders of the programs in `findings`
 
     def add_program(self, program: InstalledProgram, doubt: str, *, is_trace: bool = False) -> None:
-        """Add a program, unless it lies in the folder of a program that is already a finding."""
+        """Add a finding for a program, unless it lies in the folder of a program that is already a finding.
+
+        With `is_trace` the program was only started by a user before, so the finding is doubtful. `doubt` says why the
+        program may be another; "" for none.
+        """
         if program.program and any(strip_volume(program.program).startswith(folder) for folder in self.folders):
             return
         if is_trace:
@@ -59,7 +64,7 @@ class ServiceEvidence(NamedTuple):
 
 
 def observe_apps(section: PlanSection, answer: WindowsAnswer, software: WindowsSoftware) -> list[RuleVerdict]:
-    """Return a verdict for every service of the plan."""
+    """Return a verdict for every service of the plan, from the software of the host and its running programs."""
     services = section["services"]
     catalogue = WindowsCatalogue(services)
     evidence: defaultdict[str, ServiceEvidence] = defaultdict(lambda: ServiceEvidence([], [], []))
@@ -88,7 +93,7 @@ def observe_apps(section: PlanSection, answer: WindowsAnswer, software: WindowsS
 
 
 def _group_running_tasks(answer: WindowsAnswer) -> dict[str, list[int]]:
-    """Return the pids of the running programs by image."""
+    """Return the process ids of the running programs, by image name."""
     pids_by_image: dict[str, list[int]] = {}
     for task in answer.tasks or ():
         pids_by_image.setdefault(task.image, []).append(task.pid)
@@ -96,7 +101,10 @@ def _group_running_tasks(answer: WindowsAnswer) -> dict[str, list[int]]:
 
 
 def find_catalogue_gaps(entry: PlanEntry) -> list[str] | None:
-    """Return the gaps of the catalogue that prevent a verdict of compliant; None if it has no identifier at all."""
+    """Return the missing kinds of identifiers because of which a service cannot be compliant on Windows.
+
+    Returns None if the catalogue has no Windows identifier of the service at all.
+    """
     packages = entry.get("windows_packages", {})
     images, apps = entry.get("windows_processes"), packages.get("appx")
     installers = entry.get("windows") or entry.get("windows_registered") or apps
@@ -114,6 +122,11 @@ def find_catalogue_gaps(entry: PlanEntry) -> list[str] | None:
 def _judge_service(
     rule: str, entry: PlanEntry, evidence: ServiceEvidence, answer: WindowsAnswer, software: WindowsSoftware
 ) -> RuleVerdict:
+    """Return the verdict on a service.
+
+    Without findings, the rule is compliant only if nothing relevant was unseen. If the catalogue has no Windows program
+    of the service, the rule does not apply.
+    """
     gaps = find_catalogue_gaps(entry)
     if gaps is None and not evidence.findings and not evidence.doubtful_findings:
         verdict = judge_rule(rule, entry, ())
@@ -135,7 +148,10 @@ def _judge_service(
 
 
 def _judge_doubtful(rule: str, entry: PlanEntry, evidence: ServiceEvidence, unseen_reason: str) -> RuleVerdict:
-    """Return the verdict on the evidence. Doubtful findings alone make it unknown, unless a waiver covers them."""
+    """Return the verdict on the evidence.
+
+    Doubtful findings alone make the rule unknown, unless a waiver covers them.
+    """
     verdict, doubtful_verdict = (
         judge_rule(rule, entry, evidence.findings, unseen_reason),
         judge_rule(rule, entry, evidence.doubtful_findings),

@@ -1,7 +1,7 @@
-"""The rules of `browser` on a Windows host: the installed browsers, and the effect of their policy keys.
+"""Observation of `browser` on a Windows host: the installed browsers, and their policies in the registry.
 
-A key contains only the policies of the domain: a user without administrator rights cannot write there. Policies for
-single users (HKEY_CURRENT_USER) and of browsers' own cloud management are not read.
+The keys of policies contain only policies of the domain: a user without administrator rights cannot write there.
+Policies for single users (HKEY_CURRENT_USER) and of browsers' cloud management are not read.
 """
 
 from __future__ import annotations
@@ -39,8 +39,9 @@ from .windows_catalogue import iterate_names
 if TYPE_CHECKING:
     from ...host.controls.policy_values import Policies
 
-MAX_POLICY_DEPTH = 8  # depth of nested keys in a policy
-# Browsers by image. Chromium's own build has the image name of Chrome, in a folder of its own.
+MAX_POLICY_DEPTH = 8  # most levels of nested registry keys in a policy
+# Key: image name (file name of the program). Value: id of the browser. Chromium has the image name of Chrome, but
+# another folder.
 BROWSERS_BY_IMAGE = {
     "chrome.exe": "google_chrome",
     "msedge.exe": "microsoft_edge",
@@ -48,8 +49,8 @@ BROWSERS_BY_IMAGE = {
     "firefox.exe": "firefox",
     "thunderbird.exe": "thunderbird",
 }
-# Browsers without known policies, by image, and by the names that they register (microsoft/winget-pkgs and
-# ScoopInstaller/Extras of 2026-08-22). Other browsers are detected if they register as browsers.
+# Browsers without known policies, by image name, and by the name that the installer registers (microsoft/winget-pkgs
+# and ScoopInstaller/Extras of 2026-08-22). Other browsers are detected if they register as browsers.
 OTHER_IMAGES = frozenset(
     (
         "360chrome.exe",
@@ -103,7 +104,10 @@ UNREAD_REASON = "{} cannot be read there"
 
 
 class InstalledBrowsers(NamedTuple):
-    """The installed browsers: those with known policies, the others by name, and reasons why there may be more."""
+    """The browsers of a host: browsers with known policies, and names of other browsers.
+
+    `unseen_reason` says why there may be more browsers.
+    """
 
     known_browsers: tuple[PolicyProgram, ...]
     other_browsers: tuple[str, ...]
@@ -113,8 +117,8 @@ class InstalledBrowsers(NamedTuple):
 def find_browsers(answer: WindowsAnswer, installed: list[InstalledProgram]) -> InstalledBrowsers:
     """Return the browsers of a host.
 
-    The machine or a logged-in user has registered them as browsers. Or they have an uninstall key or an App Paths
-    entry. Running browsers count as well.
+    A program is a browser if the machine or a logged-in user has registered it as a browser. Known browsers are also
+    found by their uninstall key, by their App Paths entry, or while they run.
     """
     registry = answer.registry
     registry_roots = [MACHINE_HIVE, *(f"{USERS_HIVE}\\{name}" for name in list_logged_in_users(answer))]
@@ -160,7 +164,7 @@ def find_browsers(answer: WindowsAnswer, installed: list[InstalledProgram]) -> I
 
 
 def _list_registered_browsers(registry: WindowsRegistry, key: str) -> Iterator[tuple[str, str]]:
-    """Yield the browsers of a list in the registry: each name, and the program that it starts."""
+    """Yield the name and the program of each browser that is registered below a registry key."""
     for name in registry.list_key_names(key):
         command = registry.read_values(f"{key}\\{name}\\shell\\open\\command")
         program = next(
@@ -170,7 +174,7 @@ def _list_registered_browsers(registry: WindowsRegistry, key: str) -> Iterator[t
 
 
 def _list_app_paths(registry: WindowsRegistry, key: str) -> Iterator[str]:
-    """Yield the programs of App Paths: each by its path, or by its name if it has no path."""
+    """Yield the programs of an App Paths key: the path of each program, or its name if it has no path."""
     for name in registry.list_key_names(key):
         texts = [
             _extract_program(str(registry_value.data))
@@ -180,7 +184,7 @@ def _list_app_paths(registry: WindowsRegistry, key: str) -> Iterator[str]:
 
 
 def _explain_unseen_browsers(answer: WindowsAnswer, registry_roots: list[str]) -> list[str]:
-    """Return the reasons why a host may have more browsers than were detected."""
+    """Return the reasons why a host may have more browsers than were detected; [] for none."""
     reasons = [NARROW_REASON] if answer.is_narrow else []
     unread_roots = [
         registry_root
@@ -195,7 +199,10 @@ def _explain_unseen_browsers(answer: WindowsAnswer, registry_roots: list[str]) -
 
 
 def _extract_program(command: str) -> str:
-    """Return the program of a command line in lower case. A path with blanks is in quotes, or ends with .exe."""
+    """Return the path of the program in a command line, in lower case; "" if there is none.
+
+    A path with blanks is in quotes, or ends with .exe.
+    """
     text = command.strip().casefold()
     if text.startswith('"'):
         return text[1:].partition('"')[0]
@@ -204,13 +211,16 @@ def _extract_program(command: str) -> str:
 
 
 def _identify_browser(path: str) -> str:
-    """Return the browser whose program is at a path; "" if there is none."""
+    """Return the id of the browser whose program has this path; "" for no known browser."""
     browser_id = BROWSERS_BY_IMAGE.get(path.rpartition("\\")[2], "")
     return "chromium" if browser_id == "google_chrome" and CHROMIUM_FOLDER in path else browser_id
 
 
 def observe_browsers(plan: Plan, answer: WindowsAnswer, browsers: InstalledBrowsers) -> list[RuleVerdict]:
-    """Return the verdicts of `browser`. Raises ControlError for a plan that no browser could follow."""
+    """Return the verdicts of the control `browser`.
+
+    Raises ControlError for a plan that no browser could follow.
+    """
     browser_policies = DesiredPolicies(plan)
     policies_by_program = collect_program_policies(plan)
     observed_places = [
@@ -232,6 +242,10 @@ def _make_place(program: PolicyProgram) -> PolicyPlace:
 def _observe_program(
     program: PolicyProgram, browser_policies: DesiredPolicies, desired_policies: Policies, answer: WindowsAnswer
 ) -> PolicyObservation:
+    """Compare the policies of a browser in the registry with the policies that the plan requires.
+
+    Firefox ignores an invalid site filter, so an invalid filter counts as missing.
+    """
     key = f"{MACHINE_HIVE}\\{program.key}"
     if not answer.registry.is_complete(key):
         return PolicyObservation(unseen_reason=UNREAD_REASON.format(f"HKLM\\{program.key}"))
@@ -248,17 +262,20 @@ def _observe_program(
 
 
 def _is_site_filter(policy_value: object) -> bool:
-    """Return True if Firefox accepts a site filter. A key without values also invalidates the other list."""
+    """Return True if Firefox accepts the policy value as a site filter: lists of sites, none of them empty.
+
+    An empty registry key for one list also makes the other list invalid.
+    """
     return isinstance(policy_value, dict) and all(
         isinstance(site_list, list) and site_list for site_list in policy_value.values()
     )
 
 
 def read_policy_table(registry: WindowsRegistry, key: str, desired_policies: Policies) -> dict[str, object]:
-    """Return the policies of a key in the form of JSON.
+    """Return the policies below a registry key in the form of JSON.
 
-    Lists are keys with numbered values. Structured values are a JSON text or nested keys. Names have the plan's
-    spelling, because Windows ignores case.
+    A list is a key with numbered values. A structured value is a JSON text, or nested keys. Windows ignores case, so
+    names get the spelling of `desired_policies`, the plan's policies.
     """
     plan_spellings = {name.casefold(): name for name in desired_policies}
     policies = {}
@@ -272,6 +289,10 @@ def read_policy_table(registry: WindowsRegistry, key: str, desired_policies: Pol
 
 
 def _read_policy_level(registry: WindowsRegistry, key: str, depth_left: int) -> dict[str, object]:
+    """Return the values of a registry key and its child keys as nested mappings and lists.
+
+    At most `depth_left` levels of child keys are read. A child key is a list if all its names are numbers.
+    """
     policies: dict[str, object] = {
         registry_value.name: _convert_value(registry_value) for registry_value in registry.read_values(key).values()
     }
@@ -297,7 +318,7 @@ def _convert_value(registry_value: RegistryValue) -> str | int:
 
 
 def _parse_structured_text(text: str) -> object:
-    """Return the object or list of a JSON text; any other text unchanged."""
+    """Return the object or list of a JSON text; any other text is returned unchanged."""
     if text[:1] not in ("{", "["):
         return text
     try:

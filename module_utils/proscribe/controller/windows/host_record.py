@@ -1,4 +1,7 @@
-"""The record of a Windows host from its answer: the same rules as for other hosts, judged on the controller."""
+"""Host record of a Windows host, made from its answer.
+
+The controller judges the same rules as on other hosts.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,8 @@ from ...model.types.record import ObservedRecord
 from . import applocker, apps, browsers, installed_programs
 from .answer_reader import WindowsAnswer
 
-# No weekly window has this day. The hour on the host's clock is unknown, so waivers with hours count as closed.
+# Local time on the host, which is unknown. Day 7 is in no weekly window, so a waiver that applies only at some hours
+# does not apply.
 UNKNOWN_TIME = time.struct_time((1970, 1, 1, 0, 0, 0, 7, 1, 0))
 PARTIAL_WAIVER_REASON = "a waiver ({}) opens it at some hours or to a group, which is not known of a Windows host"
 
@@ -24,10 +28,10 @@ PARTIAL_WAIVER_REASON = "a waiver ({}) opens it at some hours or to a group, whi
 def observe_windows_host(
     plan: Plan, answer: WindowsAnswer, control_names: Collection[str], started: float
 ) -> ObservedRecord:
-    """Return the host's record.
+    """Return the host record of a Windows host from its answer.
 
-    `control_names` are the controls to observe; empty means all in the plan. `started` is the time of the query, by the
-    monotonic clock. Raises ValueError for an unusable plan.
+    `control_names` are the controls to observe; if it is empty, all controls of the plan are. `started` is the time
+    when the query began, by the monotonic clock. Raises ValueError for an unusable plan.
     """
     check_plan(plan)
     compiled_controls, plan = plan["controls"], resolve_hours(plan, UNKNOWN_TIME)
@@ -56,7 +60,10 @@ def observe_windows_host(
 
 
 def _apply_partial_waivers(verdicts: Iterable[RuleVerdict], section: PlanSection) -> list[RuleVerdict]:
-    """Return the verdicts. A noncompliant verdict becomes unknown if only the host could apply its waiver."""
+    """Return the verdicts, with noncompliant verdicts changed to unknown if a waiver may cover them.
+
+    Such a waiver is for some hours or groups. Only the host could decide whether the waiver applies.
+    """
     new_verdicts = []
     for verdict in verdicts:
         entry = section["services"].get(verdict.rule.partition("/")[2])
@@ -68,7 +75,7 @@ def _apply_partial_waivers(verdicts: Iterable[RuleVerdict], section: PlanSection
 
 
 def _list_partial_waivers(entry: PlanEntry) -> list[str]:
-    """Return the waivers of an entry that have hours, or groups of the host's users."""
+    """Return the ids of the service's waivers for some hours only, or for groups of the host's users only."""
     partial_waivers = [
         exception["waiver"]
         for exception in entry.get("exceptions", ())
@@ -78,8 +85,8 @@ def _list_partial_waivers(entry: PlanEntry) -> list[str]:
 
 
 def make_module_result(record: ObservedRecord, exit_gate: str) -> Mapping[str, object]:
-    """Return the result of the observing module: {changed, record, drifted, privileged}.
+    """Return the result of the Ansible task that observes the host: {changed, record, drifted, privileged}.
 
-    {failed, msg} are added if the gate makes the host fail. Nothing is ever corrected.
+    {failed, msg} are added if the host does not pass `exit_gate`. Windows hosts are never corrected.
     """
     return apply_gate({"changed": False, "record": record, "drifted": [], "privileged": False}, exit_gate)

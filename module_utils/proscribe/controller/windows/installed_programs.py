@@ -1,11 +1,11 @@
-"""The software of a Windows host: uninstall keys, App Paths, app packages, and programs that users have started.
+"""Software of a Windows host: uninstall keys, App Paths, app packages, and programs that users have started.
 
 A started program is only a trace. The desktop records path, name and company of each program that a user has started
-(MuiCache; forms as in fox-it/dissect.target). For some days the Background Activity Moderator records the programs of
-each user, logged in or not (artefacts.help, winreg-kb). Neither shows if the program still exists.
+(MuiCache; forms as in fox-it/dissect.target). For some days, the Background Activity Moderator records each user's
+programs, logged in or not (artefacts.help, winreg-kb). Neither shows whether the program still exists.
 
-The paths themselves are never opened. With a network path a user could make the account of the audit log in to the
-user's own server.
+The paths themselves are never opened. With a network path, a user could make the account of the audit log in to the
+user's server.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ NO_TRACES_REASON = "what a user who is logged in has started cannot be read ther
 MANY_TRACES_REASON = "a user has more notes of started programs than are compared"
 MACHINE_SUBJECT, USER_SUBJECT = "the machine", "a user who is logged in"
 FRIENDLY_NAME_SUFFIX, COMPANY_SUFFIX = ".friendlyappname", ".applicationcompany"
-MAX_STARTED_NOTES = 20_000  # compared records of a user; some hundreds are usual
-# The beginning of a path: a drive, or a volume.
+MAX_STARTED_NOTES = 20_000  # most records of a user that are compared; some hundreds are usual
+# The beginning of a Windows path: a drive letter, or a volume of the kernel.
 _VOLUME_PATTERN = re.compile(r"[a-z]:|\\device\\harddiskvolume\d{1,4}", re.IGNORECASE)
-CLASSES_SUFFIX = "_Classes"  # suffix of an account whose part of the registry with these keys is loaded
+CLASSES_SUFFIX = "_Classes"  # suffix of the second registry key of a logged-in user, which has the user's MuiCache
 STORE_FOLDER = "\\program files\\windowsapps\\"
 
 
 class InstalledProgram(NamedTuple):
-    """A program from a key of the registry. Texts are as the installer wrote them; "" for none."""
+    """A program that the registry names. Texts are as the installer wrote them; "" for a missing text."""
 
     key: str
     name: str = ""
@@ -55,8 +55,8 @@ class InstalledProgram(NamedTuple):
     location: str = ""
     icon: str = ""
     uninstall: str = ""
-    account: str = ""  # account of the user who installed it; "" for the machine
-    program: str = ""  # its path, if nothing else is known
+    account: str = ""  # account of the user who installed the program; "" if it is for the whole machine
+    program: str = ""  # path of the program, if the registry has only the path
 
     def make_finding(self, detail: str, kind: str = "package") -> Finding:
         scope = f"user:{self.account}" if self.account else "system"
@@ -66,7 +66,11 @@ class InstalledProgram(NamedTuple):
 
 
 class WindowsSoftware(NamedTuple):
-    """The software of a host, and the reasons why the lists may be incomplete."""
+    """The software of a host, and the reasons why the lists may be incomplete.
+
+    `programs` come from uninstall keys, and `path_programs` from App Paths. `started_programs` are programs that users
+    have started, and `packages` are app packages.
+    """
 
     programs: list[InstalledProgram]
     path_programs: list[InstalledProgram]
@@ -75,7 +79,7 @@ class WindowsSoftware(NamedTuple):
     unseen_reasons: list[str]
 
 
-# Fields of InstalledProgram, each with the registry value that it comes from.
+# Key: field of InstalledProgram. Value: name of the registry value that has its text.
 VALUES_BY_FIELD = {
     "name": "displayname",
     "publisher": "publisher",
@@ -87,7 +91,10 @@ VALUES_BY_FIELD = {
 
 
 def find_software(answer: WindowsAnswer) -> WindowsSoftware:
-    """Return all software that is installed, or was started."""
+    """Return all software of a host that is installed, or that users have started.
+
+    Started programs that belong to app packages are left out if the list of app packages is complete.
+    """
     registry, users = answer.registry, list_logged_in_users(answer)
     unseen_reasons = [NARROW_REASON] if answer.is_narrow else []
     programs: list[InstalledProgram] = []
@@ -119,10 +126,10 @@ def find_software(answer: WindowsAnswer) -> WindowsSoftware:
 
 
 def _has_all_notes(registry: WindowsRegistry, registry_root: str, account: str) -> bool:
-    """Return True if all records of the desktop for a user were read.
+    """Return True if all of the desktop's records (MuiCache) of programs that a user has started were read.
 
-    A user who has never had a desktop has neither the key nor its parent. The user's other keys show that access is
-    permitted, because the same accounts may read them.
+    A user who has never had a desktop has neither this key nor its parent. In this case it is enough that the user's
+    other keys were read. The same accounts may read both, so the key is missing and not forbidden.
     """
     is_present = registry.is_present(f"{registry_root}\\{STARTED_KEY}")
     if is_present is None:
@@ -143,7 +150,7 @@ def _read_uninstall_key(registry: WindowsRegistry, key: str, name: str, account:
 
 
 def _read_app_paths(registry: WindowsRegistry, key: str, account: str) -> Iterator[InstalledProgram]:
-    """Yield the programs of App Paths; by the name alone if the path is missing."""
+    """Yield the programs of an App Paths key. If a program's path is missing, `program` is its name."""
     for name in registry.list_key_names(key):
         texts = [
             str(registry_value.data).strip().strip('"')
@@ -156,7 +163,10 @@ def _read_app_paths(registry: WindowsRegistry, key: str, account: str) -> Iterat
 def _find_started_programs(
     registry: WindowsRegistry, users: list[str], unseen_reasons: list[str]
 ) -> Iterator[InstalledProgram]:
-    """Yield the programs that users have started, each once. Records of the desktop, with names, come first."""
+    """Yield the programs that users have started, each once per user. Records with program names come first.
+
+    Reasons why programs may be missing are appended to `unseen_reasons`.
+    """
     note_sources = [(f"{USERS_HIVE}\\{account}\\{STARTED_KEY}", account, _parse_desktop_notes) for account in users]
     recent_accounts = filter(is_user_account, registry.list_key_names(STARTED_LATELY_KEY))
     note_sources += [
@@ -172,7 +182,10 @@ def _find_started_programs(
 
 
 def _parse_desktop_notes(registry_values: Iterable[RegistryValue], account: str) -> Iterator[InstalledProgram]:
-    """Yield the programs in MuiCache: its values are named by a path, and contain the program's name or company."""
+    """Yield the programs in MuiCache.
+
+    The name of a value is a path; its data is the program's name or company.
+    """
     programs: dict[str, InstalledProgram] = {}
     for registry_value in registry_values:
         suffix = next(
@@ -196,7 +209,10 @@ def _parse_desktop_notes(registry_values: Iterable[RegistryValue], account: str)
 
 
 def _parse_activity_notes(registry_values: Iterable[RegistryValue], account: str) -> Iterator[InstalledProgram]:
-    """Yield the programs of the Background Activity Moderator: values named by a path or by an app package family."""
+    """Yield the programs that the Background Activity Moderator has recorded.
+
+    The name of a value is the program's path, or the family of an app package.
+    """
     for registry_value in registry_values:
         if registry_value.type == "REG_BINARY":
             yield InstalledProgram(
@@ -205,10 +221,13 @@ def _parse_activity_notes(registry_values: Iterable[RegistryValue], account: str
 
 
 def strip_volume(path: str) -> str:
-    """Return a path for comparison: in lower case, and without its drive or volume."""
+    """Return a Windows path in lower case and without its drive or volume, to compare it with other paths."""
     return _VOLUME_PATTERN.sub("", path, count=1).casefold() if _VOLUME_PATTERN.match(path) else path.casefold()
 
 
 def _is_store_program(path: str) -> bool:
-    """Return True if a program belongs to an app package, so that it exists only while the package does."""
+    """Return True if a program belongs to an app package.
+
+    Such a program exists only as long as the app package.
+    """
     return "\\" not in path or strip_volume(path).startswith(STORE_FOLDER)

@@ -1,8 +1,8 @@
-"""A parser from the output of `reg query` to keys and values.
+"""Parser for the output of `reg query`: keys and values of the Windows registry.
 
-A key is a line, and each value a line below it: four blanks, then name, type and data with four blanks between them. A
-text may contain line ends, and is printed with them. So every line that is neither a queried key nor a value belongs to
-the text before it. Only an account that may write a value can use this to forge lines.
+Each key is a line, and its values are lines below it: four blanks, then name, type and data with four blanks between
+them. A text may contain line ends, and is printed with them. So every line that is neither a queried key nor a value
+belongs to the text before it. With such texts lines can be forged, but only by an account that may write a value.
 """
 
 from __future__ import annotations
@@ -13,18 +13,22 @@ from typing import NamedTuple
 
 from ...wire.answers.value_readers import UnusableAnswer
 
-MAX_VALUES = 200_000  # values of a whole answer
+MAX_VALUES = 200_000  # most values in a whole answer
 MAX_KEYS = 100_000
-MAX_TEXT_LENGTH = 1 << 20  # characters of a value
-MAX_NAME_LENGTH = 16_383  # characters; the limit of the registry
-MAX_KEY_DEPTH = 128  # levels of nested keys; the registry permits 512, queried keys need less than a tenth
+MAX_TEXT_LENGTH = 1 << 20  # most characters of a value
+MAX_NAME_LENGTH = 16_383  # most characters of a value's name; the limit of the registry
+# most levels of nested keys; the registry permits 512, and the queried keys need less than a tenth of this
+MAX_KEY_DEPTH = 128
 HIVE_NAMES = {"hklm": "hkey_local_machine", "hku": "hkey_users"}
 _VALUE_PATTERN = re.compile(r" {4}(.*?) {4}(REG_[A-Z_]{1,40})(?: {4}(.*))?", re.DOTALL)
 _NUMBER_PATTERN = re.compile(r"0x[0-9a-fA-F]{1,8}")
 
 
 class RegistryValue(NamedTuple):
-    """A value: its name in its spelling, its type, and its data as text, or as a number for REG_DWORD."""
+    """A value in the registry: its name as the host spells it, its type, and its data.
+
+    The data is a text, or a number for the type REG_DWORD.
+    """
 
     name: str
     type: str
@@ -32,29 +36,30 @@ class RegistryValue(NamedTuple):
 
 
 def normalise_key(key: str) -> str:
-    """Return a key for comparison: in lower case, and with the full name of its hive."""
+    """Return the path of a registry key for comparison: in lower case, and with the full name of its hive."""
     hive, slash, path = key.strip().strip('"').casefold().partition("\\")
     return HIVE_NAMES.get(hive, hive) + slash + path.rstrip("\\")
 
 
 class WindowsRegistry:
-    """The known parts of a host's registry. A key is present, absent, or unknown."""
+    """The parts of a host's registry that are known. A key is present, absent, or unknown."""
 
     def __init__(self) -> None:
         self._values_by_key: dict[str, list[RegistryValue]] = {}
-        self._child_names: dict[str, dict[str, str]] = {}  # by key, the names of its child keys in their spelling
+        # by key, then by a child key's name in lower case: the child key's name as the host spells it
+        self._child_names: dict[str, dict[str, str]] = {}
         self._read_keys: set[str] = set()  # keys that were read with all keys below them
         self._listed_keys: set[str] = set()  # keys whose values and child names are known
         self._limits_left = MAX_VALUES, MAX_KEYS
 
     def read_query(self, key: str, lines: Iterable[str], is_whole: bool) -> None:
-        """Add the output of a successful query of a key. Raises UnusableAnswer.
+        """Add the output of a successful `reg query` for a key.
 
-        `is_whole` is True if the query included all keys below.
+        Raises UnusableAnswer if there is too much data. `is_whole` is True if the query included all keys below `key`.
         """
         queried_key = normalise_key(key)
         current_key: str | None = None
-        text: list[str] = []  # lines of the last value
+        text: list[str] = []  # lines of the text of the last value
         values_left, keys_left = self._limits_left
         for line in lines:
             line_key = normalise_key(line) if line[:5].casefold() == "hkey_" else ""
@@ -82,14 +87,17 @@ class WindowsRegistry:
             self._read_keys.add(queried_key)
 
     def _finish_value(self, key: str | None, text: list[str]) -> None:
-        """Set the last value of a key to all lines of its text, and begin a new text."""
+        """Join all lines of the key's last value to its text, and empty `text` for the next value."""
         if key is not None and len(text) > 1:
             last_value = self._values_by_key[key][-1]
             self._values_by_key[key][-1] = _parse_value(last_value.name, last_value.type, "\n".join(text))
         text.clear()
 
     def _add_key(self, queried_key: str, key: str, spelled_key: str) -> None:
-        """Record a key and its parents, up to the queried key."""
+        """Record a key and its parents, up to the queried key, as child keys.
+
+        `spelled_key` is the key as the host spells it.
+        """
         while key != queried_key:
             parent, _, name = key.rpartition("\\")
             spelled_parent, _, spelled_name = spelled_key.rpartition("\\")
@@ -118,7 +126,7 @@ class WindowsRegistry:
         return normalise_key(key) in self._listed_keys
 
     def is_complete(self, key: str) -> bool:
-        """Return True if everything about a key is known: it was read with all keys below, or is absent."""
+        """Return True if everything about a key is known: all keys below it were read, or the key is absent."""
         key = normalise_key(key)
         return self._is_covered(key) or self.is_present(key) is False
 
@@ -130,14 +138,17 @@ class WindowsRegistry:
         return False
 
     def read_values(self, key: str) -> Mapping[str, RegistryValue]:
-        """Return the values of a key by their names in lower case. The first of two equal names counts."""
+        """Return the values of a key, by name in lower case.
+
+        Of two values with the same name, the first counts.
+        """
         values_by_name: dict[str, RegistryValue] = {}
         for registry_value in self._values_by_key.get(normalise_key(key), ()):
             values_by_name.setdefault(registry_value.name.casefold(), registry_value)
         return values_by_name
 
     def list_key_names(self, key: str) -> Iterator[str]:
-        """Yield the names of a key's child keys in their spelling."""
+        """Yield the names of a key's child keys, as the host spells them."""
         yield from self._child_names.get(normalise_key(key), {}).values()
 
 

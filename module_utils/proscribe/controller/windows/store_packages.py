@@ -1,10 +1,10 @@
-"""The app packages of a Windows host, including those of the Microsoft Store.
+"""App packages of a Windows host, including those of the Microsoft Store.
 
-A user's list has the packages that were registered for the user, and some that are gone. The device's list has the
-packages that exist, for any user, logged in or not. So a package that only a user's list has is gone. Public code that
-compared both with Get-AppxPackage describes them (engramic-ai/baseline-tool, AppxRepository.cs, 2026). Greenbone's
-scanner reads the device's list. AppxAllUserStore has the packages for new users (patchmypc.com, "Remove Default
-Microsoft Store Apps").
+A user's list has the packages that were registered for the user, and some packages that are gone. The device's list has
+the packages that exist, for any user, logged in or not. So a package is gone if only a user's list has it. Public code
+that compared both lists with Get-AppxPackage describes them (engramic-ai/baseline-tool, AppxRepository.cs, 2026).
+Greenbone's scanner reads the device's list. AppxAllUserStore has the packages for new users (patchmypc.com, "Remove
+Default Microsoft Store Apps").
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ NO_APPS_REASON = "the app packages of a user who is logged in cannot be read the
 
 
 class AppPackage(NamedTuple):
-    """An app package of a user; without an account, of the device."""
+    """An app package of the user `account`; with "" an app package of the device."""
 
     name: str
-    family: str  # the name and the publisher's hash
+    family: str  # the package's family name: its name, `_`, and the hash of its publisher
     version: str
     account: str = ""
     detail: str = ""
@@ -43,15 +43,18 @@ class AppPackage(NamedTuple):
 
 
 class AppPackages(NamedTuple):
-    """The app packages of a host, and the reason why there may be more."""
+    """The app packages of a host, and the reason why there may be more; "" if the list is complete."""
 
     apps: list[AppPackage]
     unseen_reason: str
-    is_complete: bool  # the device's list was read, so packages that are not in it do not exist
+    is_complete: bool  # the device's list was read, so a package that is not in that list does not exist
 
 
 def find_app_packages(answer: WindowsAnswer, accounts: Iterable[str]) -> AppPackages:
-    """Return all app packages, each once for every user who has it."""
+    """Return all app packages of a host, each once for every user who has it.
+
+    `accounts` are the users who are logged in. Packages of new users, and of users who are unknown, have no account.
+    """
     registry, accounts = answer.registry, list(accounts)
     device_packages = {name.casefold(): name for name in registry.list_key_names(DEVICE_PACKAGES_KEY)}
     package_lists = [(account, "", f"{USERS_HIVE}\\{account}\\{APP_PACKAGES_KEY}") for account in accounts]

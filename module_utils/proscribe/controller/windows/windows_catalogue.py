@@ -1,9 +1,9 @@
-"""An index of the plan's services by their names on Windows, for comparison with a host.
+"""An index of the plan's services by their identifiers on Windows, to recognise the software of a host.
 
-Paths, uninstall keys and app packages of the catalogue are certain. So are the keys that winget makes for portable
-programs, which begin with the package id. Names alone are uncertain: name and publisher are those of the catalogue, or
-the name is that of the service in its own script. The same applies to a path whose last part is an image name of the
-catalogue.
+Paths, uninstall keys and app packages of the catalogue are certain. The uninstall keys that winget makes for portable
+programs begin with the package id, and are certain too. A match by name alone is uncertain: name and publisher are
+those of the catalogue, or the name is that of the service in its own script. A match by the file name of a program
+alone is uncertain, too.
 """
 
 from __future__ import annotations
@@ -18,32 +18,33 @@ from .store_packages import AppPackage
 BY_NAMES_DETAIL = "known by its names alone"
 BY_IMAGE_DETAIL = "known by its image's name alone"
 _NON_WORD_PATTERN = re.compile(r"[\W_]+")
-# Endings of a publisher's name that differ between releases.
+# Legal forms at the end of a company's name. Releases of a program may differ in them.
 _COMPANY_KINDS = frozenset(
     ("ab", "ag", "bv", "co", "corp", "corporation", "gmbh", "inc", "limited", "llc", "ltd", "pte", "sa", "srl", "ug")
 )
-# Suffixes that installers append to a name: a version, an architecture, a scope, a language.
+# A suffix that an installer appends to a program's name: a version, an architecture, a scope or a language.
 _TAIL_PATTERN = re.compile(
     r"(?:\s+|\s*\()(?:v?\d[\d.]*|x64|x86|arm64|64-bit|32-bit|user|machine|[a-z]{2}-[a-z]{2})\)?\s*$", re.I
 )
 # Suffixes that publishers append to the name of an app package.
 _APP_TAIL_PATTERN = re.compile(r"(?:app|beta|desktop|messenger|oem|pc|uwp|win8|windows)+$")
-MAX_TAILS = 4  # variants of a name that are compared, each with a suffix less
-MAX_NAME_LENGTH = 200  # characters of a compared name
+MAX_TAILS = 4  # most variants of a name that are compared; each has a suffix less than the variant before
+MAX_NAME_LENGTH = 200  # most characters of a name that is compared
 
 
 class WindowsCatalogue:
-    """An index of the plan's services by their names on Windows."""
+    """An index of the plan's services by their identifiers on Windows. Values are service ids."""
 
     def __init__(self, services: Mapping[str, PlanEntry]) -> None:
         self.services_by_path: dict[str, list[str]] = {}  # \vendor\program\program.exe
         self.services_by_image: dict[str, list[str]] = {}
-        self.services_by_app: dict[str, list[str]] = {}  # app packages, by name or family
+        self.services_by_app: dict[str, list[str]] = {}  # by name or family of an app package
         self.services_by_winget_id: dict[str, list[str]] = {}  # by winget package id
         self.services_by_key: dict[str, list[str]] = {}  # by uninstall key
         self.services_by_script_name: dict[str, list[str]] = {}  # by name in the service's own script
-        self.publishers_by_name: dict[str, list[tuple[str, str]]] = {}  # by name: publisher and service
-        # Services without an app package, by likely names of such a package.
+        # by program name: pairs of publisher and service id
+        self.publishers_by_name: dict[str, list[tuple[str, str]]] = {}
+        # Services of which the catalogue has no app package, by the likely name of an app package.
         self.services_by_app_name: dict[str, list[str]] = {}
         for service_id, entry in services.items():
             packages, registered_programs = entry.get("windows_packages", {}), entry.get("windows_registered", {})
@@ -77,12 +78,15 @@ class WindowsCatalogue:
             index.setdefault(text.casefold(), []).append(service_id)
 
     def list_services_of_app(self, app: AppPackage) -> Iterator[str]:
-        """Yield the services that have this app package in the catalogue."""
+        """Yield the services to which the catalogue assigns this app package, by its name or family."""
         for name in (app.name, app.family):
             yield from self.services_by_app.get(name.casefold(), ())
 
     def list_services_named_as(self, app: AppPackage) -> Iterator[str]:
-        """Yield services without an app package in the catalogue that have the name of this package."""
+        """Yield the services whose name resembles the name of this app package.
+
+        Only services of which the catalogue has no app package are compared.
+        """
         name = _normalise_name(app.name.rpartition(".")[2][:MAX_NAME_LENGTH])
         yield from dict.fromkeys(
             service_id
@@ -91,7 +95,10 @@ class WindowsCatalogue:
         )
 
     def find_services(self, program: InstalledProgram) -> dict[str, str]:
-        """Return the services of a registered program, each with the reason for doubt; "" if it is certain."""
+        """Return the services to which a program of a host belongs.
+
+        Key: service id. Value: the reason why the match is doubtful; "" for a certain match.
+        """
         doubts_by_service: dict[str, str] = {}
         for text in (program.icon, program.uninstall, program.program):
             path = text.strip().strip('"').casefold()
@@ -106,7 +113,8 @@ class WindowsCatalogue:
         doubts_by_service.update(dict.fromkeys(self.services_by_key.get(program.key.casefold(), ()), ""))
         package, separator, _ = program.key.casefold().partition("_")
         doubts_by_service.update(dict.fromkeys(self.services_by_winget_id.get(package, ()) if separator else (), ""))
-        family, _, _ = program.program.partition("!")  # the family for a started app package; else a path
+        # for a started app package, the text before "!" is its family; otherwise `program` is a path
+        family, _, _ = program.program.partition("!")
         doubts_by_service.update(dict.fromkeys(self.services_by_app.get(family.casefold(), ()), ""))
         for service_id in self._find_services_by_name(program):
             doubts_by_service.setdefault(service_id, BY_NAMES_DETAIL)
@@ -124,7 +132,7 @@ class WindowsCatalogue:
 
 
 def iterate_names(program: InstalledProgram) -> Iterator[str]:
-    """Yield the name of a program, each time without another suffix such as a version."""
+    """Yield the name of a program, then the name without its last suffix (such as a version), and so on."""
     name = program.name[:MAX_NAME_LENGTH].strip()
     for _ in range(MAX_TAILS):
         yield name
@@ -132,7 +140,7 @@ def iterate_names(program: InstalledProgram) -> Iterator[str]:
 
 
 def _normalise_company(publisher: str) -> str:
-    """Return a publisher's name for comparison, without the legal form of the company."""
+    """Return a publisher's name without the company's legal form (Inc, GmbH), to compare it with others."""
     words = [_normalise_name(word) for word in publisher.split()]
     while len(words) > 1 and words[-1] in _COMPANY_KINDS:
         words.pop()
@@ -140,19 +148,22 @@ def _normalise_company(publisher: str) -> str:
 
 
 def _normalise_name(text: str) -> str:
-    """Return a name without case, blanks and punctuation."""
+    """Return a name in lower case and without blanks and punctuation."""
     return _NON_WORD_PATTERN.sub("", text.casefold())
 
 
 def _iterate_path_tails(path: str) -> Iterator[str]:
-    """Yield a path, and its remainder below each of its folders."""
+    """Yield the ends of a path: the last eight parts, the last seven, and so on to the file name."""
     path_parts = path.split("\\")[-8:]
     for count in range(len(path_parts)):
         yield "\\" + "\\".join(path_parts[count:])
 
 
 def find_program_folder(program: InstalledProgram) -> str:
-    """Return the folder of a program for comparison; "" if its key does not have it."""
+    """Return the folder of a program for comparison: in lower case and without drive.
+
+    Returns "" if the program's registry key does not have the folder.
+    """
     folder = program.location.strip().strip('"').rstrip("\\")
     if not folder:
         start, extension, _ = program.icon.strip().strip('"').casefold().partition(".exe")

@@ -1,6 +1,6 @@
 """Rules of `apps` on a Mac: applications by bundle identifier, packages of Homebrew, and running programs.
 
-The report marks a program that is known by its name alone.
+A running program that matches a service only by its file name is marked in the report.
 """
 
 from __future__ import annotations
@@ -17,11 +17,14 @@ if TYPE_CHECKING:
     from ...model.types.plan import PlanEntry, PlanSection
 
 NAME_ONLY_DOUBT = "known by its name alone"
-MAX_READ_BUNDLES = 2000  # bundles of running programs whose identifiers are read
+MAX_READ_BUNDLES = 2000  # most applications of which an identifier is held in memory
 
 
 def judge_apps(host: Host, section: PlanSection, scan: ApplicationScan) -> list[RuleVerdict]:
-    """Return a verdict for every service of the plan."""
+    """Return a verdict of `apps` on every service, from installed and running programs of the Mac.
+
+    `scan` has the Mac's applications. Homebrew packages and running programs are listed here.
+    """
     services = section["services"]
     services_by_bundle_id = _index_services(
         services, lambda entry: [bundle.casefold() for bundle in entry.get("bundle_ids", ())]
@@ -59,6 +62,7 @@ def judge_apps(host: Host, section: PlanSection, scan: ApplicationScan) -> list[
 def _index_services(
     services: Mapping[str, PlanEntry], list_identifiers: Callable[[PlanEntry], Iterable[str]]
 ) -> dict[str, list[str]]:
+    """Return the ids of services by each identifier that `list_identifiers` returns for a service's entry."""
     index: dict[str, list[str]] = {}
     for service_id, entry in services.items():
         for name in list_identifiers(entry):
@@ -74,7 +78,11 @@ def _find_running(
     services_by_program: Mapping[str, list[str]],
     packages: Mapping[str, Mapping[str, list[str]]],
 ) -> list[tuple[str, Finding]]:
-    """Return the running programs of the services: (service, finding), once for each program of a user."""
+    """Return the running programs of restricted services as pairs (service id, finding).
+
+    Several processes of one user from the same application give one finding. A program that only its file name
+    identifies gets that doubt as detail. `packages` has service ids by kind and name of a Homebrew package.
+    """
     bundle_ids = {mac_application.path: mac_application.bundle_id for mac_application in applications}
     programs_by_key: dict[tuple[str, int, str], list[MacProgram]] = {}
     doubts: dict[tuple[str, int, str], str] = {}
@@ -103,7 +111,11 @@ def _find_services(
     services_by_bundle_id: Mapping[str, list[str]],
     packages: Mapping[str, Mapping[str, list[str]]],
 ) -> list[str]:
-    """Return the services whose application or package a program runs from. Each identifier is read once."""
+    """Return the ids of the services whose application or Homebrew package contains this running program.
+
+    `bundle_ids` has the identifiers of applications by path; this function adds those that it reads, so each is read
+    once.
+    """
     if bundle := program.bundle:
         if bundle not in bundle_ids and len(bundle_ids) < MAX_READ_BUNDLES:
             bundle_ids[bundle] = _read_bundle_id(host, bundle)
@@ -118,6 +130,7 @@ def _find_services(
 
 
 def _read_bundle_id(host: Host, bundle: str) -> str:
+    """Return the identifier of the application at the path `bundle`; "" if it has none or is unreadable."""
     try:
         mac_application = read_application(host, bundle)
     except (ControlError, ObservationError):  # the bundle may be in a place that only its user can read
@@ -126,6 +139,10 @@ def _read_bundle_id(host: Host, bundle: str) -> str:
 
 
 def _judge_service(service_id: str, entry: PlanEntry, findings: Sequence[Finding], unseen_reason: str) -> RuleVerdict:
+    """Judge one service. A Mac is never corrected, so the verdict does not count as drift.
+
+    A service without any identifier for macOS is not applicable, unless it has findings.
+    """
     rule = f"apps/{service_id}"
     is_on_macos = entry.get("bundle_ids") or any(entry["packages"].get(kind) for kind in PACKAGE_DIRECTORIES)
     verdict = judge_rule(rule, entry, findings, unseen_reason if is_on_macos else "")

@@ -23,10 +23,10 @@ IGNORED_HOMES = ("Shared", "Guest", ".localized", "Deleted Users")
 INFO_FILE = "Contents/Info.plist"
 IDENTIFIER_KEY, VERSION_KEY = "CFBundleIdentifier", "CFBundleShortVersionString"
 HOMEBREW_PREFIXES = ("/opt/homebrew", "/usr/local")
-MAX_APPLICATIONS = 5000  # applications of one folder
-MAX_DEPTH = 6  # levels of directories in a folder
-MAX_DIRECTORIES = 5000  # directories of one folder
-HOME_TIMEOUT_SECONDS = 10.0  # seconds for reading a home
+MAX_APPLICATIONS = 5000  # most applications of one folder that are listed
+MAX_DEPTH = 6  # deepest level of directories below a folder that is read
+MAX_DIRECTORIES = 5000  # most directories of one folder that are read
+HOME_TIMEOUT_SECONDS = 10.0  # for reading the applications of one home
 
 
 class MacApplication(NamedTuple):
@@ -34,8 +34,8 @@ class MacApplication(NamedTuple):
 
     bundle_id: str  # the identifier in its Info.plist
     path: str
-    version: str = ""  # only if root alone can have written it
-    user: str = ""  # the user whose home it is in; "" for all users
+    version: str = ""  # "" unless only root can have written the version
+    user: str = ""  # the user whose home has the application; "" for all users
 
     def make_finding(self) -> Finding:
         scope = f"user:{self.user}" if self.user else "system"
@@ -52,7 +52,7 @@ class ApplicationScan(NamedTuple):
 
 
 def find_applications(host: Host) -> ApplicationScan:
-    """Return the applications of all users together, and of each user."""
+    """Return the applications in the folder for all users, and in the Applications folder of each home."""
     scan = _scan_folder(host, APPLICATIONS_FOLDER, "")
     for home, name in list_homes(host, scan.unseen_reasons):
         host.budget = ReadBudget(seconds=HOME_TIMEOUT_SECONDS)
@@ -66,7 +66,12 @@ def find_applications(host: Host) -> ApplicationScan:
 
 
 def list_homes(host: Host, unseen_reasons: list[str]) -> Iterator[tuple[str, str]]:
-    """Yield each home of a user, with the name of its account. The name is that of the directory."""
+    """Yield (path, account name) for each home below /Users.
+
+    The directory's name counts as the account's name.
+
+    Reasons why homes may be missing from the list are added to `unseen_reasons`.
+    """
     try:
         names = host.list_directory(HOMES_DIRECTORY)
         if not names:
@@ -80,6 +85,10 @@ def list_homes(host: Host, unseen_reasons: list[str]) -> Iterator[tuple[str, str
 
 
 def _scan_folder(host: Host, folder: str, user: str) -> ApplicationScan:
+    """Return the applications in a folder and below. A missing folder has none.
+
+    `user` is the user whose home has the folder; "" for the folder of all users.
+    """
     scan = ApplicationScan([], [])
     try:
         status = host.find_entry(folder)
@@ -91,7 +100,7 @@ def _scan_folder(host: Host, folder: str, user: str) -> ApplicationScan:
         for path in _find_bundles(host, folder, scan.unseen_reasons):
             if len(scan.applications) >= MAX_APPLICATIONS:
                 raise ObservationError(f"{folder} has more than {MAX_APPLICATIONS:,} applications")
-            # A bundle without an identifier cannot be started as an application either.
+            # Skip a bundle with a bad Info.plist or without an identifier: macOS cannot start it as an application.
             with contextlib.suppress(ControlError):
                 if found_application := read_application(host, path, user):
                     scan.applications.append(found_application)
@@ -101,9 +110,10 @@ def _scan_folder(host: Host, folder: str, user: str) -> ApplicationScan:
 
 
 def _find_bundles(host: Host, folder: str, unseen_reasons: list[str]) -> Iterator[str]:
-    """Yield the applications in a folder and below it.
+    """Yield the paths of the applications in a folder and below.
 
-    Directories that are unreadable, too deep or too many are noted. All others are read.
+    Directories that are unreadable, too deep or too many are skipped, and added to `unseen_reasons`. All others are
+    read.
     """
     failures = []
     pending = [(folder, 0)]
@@ -130,7 +140,7 @@ def _find_bundles(host: Host, folder: str, unseen_reasons: list[str]) -> Iterato
 
 
 def _list_directories(host: Host, directory: str) -> Iterator[str]:
-    """Yield the directories in a directory. No link is followed."""
+    """Yield the paths of the directories directly inside a directory. Symbolic links are left out."""
     for name in host.list_directory(directory):
         status = host.find_entry(f"{directory}/{name}")
         if status is not None and stat.S_ISDIR(status.st_mode):
@@ -138,9 +148,10 @@ def _list_directories(host: Host, directory: str) -> Iterator[str]:
 
 
 def read_application(host: Host, path: str, user: str = "") -> MacApplication | None:
-    """Return the application at a path; None if it has no identifier.
+    """Return the application at a path; None if its Info.plist has no identifier.
 
-    Raises ObservationError, and ControlError for a bad Info.plist.
+    `user` is the user whose home has the application; "" for all users. Raises ObservationError, and ControlError for a
+    bad Info.plist.
     """
     properties = read_property_list(host, f"{path}/{INFO_FILE}") or {}
     bundle_id, version = properties.get(IDENTIFIER_KEY), properties.get(VERSION_KEY)
@@ -162,9 +173,9 @@ def _is_root_only(host: Host, path: str) -> bool:
 def find_homebrew_packages(
     host: Host, packages: Mapping[str, Mapping[str, Sequence[str]]]
 ) -> tuple[list[tuple[str, Finding]], list[str]]:
-    """Return the packages of Homebrew as (service, finding), and the reasons for gaps in the list.
+    """Return the installed Homebrew packages of restricted services, and the reasons why some may be missing.
 
-    `packages` has the services by the kind of package and by its name.
+    The packages are pairs (service id, finding). `packages` has service ids by kind and name of a package.
     """
     findings: list[tuple[str, Finding]] = []
     unseen_reasons: list[str] = []

@@ -17,7 +17,7 @@ UNOBSERVED_REASON = "not all of its names are in /etc/hosts, and other filters a
 
 
 def judge_dns(host: Host, section: PlanSection) -> list[RuleVerdict]:
-    """Return a verdict for every service of the plan."""
+    """Return a verdict of `dns` on every service of the plan, from the names that /etc/hosts blocks."""
     services = section["services"]
     try:
         blocked_names, unseen_reason = _parse_blocked_names(host.read_text(HOSTS_PATH) or ""), ""
@@ -30,7 +30,7 @@ def judge_dns(host: Host, section: PlanSection) -> list[RuleVerdict]:
 
 
 def _parse_blocked_names(text: str) -> frozenset[str]:
-    """Return the names that lead nowhere."""
+    """Return the names to which a hosts file gives only null or loopback addresses: blocked names."""
     blocked_names: set[str] = set()
     resolved_names: set[str] = set()
     for line in text.splitlines():
@@ -40,6 +40,11 @@ def _parse_blocked_names(text: str) -> frozenset[str]:
 
 
 def _judge_service(rule: str, entry: PlanEntry, blocked_names: frozenset[str], unseen_reason: str) -> RuleVerdict:
+    """Judge one service: compliant if /etc/hosts blocks all its domains.
+
+    Otherwise the verdict is `unknown`, because another filter of the Mac may block them. `unseen_reason` is the reason
+    why /etc/hosts could not be read; "" if it was read.
+    """
     if entry["mode"] not in RESTRICTED_MODES:
         return judge_rule(rule, entry, ())
     if unseen_reason or not blocked_names.issuperset(entry.get("domains", ())):

@@ -1,4 +1,4 @@
-"""Record of a Mac: the rules of every other host, judged by the data of macOS. A Mac is never changed."""
+"""Record of a Mac: the same rules as on other hosts, judged by the data of macOS. A Mac is never changed."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ RELEASE_PATH = "/System/Library/CoreServices/SystemVersion.plist"
 
 
 def make_mac_record(host: Host, plan: Plan, control_names: Iterable[str]) -> ObservedRecord:
-    """Return the host's record.
+    """Observe a Mac and return its record.
 
-    `control_names` names the controls to observe; empty means all controls of the plan. Groups in waivers are not
-    resolved, so they have no members. Raises ValueError for an unusable plan.
+    `control_names` names the controls to observe; empty means all controls of the plan. Groups that waivers name are
+    not resolved on a Mac, so such a waiver applies to no member. Raises ValueError for an unusable plan.
     """
     check_plan(plan)
     plan = resolve_hours(plan, time.localtime())

@@ -1,8 +1,8 @@
 """Rules of `browser` on a Mac: the managed preferences of the installed browsers, as an MDM has set them.
 
 macOS writes these preferences for all users and for each user, in files that root alone can write. The file of a user
-has priority. Chromium and its relatives read the preferences as they are. Firefox reads them only if they enable
-policies. Firefox also reads tables from names that are joined with two underscores.
+has priority. Chromium and browsers derived from it read the preferences as they are. Firefox reads them only if they
+enable policies. For Firefox, a name joined by two underscores stands for nested tables.
 """
 
 from __future__ import annotations
@@ -28,16 +28,17 @@ if TYPE_CHECKING:
 PREFERENCES_DIRECTORY = "/Library/Managed Preferences"
 ENABLED_KEY = "EnterprisePoliciesEnabled"  # Firefox's switch for policies
 NAME_SEPARATOR = "__"
-MAX_JOINED_NAMES = 8  # names joined in a single key
+MAX_JOINED_NAMES = 8  # limit for the splits of one key into nested names
 # Browsers whose bundle identifier differs from the name of their preferences.
 BUNDLE_BY_BROWSER = {"microsoft_edge": "com.microsoft.edgemac"}
 SAFARI_UNOBSERVED = "what Safari opens is not observed"
 
 
 def judge_browsers(host: Host, plan: Plan, application_scan: ApplicationScan) -> tuple[list[RuleVerdict], list[str]]:
-    """Return the verdicts of `browser` (managed.judge_managed_policies), and the ids of the installed browsers.
+    """Return the verdicts of `browser`, and the ids of the installed browsers.
 
-    Raises ControlError for a plan that no browser could follow.
+    The verdicts are those of managed.judge_managed_policies. Raises ControlError for a plan that no browser could
+    follow.
     """
     desired = DesiredPolicies(plan)
     policies_by_program = collect_program_policies(plan)
@@ -60,17 +61,23 @@ def judge_browsers(host: Host, plan: Plan, application_scan: ApplicationScan) ->
 
 
 def _make_place(program: PolicyProgram) -> PolicyPlace:
+    """Return the browser's place for policies, with the path of its managed preferences for all users."""
     return program.policy_place._replace(path=_make_preferences_path(program))
 
 
 def _make_preferences_path(program: PolicyProgram, user: str = "") -> str:
+    """Return the path of a browser's managed preferences: of one user, or of all users (`user` is "")."""
     return "/".join(filter(None, (PREFERENCES_DIRECTORY, user, f"{program.domain}.plist")))
 
 
 def _observe_preferences(
     host: Host, program: PolicyProgram, desired: DesiredPolicies, due_policies: Policies
 ) -> PolicyObservation:
-    """Return the worst of the states in effect: for all users, and for each user with own preferences."""
+    """Return the observation of managed preferences of the first user with incomplete policies.
+
+    Each user with a file of preferences is checked, with that file over the file for all users. If no user has a file,
+    the file for all users is checked. If all are complete, the first observation is returned.
+    """
     try:
         common_policies = _read_preferences(host, _make_preferences_path(program))
         users = [
@@ -90,6 +97,10 @@ def _observe_preferences(
 
 
 def _read_preferences(host: Host, path: str) -> Policies | None:
+    """Read a file of preferences; None if it is missing.
+
+    Raises ControlError if accounts other than root can change it.
+    """
     preferences = read_property_list(host, path)
     status = host.find_entry(path)
     if status is not None and (write_access := explain_foreign_access(host, path, status)):
@@ -98,7 +109,10 @@ def _read_preferences(host: Host, path: str) -> Policies | None:
 
 
 def _convert_to_policies(program: PolicyProgram, preferences: Policies | None) -> Policies | None:
-    """Return the policies that a program takes from a table of preferences; None for none."""
+    """Return the policies that a browser reads from its managed preferences.
+
+    Returns None if there are no preferences, or if those of Firefox do not enable policies.
+    """
     if preferences is None or program.family == CHROMIUM_FAMILY:
         return preferences
     if preferences.get(ENABLED_KEY) not in (True, 1):
@@ -111,7 +125,10 @@ def _convert_to_policies(program: PolicyProgram, preferences: Policies | None) -
 
 
 def _set_nested(table: dict[str, object], names: Sequence[str], policy_value: object) -> None:
-    """Set a value in nested tables."""
+    """Set a value in nested tables, along `names`. Missing tables are created.
+
+    Nothing is set if another value than a table is in the way.
+    """
     *parent_names, last = names
     for name in parent_names:
         inner_table = table.setdefault(name, {})

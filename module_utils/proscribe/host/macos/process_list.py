@@ -8,12 +8,12 @@ from ..system import ControlError, Host
 
 PS_COMMAND = ("/bin/ps", "-axo", "pid=,uid=,comm=")
 MAX_PROGRAMS = 50_000
-MAX_PATH_CHARACTERS = 4096  # characters of a path
+MAX_PATH_CHARACTERS = 4096  # longer paths are left out
 _LINE_PATTERN = compile_pattern(r" *([0-9]{1,9}) +(-?[0-9]{1,10}) +(/.*)")
 
 
 class MacProgram(NamedTuple):
-    """Running program."""
+    """Running process of a Mac, with the path of its executable."""
 
     pid: int
     uid: int

@@ -1,6 +1,6 @@
-"""Property lists, which any user may have written.
+"""Reader of property lists (the settings files of macOS), which any user may have written.
 
-The reader limits their size, and refuses constructs that only exhaust a reader.
+The reader limits the size, and refuses constructs whose only effect is to exhaust a reader.
 """
 
 from __future__ import annotations
@@ -9,16 +9,16 @@ import plistlib
 
 from ..system import ControlError, Host
 
-MAX_FILE_BYTES = 1024 * 1024  # bytes; the largest Info.plist has about 100 KB, and all policies of a plan about 200 KB
-MAX_DEPTH = 16  # levels of nested tables and lists
+MAX_FILE_BYTES = 1024 * 1024  # the largest Info.plist has about 100 KB, and all policies of a plan about 200 KB
+MAX_DEPTH = 16  # most levels of nested tables and lists that are read
 FILE_BEGINNINGS = (b"bplist00", b"<?xml", b"<!DOCTYPE plist", b"<plist")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # some editors put this mark before UTF-8
 
 
 def read_property_list(host: Host, path: str) -> dict[str, object] | None:
-    """Return the content of a property list with the types of JSON; None if the file is missing.
+    """Return the table in a property list, with the types of JSON; None if the file is missing.
 
-    Raises ObservationError. Raises ControlError for a link, and for a file that is no property list.
+    Raises ObservationError. Raises ControlError for a link, and for a file that is no property list or holds no table.
     """
     content = host.read_file(path, MAX_FILE_BYTES)
     if content is None:
@@ -26,7 +26,7 @@ def read_property_list(host: Host, path: str) -> dict[str, object] | None:
     content = content.removeprefix(BYTE_ORDER_MARK)
     if not content.startswith(FILE_BEGINNINGS) or b"<!ENTITY" in content:
         raise ControlError(f"{path} is no property list")
-    # The form is passed: plistlib itself does not recognise a list that begins with its document type.
+    # plistlib itself does not recognise a list that begins with <!DOCTYPE plist, so the format is passed.
     file_format = plistlib.FMT_BINARY if content.startswith(FILE_BEGINNINGS[0]) else plistlib.FMT_XML
     try:
         properties = plistlib.loads(content, fmt=file_format)

@@ -1,7 +1,7 @@
-"""Load a ruleset from standard input, and list the kernel's table in the spelling of the host's nft.
+"""Load a ruleset from standard input, then list one table of the kernel in the spelling of the host's nft.
 
-Arguments: nft, and the table's name. One call of nft cannot do both, because nft answers a listing in a file before it
-commits the file.
+The arguments are the path of nft and the table's name. Two calls of nft are needed: within one call, nft answers a
+listing before it commits the ruleset.
 """
 
 import subprocess

@@ -95,7 +95,8 @@ def list_services(service_list: Dict[str, Any]) -> List[Tuple[str, List[str]]]:
 
 
 def find_service(word: str, service_list: Dict[str, Any]) -> str:
-    # Returns the id of the service with this id or name.
+    # Returns the id of the restricted service with this id or name. If there is none, raises RequestError that names
+    # similar services.
     id_by_name: Dict[str, str] = {}
     for service_id, names in list_services(service_list):
         for name in [service_id, *names]:
@@ -197,13 +198,14 @@ def read_answers() -> Dict[str, Any]:
 
 
 def make_request_id(name: str) -> str:
-    # Returns the id of a request in the host's record. The id depends on the user: equal file names of two users give
-    # different ids.
+    # Returns the id of a request, which is also its id in the host's record. `name` is the name of its file. The id
+    # depends on the user: equal file names of two users give different ids.
     return hashlib.sha256(b"%d %s" % (os.getuid(), name[:16].encode())).hexdigest()[:16]
 
 
 def open_requests_directory(is_created: bool) -> Optional[int]:
-    # Opens the directory of the requests step by step. Root follows no link there, so links are refused here too.
+    # Opens the directory of this user's requests and returns its descriptor; None if the directory is missing.
+    # `is_created` makes missing directories. Root will follow no link there, so links are refused here too.
     home = pwd.getpwuid(os.getuid()).pw_dir
     try:
         descriptor = os.open(home, os.O_RDONLY | os.O_DIRECTORY)
@@ -233,7 +235,7 @@ def open_requests_directory(is_created: bool) -> Optional[int]:
 
 
 def read_requests(directory: int) -> List[Tuple[str, str, Dict[str, Any]]]:
-    # Returns (name of the file, id, content) of each valid request.
+    # Returns (file name, id, content) of each valid request of this user.
     own_requests = []
     for name in sorted(os.listdir(directory))[: 10 * MAX_REQUESTS]:
         if len(name) != 21 or not name.endswith(".json") or name[:16].strip("0123456789abcdef"):

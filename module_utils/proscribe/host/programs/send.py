@@ -1,7 +1,7 @@
-"""Send an empty datagram to each "address port" in the arguments, and print those that the kernel accepted.
+"""Send an empty datagram to each "address port" argument, and print the arguments that the kernel accepted.
 
-"address port user" sends as the user with that number. A table of this host that refuses a packet makes the call fail
-at once. No listener at the address is needed.
+An argument "address port user" sends as the user with that number. The call fails at once if a firewall table of this
+host refuses the packet. No program has to listen at the address.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Print a line when the kernel deletes Proscribe's table, and when events are lost.
+"""Program that prints a line when the kernel deletes Proscribe's firewall table, and when events were lost.
 
 The watcher in firewall.sh reads these lines.
 """

@@ -1,6 +1,6 @@
-"""Refusal of a schedule whose runs others could change. Standard library only.
+"""Check that others cannot change the files of scheduled runs, before a schedule is installed.
 
-Every run repeats this check before it starts anything (`host/programs/`).
+Every run repeats this check before it starts anything (`host/programs/`). Standard library only.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from ..system import ControlError
 
 
 def require_exclusive_access(account: str, paths: Iterable[str]) -> None:
-    """Raise ControlError unless only root and the account can change the paths and all files below them.
+    """Raise ControlError if others than root and `account` can change the `paths` or files below them.
 
-    The error names the first file that others can change.
+    The error names the first such file. ControlError is also raised for a missing account, and for files that cannot be
+    checked.
     """
     try:
         uid = pwd.getpwnam(account).pw_uid

@@ -1,4 +1,7 @@
-"""Units of a schedule and their programs, installed or removed on the host. Standard library only."""
+"""Installation and removal of scheduled runs on a machine: systemd units, and the programs that they start.
+
+Standard library only.
+"""
 
 from __future__ import annotations
 
@@ -17,18 +20,19 @@ if TYPE_CHECKING:
     from ...model.types.answer import ChangeAnswer
     from ...model.types.schedule import GuardSettings, ScheduledRuns
 
-DRIFT_UNIT = "proscribe-drift"  # the controller's units
-CATALOGUE_UNIT = "proscribe-catalogue"  # a unit of the controller too, if the controller refreshes the catalogue
-PULL_UNIT = "proscribe-pull"  # the unit of a host that pulls
+DRIFT_UNIT = "proscribe-drift"  # starts the controller's regular drift runs
+# starts the regular refresh of the catalogue on a controller, if the operator wants a refresh
+CATALOGUE_UNIT = "proscribe-catalogue"
+PULL_UNIT = "proscribe-pull"  # starts the runs of a host that fetches the policy itself
 UNIT_DIRECTORY = "/etc/systemd/system"
 PYTHON_PATH = "/usr/bin/python3"
 ENABLED_TIMERS_DIRECTORY = f"{UNIT_DIRECTORY}/timers.target.wants"  # links to the enabled timers
 TIMER_STAMP_DIRECTORY = "/var/lib/systemd/timers"  # files whose times record when persistent timers last fired
 PROGRAM_DIRECTORY = "/usr/libexec/proscribe"
 PULL_PROGRAM_PATH = f"{PROGRAM_DIRECTORY}/pull"
-COMMITS_PATH = f"{PROGRAM_DIRECTORY}/commits.py"  # PROGRAM imports this module
+COMMITS_PATH = f"{PROGRAM_DIRECTORY}/commits.py"  # the program at PULL_PROGRAM_PATH imports this module
 GUARD_PATH = f"{PROGRAM_DIRECTORY}/schedule/guard"  # runs before each run of the controller
-# Modules of base/ that both programs import from their own directory.
+# Modules of base/ that the programs `pull` and `guard` import, each from a directory `base` beside itself.
 BASE_MODULES = (
     "foreign_access",
     "named_tuple",
@@ -40,7 +44,8 @@ GUARD_BASE_FILES = {name: f"{PROGRAM_DIRECTORY}/schedule/base/{name}.py" for nam
 PULL_SETTINGS_PATH = "/etc/proscribe/pull.json"
 SIGNERS_PATH = "/etc/proscribe/pull_signers"
 GUARD_SETTINGS_PATH = "/etc/proscribe/schedule.json"
-PULL_STATE_DIRECTORY = "/var/lib/proscribe/pull"  # holds the program's checkout, the files of its Ansible, and reports
+# has the checkout of the `pull` program, the files of its Ansible, and its reports
+PULL_STATE_DIRECTORY = "/var/lib/proscribe/pull"
 ABOUT_PATH = f"{PULL_STATE_DIRECTORY}/about"
 RECORD_PATH = "/var/lib/proscribe/record.json"
 
@@ -59,7 +64,7 @@ PULL_FILES = {
     **dict.fromkeys(PULL_BASE_FILES.values(), 0o644),
     PULL_SETTINGS_PATH: 0o600,
     SIGNERS_PATH: 0o644,
-    # Proscribe writes this file, so its directories are in the ledger and are removed when they are empty
+    # A file that Proscribe writes here records the directories above in the ledger, so they are removed when empty.
     ABOUT_PATH: 0o644,
 }
 HIDDEN_PATHS = (RECORD_PATH, GUARD_SETTINGS_PATH)  # their content never appears in a diff
@@ -74,14 +79,15 @@ def plan_schedule(
     runs: ScheduledRuns | None = None,
     alerts: Mapping[str, str] | None = None,
 ) -> Changes:
-    """Return the changes that install one part (`DRIFT_UNIT` or `PULL_UNIT`) of a schedule.
+    """Return the changes that install one part of a schedule, and delete its left-over files.
 
-    `files` are texts by path. `settings` are the settings of the program, with the host's own name; {} for none. `runs`
-    {account, paths, needs, starts, writes} describes the files of the run and its account. `alerts` are the channels of
-    the controller's alerts.
+    `schedule_part` is `DRIFT_UNIT` (runs of the controller) or `PULL_UNIT` (runs of a host itself). `files` are texts
+    by path. `settings` are the settings of the `pull` program, with the host's name; {} for none. `runs` {account,
+    paths, needs, starts, writes} describes the files of the runs and their account. `alerts` are the addresses of the
+    controller's alerts, by channel.
 
-    Raises ControlError for a host without systemd. Raises it too if files of the run are missing, changeable by others,
-    or hidden from the units.
+    Raises ControlError for a host without systemd. Raises ControlError too if files of the runs are missing, changeable
+    by others, or hidden from the units.
     """
     _require_systemd(host)
     if runs:
@@ -130,20 +136,22 @@ def _format_settings(settings: Mapping[str, object]) -> str:
 
 
 def _find_timers(paths: Iterable[str]) -> list[str]:
+    """Return the names of the timer units among these paths."""
     return [
         path[len(UNIT_DIRECTORY) + 1 :] for path in paths if path.startswith(UNIT_DIRECTORY) and path.endswith(".timer")
     ]
 
 
 def _find_stamps(host: Host, timers: Iterable[str]) -> list[str]:
+    """Return the existing files in which systemd records when these timers last fired."""
     return [stamp for stamp in (f"{TIMER_STAMP_DIRECTORY}/stamp-{timer}" for timer in timers) if host.find_entry(stamp)]
 
 
 def plan_lift(host: Host, parts: Iterable[str] = (DRIFT_UNIT, PULL_UNIT)) -> Changes:
-    """Return the changes that remove the parts of a schedule.
+    """Return the changes that remove these parts of a schedule from the machine.
 
-    A run of the controller in progress continues to its end. A host's own run is ended, because it would enforce again
-    the controls that are lifted next.
+    A run of the controller in progress continues to its end. A run of the host itself is stopped. Otherwise that run
+    would enforce again the controls that are removed next.
     """
     actions: list[ControlAction] = []
     # A Mac has no systemd, and so no units of Proscribe.
@@ -175,7 +183,10 @@ def plan_lift(host: Host, parts: Iterable[str] = (DRIFT_UNIT, PULL_UNIT)) -> Cha
 
 
 def apply_schedule(host: Host, plan_changes: Callable[[], Changes], dry_run: bool) -> ChangeAnswer:
-    """Carry out the planned changes and report them. Raises ControlError."""
+    """Compute changes of a schedule by `plan_changes`, carry them out, and report them. Raises ControlError.
+
+    With `dry_run`, the changes are reported only. On a Mac the host's lock is not taken.
+    """
     host.require_root()
     with host.lock_host() if host.kernel_name != DARWIN else contextlib.nullcontext():
         actions = plan_changes().actions
@@ -190,6 +201,7 @@ def apply_schedule(host: Host, plan_changes: Callable[[], Changes], dry_run: boo
 
 
 def _make_write_action(host: Host, path: str, text: str, mode: int) -> ControlAction:
+    """Return the action that writes a file, with old and new text for the diff. Hidden files have no diff."""
     before, after = ("", "") if path in HIDDEN_PATHS else (_read_text(host, path) or "", text)
     return ControlAction("write", path, lambda: host.write_file(path, text, mode), before, after)
 
@@ -201,11 +213,12 @@ def _make_delete_action(host: Host, path: str) -> ControlAction:
 
 
 def _read_text(host: Host, path: str) -> str | None:
+    """Return the text of a file; None if it is missing."""
     return read_unit_text(host, path) if path.startswith(UNIT_DIRECTORY) else host.read_text(path)
 
 
 def _delete_tree(host: Host, path: str) -> None:
-    # Only root can write there, so no other user made a link in it.
+    # Only root can write below this directory. So no other user can have made a link there that leads rm elsewhere.
     host.read_command_output(["rm", "-rf", "--one-file-system", "--", path], timeout=300)
 
 
@@ -225,7 +238,7 @@ def _run_systemctl(host: Host, *argv: str) -> None:
 
 
 def _require_python(host: Host) -> None:
-    """Raise ControlError unless the machine has the Python that starts the installed programs."""
+    """Raise ControlError unless PYTHON_PATH exists and is new enough: it starts the installed programs."""
     if host.run_command([PYTHON_PATH, "-IS", "-c", "import sys; sys.exit(sys.version_info < (3, 9))"]).rc:
         raise ControlError(f"scheduled runs are checked by {PYTHON_PATH}, and it is not there or older than Python 3.9")
 

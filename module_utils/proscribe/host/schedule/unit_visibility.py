@@ -1,7 +1,7 @@
-"""Files of scheduled runs, as the units of these runs see them. Standard library only.
+"""Check that the systemd units of scheduled runs see the files that the runs need.
 
-A unit sees another machine than the operator: its own /tmp, hidden homes, file systems that forbid execution. So each
-path is checked in a unit of the same kind, before anything is written.
+A unit sees another machine than the operator: a /tmp of its own, hidden homes, file systems that forbid execution. So
+each path is checked in a unit of the same kind, before anything is written. Standard library only.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # Directories that lose their content at a boot, by age, or at a log-out (file-hierarchy(7)).
 TEMPORARY_DIRECTORIES = ("/tmp", "/var/tmp", "/run", "/var/run", "/dev", "/proc", "/sys")
-# Settings that decide the view and the permissions of a unit (systemd.exec(5)).
+# Beginnings of the names of settings that decide which files a unit sees, and what the unit may do (systemd.exec(5)).
 VISIBILITY_SETTINGS = (
     *("Private", "Protect", "ReadOnlyPaths", "ReadWritePaths", "InaccessiblePaths", "TemporaryFileSystem"),
     *(
@@ -41,7 +41,7 @@ EXPECTED_PLACES = (
     f"{UNTOUCHED_NOTE} Expected: the checkout, its inventory, its Ansible and the reports in places that stay and"
     " that the unit sees, such as /opt/proscribe and /var/lib/proscribe-reports (docs/scheduling.md)"
 )
-# Runs in the unit, and prints the fault of each path in words.
+# Program that runs in a temporary unit, and prints the fault of each path in words.
 TRIAL_PROGRAM = """
 import json, os, sys
 same, starts, writes = json.load(sys.stdin)
@@ -65,7 +65,7 @@ print(json.dumps(found + [[path, unwritable(path)] for path in writes]))
 
 
 def require_present(runs: ScheduledRuns) -> None:
-    """Raise ControlError for the first path that runs need and that is missing on this machine."""
+    """Raise ControlError for the first missing path among those that the scheduled runs need."""
     for path in runs.get("needs", ()):
         if not os.path.exists(path):
             raise ControlError(
@@ -77,16 +77,19 @@ def require_present(runs: ScheduledRuns) -> None:
 
 
 def require_visible(host: Host, units: Mapping[str, str], runs: ScheduledRuns) -> None:
-    """Raise ControlError unless the services see all paths that `runs` names. The error names the first bad path.
+    """Raise ControlError unless each service unit sees all paths that `runs` names.
 
-    The services are among the `units` (texts by path). The `account` of `runs` reads the `paths`, executes the
-    `starts`, and writes to the `writes`.
+    The error names the first bad path.
+
+    `units` are texts by path, and only those of services are checked. The `account` of `runs` must be able to read the
+    `paths`, execute the `starts`, and write to the `writes`.
     """
     named_paths = [*runs["paths"], *runs.get("starts", ()), *runs.get("writes", ())]
     if not named_paths:
         return
     _require_lasting(named_paths)
-    path_by_settings: dict[tuple[str, ...], str] = {}  # one service of each kind, by its settings
+    # one service for each combination of settings, since equal settings see the same files
+    path_by_settings: dict[tuple[str, ...], str] = {}
     for path, text in units.items():
         if path.endswith(".service"):
             path_by_settings.setdefault((*_parse_settings(text), *_read_drop_in_settings(host, path)), path)
@@ -101,7 +104,10 @@ def require_visible(host: Host, units: Mapping[str, str], runs: ScheduledRuns) -
 
 
 def _require_lasting(paths: Iterable[str]) -> None:
-    """Raise ControlError for the first path below a directory that loses its content. Links are followed."""
+    """Raise ControlError for the first path below a directory that loses its content, such as /tmp.
+
+    The target of a symbolic link counts too.
+    """
     for path in paths:
         for real_path in dict.fromkeys((os.path.normpath(path), os.path.realpath(path))):
             if temporary_directory := next(
@@ -114,7 +120,7 @@ def _require_lasting(paths: Iterable[str]) -> None:
 
 
 def _parse_settings(text: str) -> Iterator[str]:
-    """Yield the settings in a unit's text that decide the view of the unit."""
+    """Yield the lines of a unit file that decide which files the unit can see and use."""
     for line in text.splitlines():
         name, sign, setting_value = map(str.strip, line.partition("="))
         if sign and name.startswith(VISIBILITY_SETTINGS):
@@ -122,13 +128,18 @@ def _parse_settings(text: str) -> Iterator[str]:
 
 
 def _read_drop_in_settings(host: Host, path: str) -> Iterator[str]:
-    """Yield the settings that an administrator has added to a unit."""
+    """Yield such lines (`_parse_settings`) from the drop-in files by which an administrator changes a unit."""
     for drop_in in list_drop_ins(host, os.path.basename(path)):
         yield from _parse_settings(read_unit_text(host, drop_in) or "")
 
 
 def _try_paths(host: Host, runs: ScheduledRuns, settings: Sequence[str]) -> Iterable[Sequence[str]]:
-    """Return each path with its fault in a unit with these settings; "" for no fault."""
+    """Test all paths in a temporary unit with these settings.
+
+    Return pairs of path and fault ("" for no fault).
+
+    Raises ControlError if the temporary unit cannot be run.
+    """
     starts, writes = list(runs.get("starts", ())), list(runs.get("writes", ()))
     trial_input = json.dumps([_read_identities([*runs["paths"], *starts]), starts, writes])
     properties = [
@@ -151,6 +162,9 @@ def _try_paths(host: Host, runs: ScheduledRuns, settings: Sequence[str]) -> Iter
 
 
 def _read_identities(paths: Collection[str]) -> dict[str, list[int]]:
-    """Return the device and inode of each existing path. A path that does not exist yet is left out."""
+    """Return the device and inode of each existing path, to compare with those that a unit sees.
+
+    A path that does not exist yet is left out.
+    """
     status_by_path = {path: os.stat(path) for path in paths if os.path.exists(path)}
     return {path: [status.st_dev, status.st_ino] for path, status in status_by_path.items()}

@@ -1,4 +1,4 @@
-"""Journal lines about ended programs: the first of a kind at once, then one line a minute.
+"""Journal lines about programs that the watcher ended: the first of a kind at once, then one line a minute.
 
 A loop that starts a thousand programs costs one line a minute, with their number. Users are notified at the same rate.
 """
@@ -11,15 +11,17 @@ from typing import Callable
 from ..system import ControlError
 
 WRITE_INTERVAL_SECONDS = 60.0
-MAX_KINDS = 200  # kinds that are counted separately; users can give their programs any names
-MAX_USER_KINDS = 20  # of these, for each user: a user with many kinds leaves room in the journal for others
+# kinds (rule, program, user) that are counted separately; limited because users can give programs any names
+MAX_KINDS = 200
+# kinds of one user that are counted separately, so that each user leaves room in the journal for others
+MAX_USER_KINDS = 20
 OTHER_PROGRAMS = "(others)"
 
 
 class AttemptCounter:
-    """Counter of attempts by rule, program and user.
+    """Counter of attempts to start restricted programs, by rule, program and user.
 
-    `write` takes these three and a number, and may raise ControlError.
+    `write` is called with rule, program, user and number, and may raise ControlError.
     """
 
     def __init__(self, write: Callable[[str, str, str, int], None]) -> None:
@@ -28,7 +30,10 @@ class AttemptCounter:
         self._next_times: dict[tuple[str, str, str], float] = {}
 
     def count_attempt(self, rule: str, program: str, user: str, now: float) -> bool:
-        """Count an attempt. Return whether it is the first of its kind in this minute."""
+        """Count an attempt at the time `now`. Return whether it is the first of its kind within a minute.
+
+        A first attempt is written at once. If there are too many kinds, programs and then users are counted together.
+        """
         key = (rule, program, user)
         user_kinds = sum(key_user == user for _, _, key_user in self._next_times)
         if key not in self._next_times and user_kinds >= MAX_USER_KINDS:
@@ -46,11 +51,11 @@ class AttemptCounter:
         return is_first
 
     def get_due_time(self) -> float | None:
-        """Return the time of the next write (time.monotonic); None if no count waits."""
+        """Return the time (time.monotonic) at which a count has to be written next; None if there is none."""
         return min((self._next_times[key] for key in self._counts), default=None)
 
     def write_due_counts(self, now: float, writes_all: bool = False) -> None:
-        """Write the counts that are due; all counts if `writes_all`."""
+        """Write the counts whose minute is over at the time `now`; all counts if `writes_all`."""
         for key in list(self._counts):
             if writes_all or self._next_times[key] <= now:
                 self._write_count(key, now)
@@ -59,7 +64,11 @@ class AttemptCounter:
         }
 
     def _write_count(self, key: tuple[str, str, str], now: float) -> None:
+        """Write the count of one kind.
+
+        If the journal cannot be written, the count stays and is written later.
+        """
         self._next_times[key] = now + WRITE_INTERVAL_SECONDS
-        with contextlib.suppress(ControlError):  # the count goes on until the journal can be written
+        with contextlib.suppress(ControlError):  # the count is then deleted only after a later, successful write
             self._write(*key, self._counts[key])
             del self._counts[key]

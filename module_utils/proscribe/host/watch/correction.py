@@ -1,4 +1,4 @@
-"""Correction of one control by the host itself, as in a run, within the limits of the host."""
+"""Correction of one drifted control by the host's watcher, as a run does, but with fewer removals."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     Change = Callable[..., ChangeAnswer]
 
-MAX_REMOVALS = 25  # packages that one observation removes, for the host and for each user
-MAX_REASON_LENGTH = 300  # characters
+MAX_REMOVALS = 25  # packages that the watcher removes at once, for the host and for each user
+MAX_REASON_LENGTH = 300  # characters of a reason in the stored entry
 MAX_NAMED_USERS = 20  # users of a control that are named; the others are counted
 LOAD_TIMEOUT_SECONDS = 20.0  # for a new firewall table to be loaded
 
@@ -26,7 +26,7 @@ LOAD_TIMEOUT_SECONDS = 20.0  # for a new firewall table to be loaded
 def correct_control(
     host: Host, plan: Plan, name: str, change: Change, doing: Callable[[Changes], ChangeResult]
 ) -> ChangeAnswer:
-    """Correct one control as a run does. Return the result of `change` (run.change).
+    """Correct the control `name` as a run does, by calling `change` (run.change). Return its result.
 
     `doing` carries out all changes except those of the firewall. Raises ControlError, ObservationError and ValueError.
     """
@@ -36,22 +36,22 @@ def correct_control(
 
 
 class LimitedChanges:
-    """Application of changes without the removals of an owner that would lose too many packages.
+    """Applier of changes that removes no package of an owner (the host or one user) that would lose too many.
 
-    The host and each user are separate owners, so the many packages of one owner block no correction of another. Such
-    an owner loses no package at all, since a mistake of the policy may be the cause of the high number. `unchanged` has
-    the unchanged things of users, with the reasons. It also has the rest that users' own tools leave, once the tools
-    have run.
+    The host and each user are separate owners, so the many packages of one owner block no correction of another. From
+    an owner with too many, no package is removed: the cause may be a mistake in the policy. `unchanged` has the actions
+    that were not done for users, with the reasons. After users' tools have run, `unchanged` also has what these tools
+    left.
     """
 
     def __init__(self) -> None:
         self.unchanged: list[tuple[ControlAction, str]] = []
 
     def __call__(self, changes: Changes) -> ChangeResult:
-        """Carry out changes within the limit.
+        """Carry out changes within the limit for removals.
 
-        Raises ChangesFailedError as `apply_changes` does. Too many packages of the host itself raise it too, after all
-        other changes.
+        Raises ChangesFailedError as `apply_changes` does. After all other changes, ChangesFailedError is also raised if
+        the host itself would lose too many packages.
         """
         counts: dict[str, int] = {}
         for action in filter(_is_removal, changes.actions):
@@ -92,7 +92,10 @@ def _explain_removal_limit(user: str) -> str:
 
 
 def list_uncorrected_by_user(control: str, unchanged: Iterable[tuple[ControlAction, str]]) -> list[UncorrectedControl]:
-    """Return the first reason of each user for changes not made, and the number of users not named."""
+    """Return what was not corrected in a control, as one entry for each user, with the first reason.
+
+    After MAX_NAMED_USERS users, one last entry has the number of the others.
+    """
     reasons: dict[str, str] = {}
     for action, reason in unchanged:
         reasons.setdefault(action.user, reason)
@@ -103,15 +106,15 @@ def list_uncorrected_by_user(control: str, unchanged: Iterable[tuple[ControlActi
 
 
 def make_uncorrected(control: str, user: str, reason: str) -> UncorrectedControl:
-    """Describe an uncorrected part of a control; `user` is "" for a part of the host itself."""
+    """Return the entry for an uncorrected part of a control; `user` is "" for a part of the host itself."""
     return {"control": control, "user": user, "reason": format_one_line(reason)[:MAX_REASON_LENGTH]}
 
 
 def _correct_firewall(host: Host, plan: Plan, change: Change) -> ChangeAnswer:
-    """Correct the firewall.
+    """Correct the firewall. Return the result of `change`, or of the confirmation of a new table.
 
-    A table that was confirmed before is loaded at once. Another table is tried out as in a run, with the timer that
-    restores the old one. No controller reconnects, so only the host's own observation confirms the table. The host must
+    A table that was confirmed before is loaded at once. Another table is tried out as in a run, with a timer that
+    restores the old table. No controller reconnects, so only the host itself confirms the new table. The host must
     still reach the gateways and resolvers that it reached before.
     """
     from ..controls.firewall import change_trial, program
@@ -120,7 +123,8 @@ def _correct_firewall(host: Host, plan: Plan, change: Change) -> ChangeAnswer:
     def try_candidate() -> ChangeAnswer:
         return change(host, plan, "firewall", doing=change_trial.make_trial_application(host, plan))
 
-    # The candidate is loaded only after the process that began the trial has ended, so a separate process begins it.
+    # A new table is loaded only after the process that began its trial has ended. So a separate process begins the
+    # trial.
     answer: ChangeAnswer = run_apart(
         lambda: change_trial.run_without_pending_change(host, try_candidate), WorkLimits(seconds=600, memory=0)
     )

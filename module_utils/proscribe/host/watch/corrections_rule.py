@@ -1,4 +1,4 @@
-"""Rule `watch/corrections`: the watch corrects drift, or reports the reason if it does not."""
+"""Rule `watch/corrections`: the host's watcher corrects drift, or reports why it does not."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ if TYPE_CHECKING:
 
 
 def judge_corrections(host: Host, drifted: Sequence[RuleVerdict]) -> RuleVerdict:
-    """Judge the corrections of the last own observation.
+    """Judge whether the last observation by the host's watcher left drift uncorrected.
 
-    A correction counts only while the verdicts in `drifted` still concern it.
+    `drifted` are the current verdicts of drifted rules. An uncorrected part counts only while one of these verdicts
+    concerns the same control and user.
     """
     findings = tuple(_list_uncorrected(host, drifted))
     return RuleVerdict(WATCH_CORRECTIONS, NONCOMPLIANT if findings else COMPLIANT, findings)
 
 
 def _list_uncorrected(host: Host, drifted: Sequence[RuleVerdict]) -> Iterator[Finding]:
+    """Yield a finding for a pause of the watcher, and for each uncorrected part that is still drifted."""
     if not drifted:
         return
     if frozen := pause.read_active_pause(host):
@@ -34,6 +36,7 @@ def _list_uncorrected(host: Host, drifted: Sequence[RuleVerdict]) -> Iterator[Fi
 
 
 def _is_about(entry: UncorrectedControl, verdict: RuleVerdict) -> bool:
+    """Return whether a verdict concerns the control, and the user if there is one, of an uncorrected part."""
     if verdict.rule.partition("/")[0] != entry["control"]:
         return False
     user = entry["user"]

@@ -1,4 +1,7 @@
-"""Causes of wrong rules: one deleted policy file is one cause, however many rules need the file. Pure."""
+"""Causes of drifted rules: a deleted policy file is a single cause, however many rules need the file.
+
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,9 @@ if TYPE_CHECKING:
 
 
 def group_by_cause(record: ObservedRecord, rules: Iterable[str]) -> list[tuple[str, list[str]]]:
-    """Return the chosen rules of a record by their evidence: [(the cause in words, its rules)].
+    """Return the chosen `rules` of a record, grouped by cause: [(cause in words, names of its rules)].
 
-    Each rule occurs once.
+    Rules of one control with the same evidence have one cause. Each rule occurs once.
     """
     rules_by_evidence: dict[tuple[str, ...], list[RuleRecord]] = {}
     chosen = set(rules)
@@ -33,7 +36,10 @@ def describe_evidence(finding: FindingRecord) -> str:
 
 
 def describe_findings(findings: Sequence[FindingRecord], details: bool = True) -> str:
-    """Return findings in one line; with the detail of the first finding if `details`."""
+    """Return findings as one line: the first finding, and the number of others with different evidence.
+
+    With `details`, the detail of the first finding is in the line. No findings give "".
+    """
     if not findings:
         return ""
     detail = findings[0].get("detail")

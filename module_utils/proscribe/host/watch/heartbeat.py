@@ -1,10 +1,10 @@
-"""Heartbeat: a test by an observation whether the start of a program is noticed now.
+"""Heartbeat: a test, during an observation, whether the watcher's daemon notices starts of programs now.
 
 The observation tries to execute a file of root's that is no program. The kernel opens the file as a program, reports
 that to its listeners (fanotify), and then refuses. So nothing is started. The daemon notes the process and the moment
-in its report. An ordinary user can neither open the executed file nor write the report. The observation begins with its
-heartbeat and ends with the answer. The answer is there by then, so the observation waits only for a daemon that does
-not answer.
+in its report. An ordinary user can neither open the executed file nor write the report. The heartbeat is sent at the
+beginning of an observation, and the report is read at the end. By then the daemon has had time, so the observation
+waits only for a daemon that does not answer.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .state import watch_files
 LAUNCHES_RULE = "watch/launches"
 HEARTBEAT_TEXT = f"# {WRITTEN_BY}\n# No program. The watch tries to execute it, to see whether starts are noticed.\n"
 ANSWER_TIMEOUT_SECONDS = 10.0
-REPEAT_SECONDS = 0.5  # between two heartbeats: in a flood of starts the kernel drops events
+REPEAT_SECONDS = 0.5  # until the heartbeat is sent again: the kernel drops events if very many programs start
 FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.005, 0.1
 STOPPED_STATES = ("T", "t")  # proc_pid_stat(5): stopped by a signal, stopped by a debugger
 NOT_RUNNING = "does not run"
@@ -35,7 +35,11 @@ NOTICED, UNABLE, UNTRIED, DEAF, LATE = "noticed", "unable", "untried", "deaf", "
 
 
 class HeartbeatResult(NamedTuple):
-    """Result of a heartbeat: `state` is a state above, `detail` is the reason for starts that are not noticed."""
+    """Result of a heartbeat.
+
+    `state` is one of NOTICED to LATE. `detail` is the reason why starts are not noticed. `fields` are those of the
+    daemon's report.
+    """
 
     state: str
     detail: str
@@ -43,12 +47,12 @@ class HeartbeatResult(NamedTuple):
 
     @property
     def is_wrong(self) -> bool:
-        """Return whether the host could notice starts and does not."""
+        """Return whether this host could notice starts of programs and does not."""
         return self.state in (DEAF, LATE)
 
 
 class Heartbeat:
-    """Heartbeat that is sent at once."""
+    """Heartbeat that is sent when the object is made, and whose result is read later."""
 
     def __init__(self, host: Host) -> None:
         self.host = host
@@ -57,6 +61,10 @@ class Heartbeat:
         self._send_heartbeat()
 
     def _send_heartbeat(self) -> None:
+        """Try to execute the heartbeat file.
+
+        If that is not possible or unsafe, store the reason as `untried_reason`.
+        """
         try:
             content = watch_files.read_watch_file(
                 self.host, daemon_report.HEARTBEAT_PATH, watch_files.MAX_OWN_FILE_BYTES
@@ -64,7 +72,7 @@ class Heartbeat:
         except (watch_files.DamagedFileError, ObservationError) as error:
             self.untried_reason = str(error)
             return
-        if content != HEARTBEAT_TEXT.encode():  # another program at this path is never executed
+        if content != HEARTBEAT_TEXT.encode():  # a file at this path with another content is never executed
             self.untried_reason = (
                 f"{daemon_report.HEARTBEAT_PATH}: {'is missing' if content is None else 'is not what was installed'}"
             )
@@ -74,9 +82,9 @@ class Heartbeat:
             self.untried_reason = f"cannot execute {daemon_report.HEARTBEAT_PATH}: {os.strerror(error_number)}"
 
     def wait_for_result(self, settings: watch_files.WatchSettings) -> HeartbeatResult:
-        """Return the result once the daemon has noted the heartbeat and has read the current plans.
+        """Return the result as soon as the daemon has noted the heartbeat and follows the current plans.
 
-        Waits for at most ANSWER_TIMEOUT_SECONDS, and not at all if waiting cannot help.
+        Waits at most ANSWER_TIMEOUT_SECONDS, and not at all if waiting cannot help. The result then says what is wrong.
         """
         desired = watch_files.identify_settings(settings)
         deadline = time.monotonic() + ANSWER_TIMEOUT_SECONDS
@@ -93,14 +101,18 @@ class Heartbeat:
                 repeat_at = now + REPEAT_SECONDS
 
     def _is_final(self, result: HeartbeatResult) -> bool:
-        """Return whether waiting is useless.
+        """Return whether waiting for a better result is useless: the daemon is stopped, or will not start.
 
-        A daemon that does not run yet may still start if systemd has begun to start it.
+        A daemon that does not run yet may still start if systemd has begun to start its unit.
         """
         will_not_start = result.detail == NOT_RUNNING and not is_evidently_active(self.host, units.LAUNCHES_UNIT)
         return will_not_start or result.detail == IS_STOPPED
 
     def _read_result(self, desired: str) -> HeartbeatResult:
+        """Judge from the daemon's report whether it notices starts and follows the current plans.
+
+        `desired` is the identity of the settings (identify_settings) that the daemon should have read.
+        """
         fields = read_daemon_fields(self.host)
         pid = daemon_report.parse_number_field(fields, "pid")
         if not pid or self.host.find_process(pid) is None:
@@ -109,7 +121,8 @@ class Heartbeat:
             return HeartbeatResult(DEAF, IS_STOPPED, fields)
         if not fields.get("by"):
             reason = escape_text(fields.get("refused", ""))
-            limited = fields.get("limited")  # set if the kernel has the source, and a limit of the host refuses it
+            # set if the kernel can report starts, and a limit of the host prevents that
+            limited = fields.get("limited")
             return HeartbeatResult(DEAF if limited else UNABLE, f"starts cannot be noticed here ({reason})", fields)
         if self.untried_reason:
             return HeartbeatResult(
@@ -130,7 +143,7 @@ class Heartbeat:
 
 
 def read_daemon_fields(host: Host) -> dict[str, str]:
-    """Return the fields of the daemon's report; {} without a report of root's. Raises ObservationError."""
+    """Return the fields of the daemon's report; {} if root has written no report. Raises ObservationError."""
     try:
         status = host.find_entry(daemon_report.REPORT_PATH)
         return (
@@ -143,7 +156,10 @@ def read_daemon_fields(host: Host) -> dict[str, str]:
 
 
 def _describe_lost_marks(host: Host, pid: int, fields: Mapping[str, str]) -> str:
-    """Return a defect if marks of the daemon's fanotify group are lost, by the kernel's own list; else ""."""
+    """Return a message if the daemon has lost the kernel's reports of starts on some file systems; else "".
+
+    The kernel's list of the marks of the daemon's fanotify group is compared with the number in the daemon's report.
+    """
     marked_count = daemon_report.parse_number_field(fields, "marked")
     if not marked_count:
         return ""
@@ -153,7 +169,10 @@ def _describe_lost_marks(host: Host, pid: int, fields: Mapping[str, str]) -> str
 
 
 def judge_launches(host: Host, settings: watch_files.WatchSettings, heartbeat: Heartbeat) -> RuleVerdict:
-    """Judge whether starts of programs are noticed (`watch/launches`). Raises ObservationError."""
+    """Judge rule `watch/launches` by a heartbeat: whether starts of programs are noticed.
+
+    Raises ObservationError.
+    """
     result = heartbeat.wait_for_result(settings)
     if result.state == NOTICED:
         return RuleVerdict(LAUNCHES_RULE, COMPLIANT)

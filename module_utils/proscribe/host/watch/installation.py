@@ -1,4 +1,4 @@
-"""Installation of the watcher by an enforcing run, and its removal by a lift."""
+"""Installation of the host's watcher by an enforcing run, and its removal with all of Proscribe (lift)."""
 
 from __future__ import annotations
 
@@ -30,14 +30,18 @@ if TYPE_CHECKING:
     from ...model.types.plan import Plan
     from ...model.types.watch import LastObservation
 
-REPORT_PATHS = (daemon_report.REPORT_PATH, f"{daemon_report.REPORT_PATH}.new")  # the daemon's report of itself
-PULL_PROGRAM = "/usr/libexec/proscribe/pull"  # the program of a host's own scheduled runs
+# the report that the daemon writes about itself, and its unfinished replacement
+REPORT_PATHS = (daemon_report.REPORT_PATH, f"{daemon_report.REPORT_PATH}.new")
+PULL_PROGRAM = "/usr/libexec/proscribe/pull"  # the program of scheduled runs that the host starts itself
 SYSTEMCTL_TIMEOUT_SECONDS = 120
-READY_TIMEOUT_SECONDS = 120.0  # for a started daemon to read the restrictions, on a busy host
+READY_TIMEOUT_SECONDS = 120.0  # until a started daemon has read the restrictions and notices starts, on a busy host
 
 
 def enforce(host: Host, plan: Plan, sent: WatchInput) -> Changes:
-    """Return the changes that install the watch. `sent` is the controller's input. Raises ControlError."""
+    """Return the changes that install the watcher. `sent` has the controller's program, code and plans.
+
+    Raises ControlError on a host without systemd, and for plans that do not belong together.
+    """
     if host.find_entry(SYSTEMD_RUNS_PATH) is None:
         raise ControlError("this host does not run systemd, whose timers the watch needs: set proscribe_watch to off")
     chain = _make_chain(plan, sent["plans"])
@@ -73,9 +77,9 @@ def enforce(host: Host, plan: Plan, sent: WatchInput) -> Changes:
 
 
 def make_programs(program: bytes) -> dict[str, bytes]:
-    """Return the files that are executed on a host, by path.
+    """Return the contents of the files that a host executes for the watcher, by path.
 
-    `program` is the program of the watch without `#!` and the interpreter.
+    `program` is the watcher's program without `#!` and the Python that runs it.
     """
     return {
         watch_files.PROGRAM_PATH: b"#!" + find_interpreter().encode() + program,
@@ -84,7 +88,10 @@ def make_programs(program: bytes) -> dict[str, bytes]:
 
 
 def make_write_actions(host: Host, contents: Mapping[str, bytes]) -> list[ControlAction]:
-    """Return the actions that write the missing and the different files."""
+    """Return the actions that write those of these files that are missing or have another content or mode.
+
+    `contents` has the contents by path.
+    """
     modes = {
         path: watch_files.PROGRAM_MODE
         if path in (watch_files.PROGRAM_PATH, daemon_report.HEARTBEAT_PATH)
@@ -99,7 +106,7 @@ def make_write_actions(host: Host, contents: Mapping[str, bytes]) -> list[Contro
 
 
 def make_link_actions(host: Host) -> list[ControlAction]:
-    """Return the action that links the command to the program; [] if the link is correct."""
+    """Return the action that links the watcher's command to its program; [] if the link is correct."""
     if _read_command_link(host) == watch_files.PROGRAM_PATH:
         return []
     return [
@@ -110,9 +117,10 @@ def make_link_actions(host: Host) -> list[ControlAction]:
 
 
 def _note_renewal(host: Host, now: object) -> None:
-    """Store the renewal time of the plan.
+    """Store the time at which a run has renewed the watcher's plan.
 
-    For a new watcher, store the start too, so that a silent watcher is noticed.
+    `now` is the controller's time. For a new watcher, the time since boot is stored too. So a watcher that never
+    observes anything is noticed.
     """
     clock.set_by_controller(host, now)
     if not watch_files.read_last_observation(host):
@@ -126,9 +134,9 @@ def _note_renewal(host: Host, now: object) -> None:
 
 
 def _make_chain(plan: Plan, plans: Sequence[Plan]) -> list[tuple[str, str]]:
-    """Return the successors of a plan, in order: [(moment, digest)].
+    """Return the plans that take effect after `plan`, in order, as pairs (time of effect, digest).
 
-    Raises ControlError for plans that do not belong together.
+    `plans` are `plan` and its successors. Raises ControlError for plans that do not follow each other.
     """
     chain: list[tuple[str, str]] = []
     reference = plan.get("later")
@@ -147,10 +155,10 @@ def _make_chain(plan: Plan, plans: Sequence[Plan]) -> list[tuple[str, str]]:
 def make_start_actions(
     host: Host, settings: watch_files.WatchSettings, names: Collection[str], timeout: float, has_changed: bool = False
 ) -> list[ControlAction]:
-    """Return the actions that make systemd run these units.
+    """Return the actions that make systemd run the watcher's units `names` with their correct files.
 
-    `has_changed` means that the files behind the units have changed. The actions wait for the daemon for `timeout`
-    seconds.
+    `has_changed` means that a file which the units execute or read has changed. Each action that starts the daemon
+    waits at most `timeout` seconds until the daemon notices starts.
     """
     actions: list[ControlAction] = []
     texts = {name: text for name, text in units.make_unit_texts(settings.every).items() if name in names}
@@ -181,25 +189,34 @@ def make_start_actions(
 
 
 def _start_unit(host: Host, settings: watch_files.WatchSettings, name: str, timeout: float) -> None:
-    """Restart a unit. Wait until the daemon notices starts, so that the run's next report is correct."""
+    """Restart a unit.
+
+    For the daemon, wait until it notices starts, so that the run's next observation is correct.
+    """
     _run_systemctl(host, "restart", name)
     if name == units.LAUNCHES_UNIT:
         _wait_until_ready(host, settings, timeout)
 
 
 def _restart_daemon(host: Host, settings: watch_files.WatchSettings, state: str, timeout: float) -> None:
-    """Restart a daemon that runs and notices no start. A daemon that is only late with the plan gets time first."""
+    """Restart a daemon that runs and does not notice starts by the current plan.
+
+    A daemon that has only not read the current plan yet (`state` LATE) gets `timeout` seconds first.
+    """
     if state == LATE and _wait_until_ready(host, settings, timeout):
         return
-    for verb in (["thaw"], ["kill", "--signal=KILL"]):  # a frozen or stopped daemon does not end by itself
+    # a daemon that is frozen or stopped by a signal does not end on a restart
+    for verb in (["thaw"], ["kill", "--signal=KILL"]):
         host.run_command(["systemctl", *verb, units.LAUNCHES_UNIT], timeout=SYSTEMCTL_TIMEOUT_SECONDS)
     _start_unit(host, settings, units.LAUNCHES_UNIT, timeout)
 
 
 def _wait_until_ready(host: Host, settings: watch_files.WatchSettings, timeout: float) -> bool:
-    """Wait until the daemon notices starts by the current plan. Return whether it does.
+    """Wait at most `timeout` seconds until the daemon notices starts by the current plan.
 
-    The next observation reports a failure.
+    Return whether it does.
+
+    A failure is no error here, because the next observation reports it.
     """
     deadline = time.monotonic() + timeout
     while Heartbeat(host).wait_for_result(settings).is_wrong:
@@ -211,7 +228,11 @@ def _wait_until_ready(host: Host, settings: watch_files.WatchSettings, timeout: 
 def change(
     host: Host, plan: Plan, sent: WatchInput | None, lift_it: bool = False, dry_run: bool = False
 ) -> ChangeAnswer:
-    """Install or remove the watch, and report the actions as run.change does. Raises ControlError."""
+    """Install or remove the watcher, and report the actions in the form of run.change. Raises ControlError.
+
+    The watcher is removed if `lift_it`, if `sent` is None, or if the plan has no watcher. `sent` is the controller's
+    input.
+    """
     host.require_root()
     if host.kernel_name == DARWIN and lift_it:  # no run installs the watch there
         return {"changed": False, "actions": [], "refused": [], "findings": [], "diff": []}
@@ -219,7 +240,8 @@ def change(
         is_lift = lift_it or sent is None or "watch" not in plan
         changes = lift(host) if is_lift or sent is None else enforce(host, plan, sent)
         if changes.actions and not is_lift and not dry_run:
-            # Until the end of the installation, the files of the watch do not match its settings.
+            # During the installation, the watcher's files do not match its settings. The reservation keeps the watcher
+            # from acting on that.
             reservations.reserve_control(host, WATCH, plan["digest"])
         done_actions = [] if dry_run else list(apply_changes(changes)["done"])
         if sent is not None and not is_lift and not dry_run:
@@ -230,9 +252,10 @@ def change(
 
 
 def lift(host: Host) -> Changes:
-    """Return the changes that remove the watch with all its notes.
+    """Return the changes that remove the watcher with all its files.
 
-    The units of the watch are stopped first: a running watch would enforce again the controls that are lifted next.
+    The watcher's units are stopped first. Otherwise a running watcher would enforce again the controls that are removed
+    next.
     """
     names = [units.TIMER_UNIT, units.LAUNCHES_UNIT, units.SERVICE_UNIT]
     present_units = [name for name in names if _has_traces_of_unit(host, name)]
@@ -245,7 +268,7 @@ def lift(host: Host) -> Changes:
         journal.OLDER_JOURNAL,
         *REPORT_PATHS,
     ]
-    # Scheduled runs write the same record.
+    # Scheduled runs of this host write the same record. So the record is deleted only if the host has no such runs.
     if host.find_entry(watch_files.WATCH_DIRECTORY) and host.find_entry(PULL_PROGRAM) is None:
         outside_paths.append(watch_files.RECORD_PATH)
     inner_paths = [
@@ -279,6 +302,7 @@ def lift(host: Host) -> Changes:
 
 
 def _has_traces_of_unit(host: Host, name: str) -> bool:
+    """Return whether a file or link of the unit exists, or a file of others overrides the unit."""
     path = f"{units.UNIT_DIRECTORY}/{name}"
     links = [units.ENABLING_LINKS[name]] if name in units.ENABLING_LINKS else []
     return (
@@ -289,9 +313,9 @@ def _has_traces_of_unit(host: Host, name: str) -> bool:
 
 
 def _make_stop_actions(host: Host, names: Iterable[str]) -> list[ControlAction]:
-    """Return the actions that stop and delete units.
+    """Return the actions that stop these units of the watcher, and delete their files and links.
 
-    A running observation is ended too: it would enforce again the controls that are lifted next.
+    An observation in progress is ended too. Otherwise it would enforce again the controls that are removed next.
     """
     names = list(names)
     actions = [ControlAction("stop", name, partial(_stop_unit, host, name)) for name in names]
@@ -313,7 +337,7 @@ def _make_stop_actions(host: Host, names: Iterable[str]) -> list[ControlAction]:
 def _stop_unit(host: Host, name: str) -> None:
     if host.find_entry(
         SYSTEMD_RUNS_PATH
-    ):  # the unit may never have been loaded: a failed stop is no failure of the removal
+    ):  # the unit may never have been loaded, so a failure to stop it does not fail the removal
         host.run_command(["systemctl", "stop", name], timeout=SYSTEMCTL_TIMEOUT_SECONDS)
 
 
@@ -330,6 +354,7 @@ def _run_systemctl(host: Host, *argv: str) -> None:
 
 
 def _is_different(host: Host, path: str, content: bytes, mode: int) -> bool:
+    """Return whether a file is missing, is damaged, or has another content or mode than these."""
     status = host.find_entry(path)
     if status is None or status.st_mode & 0o7777 != mode:
         return True
@@ -340,9 +365,9 @@ def _is_different(host: Host, path: str, content: bytes, mode: int) -> bool:
 
 
 def _list_old_plans(host: Host, settings: watch_files.WatchSettings) -> list[str]:
-    """Return the paths of plans that the settings do not name.
+    """Return the paths of stored plans that the watcher's settings no longer name.
 
-    The code that writes the cache deletes the old compiled plans there.
+    Old compiled plans in the cache are deleted by the code that writes the cache.
     """
     names = {path.rpartition("/")[2] for path in map(watch_files.make_plan_path, settings.list_digests())}
     return [
@@ -353,13 +378,19 @@ def _list_old_plans(host: Host, settings: watch_files.WatchSettings) -> list[str
 
 
 def _read_command_link(host: Host) -> str:
+    """Return the target of the link at the command's path; "" if it is no link or is unreadable."""
     with contextlib.suppress(ControlError, ObservationError):
         return host.resolve_link(watch_files.COMMAND_PATH)
     return ""
 
 
 def _link_command(host: Host) -> None:
-    """Link the command to the program, for people. A foreign link or file at this path is replaced."""
+    """Make the link by which operators call the watcher's program.
+
+    Replace whatever else is at the link's path.
+
+    Raises ControlError.
+    """
     parent, _, name = watch_files.COMMAND_PATH.rpartition("/")
     temporary_name = f".{name}.proscribe~"
     try:
@@ -373,7 +404,7 @@ def _link_command(host: Host) -> None:
 
 
 def _make_write_action(host: Host, path: str, content: bytes, mode: int) -> ControlAction:
-    # Nobody reads code, plans or hashes, so the diff has their digests.
+    # Operators do not read code, plans or hashes, so the diff has digests of these files.
     old_digest = _describe_digest(host, path)
     return ControlAction(
         "write",
@@ -385,6 +416,7 @@ def _make_write_action(host: Host, path: str, content: bytes, mode: int) -> Cont
 
 
 def _describe_digest(host: Host, path: str) -> str:
+    """Return the digest of a file's content, as a line for the diff; "" for a missing file."""
     try:
         content = watch_files.read_watch_file(host, path)
     except (watch_files.DamagedFileError, ObservationError):

@@ -1,13 +1,13 @@
-"""Verifier of program starts: it identifies each start, and ends restricted programs.
+"""Verifier of program starts: it identifies each started program, and ends restricted programs.
 
-starts/daemon.py starts the verifier on demand. The verifier ends by itself after an idle time, so that a quiet host has
-none of this code in memory.
+starts/daemon.py starts the verifier on demand. The verifier ends by itself after an idle time. So a quiet host has none
+of this code in memory.
 
-A request is one of these:
+The daemon sends these requests:
 
     ("sets",)                                  return the sets of programs that may be restricted
-    ("starts", [(pid, end of the path, key)])  verify starts; a key ends with the user
-    ("timer",)                                 make systemd start own observations again: the host has missed one
+    ("starts", [(pid, end of the path, key)])  verify starts; the last item of a key is the user's id
+    ("timer",)                                 restore the timer of the watcher's observations: one was missed
 
 Answers are `VerifierVerdicts` (model/types/watch.py).
 """
@@ -36,45 +36,49 @@ if TYPE_CHECKING:
     from ...model.types.plan import Plan, PlanSection
     from ...model.types.watch import VerifierSets, VerifierVerdicts
 
-RELOAD_SECONDS = 60.0  # between two reads of the plan, so that changes of groups take effect within a minute
-MAX_SUCCESSORS = 3  # successors of the plan that the prefilter covers too
+RELOAD_SECONDS = 60.0  # between two reads of the plan, so that changed members of groups take effect within a minute
+MAX_SUCCESSORS = 3  # later plans that the sets for the daemon cover too
 MAX_NOTIFIERS = 4
 NOTIFY_TIMEOUT_SECONDS = 12.0
 FORKED_DELAY_SECONDS = 0.5  # between the end of a program and the end of its forked processes
-MAX_FORKED = 32  # forked processes that are ended at a time
-SLOW_SECONDS = 0.25  # for a start; after a slower start, the next starts of its user are verified one at a time
-REST_FACTOR = 3  # pause after a slow start, in durations of that start: its user has a quarter of the verifier's time
-FORGET_SECONDS = 60.0  # until a slow user is treated like any other
-RETRY_SECONDS = 0.1  # until the daemon asks again for a start without time left
+MAX_FORKED = 32  # forked processes that are ended at once
+SLOW_SECONDS = 0.25  # to verify a start; after a slower start, the next starts of that user are verified one at a time
+REST_FACTOR = 3  # pause after a slow verification, in durations of it: one user gets a quarter of the verifier's time
+FORGET_SECONDS = 60.0  # until a user with slow starts is treated like any other
+RETRY_SECONDS = 0.1  # until the daemon sends a start again for which no time was left
 
 
 class LaunchVerifier:
-    """Verifier of starts, for requests of the daemon.
+    """Verifier of program starts, which answers requests of the daemon.
 
-    `make_host` returns a host without anything that an earlier host has read.
+    `make_host` returns a new host without cached data of an earlier host.
     """
 
     def __init__(self, make_host: Callable[[], Host]) -> None:
         self.make_host = make_host
         self.host = make_host()
         self.restricted = RestrictedPrograms(self.host, None)
-        self.settings_stamp: object = None  # inode and time of the file with these settings
+        self.settings_stamp: object = None  # inode and change time of the file of `settings` at the last read
         self.settings: watch_files.WatchSettings | None = None
-        self.digest = ""  # of the plan in effect at the last read
+        self.digest = ""  # digest of the plan in effect at the last read; "" for no plan
         self.read_at = -RELOAD_SECONDS
         self.endings = ProcessTerminations()
         self.attempts = AttemptCounter(self._write_attempts)
         self.written_at = -RELOAD_SECONDS
-        self.slow_users: dict[int, float] = {}  # time of the next verification, by user
-        self.ended_programs: dict[tuple[str, int], None] = {}  # (path, user) of programs that were ended recently
-        self.forked_at = 0.0  # time to end the processes that these have forked; 0 for never
+        # user id -> time from which the user's next start is verified (time.monotonic)
+        self.slow_users: dict[int, float] = {}
+        # keys are (path, user id) of programs that were ended recently; the values mean nothing
+        self.ended_programs: dict[tuple[str, int], None] = {}
+        self.forked_at = 0.0  # time at which processes are ended that `ended_programs` have forked; 0 for never
         self.notified: dict[tuple[str, str], float] = {}
         self.notifiers: dict[int, float] = {}
 
     # -- restrictions
 
     def reload_plan(self, now: float) -> None:
-        """Read the plan if that is due, also at the moment when another plan takes effect.
+        """Read the plan again if that is due.
+
+        That is so if the settings have changed, RELOAD_SECONDS are over, or another plan takes effect.
 
         Raises DamagedFileError, ObservationError and ControlError.
         """
@@ -86,7 +90,7 @@ class LaunchVerifier:
             and self._find_digest_in_effect() == self.digest
         ):
             return
-        # After an error, the next start reads again.
+        # If one of the next steps fails, `read_at` makes the next start read the plan again.
         self.settings_stamp, self.read_at = (
             stamp,
             -RELOAD_SECONDS,
@@ -109,7 +113,11 @@ class LaunchVerifier:
         return plan_in_effect.find_digest_in_effect(self.host, self.settings) if self.settings else ""
 
     def read_sets(self, now: float) -> VerifierSets:
-        """Return the sets of the daemon's prefilter."""
+        """Return the sets by which the daemon chooses the starts that it passes to the verifier (prefilter).
+
+        The sets cover the current plan and its next MAX_SUCCESSORS successors. `again` has the seconds until later
+        successors need new sets; 0 for never.
+        """
         self.read_at = -RELOAD_SECONDS
         self.reload_plan(now)
         settings = self.settings
@@ -151,7 +159,10 @@ class LaunchVerifier:
     # -- the timer
 
     def restart_timer(self, now: float) -> VerifierVerdicts:
-        """Restore the timer of own observations, if somebody has stopped or changed it."""
+        """Restore the timer of the watcher's observations, if somebody has stopped or changed that timer.
+
+        A paused watcher is left alone. The answer {} has no verdicts.
+        """
         from .restoration import restore_units
 
         self.reload_plan(now)
@@ -162,10 +173,12 @@ class LaunchVerifier:
     # -- starts
 
     def verify_starts(self, requests: Sequence[tuple[int, str, tuple[Any, ...]]], now: float) -> VerifierVerdicts:
-        """Verify some starts, and end restricted programs. Return {innocent, again, later}.
+        """Verify started programs, and end restricted programs. Return {innocent, again, later}.
 
-        `innocent` has the keys of unrestricted starts. `again` has the processes that could not be verified. `later`
-        has the processes that were not tried, with the seconds to wait.
+        `requests` are (process id, end of the path, key). `innocent` has the keys of starts whose programs are not
+        restricted. `again` has the ids of processes that could not be verified. `later` has the seconds to wait for
+        each process that was not verified yet. The answer is {} while the watcher is paused, or while a run changes the
+        apps.
         """
         if pause.read_active_pause(self.host):
             return {}
@@ -200,7 +213,11 @@ class LaunchVerifier:
         }
 
     def _schedule_slow_users(self, users: Mapping[int, int], now: float) -> dict[int, float]:
-        """Return the starts that have to wait, with the seconds of each. `users` has the user of each start."""
+        """Return the seconds to wait for each start that has to wait, by process id.
+
+        `users` has the user's id for each process id. A start waits if an earlier start of its user took long to
+        verify.
+        """
         self.slow_users = {uid: until for uid, until in self.slow_users.items() if until + FORGET_SECONDS > now}
         delays: dict[int, float] = {}
         for pid, uid in users.items():
@@ -208,21 +225,28 @@ class LaunchVerifier:
             if until is not None and until > now:
                 delays[pid] = until - now
             elif until is not None:
-                self.slow_users[uid] = now + REST_FACTOR * SLOW_SECONDS  # one start at a time
+                # the user's next starts wait while this start is verified
+                self.slow_users[uid] = now + REST_FACTOR * SLOW_SECONDS
         return delays
 
     def _note_duration(self, uid: int | None, duration: float) -> None:
-        """Note the duration of a user's start, in seconds."""
+        """Note the seconds that the verification of a user's start took.
+
+        A long verification delays the user's next starts.
+
+        `uid` is None for a process that the daemon did not send.
+        """
         if uid is not None and duration > SLOW_SECONDS:
             self.slow_users[uid] = time.monotonic() + REST_FACTOR * duration
         elif uid in self.slow_users:
             self.slow_users.pop(uid)
 
     def _read_state(self, process: Process) -> tuple[float | None, str]:
+        """Return the start time and the program of a process, to detect reuse of its process id."""
         return self.host.read_start_time(process), process.exe
 
     def _find_processes(self, programs: Collection[tuple[str, int]]) -> list[Process]:
-        """Return the processes of some programs, each given by its path and its user."""
+        """Return the running processes of these programs. A program is given as (path, user id)."""
         if not programs:
             return []
         names = {exe for exe, _ in programs}
@@ -232,9 +256,10 @@ class LaunchVerifier:
     def _end_program(
         self, program: RunningProgram, states: Mapping[int, Any], started_pids: Collection[int], now: float
     ) -> None:
-        """End a program, count the attempt, and notify its user.
+        """End a restricted program, count the attempt, and notify its user.
 
-        Processes that the program has forked are ended a moment later.
+        `states` has the state of each process at its verification. `started_pids` are the processes that the daemon has
+        sent. Processes that the program has forked are ended a moment later.
         """
         attempts = sum(process.pid in started_pids for process in program.processes)
         if not self._begin_termination(program.processes, states):
@@ -251,9 +276,9 @@ class LaunchVerifier:
             self.forked_at = self.forked_at or now + FORKED_DELAY_SECONDS
 
     def _end_forked(self, now: float) -> None:
-        """End processes that ended programs have forked: the same paths and users, a few at a time.
+        """End processes that ended programs had forked (same path and user), MAX_FORKED at a time.
 
-        Processes that were started by themselves are verified and counted separately.
+        Processes that were not forked are starts of programs, so they are verified and counted as such.
         """
         forked_processes = [
             process for process in self._find_processes(self.ended_programs) if self.host.is_forked(process)
@@ -267,6 +292,12 @@ class LaunchVerifier:
                 self._begin_termination(program.processes, states)
 
     def _begin_termination(self, processes: Sequence[Process], states: Mapping[int, Any]) -> bool:
+        """Send TERM to these processes, except to ancestors of this process.
+
+        Return whether any signal was sent.
+
+        `states` has the state of each process at its verification. A process with another state is left alone.
+        """
         ancestor_pids = self.host.list_ancestor_pids()
         sent = [
             self.endings.begin_termination(process, partial(self._is_same_process, process, states.get(process.pid)))
@@ -276,15 +307,22 @@ class LaunchVerifier:
         return any(sent)
 
     def _is_same_process(self, process: Process, state: Any) -> bool:
-        """Return whether the process held now is the verified process with the same program."""
+        """Return whether the process with this id is still the verified process, and runs the same program.
+
+        `state` is the result of `_read_state` at the verification.
+        """
         current = self.host.find_process(process.pid)
         return current is not None and state is not None and self._read_state(current) == state and current == process
 
     def _write_attempts(self, rule: str, program: str, user: str, times: int) -> None:
+        """Write to the journal how many starts of a program the watcher has ended for a user."""
         journal.append_event(self.host, "ended", rule=rule, program=program, user=user, times=times)
 
     def _write_rarely(self, now: float, event: str, **fields: str) -> None:
-        """Write an event to the journal, but not often: a start each millisecond may have the same result."""
+        """Write an event to the journal, but at most one event in RELOAD_SECONDS.
+
+        Programs may start every millisecond, and each start may have the same result.
+        """
         if now >= self.written_at + RELOAD_SECONDS:
             self.written_at = now
             with contextlib.suppress(ControlError):
@@ -293,7 +331,11 @@ class LaunchVerifier:
     # -- the user
 
     def _notify_user(self, running: RunningProgram, program: str, now: float) -> None:
-        """Notify a program's user in a separate process, so that nothing waits for a desktop."""
+        """Notify a program's user in a separate process, so that the verifier does not wait for a desktop.
+
+        A user gets one notification a minute for a program. Nothing is sent if the plan has no text, or if too many
+        notifications are in progress.
+        """
         self.notified = {key: until for key, until in self.notified.items() if until > now}
         text = "\n".join(filter(None, map(clean_line, self.restricted.notification_text.split("\n"))))
         key = (running.user, program)
@@ -313,6 +355,7 @@ class LaunchVerifier:
         self.notifiers[pid] = now + NOTIFY_TIMEOUT_SECONDS
 
     def _collect_notifiers(self, now: float) -> None:
+        """Reap notification processes that have ended, and kill those whose time is over."""
         for pid, until in list(self.notifiers.items()):
             with contextlib.suppress(OSError):
                 if os.waitpid(pid, os.WNOHANG)[0]:
@@ -323,7 +366,7 @@ class LaunchVerifier:
     # -- due tasks
 
     def get_due_time(self) -> float | None:
-        """Return the time of the next task without a request; None for never."""
+        """Return the time (time.monotonic) of the next task that no request starts; None if no task waits."""
         moments = [
             self.endings.get_due_time(),
             self.attempts.get_due_time(),
@@ -333,7 +376,10 @@ class LaunchVerifier:
         return min((moment for moment in moments if moment is not None), default=None)
 
     def process_due(self, now: float) -> None:
-        """Do the tasks that are due."""
+        """Do the tasks that are due at the time `now`.
+
+        The tasks kill programs, write counts, and end notifications and forked processes.
+        """
         for name in self.endings.process_due(now):
             with contextlib.suppress(ControlError):
                 journal.append_event(
@@ -347,7 +393,10 @@ class LaunchVerifier:
                 self._end_forked(now)
 
     def process_request(self, request: Any) -> VerifierVerdicts:
-        """Return the answer to a request."""
+        """Return the answer to a request of the daemon.
+
+        After an error, the answer has the reason as `failed`.
+        """
         now = time.monotonic()
         verdicts: VerifierVerdicts
         try:
@@ -355,7 +404,7 @@ class LaunchVerifier:
                 verdicts = {"sets": self.read_sets(now)}
             else:
                 verdicts = self.restart_timer(now) if request[0] == "timer" else self.verify_starts(request[1], now)
-        except watch_files.DamagedFileError as damaged:  # a damaged installation ends no program
+        except watch_files.DamagedFileError as damaged:  # with damaged files of the watcher, no program is ended
             self._write_rarely(now, "damaged", file=damaged.file)
             verdicts = {"failed": str(damaged)}
         except (ControlError, ObservationError) as error:
@@ -366,6 +415,6 @@ class LaunchVerifier:
 
 
 def _find_apps_section(plan: Plan) -> PlanSection | None:
-    """Return the plan's section on apps if it is enforced; else None."""
+    """Return the plan's section on apps if it is enforced; None if it is only audited or missing."""
     section = plan["controls"].get("apps")
     return section if section and section["mode"] == "enforce" else None

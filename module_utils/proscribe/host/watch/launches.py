@@ -1,8 +1,9 @@
 """Detection of program starts, and termination of restricted programs: `watch launches` (docs/watch.md).
 
-Two processes of one program do the work. The daemon (starts/daemon.py) always runs and is very small: Python with a few
-modules. The daemon replaces the process that has loaded all of the watch's code. The verifier (launch_verifier.py) is
-such a full process. The daemon starts it again, with a socket as standard input. Each start checks the code anew.
+Two processes do the work. The daemon (starts/daemon.py) always runs and is very small: Python with a few modules. It
+replaces the process that first loaded all code of the watcher. The verifier (launch_verifier.py) is a process with all
+that code. The daemon starts the verifier on demand, with a socket as standard input. Each start of the verifier checks
+the code anew.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from ..system import Host, escape_text
 from .heartbeat import NOTICED, UNABLE, Heartbeat
 from .state import watch_files
 
-# The modules of the daemon, each after the modules that it needs.
+# The daemon's modules. Each module comes after the modules that it imports.
 DAEMON_MODULES = (
     *("fanotify", "inotify", "mounts", "prefilter", "content_check", "proc_events", "process_users"),
     *("program_cache", "daemon_report", "start_sources", "verifier_process", "start_queue"),
@@ -26,7 +27,8 @@ BASE_MODULES = ("base.named_tuple", "base.elf", "base.program_paths")
 LIGHT_MODULES = (*BASE_MODULES, *(f"host.watch.starts.{name}" for name in DAEMON_MODULES))
 DAEMON_MODULE = "host.watch.starts.daemon"
 PACKAGES = ("base", "host", "host.watch", "host.watch.starts")
-# Loads these modules from an unnamed file and runs the last one. The process loads nothing else.
+# Program of the daemon's process. It loads the modules from an unnamed file in memory, and calls `run_daemon` of the
+# last. It loads no other code of Proscribe.
 LOADER = """\
 import marshal, sys
 def load(name, code, package):
@@ -50,9 +52,9 @@ last.run_daemon(sys.argv[2:])
 
 
 def run_launches(host: Host) -> None:
-    """Notice starts and end restricted programs, until a signal ends this process.
+    """Notice starts of programs and end restricted programs, until a signal ends this process.
 
-    With a socket as standard input, this process is the verifier instead, and answers requests.
+    If standard input is a socket, this process is the verifier instead, and answers the daemon's requests.
     """
     if stat.S_ISSOCK(os.fstat(0).st_mode):
         from .launch_verifier import LaunchVerifier
@@ -65,16 +67,16 @@ def run_launches(host: Host) -> None:
     if modules:
         _execute_daemon(modules, command)
     from .starts.daemon import (
-        run_daemon,  # without code objects of the modules, this process becomes the daemon, with more memory
+        run_daemon,  # if the process could not be replaced, this process becomes the daemon, and needs more memory
     )
 
     run_daemon(command)
 
 
 def describe_status(host: Host, settings: watch_files.WatchSettings) -> str:
-    """Return the sources by which starts are noticed on a host, in words. Raises ObservationError.
+    """Return a sentence: whether starts of programs are noticed now, and by which kernel interface.
 
-    A heartbeat tests this now. Without success, the text has the reason.
+    A heartbeat tests this now. If starts are not noticed, the text has the reason. Raises ObservationError.
     """
     result = Heartbeat(host).wait_for_result(settings)
     if result.state == NOTICED:
@@ -88,14 +90,17 @@ def describe_status(host: Host, settings: watch_files.WatchSettings) -> str:
 
 
 def _read_command() -> list[str]:
-    """Return the command line of this process, with the running Python."""
+    """Return the command line of this process; the first word is the path of the running Python."""
     with open("/proc/self/cmdline", "rb") as stream:
         words = stream.read().split(b"\0")[:-1]
     return [sys.executable, *map(os.fsdecode, words[1:])]
 
 
 def _list_module_codes() -> list[tuple[str, Any, bool]]:
-    """Return the modules of the daemon: [(name, code, is a package)]; [] if a loader has no code."""
+    """Return the daemon's packages and modules as (name, code, is a package), each after those that it needs.
+
+    Returns [] if the code of any module is not available.
+    """
     top_package = __name__.rpartition(".host.watch.")[0]
     parent_packages = (top_package.rsplit(".", count)[0] for count in range(top_package.count("."), 0, -1))
     packages = [*parent_packages, top_package, *(f"{top_package}.{name}" for name in PACKAGES)]
@@ -110,18 +115,24 @@ def _list_module_codes() -> list[tuple[str, Any, bool]]:
 
 
 def _find_module_code(name: str) -> Any:
+    """Return the code object of a module; None if its loader has none."""
     import importlib
 
     spec = importlib.import_module(name).__spec__
     loader: Any = spec.loader if spec else None
-    if hasattr(loader, "compile_module"):  # the watch's own loader (loader.py)
+    if hasattr(loader, "compile_module"):  # the loader by which the watcher loads Proscribe's modules (loader.py)
         code = loader.compile_module(name)[0]
         return marshal.loads(code) if isinstance(code, bytes) else code
     return loader.get_code(name) if hasattr(loader, "get_code") else None
 
 
 def _execute_daemon(modules: list[tuple[str, Any, bool]], command: list[str]) -> None:
-    """Replace this process by the daemon alone. Returns only if that is not possible."""
+    """Replace this process by one that has loaded only the daemon's modules.
+
+    Returns only if that is not possible.
+
+    `command` is the command line of this process, which the daemon uses to start the verifier.
+    """
     try:
         descriptor = os.memfd_create("proscribe-launches", 0)
         view = memoryview(marshal.dumps(modules))

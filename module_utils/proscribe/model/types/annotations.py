@@ -1,4 +1,4 @@
-"""Named types of the values in documents: `Count` is an int, which a JSON Schema limits to 0 and more.
+"""Named types of the values in JSON documents: `Count` is an int, which a JSON Schema limits to 0 and more.
 
 `Annotated[type, ...]` adds data that only the JSON Schemas read: a text is a description, and a type replaces the type
 in the schema. Only the code that makes the schemas loads this module.
@@ -36,8 +36,8 @@ class SchemaKeywords:
         self.keywords = keywords
 
 
-CLOSED_MAPPING = SchemaKeywords(additionalProperties=False)  # a mapping that forbids other keys
-# A key without an entry in the schema: only a host adds it, or its part has no schema of its own.
+CLOSED_MAPPING = SchemaKeywords(additionalProperties=False)  # for a mapping that may have no other keys
+# Marks a key that the JSON Schema leaves out: only the host adds the key, or the document with the key has no schema.
 UNDOCUMENTED_KEY = object()
 
 Count = Annotated[int, SchemaKeywords(minimum=0)]

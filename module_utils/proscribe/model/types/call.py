@@ -1,4 +1,4 @@
-"""The calls that a host receives (wire/observation.py and wire/stream.py)."""
+"""Types of the calls that a controller sends to a host (wire/observation.py and wire/stream.py)."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from .plan import Plan
 
 
 class ExpectedWatch(TypedDict, total=False):
-    """The release of the watch that hosts should have, and the time of the run."""
+    """The release of the watch (Proscribe's service on hosts) that is expected, and the time of the run."""
 
     release: str
     now: str
 
 
 class ObservationCall(TypedDict):
-    """Arguments of `run.compliance_state`."""
+    """Arguments of the function `run.compliance_state`, which observes the host."""
 
     controls: list[str]
     gate: str
@@ -33,7 +33,7 @@ class ObservationCall(TypedDict):
 
 
 class StreamHead(TypedDict):
-    """Head of a stream: the names of code and plan, the call, and the host's time limit in seconds."""
+    """Head of the stream to a host: digests of the code and the plan, the call, and a time limit in seconds."""
 
     code: str
     plan: str
@@ -42,7 +42,10 @@ class StreamHead(TypedDict):
 
 
 class AuditRequest(TypedDict):
-    """The input of the program for audits without root."""
+    """The input of the program on a host that makes audits possible without the rights of root.
+
+    `seconds` is the time limit.
+    """
 
     code: str
     plan: str
@@ -52,7 +55,7 @@ class AuditRequest(TypedDict):
 
 
 class WatchInput(TypedDict):
-    """The input of the module `host_watch`."""
+    """The input of the Ansible module `host_watch`, which sets up the watch on a host."""
 
     program: str
     code: bytes

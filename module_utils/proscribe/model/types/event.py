@@ -1,4 +1,4 @@
-"""A line of events.jsonl (controller/report/exports/events.py): the common keys, and the keys of each kind."""
+"""Types of the lines of events.jsonl (controller/report/exports/events.py), by kind of event."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class EventLine(TypedDict):
-    """The keys of all events."""
+    """The keys that all events have."""
 
     schema: Annotated[str, SchemaKeywords(const=EVENT_SCHEMA)]
     kind: str
@@ -48,7 +48,7 @@ class EventLine(TypedDict):
 
 
 class EventError(TypedDict):
-    """Error of a host."""
+    """Failure on a host, or a change that the host refused."""
 
     control: str | None
     message: str | None
@@ -56,7 +56,7 @@ class EventError(TypedDict):
 
 
 class EventFinding(TypedDict):
-    """Finding of a rule."""
+    """Finding: a piece of evidence for the state of a rule."""
 
     kind: str | None
     id: str | None
@@ -68,7 +68,7 @@ class EventFinding(TypedDict):
 
 
 class HostEvent(EventLine):
-    """State of a host."""
+    """Event about the state of a host."""
 
     state: Annotated[EventState, "The worst state of the rules that the run observed; gone: left the inventory"]
     previous: PreviousState
@@ -81,7 +81,7 @@ class HostEvent(EventLine):
 
 
 class RuleEvent(EventLine):
-    """Rule in the list of a host."""
+    """Event about the state of a rule on a host."""
 
     rule: RuleName
     same_cause: Annotated[list[RuleName], "More rules that changed in the same way by the same files"]
@@ -98,7 +98,7 @@ class RuleEvent(EventLine):
 
 
 class ActionEvent(EventLine):
-    """A change that a run made on a host."""
+    """Event about a change that a run made on a host."""
 
     control: str
     action: Annotated[str, "What was done; in check mode (changed is false) what would be"]
@@ -107,7 +107,7 @@ class ActionEvent(EventLine):
 
 
 class BetweenEvent(EventLine):
-    """An event on a host between two runs, or a fact about its watcher."""
+    """Event on a host between two runs, or a fact about the watch on the host."""
 
     what: Annotated[
         str,
@@ -130,7 +130,7 @@ class BetweenEvent(EventLine):
 
 
 class RequestEvent(EventLine):
-    """A request of a user."""
+    """Event about a user's request for an exception."""
 
     request: Annotated[str, "The id of the request"]
     user: str
@@ -141,7 +141,7 @@ class RequestEvent(EventLine):
 
 
 class GateEvent(EventLine):
-    """The result of a run at its gate."""
+    """Event about a run's gate: whether the run passed or failed."""
 
     gate: Annotated[str | None, "The strictest gate of the run's hosts; null where the run failed without one"]
     passed: bool
@@ -160,7 +160,7 @@ class EventCounts(TypedDict):
 
 
 class RunEvent(EventLine):
-    """Run as a whole."""
+    """Event about a run as a whole."""
 
     playbook: str
     started: Moment

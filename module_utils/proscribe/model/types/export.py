@@ -1,4 +1,4 @@
-"""The types of manifest.json of an export (controller/enforcement_points/manifest.py)."""
+"""Types of manifest.json, which describes a policy export (controller/enforcement_points/manifest.py)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class NotExported(TypedDict):
-    """A part of the policy that an enforcement point does not get."""
+    """Part of the policy that is missing in an export, with the reason."""
 
     rule: Annotated[str, "<control>/<service> or <control>/<setting>; empty where it is about all of the export"]
     what: Annotated[str, "What the point does not get as it is on hosts"]
@@ -30,7 +30,7 @@ class ExportedFile(TypedDict):
 
 
 class Manifest(TypedDict):
-    """The contents of an export, and the rules that it leaves out."""
+    """The content of manifest.json: the files of an export, and the rules in it or missing in it."""
 
     schema: Annotated[str, SchemaKeywords(const=EXPORT_SCHEMA)]
     format: Annotated[str, "As it is typed: ./proscribe export FORMAT"]

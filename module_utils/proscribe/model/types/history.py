@@ -1,4 +1,4 @@
-"""The data of the history about a run (controller/report/history/queries.py)."""
+"""Type of the data about a past run, as the history returns it (controller/report/history/queries.py)."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from .report import CountShare
 
 
 class PastRun(TypedDict):
-    """A run in the trend."""
+    """A past run in the trend: its counts of hosts and its shares of compliant hosts."""
 
     run: str
     finished: str
     mode: str
-    hosts: dict[str, int]  # by state
+    hosts: dict[str, int]  # number of hosts, by state
     coverage: CountShare
     compliance_strict: CountShare
     compliance_with_waivers: CountShare

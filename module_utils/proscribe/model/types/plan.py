@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     )
 
 
-Hours = list[list[int]]  # openings of a week: [day (0 is Monday), first minute, end minute]
+Hours = list[list[int]]  # weekly times when a waiver applies: [day (0 is Monday), first minute of the day, end minute]
 
 
 class WaiverScope(TypedDict, total=False):
-    """The scope of a waiver: a part of a service, and the hours."""
+    """The scope of a waiver within a service: users, versions, paths, and the hours when the waiver applies."""
 
     users: list[str]
     posix_groups: list[str]
@@ -39,13 +39,16 @@ class WaiverScope(TypedDict, total=False):
 
 
 class PartialWaiver(WaiverScope):
-    """A waiver for a part of a service. A finding is waived if it fits all keys of the waiver."""
+    """A waiver for a part of a service. A finding is waived if it matches all keys that the waiver has."""
 
     waiver: str
 
 
 class OnlyGroups(TypedDict, total=False):
-    """The only users that a service is restricted for: groups in a plan, their members on the host."""
+    """The only users for whom a service is restricted.
+
+    A plan has their groups. The host adds `users`, the members of the groups.
+    """
 
     posix_groups: list[str]
     users: Annotated[list[str], UNDOCUMENTED_KEY]
@@ -53,7 +56,7 @@ class OnlyGroups(TypedDict, total=False):
 
 
 class ServicePolicy(TypedDict):
-    """The policy for a service under a control."""
+    """The policy for a service in the section of a control: its mode, its waivers, and the affected users."""
 
     name: NotRequired[str]
     mode: Annotated[str, SchemaKeywords(enum=SERVICE_MODES)]
@@ -78,7 +81,7 @@ class ServicePolicy(TypedDict):
 
 
 class AppIdentifiers(TypedDict, total=False):
-    """The identifiers of a service for the control apps."""
+    """The identifiers of a service that the control `apps` searches for."""
 
     packages: Annotated[dict[str, list[str]], "Names by package system"]
     processes: list[str]
@@ -121,14 +124,14 @@ class AppIdentifiers(TypedDict, total=False):
 
 
 class DomainIdentifiers(TypedDict, total=False):
-    """The identifiers of a service for both browser and dns."""
+    """The identifiers of a service that the controls `browser` and `dns` both use."""
 
     domains: list[str]
     allow: list[str]
 
 
 class BrowserIdentifiers(TypedDict, total=False):
-    """The identifiers of a service for the control browser alone."""
+    """The identifiers of a service that only the control `browser` uses."""
 
     urls: list[str]
     extensions: dict[str, list[str]]
@@ -136,28 +139,28 @@ class BrowserIdentifiers(TypedDict, total=False):
 
 
 class FirewallIdentifiers(TypedDict, total=False):
-    """The identifiers of a service for the control firewall."""
+    """The identifiers of a service that the control `firewall` blocks."""
 
     networks: list[str]
     ports: list[Port]
 
 
 class DnsIdentifiers(TypedDict, total=False):
-    """The identifiers of a service for the control dns alone."""
+    """The identifiers of a service that only the control `dns` uses."""
 
     canaries: list[str]
 
 
 class ControlIdentifiers(AppIdentifiers, DomainIdentifiers, BrowserIdentifiers, FirewallIdentifiers, DnsIdentifiers):
-    """The identifiers of a service that a control searches for, or closes."""
+    """The identifiers of a service that a control searches for or blocks."""
 
 
 class PlanEntry(ServicePolicy, ControlIdentifiers):
-    """A service under a control, with the identifiers of this control only."""
+    """A service in the section of a control: its policy, and only the identifiers that this control uses."""
 
 
 class OrganisationRule(TypedDict):
-    """Firewall rule of the organisation (host/controls/firewall/organisation_rules.py)."""
+    """Firewall rule that the organisation has set itself (host/controls/firewall/organisation_rules.py)."""
 
     direction: str
     protocol: str
@@ -168,7 +171,7 @@ class OrganisationRule(TypedDict):
 
 
 class TenantEntry(TypedDict, total=False):
-    """Tenant of Microsoft Entra (tenants.py)."""
+    """Tenant of Microsoft Entra whose accounts are permitted (tenants.py)."""
 
     id: str
     domains: list[str]
@@ -204,7 +207,7 @@ class ControlSettings(TypedDict, total=False):
 
 
 class PlanSection(TypedDict):
-    """Section of a control in a plan."""
+    """Section of a plan for a control: the control's mode, its services and its settings."""
 
     mode: PlanMode
     services: dict[str, Annotated[PlanEntry, SchemaKeywords(required=("name", "mode"))]]
@@ -218,7 +221,7 @@ class PlanSection(TypedDict):
 
 
 class BrowserPlace(TypedDict):
-    """The location of a browser's policies (host/controls/browser/policy_places.py)."""
+    """Place from which a browser reads its policies (host/controls/browser/policy_places.py)."""
 
     id: str
     family: str
@@ -234,21 +237,21 @@ class BrowserPlace(TypedDict):
 
 
 class WatchTimes(TypedDict):
-    """The interval between observations of the host by itself, and the maximum age of its plan, in seconds."""
+    """Times of the watch, in seconds: between two observations, and the maximum age of the host's plan."""
 
     every: PositiveCount
     max_age: PositiveCount
 
 
 class LaterPlan(TypedDict):
-    """The plan that is in effect from a later time on."""
+    """Reference to the plan that takes effect on the host at a later time."""
 
     at: Moment
     plan: Annotated[PlanDigest, "Its digest"]
 
 
 class PlanWaiver(TypedDict):
-    """Waiver that a plan names."""
+    """Waiver that a plan names, with the data that a host shows to its users."""
 
     expires: Moment
     users: list[str]
@@ -261,7 +264,7 @@ class PlanWaiver(TypedDict):
 
 
 class GroupPolicyObject(TypedDict):
-    """Group Policy object of a domain controller."""
+    """Group Policy object that a domain controller shall have, with the policy for its machines."""
 
     name: Annotated[str, "What administrators see"]
     group: Annotated[str, "Of the inventory: whose hosts' policy it has"]
@@ -279,7 +282,7 @@ class GroupPolicy(TypedDict):
 
 
 class Plan(TypedDict):
-    """Compiled policy of the hosts that share it."""
+    """Plan: the compiled policy of all hosts that have the same policy."""
 
     schema: Annotated[str, SchemaKeywords(const=PLAN_SCHEMA)]
     digest: NotRequired[Annotated[PlanDigest, "SHA-256 of the canonical JSON of all the rest"]]

@@ -1,4 +1,4 @@
-"""The quarantines of hosts: the lists of hosts, the items that an operator selects, and the output for machines."""
+"""Types for the quarantines of hosts: lists from hosts, items that an operator selects, and JSON output."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ class QuarantineItem(TypedDict):
     """An item in the quarantine of a host, as the host lists it."""
 
     id: str
-    group: str  # the id shared by parts that were taken together; "" for an item that was taken whole
+    group: str  # the common id of parts that were taken into quarantine together; "" for an item that was taken whole
     services: list[str]
     bytes: int
-    finished: bool  # whether the move was completed
-    path: str  # the original path
-    whole: str  # the path of the whole that the item is a part of
+    finished: bool  # whether the move into quarantine was completed
+    path: str  # the path before the item was taken
+    whole: str  # the original path of the whole (such as an app's directory) of which the item is a part
     kind: str
     taken_at: Annotated[str, "When it was taken, by the host's clock"]
     owner: str
-    place_of: str  # the account in whose home it was; "" for none
+    place_of: str  # the account in whose home directory the item was; "" if it was in none
     kept_until: Annotated[str, "The first enforcing run after that prunes it; empty for ever"]
 
 
 class BrokenItem(TypedDict):
-    """A directory of a quarantine with an unreadable manifest."""
+    """A directory in a quarantine whose manifest cannot be read."""
 
     id: Annotated[str, "The folder's name"]
     why: str
 
 
 class ItemOutcome(TypedDict):
-    """The result of restoring or pruning an item."""
+    """The result of restoring or pruning an item on a host."""
 
     id: str
     done: bool
-    why: str  # the reason if it was not done
+    why: str  # the reason why the operation was not done on the item
 
 
 class NextRunOutlook(TypedDict):
-    """The effect of the next enforcing run on a restored item."""
+    """Prediction: the effect of the next enforcing run on an item, if it is restored."""
 
     state: Annotated[
         str,
@@ -58,7 +58,7 @@ class NextRunOutlook(TypedDict):
 
 
 class ChosenItem(TypedDict):
-    """Item that matches the selectors."""
+    """Quarantined item that matches the operator's selectors."""
 
     host: Annotated[str, "The inventory name"]
     id: Annotated[QuarantineId, "What it is restored or pruned by"]
@@ -75,7 +75,7 @@ class ChosenItem(TypedDict):
 
 
 class HostQuarantine(TypedDict):
-    """The result of listing the quarantine of a host."""
+    """Result for a host: whether its quarantine could be listed."""
 
     host: Annotated[str, "The inventory name"]
     state: Annotated[str, "unknown: nobody has seen its quarantine", SchemaKeywords(enum=("listed", "unknown"))]

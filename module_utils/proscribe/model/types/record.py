@@ -1,4 +1,4 @@
-"""A host record: all that is known of a host (model/finding.py, wire/answers/record.py)."""
+"""Types of a host record: all that a run knows about a host (model/finding.py, wire/answers/record.py)."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 
 class FindingRecord(TypedDict):
-    """A finding in a record."""
+    """A finding (a piece of evidence on the host) in a host record."""
 
     kind: str
     id: str
@@ -53,7 +53,7 @@ class FindingRecord(TypedDict):
 
 
 class RuleRecord(TypedDict):
-    """The result of an observation for a rule."""
+    """The state of a rule on a host, with the evidence."""
 
     rule: RuleName
     state: State
@@ -66,7 +66,7 @@ class RuleRecord(TypedDict):
 
 
 class RecordError(TypedDict):
-    """A failure, or a change that was refused."""
+    """A failure on a host, or a change that was refused."""
 
     control: Annotated[str, "A control, or run"]
     message: str
@@ -76,7 +76,7 @@ class RecordError(TypedDict):
 
 
 class ControlRecord(TypedDict):
-    """The part of a record for a control. The controller adds its mode, policy and state."""
+    """The summary of a control in a host record. The controller adds the control's mode, policy and state."""
 
     mode: NotRequired[Annotated[ControlMode | None, "What the plan has it do; null where that is not known"]]
     policy: NotRequired[Annotated[str | None, "The digest of all that the plan makes it from"]]
@@ -88,7 +88,7 @@ class ControlRecord(TypedDict):
 
 
 class OtherHostTurn(TypedDict):
-    """Another process that had the host, and the seconds of waiting for it."""
+    """Another process that held the host's lock, and the seconds that this run waited for it."""
 
     by: str
     since: str
@@ -112,14 +112,14 @@ class RecordedAction(TypedDict):
 
 
 class FullScan(TypedDict):
-    """The last full scan of a host's homes, and the number of enforcing runs since."""
+    """The last full scan of a host's home directories, and the number of enforcing runs since."""
 
     at: Annotated[str, "When, by the host's clock"]
     runs: Annotated[Count, "How many enforcing runs have begun with it or since"]
 
 
 class QuarantineTotals(TypedDict):
-    """The totals of the quarantine of a host."""
+    """The number and size of the items in a host's quarantine."""
 
     items: Count
     bytes: Annotated[Count, "What it takes on the disk"]
@@ -132,7 +132,7 @@ class QuarantineTotals(TypedDict):
 
 
 class WatchIncident(TypedDict):
-    """An incident on a host between two runs."""
+    """An incident that the host observed between two runs: rules that were not compliant for some time."""
 
     control: AnyControl
     cause: Annotated[
@@ -148,7 +148,7 @@ class WatchIncident(TypedDict):
 
 
 class EndedProgram(TypedDict):
-    """Program that the watch ended at its start."""
+    """Restricted program that the watch on the host terminated when it was started."""
 
     rule: str
     program: Annotated[str, "Its path"]
@@ -159,7 +159,7 @@ class EndedProgram(TypedDict):
 
 
 class WatchPause(TypedDict):
-    """The pause of the watch by root: its end, its reason, its author."""
+    """The time until which root has paused the watch, with the reason, and the account that paused it."""
 
     until: HostMoment
     reason: str
@@ -167,7 +167,7 @@ class WatchPause(TypedDict):
 
 
 class WatchRecord(TypedDict):
-    """The events of a host that keeps itself in line, between two runs."""
+    """The events of the watch between two runs, on a host that observes and corrects itself."""
 
     every: Annotated[Count, "Seconds between two observations of its own"]
     renewed: Annotated[Moment | None, "When a run last renewed the plan that the host holds"]
@@ -181,7 +181,7 @@ class WatchRecord(TypedDict):
 
 
 class UserRequest(TypedDict):
-    """A request of a user of a host."""
+    """A request for an exception by a user of a host."""
 
     id: Annotated[RequestId, "Made by the host"]
     user: Annotated[str, "The account that requests it"]
@@ -198,7 +198,7 @@ class UserRequest(TypedDict):
 
 
 class RecordDetails(TypedDict, total=False):
-    """The keys that controls add to a record beside their rules."""
+    """The keys that controls add to a host record in addition to their rules."""
 
     package_systems: Annotated[
         list[str], "The package systems that the host has for all of it; where apps was observed"
@@ -226,7 +226,7 @@ class RecordDetails(TypedDict, total=False):
 
 
 class ObservedRecord(RecordDetails):
-    """A record without the name of its host, which a host cannot know."""
+    """A host record as the host returns it: without the host's inventory name, which the host does not know."""
 
     schema: Annotated[str, SchemaKeywords(const=RECORD_SCHEMA)]
     state: Annotated[State, "The worst state of its rules; unknown without an answer that counts"]

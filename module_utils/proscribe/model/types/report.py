@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class ReportVerdict(TypedDict):
-    """The result of a run at its gate."""
+    """The result of a run at its gate: whether the run passed, and its exit code."""
 
     gate: Annotated[FailedGate | None, "The strictest gate of the run's hosts; null where there was none to pass"]
     passed: bool
@@ -35,7 +35,7 @@ class ReportVerdict(TypedDict):
 
 
 class ReportRun(Run):
-    """The run of a report."""
+    """The facts about the run in its report."""
 
     finished: Moment
     expected_hosts: Count
@@ -66,7 +66,10 @@ class ReportRun(Run):
 
 
 class CountShare(TypedDict):
-    """A part of a total with its percentage, rounded down. It is 100 only when all count, and None for a total of 0."""
+    """A part of a total, with its percentage rounded down.
+
+    The percentage is 100 only for the whole, and None for a total of 0.
+    """
 
     numerator: Count
     denominator: Count
@@ -78,7 +81,7 @@ class CountShare(TypedDict):
 
 
 class ReportSummary(TypedDict):
-    """Counts of a report."""
+    """Counts of hosts and rules by state, and the shares of compliant hosts."""
 
     hosts: Annotated[dict[State, Count], "Expected hosts by state"]
     rules: Annotated[dict[State, Count], "Evaluated rules by state"]
@@ -96,7 +99,7 @@ class ReportSummary(TypedDict):
 
 
 class RuleCounts(TypedDict):
-    """The number of hosts that list a rule, by its state there."""
+    """Counts for a rule: how many hosts list it, by the rule's state on the host."""
 
     rule: str
     counts: Annotated[dict[State, Count], "Hosts that list the rule, by its state there"]
@@ -111,21 +114,21 @@ class RuleCounts(TypedDict):
 
 
 class UnidentifiedRule(TypedDict):
-    """A rule without identifiers, and the number of hosts that have it."""
+    """A rule for which the catalogue has no identifiers, and the number of hosts whose plan has the rule."""
 
     rule: str
     hosts: PositiveCount
 
 
 class HostReason(TypedDict):
-    """A host with a reason."""
+    """A host with a reason, for example why it is not observed."""
 
     host: str
     why: str
 
 
 class HostNote(TypedDict):
-    """A note on an unexpected answer of a host."""
+    """A note about something unexpected in the answer of a host."""
 
     host: str
     kind: NoteKind
@@ -133,7 +136,7 @@ class HostNote(TypedDict):
 
 
 class RolloutReport(TypedDict):
-    """The progress of an enforcing run."""
+    """The progress of an enforcing run through the hosts: the batches, and the hosts that were not corrected."""
 
     to_correct: Annotated[Count, "Hosts of which controls had drifted"]
     batches: Annotated[list[PositiveCount], "The sizes of the batches in which they were to be corrected"]
@@ -153,7 +156,10 @@ class RolloutReport(TypedDict):
 
 
 class WatchCounts(TypedDict):
-    """Numbers of hosts, between two runs. `incidents` and `ended` count events instead."""
+    """Counts of hosts by the result of their watch between two runs.
+
+    `incidents` and `ended` count events instead.
+    """
 
     hosts: Annotated[PositiveCount, "Hosts that keep themselves in line"]
     opened: Annotated[Count, "Hosts of these on which something was open in between"]
@@ -168,7 +174,10 @@ class WatchCounts(TypedDict):
 
 
 class RequestCounts(TypedDict):
-    """The number of waiting requests of users, of hosts with such requests, and of requests left out."""
+    """Counts of users' requests that wait for an answer, and of hosts with such requests.
+
+    `left_out` is the number of requests for which host records had no room.
+    """
 
     waiting: Count
     hosts: Count
@@ -176,7 +185,7 @@ class RequestCounts(TypedDict):
 
 
 class LastFetch(TypedDict):
-    """The last fetch of an export's file by an address."""
+    """The last time that a network address fetched a file of an export."""
 
     address: str
     at: Moment
@@ -184,7 +193,7 @@ class LastFetch(TypedDict):
 
 
 class ExportReader(TypedDict):
-    """The addresses that fetched an export, by the access log of the web server that serves it."""
+    """The network addresses that fetched an export, according to the web server's access log."""
 
     since: Annotated[Moment | None, "From when on the log was read; null for a log without a request"]
     addresses: Annotated[Count, "How many addresses fetched a file of it"]
@@ -192,7 +201,10 @@ class ExportReader(TypedDict):
 
 
 class ReportedExport(ScheduledExport):
-    """An export that scheduled runs keep up to date, in its state before the run writes it anew."""
+    """An export that scheduled runs keep up to date.
+
+    Its state is that before this run writes the export again.
+    """
 
     state: Annotated[str, "The worst that is so", SchemaKeywords(enum=POINT_STATES)]
     why: Annotated[list[str], "All that is wrong, or not known, in words"]
@@ -207,7 +219,10 @@ class ReportedExport(ScheduledExport):
 
 
 class NewProblem(TypedDict):
-    """A problem that was not in the baseline. `rule` is "" for the host as a whole."""
+    """A problem that the baseline (the earlier run to compare with) did not have.
+
+    `rule` is "" for the host as a whole.
+    """
 
     host: str
     rule: str
@@ -216,7 +231,7 @@ class NewProblem(TypedDict):
 
 
 class LiftedHost(TypedDict):
-    """The controls that were lifted on a host after the run."""
+    """The controls of a host that were lifted (all that Proscribe did was removed) after the report's run."""
 
     host: str
     controls: list[AnyControl]
@@ -225,7 +240,7 @@ class LiftedHost(TypedDict):
 
 
 class ReportDepartment(TypedDict):
-    """The department of a report about this department alone."""
+    """The department in a report that is about this department alone."""
 
     name: str
     missing: Annotated[list[str], "Hosts of it of which the run has no record"]

@@ -1,4 +1,4 @@
-"""The types of a run: the result of compiling it, and its part of the report."""
+"""Types of the facts about a run: the result of compiling its plans, and the part that the report takes over."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from .annotations import Control, Count, Day, Moment, PositiveCount, RunMode, SchemaKeywords, WaiverStatus
 
 
-Variables = Mapping[str, Any]  # the variables of a host in Ansible
-ActionResult = dict[str, Any]  # the result of a task in Ansible
+Variables = Mapping[str, Any]  # a host's Ansible variables, by name
+ActionResult = dict[str, Any]  # the result of an Ansible task
 
 
 class ReleaseFacts(TypedDict):
-    """Release of the catalogue."""
+    """The version and the day of a release of the catalogue."""
 
     version: Annotated[str, "As its release.yml has it; empty where it has none"]
     released: Annotated[str, "The day of the release; empty where it has none"]
 
 
 class ScheduledExport(TypedDict):
-    """An export that scheduled runs write anew."""
+    """An export of the policy that scheduled runs write again."""
 
     format: str
     directory: str
@@ -35,14 +35,14 @@ class ScheduledExport(TypedDict):
 
 
 class DueExport(ScheduledExport):
-    """A scheduled export with the policy of this run."""
+    """A scheduled export with the data of this run that decide whether the export is up to date."""
 
-    plan: str  # the digest of the plan that the export must be from; "" where there is no such plan
-    why: str  # the reason that there is no plan
+    plan: str  # the digest of the plan that the export must have been made from; "" if there is no such plan
+    why: str  # the reason why there is no such plan
     access_log: str  # the access log of the web server that serves the directory; "" for none
-    url: str  # the path on the web server that serves the directory
-    key: str  # the file of the key that signs the export; "" where it needs no signature
-    signers: list[str]  # the possible paths of the files of allowed signers
+    url: str  # the URL path under which the web server serves the directory
+    key: str  # the file of the key that signs the export; "" if it needs no signature
+    signers: list[str]  # paths where files of allowed signers may be
 
 
 class EventSettings(TypedDict, total=False):
@@ -68,29 +68,29 @@ class RunCommand(TypedDict):
 
 
 class SecondsByHost(TypedDict):
-    """A number of seconds that may differ between hosts."""
+    """A number of seconds that may differ between hosts: `usual`, and other numbers by host."""
 
     usual: int
     hosts: dict[str, int]
 
 
 class RolloutLimits(TypedDict):
-    """The limits of a rollout: sizes of batches, and numbers of changes and failures."""
+    """The limits of a rollout: sizes of the batches, and the most changes and failures."""
 
-    batches: str | list[int | str]  # "auto", or sizes
+    batches: str | list[int | str]  # "auto", or the size of each batch: number of hosts, or share such as "10%"
     max_change: dict[str, int | str]
     max_failures: str
 
 
 class ControlPolicy(TypedDict):
-    """A control in a plan: its mode, and the digest of all that it is made from (None where it is off)."""
+    """A control in a plan: its mode, and the digest of its policy (None if the control is off)."""
 
     mode: str
     policy: str | None
 
 
 class UpcomingRestriction(TypedDict):
-    """A restriction that is in a plan and not in force yet."""
+    """A restriction that is in a plan and takes effect at a later date."""
 
     service: str
     control: Control
@@ -146,21 +146,21 @@ class RunWaiver(TypedDict):
 
 
 class RunInterruption(TypedDict):
-    """The reason that a run ended early, and the later run that closed it."""
+    """The reason why a run ended early. If the run was killed, a later run closes it and makes its report."""
 
     why: Annotated[str, "In words: the signal, an error of Ansible's, or that it was killed"]
     closed_by: Annotated[str | None, "The id of the later run that closed it; null where it closed itself"]
 
 
 class StaleCatalog(TypedDict):
-    """A catalogue with entries whose last check is older than proscribe_catalog_max_age."""
+    """A catalogue with entries that were last checked longer ago than proscribe_catalog_max_age."""
 
     max_days: Annotated[int, "The longest age that proscribe_catalog_max_age permits, in days"]
     directories: Annotated[list[str], "The directories of the catalogue, the project's own first"]
 
 
 class Run(TypedDict):
-    """The facts of a run that both compiling and the report have."""
+    """The facts about a run that both its compiled result and its report contain."""
 
     id: str
     playbook: str
@@ -187,7 +187,10 @@ class Run(TypedDict):
 
 
 class ReportFacts(TypedDict, total=False):
-    """The facts for a report beside its `run`: from compiling, or from the reports that were merged."""
+    """Facts for the report that are not in its key `run`.
+
+    They come from compiling, or from the reports that were merged.
+    """
 
     services: list[str] | None
     not_served: dict[str, str]
@@ -196,14 +199,14 @@ class ReportFacts(TypedDict, total=False):
     nothing_known: dict[str, list[str]]
     departments: dict[str, list[str]]
     warnings: list[str]
-    warnings_to_print: NotRequired[list[str]]  # without the warnings that an earlier run of the day has printed
+    warnings_to_print: NotRequired[list[str]]  # the warnings that no earlier run of the same day has printed
 
 
 class PreparedPlans(TypedDict):
-    """The names of the code and plans that go to the hosts of a run (wire/plan_store.py)."""
+    """The digests of the code and the plans that are sent to the hosts of a run (wire/plan_store.py)."""
 
-    code: str  # the SHA-256 of the observing code
-    packed: dict[str, str]  # SHA-256 of the packed plan, by the digest of the plan
+    code: str  # SHA-256 of the code that observes hosts
+    packed: dict[str, str]  # key: digest of a plan; value: SHA-256 of the packed plan
 
 
 class RunReporting(TypedDict):
@@ -211,18 +214,22 @@ class RunReporting(TypedDict):
 
     exports: list[str]
     exports_fed: list[ScheduledExport]  # the exports that scheduled runs write anew
-    events: EventSettings  # empty: no event is sent
-    round: str  # the id of the round that the run is a slice of; "" for none
+    events: EventSettings  # {} if no events are sent
+    round: str  # id of the round: several runs, each for a part of the hosts, that make one report; "" for none
     history: str
-    history_keep: int  # seconds; 0: forever
-    reports_keep: int  # seconds; 0: forever
-    baseline: str  # the directory of a complete report, "" for none
+    history_keep: int  # seconds; 0 means forever
+    reports_keep: int  # seconds; 0 means forever
+    baseline: str  # the directory of the complete report of an earlier run to compare with; "" for none
     stale_after: SecondsByHost
     observe_timeout: SecondsByHost
 
 
 class CompiledRun(Run, ReportFacts, PreparedPlans, RunReporting):
-    """The result of compiling a run: `proscribe_run` of its hosts (controller/compile/plans/run_compiler.py)."""
+    """The result of compiling a run (controller/compile/plans/run_compiler.py).
+
+    Tasks read it as `proscribe_run`. `plans` is the directory of the plans. `hosts` has the digest of each host's plan;
+    `policies` and `rules` are by digest. `gate` has the hosts with a gate.
+    """
 
     windows: list[str]
     directory: str
@@ -240,10 +247,11 @@ class CompiledRun(Run, ReportFacts, PreparedPlans, RunReporting):
 
 
 class RegisteredRun(CompiledRun):
-    """A compiled run with facts of the task that compiled it (action_plugins/compile_plans.py)."""
+    """A compiled run, with facts about the task that compiled it (action_plugins/compile_plans.py)."""
 
     become: bool
     task: str
     play: str
-    given: dict[str, str]  # the digest of the value, by variable of the policy that only some tasks of the play have
-    selected: list[str]  # the hosts of the plays that follow
+    # key: policy variable that only some tasks of the play set; value: digest of the variable's value
+    given: dict[str, str]
+    selected: list[str]  # the hosts of the later plays

@@ -1,4 +1,4 @@
-"""The settings of a schedule, and of a host's own runs (controller/schedule)."""
+"""Types of the settings of a schedule, and of the runs that hosts start themselves (controller/schedule)."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ if TYPE_CHECKING:
 
 
 class ScheduledRuns(TypedDict):
-    """The files of scheduled runs, and the account that runs them."""
+    """The account that makes scheduled runs, and the paths that the runs need."""
 
     account: str
     paths: list[str]
-    needs: NotRequired[list[str]]  # files that must be on the machine before a run can begin
-    starts: NotRequired[list[str]]  # the paths that are run
-    writes: NotRequired[list[str]]  # the paths that are written to
+    needs: NotRequired[list[str]]  # files that must exist on the machine before a run can begin
+    starts: NotRequired[list[str]]  # programs that the run starts
+    writes: NotRequired[list[str]]  # directories to which the run writes
 
 
 class GuardSettings(TypedDict):
-    """/etc/proscribe/schedule.json: the files checked before each run of the controller, and the channels of alerts."""
+    """Content of /etc/proscribe/schedule.json: paths to check before controller runs, and targets of alerts."""
 
     account: str
     paths: list[str]
-    alerts: dict[str, str]  # by channel, as in proscribe_notify
+    alerts: dict[str, str]  # targets of alerts, by channel, as in proscribe_notify
 
 
 class PullSettings(TypedDict):
-    """The content of /etc/proscribe/pull.json: the settings of a host's own runs."""
+    """Content of /etc/proscribe/pull.json: settings with which a host fetches and applies the policy itself."""
 
     host: str
     inventory: str
     options: list[str]
-    repository: str  # "" where the host has the project in a directory
+    repository: str  # "" if the host uses a checkout in `directory` instead
     directory: NotRequired[str]
     branch: NotRequired[str]
     first_commit: NotRequired[str]
     signed: NotRequired[bool]
     ansible_playbook: NotRequired[str]
-    paths: NotRequired[list[str]]  # paths outside of the fetched directory, checked before each run
+    paths: NotRequired[list[str]]  # paths outside of the checkout that are checked before each run

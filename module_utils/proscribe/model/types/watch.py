@@ -1,4 +1,4 @@
-"""The data that parts of the watch on a host exchange (host/watch)."""
+"""Types of the data that the parts of the watch exchange on a host (host/watch)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class JournalLine(TypedDict):
-    """A line of the journal: an event, with the fields of journal.EVENTS."""
+    """A line of the watch's journal: the time, the event, and the event's fields (journal.EVENTS)."""
 
     at: str
     event: str
@@ -38,21 +38,21 @@ class JournalLine(TypedDict):
 
 
 class UncorrectedControl(TypedDict):
-    """A part of a control that the host could not correct by itself."""
+    """A control that the host could not correct by itself, for the whole host or for a user."""
 
     control: str
-    user: str  # the user that it belongs to; "" for the host
+    user: str  # the user to whom the part belongs; "" for the host
     reason: str
 
 
 class LastObservation(TypedDict, total=False):
-    """The state that an observation of the host by itself stores for the next (`files.read_last_observation`)."""
+    """Data that the watch stores after each observation for the next (`files.read_last_observation`)."""
 
     last: str
     plan: str
     drifted: list[str]
     uncorrected: list[UncorrectedControl]
-    unmet: list[str]  # the rules of `drifted` that were never compliant under this plan
+    unmet: list[str]  # the rules in `drifted` that were never compliant since this plan took effect
     reported: list[str]
     unwritten: list[JournalLine]
     clock: int
@@ -62,39 +62,42 @@ class LastObservation(TypedDict, total=False):
 
 
 class VerifierSets(TypedDict, total=False):
-    """The starts of programs that the daemon passes to the verifier, and the sources of this selection."""
+    """The selection of program starts that the daemon passes to the verifier.
 
-    parts: list[str]  # names of programs and directories that match anywhere in a path
-    exact: list[str]  # whole paths that match
-    stems: list[str]  # the beginnings of the names of portable apps, folded
-    modules: list[str]  # Go modules that restricted programs are built from
-    store: list[str]  # package names of Nix and Guix
-    sandboxes: bool  # whether apps of flatpak matter
-    files: list[str]  # files whose change calls for new sets
-    again: float  # seconds until another plan is in effect; 0 for never
-    read: str  # the identity of the settings that the sets follow (`files.identify_settings`)
+    The daemon listens for all starts on the host. The verifier decides whether the started program is restricted.
+    """
+
+    parts: list[str]  # names of programs and directories; a path matches if one of its parts is such a name
+    exact: list[str]  # whole paths of programs
+    stems: list[str]  # first parts of the names of portable apps, in a form without case
+    modules: list[str]  # Go modules from which restricted programs are built
+    store: list[str]  # names of restricted packages in the stores of Nix and Guix
+    sandboxes: bool  # whether starts of Flatpak apps are passed to the verifier
+    files: list[str]  # files; when one changes, the sets must be made again
+    again: float  # seconds until another plan takes effect; 0 for never
+    read: str  # identity of the settings from which the sets were made (`files.identify_settings`)
     every: float  # seconds between two observations of the host by itself
 
 
 class VerifierVerdicts(TypedDict, total=False):
-    """The answer of the verifier to the daemon."""
+    """The verifier's answer to the daemon about starts of programs."""
 
     sets: VerifierSets
-    innocent: list[tuple[int | str, ...]]  # the keys of starts whose program is not restricted
-    again: list[int]  # processes that could not be verified
-    later: dict[int, float]  # processes that have to wait, and their seconds
+    innocent: list[tuple[int | str, ...]]  # the daemon's keys of starts whose program is not restricted
+    again: list[int]  # process ids that could not be verified
+    later: dict[int, float]  # key: process id that must be verified later; value: seconds until then
     failed: str
-    used: float  # seconds of processor time that were used
+    used: float  # seconds of processor time that the verifier used
 
 
 class GatheredIncident(TypedDict):
-    """An incident, while the journal is read (state/summary.py)."""
+    """An incident whose data are collected while the journal is read (state/summary.py)."""
 
     cause: str
     rules: dict[str, None]
     users: dict[str, None]
-    seen: str  # when it drifted last; many rules make several lines with the same time
-    closed: str  # the last time that it was corrected
+    seen: str  # time of the last drift; if many rules drifted, several lines of the journal have this time
+    closed: str  # time of the last correction
     first: str
     last: str
     times: int

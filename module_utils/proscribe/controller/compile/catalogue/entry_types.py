@@ -1,19 +1,21 @@
-"""Types of the keys in checked entries of the catalogue (docs/catalogue.md)."""
+"""Types of the keys in the catalogue's YAML files, after these were checked (docs/catalogue.md)."""
 
 from __future__ import annotations
 
 from typing import NotRequired, Required, TypedDict
 
-# `as` is a keyword of Python, so the class syntax cannot declare this key.
+# A decision about names of public lists, in a service's file. `as` is a keyword of Python, so the class syntax cannot
+# declare this key.
 Decision = TypedDict("Decision", {"names": list[str], "as": str, "why": str})
 
 
-# A comparison with a publisher's list (check_dates.py). `with` is a keyword, too.
+# A comparison of a service's file with a publisher's list (check_dates.py). `with`, a keyword too, has the publisher's
+# id.
 Compared = TypedDict("Compared", {"with": str, "day": str, "sha256": str, "values": str, "version": NotRequired[str]})
 
 
 class TenantHeader(TypedDict, total=False):
-    """A header by which a vendor distinguishes accounts."""
+    """HTTP header by which a vendor distinguishes accounts of different organisations."""
 
     name: Required[str]
     value: str
@@ -21,7 +23,7 @@ class TenantHeader(TypedDict, total=False):
 
 
 class TenantControl(TypedDict, total=False):
-    """The settings by which a vendor distinguishes accounts."""
+    """Settings by which a vendor distinguishes accounts of different organisations."""
 
     headers: list[TenantHeader]
     browser_policies: list[str]
@@ -29,7 +31,7 @@ class TenantControl(TypedDict, total=False):
 
 
 class ServiceIdentifiers(TypedDict, total=False):
-    """The identifiers of a service."""
+    """Identifiers of a service, by which Proscribe finds or blocks it: names, addresses, packages, programs."""
 
     names: list[str]
     domains: list[str]
@@ -57,7 +59,7 @@ class ServiceIdentifiers(TypedDict, total=False):
 
 
 class UnverifiedBrowserData(TypedDict, total=False):
-    """The data of a browser that no good source confirms."""
+    """Data about a browser that no good source confirms."""
 
     packages: dict[str, list[str]]
     processes: list[str]
@@ -68,7 +70,7 @@ class UnverifiedBrowserData(TypedDict, total=False):
 
 
 class FeedEntry(TypedDict, total=False):
-    """The description of a feed: feeds/<id>.yml."""
+    """Description of a feed (a long list of domains or networks of a service): feeds/<id>.yml."""
 
     id: Required[str]
     name: Required[str]

@@ -1,6 +1,6 @@
 """A check that no service names a package, program or path that a host needs.
 
-Such an entry is a mistake, and the check reports it before any host changes.
+Such a name in the catalogue is a mistake. The check reports it before any host changes.
 """
 
 from __future__ import annotations
@@ -15,8 +15,12 @@ _EXPECTED = "something that a host can do without"
 
 
 def check_guarded_names(service: ServiceIdentifiers) -> Iterator[Mistake]:
-    """Yield the names of a well-formed entry that are never removed or denied (host/controls/apps/protection.py)."""
-    from ....host.controls.apps import protection  # a run with a cached catalogue does not need the apps
+    """Yield a mistake for each package, program or path of a service that must never be removed or denied.
+
+    The list of protected names is in host/controls/apps/protection.py. The service's values must be well-formed.
+    """
+    # imported here: a run with a cached catalogue does not need the code of the control `apps`
+    from ....host.controls.apps import protection
 
     for system in GUARDED:
         for index, name in enumerate(service.get("packages", {}).get(system, ())):

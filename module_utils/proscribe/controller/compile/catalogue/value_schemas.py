@@ -1,4 +1,7 @@
-"""Schemas for the keys of a file: a text, a list, or a mapping with known keys. Functions that read such lists."""
+"""Schemas for the keys of a YAML file: a text, a list, or a mapping with known keys.
+
+Also functions that read lists of texts from data that may have mistakes.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ Mistake = tuple[KeyPath, object, str]  # the path to a value, the value, and wha
 
 
 class KeySchema(Protocol):
-    """The schema of a key's value."""
+    """Interface of a schema: `check` yields each mistake in the value of a key."""
 
     def check(self, data: object, path: KeyPath) -> Iterator[Mistake]: ...
 
@@ -35,11 +38,12 @@ class TextSchema:
 
 @dataclass(frozen=True)
 class ListSchema:
-    """A schema for a list of texts or groups that has at least one item and no duplicates."""
+    """A schema for a list of texts or mappings that has at least one item and no duplicates."""
 
     item_schema: KeySchema
 
     def check(self, data: object, path: KeyPath) -> Iterator[Mistake]:
+        """Yield a mistake for a value that is no list or empty, and for each invalid or duplicate item."""
         if not isinstance(data, list) or not data:
             yield path, data, "a list with at least one item (leave the key out where there is none)"
             return
@@ -54,12 +58,13 @@ class ListSchema:
 
 @dataclass(frozen=True)
 class GroupSchema:
-    """A schema for a mapping with known keys."""
+    """A schema for a mapping with known keys. The keys in `required` must be present."""
 
     keys: Mapping[str, KeySchema]
     required: Sequence[str] = ()
 
     def check(self, data: object, path: KeyPath) -> Iterator[Mistake]:
+        """Yield a mistake for a value that is no mapping or empty, and for missing, unknown or invalid keys."""
         if not isinstance(data, dict) or not data:
             problem = "at least one key out of" if data == {} else "a mapping with keys out of"
             yield path, data, f"{problem} {', '.join(self.keys)}"
@@ -76,11 +81,17 @@ class GroupSchema:
 
 
 def get_key_list(entry: Mapping[str, object], key: str) -> Sequence[object]:
-    """Return the list of a key, or an empty one. The schema of the key reports a value that is no list."""
+    """Return the list at a key of `entry`; () if the key is missing or its value is no list.
+
+    The schema of the key reports such a value.
+    """
     content = entry.get(key)
     return content if isinstance(content, list | tuple) else ()
 
 
 def get_key_texts(entry: Mapping[str, object], key: str) -> list[str]:
-    """Return the texts in the list of a key, for an entry that may have mistakes."""
+    """Return the texts in the list at a key of `entry`, without items of other types.
+
+    Such items are mistakes, which the schema of the key reports.
+    """
     return [text for text in get_key_list(entry, key) if isinstance(text, str)]

@@ -1,8 +1,8 @@
 """Origins of a host's variables, as far as Ansible has them: a file and a line.
 
 Ansible (2.19 and newer) tags most values with their origin. If two files set a variable, its key comes from the first
-file and its value from the last. So the tag of the value decides. Null, true and false have no tag. For these the
-sources are read once more, in Ansible's order.
+file and its value from the last. So the tag of the value decides. Null, true and false have no tag. For these values,
+Proscribe reads the variable sources again, in Ansible's order.
 """
 
 from __future__ import annotations
@@ -27,11 +27,15 @@ with contextlib.suppress(ImportError):
     TAGS_MODULE = importlib.import_module("ansible._internal._datatag._tags")
 Origin = getattr(TAGS_MODULE, "Origin", None)
 
-_STEP_PATTERN = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")  # the form in keys of messages: .apps, [2]
+# a step from a value to a part of the value, as messages have it: `.apps` or `[2]`
+_STEP_PATTERN = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
 
 
 def find_origin(tagged_value: Any) -> str:
-    """Return the place where a value was written, `path:line`; "" if Ansible does not have it."""
+    """Return the place where a value was written, as `path:line`; "" if Ansible has no origin for it.
+
+    `tagged_value` is a value with an origin tag, or the tag itself.
+    """
     if Origin is None:
         return ""
     tag = tagged_value if isinstance(tagged_value, Origin) else Origin.get_tag(tagged_value)
@@ -42,11 +46,13 @@ def find_origin(tagged_value: Any) -> str:
 
 
 def locate_part(key: Any, content: Any, steps: str, wrong_item: object = None) -> str:
-    """Return the nearest known place of a part of a variable; "" if there is none.
+    """Return the nearest known place (`path:line`) of a part of a variable; "" if there is none.
 
-    `steps` lead to the part (`.apps`, `[2]`), or the part is the item `wrong_item` of a list.
+    `key` and `content` are the variable's name and value. `steps` lead to the part (`.apps`, `[2]`). If they lead to a
+    list, the place is that of its item `wrong_item`, if known.
     """
-    # For a value that begins below its name, users expect the line of the name. The key counts only in the same file.
+    # If a value begins on a line below the variable's name, users expect the line of the name. That line is taken only
+    # if name and value are in the same file.
     nearest_place = find_origin(content)
     if _strip_line_number(find_origin(key)) == _strip_line_number(nearest_place):
         nearest_place = find_origin(key)
@@ -73,9 +79,10 @@ def _strip_line_number(place: str) -> str:
 
 
 def find_setting_place(hostvars: Any, host: str, variable: str) -> str:
-    """Return the place where the source of highest precedence sets a host's variable.
+    """Return the place (`path:line`) that decides the value of a host's variable.
 
-    The result is "" if this cannot be determined, for example on an Ansible with other internals.
+    Of all places that set the variable, this is the source of highest precedence. The result is "" if it cannot be
+    determined, for example on an Ansible with other internals.
     """
     try:
         layers = _iterate_layers(hostvars, host)
@@ -83,18 +90,18 @@ def find_setting_place(hostvars: Any, host: str, variable: str) -> str:
             for key in layer:
                 if key == variable:
                     return find_origin(key)
-    except Exception:  # these internals of Ansible are no public interface
+    except Exception:  # Ansible's internals are no public interface, so any error may come from them
         return ""
     return ""
 
 
 def list_sources(inventory: Any) -> Sequence[str]:
-    """Return the sources of an inventory, as the command has them."""
+    """Return the sources of an inventory as given to the command: paths, or lists of hosts (`web01,`)."""
     return getattr(inventory, "_sources", None) or context.CLIARGS.get("inventory") or ()
 
 
 def list_source_paths(sources: Iterable[str]) -> list[Path]:
-    """Return the sources of an inventory that are files and folders.
+    """Return those sources of an inventory that are files or folders.
 
     Ansible reads a source with a comma as a list of hosts, unless a file of that name exists.
     """
@@ -116,12 +123,14 @@ def _iterate_layers(hostvars: Any, name: str) -> Iterator[Mapping[str, object]]:
     all_groups = [group for group in host.get_groups() if group.name == "all"]
 
     def read_files(entity: Any) -> Iterator[Mapping[str, object]]:
-        yield get_vars_from_path(loader, loader.get_basedir(), [entity], "task")  # the folders beside the playbooks
+        # host_vars and group_vars beside the playbooks
+        yield get_vars_from_path(loader, loader.get_basedir(), [entity], "task")
         for source in reversed(list_sources(inventory)):
             yield get_vars_from_inventory_sources(loader, [source], [entity], "task")
 
     yield manager.extra_vars
-    iterate_play_layers = getattr(hostvars, "layers", None)  # play_variables.py
+    # only objects of play_variables.py have `layers`: the variables of the play and its roles
+    iterate_play_layers = getattr(hostvars, "layers", None)
     if iterate_play_layers:
         yield from iterate_play_layers(name)
     yield from read_files(host)

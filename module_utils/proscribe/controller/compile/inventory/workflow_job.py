@@ -1,6 +1,7 @@
-"""The workflow job of an automation controller, from the variables that AWX gives to each job.
+"""Id of the workflow job of an automation controller, from the variables that AWX gives to each job.
 
-The slices of a launch of a sliced job template share a workflow job (awx/main/models/unified_jobs.py, awx_meta_vars).
+A sliced job template splits a run into jobs for parts of the inventory (slices). All slices of a launch have the same
+workflow job (awx/main/models/unified_jobs.py, awx_meta_vars).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Mapping
 from ...policy_errors import PolicyError, PolicyErrors, UnexpectedValue
 from ..restrictions.readers import read_round
 
-VARIABLES = ("awx_workflow_job_id", "tower_workflow_job_id")  # the second is the older name of the first
+VARIABLES = ("awx_workflow_job_id", "tower_workflow_job_id")  # the second name is the older one
 
 
 def read_workflow_job(variables: Mapping[str, object]) -> str:

@@ -9,16 +9,17 @@ from ..inventory.policy_folders import find_approver_folders
 from ..restrictions import Restrictions
 from ..waivers.approvers import read_approver_list
 
-NO_DEPARTMENT = ("all", "ungrouped")  # Ansible's own groups
+NO_DEPARTMENT = ("all", "ungrouped")  # groups that Ansible makes by itself
 
 
 def list_departments(
     compile_input: CompileInput, restrictions: Mapping[str, Restrictions] = {}
 ) -> dict[str, list[str]]:
-    """Return the hosts of this run in each department, by name. A host may be in several departments, or in none.
+    """Return the hosts of this run in each department, by the department's name.
 
-    The departments are those in the approver list. Without a list they are the inventory's outermost groups. Raises
-    PolicyErrors for a list with mistakes, and for a missing folder.
+    A host may be in several departments, or in none. The departments are those of the organisation's approver list.
+    Without an approver list they are the inventory's outermost groups. `restrictions` (by host) have the folders of
+    approver lists. Raises PolicyErrors for an approver list with mistakes, and for a missing folder.
     """
     in_run = {host.name for host in compile_input.hosts}
     approver_list = read_approver_list(find_approver_folders(compile_input, restrictions), compile_input.groups)
@@ -28,11 +29,11 @@ def list_departments(
 
 
 def find_outermost_groups(groups: Mapping[str, Set[str]]) -> list[str]:
-    """Return the groups that lie within no other group.
+    """Return the groups of the inventory that lie within no other group.
 
     Groups with the same hosts may be a parent and its only child; the shortest name is taken. A single group around all
-    others (`[departments:children]`) does not separate departments. Its subgroups are taken if they have all of its
-    hosts.
+    others (`[departments:children]`) does not separate departments. Then its subgroups are taken, if they together have
+    all hosts of that group.
     """
     sets = {name: frozenset(hosts) for name, hosts in groups.items() if name not in NO_DEPARTMENT}
     while len(outermost_names := _find_outermost_sets(sets)) == 1:
@@ -45,7 +46,7 @@ def find_outermost_groups(groups: Mapping[str, Set[str]]) -> list[str]:
 
 
 def _find_outermost_sets(sets: Mapping[str, frozenset[str]]) -> list[str]:
-    # Larger groups come first, so a group can lie only within a group that was already taken.
+    # Larger groups come first. So any group that contains the current group was already compared.
     chosen_names: list[str] = []
     for name in sorted(sets, key=lambda name: (-len(sets[name]), len(name), name)):
         if not any(sets[name] <= sets[chosen_name] for chosen_name in chosen_names):

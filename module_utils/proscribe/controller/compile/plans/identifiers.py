@@ -12,20 +12,20 @@ from ..reading.package_names import NAMES
 from ..reading.windows_signing import derive_publisher_id
 from ..restrictions.readers import ALL_FEEDS
 
-# Package systems whose names hosts search, and those of Windows, whose names are compared on the controller. The
-# catalogue also has names for Chocolatey.
+# PACKAGE_SYSTEMS: hosts search for packages with these systems. Packages of Windows hosts are compared on the
+# controller. The catalogue also has names for Chocolatey, which no control uses.
 PACKAGE_SYSTEMS = tuple(sorted(NAMES))
 WINDOWS_PACKAGE_SYSTEMS = ("appx", "winget")
-# Addresses of public resolvers are blocked for name resolution only, because the same machines have other uses, too.
+# Public DNS resolvers are blocked on these ports only, because the same machines have other uses, too.
 RESOLVER_PORTS = (53, 443, 853)
-# The control that uses a kind of feed.
+# Key: kind of a feed. Value: the control that uses the feed.
 CONTROL_BY_FEED_KIND = {"domains": "dns", "networks": "firewall"}
 
 Part = TypeVar("Part", bound=Mapping[str, object])
 
 
 def drop_empty_keys(part: Part, required_keys: Collection[str] = ()) -> Part:
-    """Return a part of a plan without its empty keys, except `required_keys`."""
+    """Return a mapping of a plan without its empty keys, except `required_keys`."""
     filled_part: Any = {key: content for key, content in part.items() if content or key in required_keys}
     return filled_part  # type: ignore[no-any-return]
 
@@ -54,13 +54,17 @@ def _list_app_identifiers(service: Service) -> ControlIdentifiers:
         "web_allow": list(service.allow_domains),
     }
     if not any(content for key, content in identifiers.items() if key != "web_allow"):
-        return {}  # a name alone detects too little for a verdict of compliant
+        # A service's name alone detects too little. A host without findings would wrongly be reported compliant.
+        return {}
     identifiers["names"] = list(service.names)
     return drop_empty_keys(identifiers, required_keys=("packages", "processes", "paths"))
 
 
 def _list_publishers(service: Service) -> dict[str, list[str]]:
-    """Return the signers of Windows programs, and the app packages with a known publisher as `publisher\\name`."""
+    """Return the publishers of a service's Windows programs (`programs`) and of its app packages (`appx`).
+
+    App packages have the form `publisher\\name`. A package is left out if its publisher is not in the catalogue.
+    """
     publisher_by_id = {
         derive_publisher_id(publisher): publisher for publisher in service.windows_publishers.get("appx", ())
     }
@@ -78,8 +82,9 @@ def _convert_to_lists(tuples: Mapping[str, tuple[str, ...]]) -> dict[str, list[s
 
 
 def _list_browser_identifiers(service: Service) -> ControlIdentifiers:
-    # Programs query resolvers; users do not open them as pages. The DNS filter has their names, and browsers have a
-    # policy for it. The lists of browsers accept a thousand names.
+    # Services of class encrypted_dns are left out: programs query such resolvers, but users do not open them as pages.
+    # The DNS filter blocks their names, and a separate browser policy turns encrypted DNS off. The block lists of
+    # browsers accept only a thousand names.
     domains = [] if service.service_class == "encrypted_dns" else list(service.domains)
     urls, extensions = list(service.urls), _convert_to_lists(service.browser_extensions)
     if not domains and not urls and not extensions:
@@ -97,7 +102,7 @@ def _list_ports(service: Service) -> list[int]:
 
 
 def _list_dns_identifiers(service: Service) -> ControlIdentifiers:
-    # A web client's host below a domain is included for backends that do not cover sub-domains.
+    # Hosts of web clients below a listed domain are included too: some DNS backends do not cover subdomains.
     below = [url for url in service.urls if "/" not in url and is_below(url, service.domains)]
     mail = [host for host in service.mail_hosts if host not in service.shared_domains]
     names = list(dict.fromkeys([*service.domains, *below, *mail]))
@@ -119,7 +124,11 @@ IDENTIFIER_READERS: Mapping[str, Callable[[Service], ControlIdentifiers]] = {
 def get_identifiers(
     catalogue: Catalogue, control: str, service: Service, feeds: str | tuple[str, ...]
 ) -> ControlIdentifiers:
-    """Return the identifiers that a control searches for, with the values of the selected feeds of the service."""
+    """Return the identifiers of a service that a control searches for or blocks.
+
+    They include the values of the service's feeds (long lists in separate files). `feeds` has the ids of the selected
+    feeds, or is ALL_FEEDS. Results are cached in the catalogue.
+    """
     key = (control, service.id, feeds)
     if key not in catalogue.identifier_cache:
         values = [
@@ -146,7 +155,10 @@ def _add_feed_values(
 
 
 def remove_web_identifiers(identifiers: ControlIdentifiers) -> ControlIdentifiers:
-    """Return a service's identifiers in `apps` without its web addresses; {} if it has no others."""
+    """Return a service's identifiers for the control `apps` without its web addresses.
+
+    Returns {} if only the service's names would remain.
+    """
     remaining = identifiers.copy()
     remaining.pop("web_hosts", None)
     remaining.pop("web_allow", None)
@@ -154,10 +166,10 @@ def remove_web_identifiers(identifiers: ControlIdentifiers) -> ControlIdentifier
 
 
 def list_program_identifiers(service: Service) -> ControlIdentifiers:
-    """Return the identifiers of a service's programs; {} for a service that has only pages."""
+    """Return the identifiers of a service's programs; {} for a service that has only web pages."""
     return remove_web_identifiers(_list_app_identifiers(service))
 
 
 def is_below(host: str, domains: Iterable[str]) -> bool:
-    """Return True if a host equals a domain or lies below it (on a label border)."""
+    """Return True if a host name equals one of the domains, or is a subdomain of one."""
     return any(host == domain or host.endswith("." + domain) for domain in domains)

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from ...policy_errors import DescribedValue, PolicyError
 
-_READ_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe would block the run
+_READ_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # O_NONBLOCK, because opening a pipe would block the run
 
 
 def read_plain_file(path: Path, max_bytes: int, within: Path | None = None) -> bytes:
-    """Read the bytes of a file. Raises PolicyError if it is unreadable, larger than `max_bytes`, or no plain file.
+    """Read the bytes of a policy file.
 
-    The file may not lie outside the directory `within`, because a message about a mistake prints content of the file.
+    Raises PolicyError if it is unreadable, too large, or not a regular file. The largest size is `max_bytes`. A file
+    outside the directory `within` is refused too, because a message about a mistake prints content of the file.
     """
     try:
         if within and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(within)):

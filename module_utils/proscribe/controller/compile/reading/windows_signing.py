@@ -1,11 +1,11 @@
 """Signers of a service's programs on Windows and file names of its installers: grammar and guards.
 
-A publisher has AppLocker's form, in upper case: organisation, place, state and country of the certificate. A product
-and a file follow if the publisher also signs other products (`O=PARROT LTD, L=PERTH, C=AU\\PARROT`). Microsoft:
-learn.microsoft.com/windows/security, "Understanding the publisher rule condition in AppLocker".
+A publisher is written as AppLocker writes it, in upper case: organisation, place, state and country of the certificate.
+A product and a file follow if the publisher also signs other products (`O=PARROT LTD, L=PERTH, C=AU\\PARROT`).
+Microsoft: learn.microsoft.com/windows/security, "Understanding the publisher rule condition in AppLocker".
 
-An app package has the publisher of its manifest. Windows derives the end of the family's name from it, so a wrong
-publisher can be detected: [MS-APPX] 2.1 and
+An app package has the publisher of its manifest. From this publisher, Windows derives the end of the package's family
+name. So a wrong publisher can be detected: [MS-APPX] 2.1 and
 learn.microsoft.com/windows/apps/desktop/modernize/package-identity-overview.
 """
 
@@ -19,10 +19,12 @@ from ....base.lazy_patterns import compile_pattern
 from .grammar import check_windows_program
 from .yaml_file import KeyPath
 
-_DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"  # the 32 digits of a publisher's id
+# the alphabet of the id that Windows derives from a publisher: 5 bits each
+_DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
 _SUBJECT = r"O=[^\\*=\x00-\x1f\x7f]{2,100}(?:, L=[^\\*=,]{1,60})?(?:, S=[^\\*=,]{1,60})?(?:, C=[A-Z]{2})?"
 _PUBLISHER_PATTERN = compile_pattern(rf"({_SUBJECT})((?:\\[^\\\x00-\x1f\x7f]{{1,100}}){{0,2}})")
-# Organisations whose other programs are common in offices: a product is required.
+# Organisations that also sign programs which are common in offices. So a publisher alone is refused: the product is
+# required.
 _MULTI_PRODUCT_PUBLISHERS = compile_pattern(
     r"O=(?:MICROSOFT|GOOGLE|APPLE|MOZILLA|ADOBE|AMAZON|ORACLE|CISCO|ZOOM|META|FACEBOOK|TENCENT|ALIBABA|TAOBAO|BAIDU"
     r"|BEIJING|SHENZHEN|HANGZHOU|BYTEDANCE|FEISHU|LARK|NAVER|KAKAO|YANDEX|PROTON|CITRIX|VALVE|OPENJS|PYTHON"
@@ -57,13 +59,16 @@ def check_installer(text: str) -> str:
 
 
 def derive_publisher_id(subject: str) -> str:
-    """Return the 13 characters that end the family name of each app package of a publisher."""
+    """Return the 13 characters that Windows puts at the end of the family name of a publisher's app packages."""
     bits = int.from_bytes(hashlib.sha256(subject.encode("utf-16-le")).digest()[:8], "big") << 1
     return "".join(_DIGITS[bits >> shift & 31] for shift in range(60, -1, -5))
 
 
 def find_unmatched_publishers(entry: Mapping[str, object]) -> Iterator[tuple[KeyPath, object, str]]:
-    """Yield the publishers of app packages for which the entry has no package: publisher or package is wrong."""
+    """Yield a mistake for each publisher of app packages to which no listed app package belongs.
+
+    Either the publisher or the package in the catalogue is wrong then.
+    """
     packages, publishers = entry.get("packages"), entry.get("publishers")
     names = packages.get("appx", ()) if isinstance(packages, dict) else ()
     ids = {name.rpartition("_")[2] for name in names if isinstance(name, str) and "_" in name}

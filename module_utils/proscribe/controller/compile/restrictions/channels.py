@@ -1,4 +1,7 @@
-"""The channels of `proscribe_notify`. Each channel is a file of tasks, which defines the syntax of its value."""
+"""Notification channels of `proscribe_notify`, such as mail.
+
+Each channel is a file of Ansible tasks. That file also defines the syntax of the channel's value.
+"""
 
 from __future__ import annotations
 
@@ -19,15 +22,19 @@ CHANNELS_FOLDER = installation.PLAYBOOKS / "tasks/notify"
 class Channel(NamedTuple):
     """The description of a channel in its file of tasks."""
 
-    value: str  # a regular expression for the whole value
-    expected: str  # the expected text for messages
+    value: str  # regular expression that the whole value must match
+    expected: str  # description of a valid value, for error messages
     example: str
-    secret: bool  # messages leave the value out
-    setgid: bool  # sending needs setgid programs
+    secret: bool  # error messages do not show the value
+    setgid: bool  # sending starts setgid programs, which systemd must not prevent
 
 
 def list_channel_names() -> list[str]:
-    """Return the names of all channels. Reads no file, because every run imports declarations with the names."""
+    """Return the names of all notification channels.
+
+    The function opens no file: every run imports the module that declares the setting `notify`, and that module needs
+    the names.
+    """
     return sorted(path.stem for path in CHANNELS_FOLDER.glob("*.yml"))
 
 
@@ -43,11 +50,15 @@ def _read_channel(path: Path) -> Channel:
 
 
 def read_notify_channels(setting: object) -> Mapping[str, str]:
-    """Return the targets of notifications, by channel. Raises UnexpectedValue."""
+    """Return the targets of notifications, by channel.
+
+    Raises UnexpectedValue for an unknown channel or invalid target.
+    """
     if not isinstance(setting, Mapping):
         examples = ", ".join(f"{key}: {channel.example!r}" for key, channel in read_channels().items())
         raise UnexpectedValue("", setting, f"a mapping such as {{{examples}}}")
-    for name, text in setting.items():  # most inventories have no channel, so files are read only here
+    # the files of channels are read only here, because most inventories have no channel
+    for name, text in setting.items():
         known_channels = read_channels()
         channel = known_channels.get(name)
         if channel is None:
@@ -64,5 +75,5 @@ def read_notify_channels(setting: object) -> Mapping[str, str]:
 
 
 def is_setgid_needed(notify: Mapping[str, str]) -> bool:
-    """Return True if a configured channel needs setgid programs."""
+    """Return True if a configured notification channel starts setgid programs to send."""
     return any(text and read_channels()[name].setgid for name, text in notify.items())

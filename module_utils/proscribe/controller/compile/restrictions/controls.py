@@ -26,18 +26,18 @@ EXEC_CONTROLS = ("fapolicyd", "off")
 
 @declare_settings
 class AppSettings:
-    """Messages to users, and the detection and removal of apps."""
+    """Settings of the control `apps`: messages to users, and the detection and removal of apps."""
 
     contact: str = declare_variable(
         "your IT service desk", read_line, "The contact for users; part of every refusal message."
     )
-    user_notice: str = declare_variable(  # a line for each language
+    user_notice: str = declare_variable(  # as read: a text with a line for each language
         "",
         read_texts,
         "The message to logged-in users, on terminals and desktops, when something of theirs is ended or removed; none "
         "if empty. A text, or one by language: {en: ..., zh-HK: ...}, all of which are shown in this order.",
     )
-    refusal_notice: str = declare_variable(  # a line for each language
+    refusal_notice: str = declare_variable(  # as read: a text with a line for each language
         "",
         read_texts,
         "The message below the refusal of a package: a text, or one by language as in proscribe_user_notice; "
@@ -49,13 +49,13 @@ class AppSettings:
         "Whether enforced hosts have the command proscribe-request, by which users request exceptions, and refusals "
         "name it; docs/requests.md.",
     )
-    # A minute is enough to save work; a longer grace would delay the whole run.
+    # The limit is a minute: enough for users to save work. A longer time would delay the whole run.
     end_grace: int = declare_variable(  # seconds
         5,
         make_number_reader(0, 60, "seconds"),
         "How many seconds a restricted program has to end after SIGTERM before it is killed.",
     )
-    quarantine_keep: int = declare_variable(  # seconds; 0 keeps everything
+    quarantine_keep: int = declare_variable(  # as read: seconds; 0 means forever
         "90d",
         read_duration_or_forever,
         "How long a host's quarantine keeps what was removed: 90d, 26w, or forever. What is there already keeps the "
@@ -73,7 +73,8 @@ class AppSettings:
         "What AppLocker does on Windows with the rules for restricted programs, in `export applocker` and in Group "
         "Policy objects: audit (they are logged), enforce (they are denied) or off; docs/managed-desktops.md.",
     )
-    # Seven nightly runs give a full scan each week. The file system shows which files are unchanged.
+    # With nightly runs, 7 means a full scan each week. In the other runs, the file system shows which files are
+    # unchanged.
     full_scan_every: int = declare_variable(  # runs
         7,
         make_number_reader(1, 1000, "runs"),
@@ -102,7 +103,7 @@ class AppSettings:
 
 @declare_settings
 class BrowserSettings:
-    """Settings of browser policies beside the blocked sites."""
+    """Settings of browser policies other than the blocked sites."""
 
     browser_settings: Mapping[str, str] = declare_variable(
         {},
@@ -125,7 +126,7 @@ class BrowserSettings:
 
 @declare_settings
 class NetworkSettings:
-    """Settings of the firewall and the DNS filter beside the services."""
+    """Settings of the firewall and the DNS filter other than the restricted services."""
 
     management: tuple[str, ...] = declare_variable(
         [], read_networks, "Addresses and networks that the firewall never refuses, whatever the catalogue says."
@@ -147,7 +148,7 @@ class NetworkSettings:
         "The NAT64 prefixes of the organisation's own translators, by which IPv4 networks are refused too; "
         "64:ff9b::/96 needs no entry; docs/firewall.md.",
     )
-    # By default sshd refuses some connections as soon as ten are not authenticated.
+    # Reason for the limit: by default, sshd refuses some new connections as soon as ten are not yet authenticated.
     firewall_local_ssh: int = declare_variable(
         0,
         make_number_reader(0, 1000, "connections"),
@@ -159,7 +160,7 @@ class NetworkSettings:
         read_flag,
         "Whether the kernel logs refused connections, a few a minute, with the user id.",
     )
-    # If this is shorter than the time for a connection over a slow line, every change is rolled back.
+    # If this time is too short to connect over a slow line, every change of the firewall rules is rolled back.
     firewall_confirm_within: int = declare_variable(  # seconds
         60,
         make_number_reader(10, 900, "seconds"),

@@ -1,4 +1,7 @@
-"""Group Policy on a domain controller, for machines that get their policies from it and not from Ansible."""
+"""Setting for Group Policy on a domain controller.
+
+Machines of the domain get their policies from the domain controller, and not from Ansible.
+"""
 
 from __future__ import annotations
 

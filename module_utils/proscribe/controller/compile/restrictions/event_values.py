@@ -1,4 +1,4 @@
-"""The value of `proscribe_events`: targets and selection of events."""
+"""Value of the setting `proscribe_events`: targets of a run's events for a SIEM, and their selection."""
 
 from __future__ import annotations
 
@@ -48,12 +48,15 @@ DEFAULT_SETTINGS: EventSettings = {
 
 
 def read_events(setting: object) -> EventSettings:
-    """Return the targets of events, with every key; {} for none. Raises UnexpectedValue."""
+    """Return the settings for a run's events, completed by defaults; {} if no events are sent.
+
+    Raises UnexpectedValue for an invalid value, and if no target is set.
+    """
     if not isinstance(setting, Mapping):
         raise UnexpectedValue("", setting, "a mapping such as {file: /var/log/proscribe/events.jsonl, journald: true}")
     if not setting:
         return {}
-    settings: Any = DEFAULT_SETTINGS.copy()  # the readers determine the type of each key
+    settings: Any = DEFAULT_SETTINGS.copy()  # Any, because the readers determine the types of the values
     for name, event_setting in setting.items():
         read_part(f".{name}", require_one_of, name, READERS)
         settings[str(name)] = read_part(f".{name}", READERS[str(name)], event_setting)

@@ -1,4 +1,4 @@
-"""Settings for the report of a run, and for the time that reports are stored."""
+"""Settings for the report of a run, and for how long reports are stored."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROOT, STORED = "root", "stored"  # values of proscribe_audit_with
 
 @declare_settings
 class ReportSettings:
-    """Verdict, reports and history."""
+    """Settings of the run's verdict, of reports and of the history."""
 
     compliance_gate: str = declare_variable(
         "never",
@@ -38,7 +38,8 @@ class ReportSettings:
     stale_after: int = declare_variable(  # seconds
         "3d", read_duration, "A host record older than this is stale: it no longer counts as compliant."
     )
-    # An observation takes a second. The first observation scans the homes in full and may take minutes on a slow disk.
+    # An observation of a host usually takes a second. The first observation scans all home directories and may take
+    # minutes on a slow disk.
     observe_timeout: int = declare_variable(  # seconds
         "5m",
         make_duration_reader(1, 6 * 60),
@@ -75,7 +76,7 @@ class ReportSettings:
         read_history,
         "Where the history is stored: sqlite (reports/history.db), a postgresql:// URL, or off. One for all hosts.",
     )
-    history_keep: int = declare_variable(  # seconds; 0 keeps everything
+    history_keep: int = declare_variable(  # as read: seconds; 0 means forever
         "400d", read_duration_or_forever, "How long the history keeps a run: 400d, 2w, or forever."
     )
     reports: str = declare_variable(
@@ -84,7 +85,7 @@ class ReportSettings:
         "The directory of reports and of all state between runs; relative to the directory of the inventory. The "
         "environment's PROSCRIBE_REPORTS counts before it. null: the usual place. One for all hosts.",
     )
-    reports_keep: int = declare_variable(  # seconds; 0 keeps everything
+    reports_keep: int = declare_variable(  # as read: seconds; 0 means forever
         "forever",
         read_duration_or_forever,
         "How long report folders are kept: 400d, 2w, or forever; the latest one always is. One for all hosts.",

@@ -14,7 +14,7 @@ from .variable import declare_settings, declare_variable
 
 @declare_settings
 class RolloutSettings:
-    """The limits of change within a run."""
+    """Settings that limit how many hosts and programs a run may change."""
 
     batches: str | tuple[int | str, ...] = declare_variable(
         AUTO,
@@ -38,7 +38,7 @@ class RolloutSettings:
 
 @declare_settings
 class ScheduleSettings:
-    """Scheduled runs."""
+    """Settings of scheduled runs."""
 
     schedule: str = declare_variable(
         "controller",

@@ -1,4 +1,4 @@
-"""Settings for the watch of hosts between two runs, and for requests of users."""
+"""Settings for the watch (a host observes and corrects itself between runs), and for requests of users."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from ..reading.value_readers import make_duration_reader
 from .readers import read_request_url, read_watch_interval
 from .variable import declare_settings, declare_variable
 
-DAY_MINUTES = 24 * 60  # minutes
+DAY_MINUTES = 24 * 60
 
 
 @declare_settings
 class WatchVariables:
-    """The watch of a host, and the page on which a refused user can request an exception."""
+    """Settings of a host's watch, and the page on which a refused user can request an exception."""
 
-    watch: int = declare_variable(  # seconds; 0 for off
+    watch: int = declare_variable(  # as read: seconds; 0 means off
         "off",
         read_watch_interval,
         "How often an enforced host observes and corrects itself without a controller, 1m to 1d, or off; "

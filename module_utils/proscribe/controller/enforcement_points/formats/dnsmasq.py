@@ -1,4 +1,7 @@
-"""Format `dnsmasq`: lines for dnsmasq's directory of drop-ins, the same as on hosts that run dnsmasq."""
+"""Format `dnsmasq`: configuration lines for dnsmasq's drop-in directory.
+
+Hosts that run dnsmasq get the same lines.
+"""
 
 from __future__ import annotations
 

@@ -1,14 +1,15 @@
 """Format `entra_tenant_restrictions`: accounts that Microsoft admits, as proxy headers and as Entra's policy.
 
-    - `headers.json` (version 1): a proxy that opens HTTPS removes these headers from requests to the listed hosts,
-      and adds its own.
+    - `headers.json` (version 1): a proxy that decrypts HTTPS removes these headers from requests to the listed
+      hosts, and adds the listed values.
     - `default.json`, `partner_<number>.json` (version 2): requests to Microsoft Graph. The first tenant is the
-      organisation's own, the others are its partners. Windows, Global Secure Access or a proxy marks the requests
-      that are subject to the policy. They need the id that Entra assigns to the policy.
+      organisation's, the others are its partners. Windows, Global Secure Access or a proxy marks the requests
+      that are subject to the policy. Each of these needs the id that Entra assigns to the policy.
 
-Both need the id (a GUID) of each tenant. It is the key of a partner's policy, and accounts of a partner without such a
-policy are refused. The header Restrict-Access-Context accepts nothing but an id. Microsoft: with version 2, a proxy no
-longer adds the headers of version 1. It opens no host below the listed ones, such as device.login.microsoftonline.com.
+Both versions need the id (a GUID) of each tenant. This id is the key of a partner's policy. Accounts of a partner
+without a policy are refused. The header Restrict-Access-Context accepts only an id. Microsoft: with version 2, a proxy
+no longer adds the headers of version 1. The proxy decrypts no subdomain of the listed hosts, such as
+device.login.microsoftonline.com.
 """
 
 from __future__ import annotations
@@ -39,7 +40,10 @@ ACCOUNTS_ONLY_REASON = "Tenant restrictions distinguish Microsoft's accounts, an
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:
-    """Return the headers and the requests. Raises ExportError for missing or invalid tenants."""
+    """Return the export: proxy headers, and requests to Microsoft Graph.
+
+    Raises ExportError for missing or invalid tenants.
+    """
     tenants = read_microsoft_tenants(decision.plan["controls"][BROWSER_CONTROL]["settings"])
     if not tenants:
         raise ExportError(f"{NOTHING_TO_EXPORT}: proscribe_tenants names no tenant of Microsoft's")
@@ -77,6 +81,10 @@ def _render_request(method: str, endpoint: str, body: dict[str, object]) -> byte
 
 
 def _iterate_open_sites(decision: ExportDecision) -> Iterator[ExportOmission]:
+    """Report each restricted service and blocked path as missing from the export.
+
+    Tenant restrictions block no site.
+    """
     for service_id, entry in sorted(decision.plan["controls"][BROWSER_CONTROL]["services"].items()):
         if entry["mode"] in RESTRICTED_MODES:
             yield ExportOmission(f"{BROWSER_CONTROL}/{service_id}", "the service", ACCOUNTS_ONLY_REASON)

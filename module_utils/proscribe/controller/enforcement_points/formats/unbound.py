@@ -1,4 +1,7 @@
-"""Format `unbound`: local zones in a file to include, the same as on hosts that run unbound."""
+"""Format `unbound`: a file of local zones that unbound's configuration includes.
+
+Hosts that run unbound get the same zones.
+"""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 if __package__:
     from ....base.chat_text import OUTPUT_HEADING, escape_json_texts, make_quoted_block
     from ....base.run_files import UnreadableRunFile, find_exposed_file
-else:  # on a controller
+else:  # installed on a controller, outside of the package
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
     from base.chat_text import (  # type: ignore[import-not-found, no-redef]
         OUTPUT_HEADING,
@@ -45,7 +45,7 @@ else:  # on a controller
 
 SETTINGS_PATH = "/etc/proscribe/schedule.json"
 REFUSED_EXIT_CODE = 77
-# The run was refused and no channel took the alert; the unit that reports failed runs sends it again.
+# The run was refused, and no channel took the alert. The unit that reports failed runs then sends the alert again.
 UNREPORTED_EXIT_CODE = 78
 ALERT_SCHEMA = "proscribe/notice/1"
 NOBODY_ID = 65534
@@ -56,7 +56,7 @@ LOG_LINES, LOG_LENGTH = 15, 4000  # limits of each unit's log, in lines and in c
 
 
 def find_refusal(settings: GuardSettings) -> str:
-    """Return the reason why the run must not start; "" if only root and the account can change its files."""
+    """Return why a scheduled run must not start; "" if only root and its account can change its files."""
     account = settings["account"]
     try:
         exposed = find_exposed_file(settings["paths"], {pwd.getpwnam(account).pw_uid})
@@ -71,7 +71,10 @@ def find_refusal(settings: GuardSettings) -> str:
 
 
 def check_run_files(settings: GuardSettings, sends_alert: bool) -> int:
-    """Refuse a run whose files others can change, and return the exit code."""
+    """Check who can change the files of the next run. Return the exit code with which this check ends.
+
+    Any code other than 0 stops the run. With `sends_alert`, an alert is sent for a refused run.
+    """
     reason = find_refusal(settings)
     if not reason:
         return 0
@@ -84,12 +87,16 @@ def check_run_files(settings: GuardSettings, sends_alert: bool) -> int:
 def report_failure(
     settings: GuardSettings, unit: str, reported_codes: Sequence[str], environment: Mapping[str, str]
 ) -> int:
-    """Send the alert of a failed run, if neither the run nor a refusal has sent its own alert. Return the exit code.
+    """Send an alert if the run of `unit` has failed and nothing has sent an alert for it yet.
 
-    `reported_codes` are the exit codes with which a run has sent its alert.
+    Return the exit code.
+
+    `reported_codes` are the exit codes of runs that have sent their own alert. A run that the check refused has an
+    alert too. systemd gives the result of the run in `environment`.
     """
     result, code = environment.get("SERVICE_RESULT", ""), environment.get("EXIT_STATUS", "")
-    if result == "success" or code in reported_codes or _has_refused_run(unit):  # a refusal has sent its alert
+    # a refused run was already reported by `check_run_files`
+    if result == "success" or code in reported_codes or _has_refused_run(unit):
         return 0
     invocations = [_read_output(["systemctl", "show", "--value", "--property=InvocationID", unit]).strip()]
     invocations += [environment.get("INVOCATION_ID", "")]
@@ -107,21 +114,22 @@ def report_failure(
 
 
 def _has_refused_run(unit: str) -> bool:
-    """Return whether the check before the last run of a unit refused it.
+    """Return whether the check before the last run of this unit refused the run.
 
-    The files may have changed since then.
+    The files are not checked anew: they may have changed since then.
     """
     shown = _read_output(["systemctl", "show", "--value", "--property=ExecStartPre", unit])
     return f"; code=exited ; status={REFUSED_EXIT_CODE} " in shown
 
 
 def _read_unit_log(invocation: str) -> str:
+    """Return the end of the journal of one start of a unit, by systemd's invocation id."""
     argv = ["journalctl", "--no-pager", "-o", "cat", "-n", str(LOG_LINES), f"_SYSTEMD_INVOCATION_ID={invocation}"]
     return _read_output(argv)[-LOG_LENGTH:].strip()
 
 
 def _read_output(argv: Sequence[str]) -> str:
-    """Return the output of a program without control characters; "" if the program cannot be run."""
+    """Return the output of a program, with blanks for control characters; "" if the program cannot be run."""
     try:
         result = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False)
     except (OSError, subprocess.TimeoutExpired):
@@ -131,9 +139,10 @@ def _read_output(argv: Sequence[str]) -> str:
 
 
 def send_alert(settings: GuardSettings, subject: str, text: str, **facts: object) -> bool:
-    """Send an alert by each configured channel, as the account of the run.
+    """Send an alert by each configured channel, with the rights of the run's account.
 
-    Return whether a channel took the alert, or none is configured.
+    `facts` are additional fields of the alert for the webhook. Returns true if a channel took the alert, or if no
+    channel is configured.
     """
     mail = _make_mail_message(settings["alerts"].get("mail", ""), subject, text)
     _drop_rights(settings["account"])
@@ -163,7 +172,10 @@ def send_alert(settings: GuardSettings, subject: str, text: str, **facts: object
 
 
 def _drop_rights(account: str) -> None:
-    """Drop root's rights permanently: the following code reads answers from the network."""
+    """Drop root's rights permanently, because the next steps read answers from the network.
+
+    Without the account, the rights of nobody are taken.
+    """
     if os.geteuid():
         return
     try:
@@ -191,6 +203,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 def _submit_alert(url: str, body: bytes) -> None:
+    """Send an alert to a webhook, with MAX_TRIES attempts. Raises OSError if all fail."""
     headers = {"Content-Type": "application/json", "User-Agent": "proscribe"}
     request = urllib.request.Request(url, body, headers)
     opener = urllib.request.build_opener(_NoRedirect)

@@ -1,6 +1,6 @@
-"""Commits that a host may run: from one repository, signed by a listed signer, and never older than before.
+"""Commits that a host may run: from one repository, signed by a listed signer, and never older than the last.
 
-This file is installed beside `pull`, which imports it, so it imports nothing of the project.
+This file is installed beside `pull`, which imports it. So this file imports no other module of Proscribe.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 SIGNERS_PATH = "/etc/proscribe/pull_signers"
 
 FETCH_TIMEOUT_SECONDS = 600
-MAX_FILE_BYTES = 512 * 1024 * 1024  # bytes of any file that a fetch writes: a whole fetch is one pack
-MAX_MEMORY_BYTES = 2 * 1024 * 1024 * 1024  # bytes of memory that each program of a fetch may map
+MAX_FILE_BYTES = 512 * 1024 * 1024  # limit for each file that a fetch writes; git stores a whole fetch in one file
+MAX_MEMORY_BYTES = 2 * 1024 * 1024 * 1024  # limit for the memory of each program of a fetch
 GOOD_REF = "refs/proscribe/good"
 FETCHED_REF = "refs/proscribe/fetched"
 
-# The whole configuration of git replaces the repository's own file. So only the checked-out files of the repository
-# run. Data from the network is checked and bounded (git-config(1)).
+# This text replaces the repository's configuration of git. So git runs no hook, filter or other program that the
+# repository names. Data from the network is checked and limited (git-config(1)).
 GIT_CONFIG = """\
 [core]
 	repositoryFormatVersion = 0
@@ -60,16 +60,17 @@ SSH_SIGNATURE_PATTERN = re.compile(
 
 
 class PullError(Exception):
-    """Problem that prevents a correct run, in words."""
+    """Problem because of which a commit cannot be fetched, checked or run, as text for the operator."""
 
 
 def run_program(
     argv: Sequence[str], timeout: float, stdin: str = os.devnull, is_limited: bool = False
 ) -> tuple[int, str, bytes]:
-    """Run a program to its end. Return its exit code, its messages, and its output.
+    """Run a program to its end. Return its exit code, the end of its error messages, and its output.
 
-    Raises PullError if the program is missing or does not end; then all its descendants are ended too. `is_limited`
-    limits memory and file sizes, for a program that talks to an unverified peer.
+    The program runs without the caller's git settings. `stdin` is the path of its input. `is_limited` limits memory and
+    file sizes, for a program that talks to an unverified peer. Raises PullError if the program is missing or does not
+    end within `timeout` seconds. In the second case, the program and its descendants are killed.
     """
     environment = {
         name: setting for name, setting in os.environ.items() if not name.startswith(("GIT_", "SSH_ASKPASS"))
@@ -116,7 +117,7 @@ def run_program(
 
 
 class Checkout:
-    """Repository of this host, and the files of one of its commits, in two directories."""
+    """Git repository of this host and, in another directory, the checked-out files of one commit."""
 
     def __init__(self, state_directory: str, settings: PullSettings, signers_path: str = SIGNERS_PATH) -> None:
         self.repository_directory = os.path.join(state_directory, "repository")
@@ -142,19 +143,23 @@ class Checkout:
         return True
 
     def find_good_commit(self) -> str:
-        """Return the last good commit; "" if there is none yet."""
+        """Return the last commit that was run with a report; "" if there is none yet."""
         return self._find_commit(GOOD_REF)
 
     def _find_commit(self, name: str) -> str:
+        """Return the id of the commit that `name` refers to; "" if there is none."""
         try:
             return self.run_git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}").decode().strip()
         except PullError:
             return ""
 
     def prepare_repository(self) -> None:
-        """Bring the repository into its expected form, whatever was there before. Raises PullError."""
+        """Make the repository if it is missing, and remove everything in it that could change what git does.
+
+        Raises PullError.
+        """
         os.makedirs(self.directory, mode=0o700, exist_ok=True)
-        # Earlier versions had the repository here, and git would search for one here.
+        # Earlier versions of Proscribe had the repository in this directory, and git would still find that repository.
         shutil.rmtree(os.path.join(self.directory, ".git"), ignore_errors=True)
         if not os.path.isdir(os.path.join(self.repository_directory, "objects")):
             shutil.rmtree(self.repository_directory, ignore_errors=True)
@@ -173,8 +178,11 @@ class Checkout:
         )
 
     def fetch_commit(self) -> str:
-        """Fetch the branch and return its newest commit, if it may be run. Nothing is checked out yet. Raises
-        PullError.
+        """Fetch the branch, and return its newest commit if that commit may be run.
+
+        Raises PullError otherwise.
+
+        Nothing is checked out yet.
         """
         self.prepare_repository()
         options = ("--quiet", "--force", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head")
@@ -196,7 +204,11 @@ class Checkout:
         return commit
 
     def _check_commit(self, commit: str) -> None:
-        """Raise PullError for a commit that may not be run."""
+        """Raise PullError unless this commit may be run.
+
+        A good signature is needed if signers are configured. The commit must be, or descend from, the configured first
+        commit. The same holds for the last good commit, unless that does not descend from the first commit.
+        """
         short_id = commit[:12]
         if not commit:
             raise PullError("what was fetched is no commit, or the repository has no whole history (a shallow clone)")
@@ -212,7 +224,8 @@ class Checkout:
             )
             raise PullError(f"commit {short_id} {reason}")
         good_commit = self.find_good_commit()
-        # If the last good commit does not descend from a newly named first commit, another history begins.
+        # The operator may have configured another first commit. If the last good commit does not descend from it, a new
+        # history begins.
         if (
             good_commit
             and self._is_after_first(good_commit)
@@ -224,10 +237,14 @@ class Checkout:
             )
 
     def _is_after_first(self, commit: str) -> bool:
+        """Return whether a commit is or descends from the configured first commit.
+
+        Returns true if no first commit is configured.
+        """
         return not self.first_commit or self._is_git_success("merge-base", "--is-ancestor", self.first_commit, commit)
 
     def _forget_fetched(self) -> None:
-        """Delete the refused objects. Otherwise repeated fetches would fill the disk."""
+        """Delete what git has fetched of a refused commit. Otherwise repeated fetches would fill the disk."""
         if not self._find_commit(GOOD_REF):
             shutil.rmtree(self.repository_directory, ignore_errors=True)
             return
@@ -236,22 +253,29 @@ class Checkout:
                 self.run_git(*arguments)
 
     def check_out_commit(self, commit: str) -> None:
-        """Check out exactly the files of a commit, whatever was there before. Raises PullError."""
+        """Replace the files of the checkout by exactly the files of a commit. Raises PullError.
+
+        The checkout's virtual environments are kept.
+        """
         with contextlib.suppress(FileNotFoundError):
             os.unlink(os.path.join(self.repository_directory, "index.lock"))  # left by a killed run
         self.run_git("checkout", "--quiet", "--force", "--detach", commit)
         self.run_git("clean", "--quiet", "-ffdx", "--exclude=/.venv", "--exclude=/.venv-extras")
 
     def keep_good_commit(self, commit: str) -> None:
-        """Record a commit as the last good commit."""
+        """Record this commit as the last good commit: a run with it has produced a report."""
         self.run_git("update-ref", GOOD_REF, commit)
 
 
 def find_git_scheme(repository: str) -> str:
-    """Return the only protocol by which git may fetch a repository, as in protocol.<name>.allow. Raises PullError."""
+    """Return the only protocol (https, ssh or file) that git may use for this repository.
+
+    The name is that of git's setting protocol.<name>.allow. Raises PullError for other protocols.
+    """
     if repository.startswith("/"):
         return "file"
-    scheme = repository.partition("://")[0] if "://" in repository else "ssh"  # the form user@host:path is SSH
+    # git reads the form user@host:path as SSH
+    scheme = repository.partition("://")[0] if "://" in repository else "ssh"
     if scheme not in ("https", "ssh", "file"):
         raise PullError(f"the repository {repository!r} is fetched by none of https, ssh and file")
     return scheme
@@ -259,6 +283,8 @@ def find_git_scheme(repository: str) -> str:
 
 def verify_signature(raw: bytes, commit: str, signers: str) -> None:
     """Raise PullError unless a listed signer signed the commit, with a key that is valid now.
+
+    `raw` is the content of the commit object, `commit` its id, `signers` the path of the list of signers.
 
     git itself is not used for this check. git also accepts OpenPGP and X.509 signatures by root's key ring. git judges
     an SSH key by the time in the commit (`-Overify-time` in git's gpg-interface.c). The holder of an expired key may

@@ -1,15 +1,18 @@
-"""Enforcement of a host by itself: fetch the policy, verify its signature, run it, and store the host's record.
+"""Program by which a host enforces the policy itself.
 
-This program and `commits` bring the project to the host, so they are not part of the fetched files. The program reads
-/etc/proscribe/pull.json. Failures of the network or the repository cost nothing but freshness: the last good commit
-stays enforced.
+The program fetches the policy, verifies its signature, runs it, and stores the host's record.
+
+This program and `commits` fetch Proscribe to the host, so they are not part of the fetched files. The program reads
+/etc/proscribe/pull.json. If the network or the repository fails, the last good commit stays enforced and only updates
+are missing.
 
 A commit is good once a run with it has produced a report. If signers are configured, a signer must have signed the
-commit. The commit descends from the last good one, or it is the named first commit or descends from that.
+commit. The commit must descend from the last good commit. Or it is the configured first commit, or descends from the
+first commit.
 
 The exit code is that of the run. It is 75 if another run is in progress. It is 78 if no run produced a report: the
-record then grows old, and the controller reports `unknown`. It is 77 if others can change the files of the run: nothing
-is run, and the record has the reason, which the controller reports.
+record then grows old, and the controller reports `unknown`. It is 77 if others can change the files of the run. Then
+nothing is run, and the record has the reason, which the controller reports.
 """
 
 from __future__ import annotations
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
 if __package__:
     from ....base.run_files import UnreadableRunFile, find_exposed_file
     from .commits import Checkout, PullError, write_private_file
-else:  # on a host
+else:  # installed on a host, outside of the package
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
     from base.run_files import (  # type: ignore[import-not-found, no-redef]
         UnreadableRunFile,
@@ -46,11 +49,14 @@ RECORD_PATH = "/var/lib/proscribe/record.json"
 BUSY_EXIT_CODE = 75
 REFUSED_EXIT_CODE = 77
 NO_REPORT_EXIT_CODE = 78
-MAX_REPORTS = 14  # reports to keep; the controller has the history
+MAX_REPORTS = 14  # reports that stay on the host; the controller has the longer history
 
 
 def run_drift(checkout: str, settings: PullSettings, reports: str) -> tuple[int, HostRecord | None]:
-    """Run the drift playbook on this host. Return its exit code and the host's record; None if there is no report."""
+    """Run the drift playbook on this host. Return its exit code and the host's record.
+
+    The record is None if the run produced no report, or a report without this host.
+    """
     earlier_links = _read_report_links(reports)
     inventory = os.path.join(checkout, settings["inventory"])
     extra_variables = {"ansible_connection": "local", "proscribe_history": "sqlite", "proscribe_exports": []}
@@ -58,7 +64,7 @@ def run_drift(checkout: str, settings: PullSettings, reports: str) -> tuple[int,
     environment = {**os.environ, "HOME": STATE_DIRECTORY, "PROSCRIBE_REPORTS": reports, "LC_ALL": "C.UTF-8"}
     if settings.get("ansible_playbook"):
         environment["PROSCRIBE_ANSIBLE_PLAYBOOK"] = settings["ansible_playbook"]
-    # A separate session would outlive a run that systemd ends, so the run stays in this session.
+    # The playbook stays in this session: a process in a session of its own could continue after systemd ends this run.
     code = subprocess.call(
         [*argv, *settings["options"], "-e", json.dumps(extra_variables)], env=environment, stdin=subprocess.DEVNULL
     )
@@ -71,9 +77,9 @@ def run_drift(checkout: str, settings: PullSettings, reports: str) -> tuple[int,
 
 
 def _read_report_links(reports: str) -> list[str]:
-    """Return the reports that a run may have produced.
+    """Return the targets of the links to the newest report, to see later whether a run produced a report.
 
-    A commit from before the link `newest` updates only `latest`.
+    Commits from before the link `newest` existed update only `latest`.
     """
     links = [os.path.join(reports, name) for name in ("newest", "latest")]
     return [os.readlink(link) for link in links if os.path.islink(link)]
@@ -85,7 +91,7 @@ def store_record(record: HostRecord, path: str) -> None:
 
 
 def prune_reports(reports: str) -> None:
-    """Remove all reports but the newest."""
+    """Remove the oldest reports; the newest MAX_REPORTS stay."""
     names = sorted(name for name in os.listdir(reports) if os.path.isdir(os.path.join(reports, name)))
     runs = [name for name in names if name[:8].isdigit()]
     for name in runs[:-MAX_REPORTS]:
@@ -93,7 +99,7 @@ def prune_reports(reports: str) -> None:
 
 
 def explain_foreign_access(path: str) -> str:
-    """Return the fault of a directory that others could change; "" if only this account can change it."""
+    """Return the reason why a directory is not safe; "" if only this account can change the directory."""
     status = os.lstat(path)
     if stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o022:
         return ""
@@ -109,13 +115,13 @@ def log_message(text: str) -> None:
 
 
 def refuse_run(reason: str) -> int:
-    """Report that nothing was run, and return the exit code.
+    """Report that nothing was run, for the given reason. Return the exit code.
 
-    The host's record keeps its age and gets the reason as an error. So the host is `error` when the record is
-    collected.
+    The stored record keeps its time and gets the reason as an error. So the controller reports the host as `error`.
     """
     log_message(reason)
-    with contextlib.suppress(OSError, ValueError, KeyError):  # a host without a record is unknown
+    # without a record to change, the controller reports the host as `unknown`
+    with contextlib.suppress(OSError, ValueError, KeyError):
         with open(RECORD_PATH, encoding="utf-8") as stream:
             record: HostRecord = json.load(stream)
         error: RecordError = {"control": "run", "message": reason}
@@ -125,7 +131,7 @@ def refuse_run(reason: str) -> int:
 
 
 def describe_exposure(settings: PullSettings) -> str:
-    """Return a message about the file of the run that others can change; "" for none."""
+    """Return a message about the first file of the run that others can change; "" if there is none."""
     try:
         exposed = find_exposed_file(settings.get("paths", ()), {os.geteuid()})
     except UnreadableRunFile as error:
@@ -136,7 +142,10 @@ def describe_exposure(settings: PullSettings) -> str:
 
 
 def list_commits_to_try(checkout: Checkout) -> tuple[list[str], list[str]]:
-    """Return the commits to try, in this order, and the problems so far."""
+    """Fetch, and return the commits to try in this order: the newest, then the last good one.
+
+    Return problems too.
+    """
     problems: list[str] = []
     fetched = ""
     try:
@@ -147,7 +156,11 @@ def list_commits_to_try(checkout: Checkout) -> tuple[list[str], list[str]]:
 
 
 def run_newest_commit(settings: PullSettings, reports: str) -> tuple[int, HostRecord | None]:
-    """Run the newest good commit. Return the exit code, and the record with the problems on the way."""
+    """Run with the newest commit; if that produces no report, with the last good commit.
+
+    Returns the exit code, and the host's record with the problems on the way. The record is None if no run produced a
+    report.
+    """
     checkout = Checkout(STATE_DIRECTORY, settings)
     commits, problems = list_commits_to_try(checkout)
     is_first_use = bool(commits) and not checkout.find_good_commit() and not checkout.first_commit
@@ -183,7 +196,7 @@ def run_newest_commit(settings: PullSettings, reports: str) -> tuple[int, HostRe
 
 
 def run_pull(settings_file: str = SETTINGS_PATH) -> int:
-    """Run once, and return the exit code."""
+    """Fetch and run once, and return the exit code. `settings_file` is the path of the settings."""
     with open(settings_file, encoding="utf-8") as stream:
         settings = json.load(stream)
     os.makedirs(STATE_DIRECTORY, mode=0o700, exist_ok=True)

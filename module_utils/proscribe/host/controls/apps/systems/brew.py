@@ -1,10 +1,11 @@
-"""Formulae and casks that Homebrew installed on Linux: a directory for each package, with a directory for each version.
+"""Formulae and casks that Homebrew installed on Linux.
 
-Homebrew is in /home/linuxbrew/.linuxbrew or below a home. It belongs to the user who installed it (Homebrew's "Homebrew
-on Linux"). The observation does not run it.
+Each package has a directory, with a directory for each installed version. Homebrew is in /home/linuxbrew/.linuxbrew or
+below a home. The installation belongs to the user who installed Homebrew ("Homebrew on Linux" in its manual). The
+observation does not run Homebrew.
 
-Homebrew removes a package as its owner, because it does not run for root. It refuses to remove a package that another
-formula needs. It leaves the dependencies of a formula.
+Homebrew does not run for root, so the removal runs Homebrew as its owner. Homebrew refuses to remove a package that
+another formula needs. It leaves the dependencies of a removed formula installed.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ PACKAGE_DIRECTORIES = {"brew": "Cellar", "brew_cask": "Caskroom"}
 
 
 class BrewPackages:
-    """Packages of one of Homebrew's two kinds."""
+    """Package system (package.PackageSystem) for one of Homebrew's kinds of packages: formulae or casks."""
 
     def __init__(self, manager: str) -> None:
         self.manager = manager
@@ -39,6 +40,12 @@ class BrewPackages:
     def _find_in_prefixes(
         self, host: Host, user: User | None, ids: AbstractSet[str], prefixes: Sequence[str]
     ) -> tuple[list[Package], str]:
+        """Return the packages among `ids` below Homebrew's directories `prefixes`, and why some are unknown.
+
+        `user` is the owner of the packages; None is the whole host. The reason is "" if all could be checked. A package
+        without a version directory is not installed.
+        """
+
         def check_prefix(prefix: str) -> Iterator[Package]:
             package_directory = f"{prefix}/{PACKAGE_DIRECTORIES[self.manager]}"
             for name in [name for name in host.list_directory(package_directory) if name in ids]:
@@ -60,9 +67,10 @@ class BrewPackages:
     def make_program_matcher(
         self, host: Host, ids: AbstractSet[str], packages: Sequence[Package]
     ) -> Callable[[Process], str]:
-        """Make the function that identifies a program by the directory of its package.
+        """Make the function that returns the restricted package of a running program, or "".
 
-        A user's package identifies only that user's own programs.
+        A program belongs to a package if its file is in the package's directory. A user's package identifies only
+        programs that this user runs.
         """
 
         def find_package(process: Process) -> str:
@@ -84,9 +92,10 @@ class BrewPackages:
 
 
 def _list_prefixes(host: Host, user: User | None) -> list[str]:
-    """Return the directories of Homebrew that belong to a user, or to root for None.
+    """Return the directories of Homebrew that belong to `user`, or to root if `user` is None.
 
-    The common directory belongs to its owner, and counts for the first home of that owner.
+    The common directory /home/linuxbrew/.linuxbrew belongs to its owner. If several accounts have the owner's uid, the
+    directory counts for the first account alone.
     """
     statuses = check_each([COMMON_PREFIX], lambda path: [status] if (status := host.find_entry(path)) else [])[0]
     uid = statuses[0].st_uid if statuses else -1
@@ -104,7 +113,8 @@ FORMULAE, CASKS = BrewPackages("brew"), BrewPackages("brew_cask")
 
 # -- removal
 
-# Homebrew's manual, "Environment".
+# These variables keep Homebrew off the network and keep it from removing dependencies. Source: Homebrew's manual,
+# "Environment".
 BREW_ENVIRONMENT = {
     "HOMEBREW_NO_ANALYTICS": "1",
     "HOMEBREW_NO_AUTO_UPDATE": "1",
@@ -112,11 +122,15 @@ BREW_ENVIRONMENT = {
     "HOMEBREW_NO_ENV_HINTS": "1",
     "HOMEBREW_NO_INSTALL_FROM_API": "1",
 }
-# --force: every version of the formula
+# --force removes every installed version of the formula
 UNINSTALL_OPTIONS = {"brew": ("--formula", "--force"), "brew_cask": ("--cask",)}
 
 
 def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
+    """Return the actions that remove packages of Homebrew, and the packages that stay, each with the reason.
+
+    Packages of root stay, because Homebrew does not run for root.
+    """
     tools = PackageTools(host)
 
     def plan_package_removal(package: Package) -> ControlAction | str:

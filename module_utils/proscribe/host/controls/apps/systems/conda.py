@@ -1,11 +1,12 @@
-"""Packages in environments of conda, mamba, micromamba and pixi: `conda-meta/<name>-<version>-<build>.json` in each.
+"""Packages in environments of conda, mamba, micromamba and pixi.
 
-The observation runs none of these tools. Environments are below the installer's directory, below ~/.conda, and in the
-list ~/.conda/environments.txt (conda's "Managing environments").
+An environment has a file `conda-meta/<name>-<version>-<build>.json` for each package. The observation runs none of
+these tools. It looks for environments below the installer's directory and below ~/.conda. It also reads the list
+~/.conda/environments.txt (conda's "Managing environments").
 
-conda, mamba or micromamba removes a package as the owner of its environment. A removal takes dependent packages along,
-and with some tools also the dependencies. So each removal is simulated first (`--dry-run --json`), and refused if it
-would remove more.
+conda, mamba or micromamba removes a package as the owner of its environment. These tools also remove the packages that
+depend on the removed package. Some also remove its dependencies. So each removal is simulated first (`--dry-run
+--json`). A removal that would change other packages is refused.
 """
 
 from __future__ import annotations
@@ -41,21 +42,36 @@ TRACES = (
 )
 ENVIRONMENT_LIST = "/.conda/environments.txt"
 METADATA_DIRECTORY = "conda-meta"
-MAX_ENVIRONMENTS = 1000  # environments of one user
-MAX_METADATA_BYTES = 1024 * 1024  # size of the metadata of a package
-MAX_PROGRAMS = 200  # programs of a package
+MAX_ENVIRONMENTS = 1000  # most environments that are checked for one user, and for the host
+MAX_METADATA_BYTES = 1024 * 1024  # largest metadata file of a package, and largest environments.txt
+MAX_PROGRAMS = 200  # most program files of one package that are kept
 PROGRAM_PREFIXES = ("bin/", "sbin/", "libexec/", "lib/", "opt/", "share/")
 
 
 def find_packages(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+    """Return the packages among `ids` in the host's environments, and why some are unknown.
+
+    The reason is "" if all could be checked.
+    """
     return _find_in_environments(host, None, ids) if ids else ([], "")
 
 
 def find_user_packages(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+    """Return the packages among `ids` in a user's environments, and why some are unknown.
+
+    The reason is "" if all could be checked.
+    """
     return _find_in_environments(host, user, ids) if ids else ([], "")
 
 
 def _find_in_environments(host: Host, user: User | None, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+    """Return the packages among `ids` in the environments of `user`, and why some are unknown.
+
+    If `user` is None, the environments are the host's. The reason is "" if all could be checked. The name of a metadata
+    file identifies a package. If the name inside the file differs, the file does not count. The first handle of a
+    package is its environment; the other handles are its program files.
+    """
+
     def check_environment(prefix: str) -> Iterator[Package]:
         for file in host.list_directory(f"{prefix}/{METADATA_DIRECTORY}"):
             name, version = parse_metadata_name(file)
@@ -74,16 +90,20 @@ def _find_in_environments(host: Host, user: User | None, ids: AbstractSet[str]) 
 
 
 def list_installation_roots(user: User | None) -> list[str]:
-    """Return the directories of possible installations, of the host or of a user."""
+    """Return the directories in which conda may be installed.
+
+    They are below the home of `user`. If `user` is None, they are directories of the host.
+    """
     if user is None:
         return [place for place in TRACES if place[0] == "/"]
     return [user.home + place[1:] for place in TRACES if place[0] == "~"]
 
 
 def _list_environments(host: Host, user: User | None) -> tuple[list[str], list[str]]:
-    """Return the environments, and the reasons why some are missing.
+    """Return the environments of `user` (None is the host), and the reasons why some could not be listed.
 
-    They are the base of each installation, the environments below it, and those in a user's list.
+    Each installation of conda is itself an environment and may have others below `envs`. The environments in a user's
+    list ~/.conda/environments.txt are added.
     """
     candidates, gaps = check_each(
         list_installation_roots(user),
@@ -101,7 +121,10 @@ def _list_environments(host: Host, user: User | None) -> tuple[list[str], list[s
 
 
 def parse_environment_list(lines: Sequence[bytes], home: str) -> list[str]:
-    """Return the environments below a home that a list names."""
+    """Return the environments in the lines of an environments.txt.
+
+    Paths outside the directory `home` are left out.
+    """
     paths = (line.decode("utf-8", "replace").strip() for line in lines)
     return [
         path for path in paths if path.startswith(home + "/") and path == os.path.normpath(path) and path.isprintable()
@@ -109,16 +132,19 @@ def parse_environment_list(lines: Sequence[bytes], home: str) -> list[str]:
 
 
 def parse_metadata_name(file: str) -> tuple[str, str]:
-    """Return name and version from `<name>-<version>-<build>.json`, or empty texts for another file."""
+    """Return name and version of a package from the name of its metadata file.
+
+    The file name is `<name>-<version>-<build>.json`. Another file name gives ("", "").
+    """
     stem, dot, kind = file.rpartition(".")
     parts = stem.rsplit("-", 2)
     return (parts[0], parts[1]) if dot and kind == "json" and len(parts) == 3 else ("", "")
 
 
 def _read_metadata(host: Host, path: str) -> Mapping[str, object]:
-    """Return the metadata of a package: empty if unreadable.
+    """Return the metadata of a package, or {} if its file is unreadable.
 
-    Then the name of the file identifies the package.
+    The caller can still identify the package by the name of the file.
     """
     try:
         metadata = json.loads(host.read_file(path, MAX_METADATA_BYTES) or b"")
@@ -128,7 +154,10 @@ def _read_metadata(host: Host, path: str) -> Mapping[str, object]:
 
 
 def list_program_files(metadata: Mapping[str, object]) -> list[str]:
-    """Return the files of a package that may be its programs, relative to the environment."""
+    """Return the files of a package that may be programs, relative to its environment.
+
+    The metadata lists all files. At most MAX_PROGRAMS files are returned.
+    """
     files = metadata.get("files")
     file_names = (file for file in files if isinstance(file, str)) if isinstance(files, list) else ()
     return [file for file in itertools.islice(file_names, 20 * MAX_PROGRAMS) if file.startswith(PROGRAM_PREFIXES)][
@@ -137,7 +166,10 @@ def list_program_files(metadata: Mapping[str, object]) -> list[str]:
 
 
 def list_owned_directories(host: Host, user: User | None) -> list[str]:
-    """Return the environments: files in an environment go or stay with it."""
+    """Return the environments of `user`, or the host's installations of conda if `user` is None.
+
+    Only conda itself removes files inside these directories. The file scan moves no file out of them.
+    """
     if user is None:
         return [root for root in list_installation_roots(None) if host.find_entry(f"{root}/{METADATA_DIRECTORY}")]
     environments, _ = _list_environments(host, user)
@@ -145,9 +177,10 @@ def list_owned_directories(host: Host, user: User | None) -> list[str]:
 
 
 def make_program_matcher(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
-    """Make the function that identifies a program by the files of a package in its environment.
+    """Make the function that returns the restricted package of a running program, or "".
 
-    A user's environment identifies only that user's own programs.
+    A program belongs to a package if the package's metadata lists the program's file. Packages in a user's environment
+    identify only programs that this user runs.
     """
     files = {f"{package.handles[0]}/{file}": package for package in packages for file in package.handles[1:]}
 
@@ -164,13 +197,18 @@ def make_program_matcher(host: Host, ids: AbstractSet[str], packages: Sequence[P
 
 CONDA_TOOLS = ("conda", "mamba", "micromamba")
 CONDA_ENVIRONMENT = {"CONDA_OFFLINE": "1", "MAMBA_OFFLINE": "1"}
-MAX_SHOWN_PACKAGES = 5  # packages that a reason names
+MAX_SHOWN_PACKAGES = 5  # most packages that the reason for a refusal names
 SIMULATION_TIMEOUT_SECONDS = 60
 
 
 def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
+    """Return the actions that remove packages of conda, and the packages that stay, each with the reason.
+
+    A removal from the host's environment is simulated now. A removal from a user's environment is simulated just before
+    it, because the user's tool runs without the host's lock.
+    """
     tools = PackageTools(host)
-    tool_errors: list[str] = []  # error of a tool that did not answer; it is not run again
+    tool_errors: list[str] = []  # the error of the first simulation that failed; then no tool is run again
 
     def plan_package_removal(package: Package) -> ControlAction | str:
         prefix = package.handles[0]
@@ -191,7 +229,8 @@ def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlA
             argv,
             {other_package.id for other_package in packages if other_package.handles[0] == prefix},
         )
-        if package.owner:  # the tool of a user runs without the host's lock, so it is simulated later
+        # a user's tool must not run while this run holds the host's lock, so its removal is simulated later
+        if package.owner:
             return make_uninstall_action(
                 host, package, [*argv, package.id], prefix, CONDA_ENVIRONMENT, find_objection=find_objection
             )
@@ -206,6 +245,11 @@ def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlA
 
 
 def _find_tool(tools: PackageTools, package: Package, root: str) -> str:
+    """Return the path of a conda, mamba or micromamba that can remove a package, or "".
+
+    `root` is the installation that has the package's environment. For a package of the host, only the host's tools and
+    those of `root` count.
+    """
     for name in CONDA_TOOLS:
         installed_paths = [
             f"{place}/bin/{name}" for place in dict.fromkeys([root, *list_installation_roots(package.owner)])
@@ -222,9 +266,10 @@ def _find_tool(tools: PackageTools, package: Package, root: str) -> str:
 
 
 def _find_additional_changes(host: Host, package: Package, argv: Sequence[str], removable_ids: AbstractSet[str]) -> str:
-    """Describe the other packages that a removal would remove or install, or return "". Raises ControlError.
+    """Describe the other packages that a removal would remove or install, or return "".
 
-    The tool itself reports them. Packages in `removable_ids` do not count.
+    Raises ControlError. `argv` is the removal command without the package; the tool simulates the removal and reports
+    the packages. Packages in `removable_ids` do not count.
     """
     argv = [*argv, "--dry-run", "--json", package.id]
     result = host.run_command(
@@ -241,9 +286,9 @@ def _find_additional_changes(host: Host, package: Package, argv: Sequence[str], 
 
 
 def parse_dry_run(answer: str) -> tuple[list[str], list[str]]:
-    """Return the names of the packages that a dry run would unlink and link.
+    """Return the names of the packages that a simulated removal would remove (unlink) and install (link).
 
-    Lines for people may precede its JSON.
+    The JSON may follow other lines of output. Invalid output gives two empty lists.
     """
     try:
         document: Any = json.loads(answer[answer.index("{") :])
@@ -254,6 +299,10 @@ def parse_dry_run(answer: str) -> tuple[list[str], list[str]]:
 
 
 def _list_package_names(actions: Any, key: str) -> list[str]:
+    """Return the package names in the list `actions[key]` of a simulation.
+
+    "?" stands for an unreadable name.
+    """
     raw_rows = actions.get(key) if isinstance(actions, dict) else None
     rows = raw_rows if isinstance(raw_rows, list) else []
     return [str(row.get("name", "?")) if isinstance(row, dict) else "?" for row in rows]

@@ -1,8 +1,8 @@
-"""Declaration of a package system: `DECLARED` in its file. Lists, grammar, schema and documents follow from it.
+"""Types in which the file of a package system declares that system, in its variable `DECLARED`.
 
-Nothing on a host reads it, and no host gets it. `tests/tool python tests/derived` writes the derived files: registry.py
-beside this file, controller/compile/reading/package_names.py, docs/coverage_data.md, docs/catalogue.md and the schema
-of a service.
+Lists, the format of package names, schema and documents are derived from the declarations. Nothing on a host reads this
+module, and no host receives it. `tests/tool python tests/derived` writes the derived files: registry.py beside this
+file, controller/compile/reading/package_names.py, docs/coverage_data.md, docs/catalogue.md and the schema of a service.
 """
 
 from __future__ import annotations
@@ -16,59 +16,69 @@ class PackageIdFormat(NamedTuple):
     """Spelling of the package names of a package system."""
 
     id_pattern: str  # regular expression for the whole name
-    meaning: str  # description of the format, which a message about a mistyped name prints
+    meaning: str  # description of the format; the error message for an invalid name prints it
     source: str  # documentation of the format
     valid_example: str
-    invalid_examples: Sequence[str]  # invalid names: options, paths, patterns
+    invalid_examples: Sequence[str]  # names that the pattern must refuse, such as options, paths and patterns
 
 
 class CoverageClaim(NamedTuple):
-    """Claim about Proscribe, and the test that proves it: a file below tests/ and the name of a function."""
+    """Claim that Proscribe handles something, and the name of the test that proves the claim.
+
+    The name is a file below tests/ and, after `::`, a function in that file.
+    """
 
     statement: str
     test_name: str
 
 
 class InstallRoute(NamedTuple):
-    """Route by which an app reaches a host: a row of docs/coverage_data.md. None means no."""
+    """Way by which an app is installed on a host: a row of docs/coverage_data.md.
+
+    If `detection`, `removal` or `prevention` is None, Proscribe cannot do that for apps that come this way.
+    """
 
     route: str
     detection: CoverageClaim | None
     removal: CoverageClaim | None
     prevention: CoverageClaim | None
-    remaining_gap: str  # the gap and its reason
+    remaining_gap: str  # what Proscribe misses on this route, and why
 
 
 class ReinstallCommands(NamedTuple):
     """Commands that install a removed package again, for people who paste them on the host.
 
     The fields in a command are those of `RemovedPackage`, and {name}, or {names} for a command with several names.
-    {where} is flatpak's installation. A word with an unknown field is left out. A package whose name does not fit the
-    pattern gets no command, because the name came from a host.
+    {where} is the option for flatpak's installation. A word is left out if its field is unknown. A package whose name
+    does not fit `name_pattern` gets no command: a host sent the name, so it is not trusted.
     """
 
-    commands: Mapping[str, str]  # by `RemovedPackage.how`
-    # Regular expression for the system's own name of a package, with its id in the catalogue.
+    # command by `RemovedPackage.how`, the front end of the package system; "" if there is only one
+    commands: Mapping[str, str]
+    # Regular expression for the name that the package system gives a package. {id} stands for its id in the catalogue.
     name_pattern: str = "{id}"
-    version_separator: str = ""  # separator of name and version, if any version can be installed
-    mark_commands: Mapping[str, str] = {}  # by `RemovedPackage.mark`: a command that must follow
+    # separator between name and version in the command; "" if the command cannot choose a version
+    version_separator: str = ""
+    # by `RemovedPackage.mark`: the command that restores this mark after the installation
+    mark_commands: Mapping[str, str] = {}
 
 
 class SystemDeclaration(NamedTuple):
     """Declaration of a package system."""
 
-    name: str  # name in findings and removals
-    catalogue_key: str  # key of its packages in the catalogue
-    # None if another system with the same key has the format.
+    name: str  # name of the package system in findings and records of removed packages
+    catalogue_key: str  # key of the system's packages in a service of the catalogue
+    # None if another system with the same `catalogue_key` declares the format.
     id_format: PackageIdFormat | None
-    reinstall: ReinstallCommands | None  # None if the system removes nothing
-    routes: Sequence[InstallRoute] = ()  # empty if another system's row covers it
-    implementation: str = ""  # object that implements package.PackageSystem; "" for the module itself.
-    # Paths of the host or below a home (`~/`). The system is present only if one of them exists, and only then a host
-    # compiles its file. Without traces, every host is checked.
+    reinstall: ReinstallCommands | None  # None if Proscribe removes no package of this system
+    routes: Sequence[InstallRoute] = ()  # empty if a route of another system covers this system too
+    implementation: str = ""  # name of the object that implements package.PackageSystem; "" if the module itself does
+    # Paths of the host or below a home (`~/`). The system is present only if one of these paths exists. Only then does
+    # a host compile the system's file. Without traces, every host is checked.
     traces: Sequence[str] = ()
-    has_named_directories: bool = False  # a user's packages are also in a directory of the host, below the user's name
-    is_host_wide: bool = False  # the system installs for the whole host.
-    # True if its packages make up a system, or have names of such programs: then the guard list applies. False if its
-    # ids are those of apps alone.
+    # whether packages of a user are also outside the home, in a host directory with the user's name
+    has_named_directories: bool = False
+    is_host_wide: bool = False  # whether the system installs mainly for the whole host (registry.HOST_WIDE_SYSTEMS)
+    # Whether the guard list applies: names that no service of the catalogue may restrict. True if packages of this
+    # system make up an operating system, or have the names of its programs. False if the packages are only apps.
     is_guarded: bool = True

@@ -1,4 +1,4 @@
-"""Debian packages: the database of dpkg, and an install block in dpkg that apt cannot bypass."""
+"""Debian packages: the database of dpkg, and an install block in dpkg, which apt cannot bypass."""
 
 from __future__ import annotations
 
@@ -20,12 +20,16 @@ from .package import InstallBlock, Package, find_program_place, make_file_matche
 MANAGER = "dpkg"
 CATALOGUE_KEY = "apt"
 DATABASE = "/var/lib/dpkg"
-# The second path has the changes that are not in the first yet.
+# The directory `updates` has changes that dpkg has not written into `status` yet.
 DATABASE_FILES: tuple[str, ...] = (f"{DATABASE}/status", f"{DATABASE}/updates")
 QUERY_FORMAT = "${db:Status-Abbrev}\t${Package}\t${binary:Package}\t${Version}\n"
 
 
 def find_packages(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+    """Return the packages among `ids` that dpkg has installed.
+
+    The second value is always "": nothing is left unchecked.
+    """
     if not ids or not is_block_applicable(host):
         return [], ""
     packages = parse_packages(host.read_command_output(["dpkg-query", "-W", "-f", QUERY_FORMAT]), ids)
@@ -33,11 +37,11 @@ def find_packages(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str
 
 
 def parse_packages(listing: str, ids: AbstractSet[str]) -> list[Package]:
-    """Return the packages in `ids` that are installed, from lines in QUERY_FORMAT.
+    """Return the packages among `ids` that are installed. `listing` has lines in QUERY_FORMAT.
 
-    The first letter of a status is the requested state (h is hold), the second letter the actual state. The state n is
-    not installed; c means that only configuration files are left. In all other states the package has files on the
-    disk, if half-installed too; see dpkg-query(1).
+    The first letter of a status is the requested state (h: hold). The second letter is the actual state. State n is not
+    installed; in state c only configuration files are left. In all other states, half-installed too, the package has
+    files on the disk; see dpkg-query(1).
     """
     packages = []
     for line in listing.splitlines():
@@ -54,7 +58,11 @@ def make_program_matcher(host: Host, ids: AbstractSet[str], packages: Sequence[P
 
 
 def _list_package_files(host: Host, package: Package) -> list[str]:
-    """Return the files of a package. Its handle names the list if the package is Multi-Arch: same."""
+    """Return the paths of a package's files.
+
+    dpkg's list of files has the name of the package. For a package that is Multi-Arch: same, it has the name with the
+    architecture (the handle).
+    """
     names = dict.fromkeys((package.id, *package.handles))
     return [file for name in names for file in (host.read_text(f"{DATABASE}/info/{name}.list") or "").splitlines()]
 
@@ -77,13 +85,15 @@ RESTRICTED_PACKAGES_PATH = "/etc/proscribe/restricted-packages"
 RESTRICTED_PATHS_PATH = "/etc/proscribe/restricted-paths"
 CONTACT_PATH = "/etc/proscribe/contact"
 BLOCK_SCRIPT_PATH = "/usr/libexec/proscribe/dpkg-gate"
-# Dpkg reads only files here with names of letters, digits, "-" and "_", and silently ignores others.
+# In this directory dpkg reads only files whose names have letters, digits, "-" and "_". It silently ignores other
+# files.
 HOOK_CONFIGURATION_PATH = "/etc/dpkg/dpkg.cfg.d/proscribe"
 
 
 def make_block_parts(block: InstallBlock) -> tuple[BlockPart, ...]:
+    """Return the files, directories and trials that make dpkg refuse restricted packages."""
     return (
-        # A line is a refused name, or a name and a permitted version.
+        # Each line has the name of a refused package, or such a name and a version that a waiver permits.
         BlockFile(
             RESTRICTED_PACKAGES_PATH,
             f"# {WRITTEN_BY}\n"
@@ -98,13 +108,13 @@ def make_block_parts(block: InstallBlock) -> tuple[BlockPart, ...]:
             RESTRICTED_PATHS_PATH,
             f"# {WRITTEN_BY}\n" + "".join(f"{path}\n" for path in sorted(block.paths) if path.isprintable()),
         ),
-        # The second line is the contact; the organisation's own messages follow.
+        # The second line is the contact for users. The organisation's texts for a refusal follow.
         BlockFile(
             CONTACT_PATH,
             "".join(f"{line}\n" for line in (f"# {WRITTEN_BY}", format_contact(block.contact), *block.messages)),
         ),
         BlockFile(BLOCK_SCRIPT_PATH, BLOCK_SCRIPT_TEXT, 0o755),
-        # The trial is a complete check of a command line that installs nothing.
+        # Before dpkg's hook is written, the script is tried: it checks a command line that installs nothing.
         BlockFile(
             HOOK_CONFIGURATION_PATH,
             HOOK_TEXT,
@@ -119,7 +129,8 @@ def make_block_parts(block: InstallBlock) -> tuple[BlockPart, ...]:
 
 
 def _list_dependencies(host: Host) -> Iterable[str]:
-    from . import dpkg_trial  # loaded only for a trial
+    """Return the paths of the files on which the result of the trial depends."""
+    from . import dpkg_trial  # loaded here, because only a trial needs it
 
     return [
         RESTRICTED_PACKAGES_PATH,
@@ -132,13 +143,14 @@ def _list_dependencies(host: Host) -> Iterable[str]:
 
 
 def _find_open_routes(restricted: str, host: Host) -> str:
+    """Describe each dpkg that does not refuse the package name `restricted`, or return ""."""
     from . import dpkg_trial
 
     return dpkg_trial.find_open_routes(host, restricted)
 
 
-# Dpkg runs a hook through `sh -c`, so the parent of that shell is dpkg. A failing hook stops dpkg for every package of
-# the host. Only the block's own exit code 9 may do that, not a missing or broken block.
+# Dpkg runs a hook through `sh -c`, so $PPID is dpkg. If a hook fails, dpkg installs no package at all. Only exit code 9
+# of the script, a refusal, may cause that. A missing or broken script must not.
 HOOK_TEXT = f"""\
 # {WRITTEN_BY}
 # Refuses restricted packages. Remove this file before the script that it names.
@@ -168,7 +180,8 @@ DECLARED = (
         ),
         reinstall=ReinstallCommands(
             {"apt-get": "apt-get install {names}"},
-            name_pattern=r"{id}(?<!-)(?::[a-z0-9-]+)?",  # apt removes a package if a hyphen follows its name
+            # no final hyphen: `apt-get install NAME-` would remove the package NAME
+            name_pattern=r"{id}(?<!-)(?::[a-z0-9-]+)?",
             mark_commands={"auto": "apt-mark auto {names}"},
         ),
         routes=(

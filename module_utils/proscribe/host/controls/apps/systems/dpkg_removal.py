@@ -1,4 +1,7 @@
-"""Removal of Debian packages: simulated first, and done only if no other package would be removed or installed."""
+"""Removal of Debian packages.
+
+Each removal is simulated first, and done only if no other package would be removed or installed.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,10 @@ from ...base import ControlAction
 from .package import Package
 from .removed_record import make_removed_record
 
-# Without package lists, apt has no packages to install as replacements. Without a cache file, apt leaves no cache that
-# lacks these lists. An administrator's apt.conf may purge or clean up by default; our removals do not. It may also
-# prefer a release. Without lists that release does not exist, and apt stops.
+# Without package lists, apt has no packages to install as replacements. apt's cache would then lack these lists, so apt
+# writes no cache file. An administrator's apt.conf may set apt to purge or to remove unneeded packages; Proscribe's
+# removals do neither. An apt.conf may also set a default release. Without lists that release does not exist and apt
+# would stop, so no release is set.
 APT_OPTIONS = [
     "--quiet",
     "--option=Dir::State::lists=/nonexistent",
@@ -24,9 +28,10 @@ APT_OPTIONS = [
     "--option=APT::Get::AutomaticRemove=false",
     "--option=APT::Get::Purge=false",
 ]
-# Changes that dpkg has not written into its database yet; apt refuses to work while there are any.
+# This directory has changes that dpkg has not written into its database yet. Until then apt refuses to work.
 JOURNAL_DIRECTORY = "/var/lib/dpkg/updates"
-REMOVAL_MARK_PATH = STATE_DIRECTORY + "/dpkg"  # exists during a removal, to recognise its remains as ours
+# this file exists during a removal: it shows a later run that an interrupted removal was Proscribe's
+REMOVAL_MARK_PATH = STATE_DIRECTORY + "/dpkg"
 LOCK_TIMEOUT_SECONDS = 60  # apt waits this long for another package manager (since apt 1.9.11).
 # The removal scripts of a package may stop services; an interruption harms more than waiting.
 REMOVAL_TIMEOUT_SECONDS = 1800
@@ -36,7 +41,11 @@ DEPENDENT_PATTERN = re.compile(r"^ (\S+) (?:pre-)?depends on ", re.MULTILINE)
 
 
 def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
-    """Return one transaction for all packages that can go without any other, and the reasons for the rest."""
+    """Return one action that removes packages together, and the packages that stay, each with the reason.
+
+    A package stays if its removal would remove or install a package that is not restricted. If all packages cannot go
+    together, they are tried one after another.
+    """
     refusals = [(package, reason) for package in packages if (reason := _find_refusal_reason(host, package))]
     candidates = [
         package for package in packages if package not in [refused_package for refused_package, _ in refusals]
@@ -70,10 +79,10 @@ def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlA
 
 
 def _make_removed_records(host: Host, packages: Sequence[Package]) -> list[RemovedPackage]:
-    """Make the records of removed packages.
+    """Make the records with which the packages can be installed again after they are removed.
 
-    apt marks a package as manual when it is installed by name. So the record has the mark of packages that were
-    dependencies of others.
+    Each record has apt's mark: "auto" for a package that was installed as a dependency, otherwise "manual". Without
+    this mark in the record, a package that is installed again by name would always be manual.
     """
     front_end = "apt-get" if host.find_tool("apt-get") else "dpkg"
     auto_names = set()
@@ -90,10 +99,13 @@ def _make_removed_records(host: Host, packages: Sequence[Package]) -> list[Remov
 
 
 def _find_refusal_reason(host: Host, package: Package) -> str:
-    """Explain why the removal of a package is not even simulated, or return ""."""
+    """Return the reason why a removal of the package is not even simulated, or "".
+
+    The package is on hold, or the system needs it (Essential or Protected).
+    """
     if package.is_held:
         return f"it is on hold; to let it go: apt-mark unhold {package.id}"
-    # Important: apt's name for Protected before dpkg had that field
+    # Before dpkg had the field Protected, apt called it Important.
     query_format = "${Essential} ${Protected} ${Important}"
     if "yes" in host.read_command_output(["dpkg-query", "-W", "-f", query_format, package.handles[0]]).split():
         return "the system cannot do without it (Essential or Protected)"
@@ -101,7 +113,11 @@ def _find_refusal_reason(host: Host, package: Package) -> str:
 
 
 def _find_objection(host: Host, packages: Sequence[Package], allowed: Sequence[Package]) -> str:
-    """Explain why packages cannot be removed if only the allowed packages may go, or return ""."""
+    """Return the reason why `packages` cannot be removed together, or "". The removal is simulated.
+
+    The simulation may remove only packages in `allowed`, and install none. Without apt, dpkg itself simulates the
+    removal.
+    """
     names = [package.handles[0] for package in packages]
     if not host.find_tool("apt-get"):
         result = host.run_command(["dpkg", "--simulate", "--remove", *names])
@@ -128,22 +144,30 @@ def _find_objection(host: Host, packages: Sequence[Package], allowed: Sequence[P
 
 
 def parse_simulation(simulation: str) -> Iterator[tuple[str, str]]:
-    """Yield the steps of a simulated apt transaction: Remv, Purg, Inst or Conf, and the package."""
+    """Yield the steps of a removal that apt simulated.
+
+    A step is a verb (Remv, Purg, Inst or Conf) and the name of a package.
+    """
     return ((match[1], match[2]) for match in APT_STEP_PATTERN.finditer(simulation))
 
 
 def _strip_architecture(name: str, native_architecture: str) -> str:
-    """Return the name of a package as apt prints it: without the architecture of the host."""
+    """Return the name of a package without the suffix of the host's architecture, as apt prints it."""
     suffix = f":{native_architecture}"
     return name[: -len(suffix)] if name.endswith(suffix) else name
 
 
 def _remove_packages(host: Host, packages: Sequence[Package]) -> None:
+    """Remove the packages with apt, or with dpkg if there is no apt. Raises ControlError.
+
+    If an earlier run's removal was interrupted, dpkg completes the removal, because apt refuses to work then. The file
+    REMOVAL_MARK_PATH shows that the interrupted removal was Proscribe's.
+    """
     names = [package.handles[0] for package in packages]
     if reason := _find_objection(host, packages, packages):  # the host may have changed since the observation
         raise ControlError(f"not removed: {reason}")
-    # Dpkg itself completes a removal of ours that was killed. An interrupted operation of others is left, and apt
-    # reports it.
+    # If Proscribe's earlier removal was killed, dpkg completes it. Another program's interrupted operation is left as
+    # it is; apt reports it.
     is_interrupted = bool(host.list_directory(JOURNAL_DIRECTORY))
     is_own_removal = is_interrupted and host.find_entry(REMOVAL_MARK_PATH) is not None
     if host.find_tool("apt-get") and not is_own_removal:
@@ -161,7 +185,10 @@ def _remove_packages(host: Host, packages: Sequence[Package]) -> None:
 
 
 def _extract_error(result: ToolResult) -> str:
-    """Return the errors of a tool in one line."""
+    """Return the error messages of apt or dpkg as one line; all output if no line is an error message.
+
+    The line has at most 400 characters.
+    """
     text = result.err.strip() or result.out.strip()
     errors = [line for line in text.splitlines() if line.startswith(("E:", "dpkg: error"))]
     return " ".join(" ".join(errors or [text]).split())[-400:]

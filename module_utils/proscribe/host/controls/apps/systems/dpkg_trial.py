@@ -1,8 +1,9 @@
-"""Trial of the block of dpkg: a trial package is given to each dpkg that people and apt would run, in the same way.
+"""Trial of dpkg's install block: each dpkg that people and apt would run is asked to install a trial package.
 
-dpkg calls its hooks before it opens its database. In the trial, the database is at a path where nothing can exist. So a
-block refuses as always. Without a refusal, dpkg ends at its database and changes nothing. (With `--no-act` it calls no
-hooks.) The trial package is a file in memory alone. Tried with dpkg 1.21, 1.22 and 1.23.
+The trial package provides a restricted package, so the block has to refuse it. dpkg calls its hooks, and so the block,
+before it opens its database. The trial gives dpkg a database path at which nothing can exist. So without a refusal,
+dpkg fails at its database and changes nothing. (With `--no-act` dpkg would call no hooks.) The trial package is a file
+in memory alone. Tried with dpkg 1.21, 1.22 and 1.23.
 """
 
 from __future__ import annotations
@@ -23,16 +24,16 @@ from ..blocks.trial_cache import (
 
 IMPOSSIBLE_DATABASE = "/proc/none"  # not even root can create it
 REFUSAL_TEXT = f"does not allow {TRIAL_PACKAGE_NAME} "
-# A shell of root searches these before the system's own directories.
+# A shell of root searches these directories before the distribution's directories.
 LOCAL_PROGRAM_DIRECTORIES = ("/usr/local/sbin", "/usr/local/bin")
 CONFIGURATION_DIRECTORIES = ("/etc/dpkg", "/etc/dpkg/dpkg.cfg.d")
-# Directories of the distribution that hold files of the block.
+# Directories of the distribution in which Proscribe puts files of the block.
 SHARED_DIRECTORIES = (
     *CONFIGURATION_DIRECTORIES,
     "/usr/libexec",
 )
 APT_CONFIGURATION = ("/etc/apt/apt.conf.d",)
-# Programs that the block's script runs, and programs that run the script.
+# Programs that the block's script runs, and programs that run that script.
 USED_TOOLS = (
     *("sh", "timeout", "tr", "grep", "xargs", "awk", "dpkg", "dpkg-deb", "dpkg-query", "readlink", "tar", "sed"),
     *("find", "logger", "apt-config"),
@@ -42,6 +43,7 @@ TRIAL_TIMEOUT_SECONDS = 30
 
 
 def list_dependencies(host: Host) -> Iterator[str]:
+    """Yield the paths of the programs and configuration files that can change the result of the trial."""
     yield from (f"{folder}/dpkg" for folder in LOCAL_PROGRAM_DIRECTORIES)
     yield from list_program_paths(host, USED_TOOLS)
     yield from list_directory_entries(host, [*CONFIGURATION_DIRECTORIES, *APT_CONFIGURATION])
@@ -51,9 +53,9 @@ def list_dependencies(host: Host) -> Iterator[str]:
 
 
 def find_open_routes(host: Host, restricted: str) -> str:
-    """Describe each dpkg that would install a package that provides a restricted package, or return "".
+    """Describe each dpkg that does not refuse a package that provides `restricted`, or return "".
 
-    Directories of the block that other users can change are included. Raises ObservationError.
+    The text also names directories of the block that accounts other than root can change. Raises ObservationError.
     """
     with open_memory_file(build_trial_package(restricted)) as path:
         passing_names = [dpkg_name for dpkg_name, argv in _list_dpkg_commands(host) if _is_passed(host, argv, path)]
@@ -69,7 +71,11 @@ def find_open_routes(host: Host, restricted: str) -> str:
 
 
 def _list_dpkg_commands(host: Host) -> Iterator[tuple[str, Sequence[str]]]:
-    """Yield the name and the command of each dpkg that people or apt would run."""
+    """Yield each dpkg that people or apt would run: its name for messages, and its command.
+
+    Raises ObservationError. apt's dpkg is added if it is another program, or if apt runs it with options. A dpkg that
+    apt runs in another root directory cannot be tried.
+    """
     known_paths = set()
     for folder in (*LOCAL_PROGRAM_DIRECTORIES, *PROGRAM_DIRECTORIES):
         path = f"{folder}/dpkg"
@@ -85,7 +91,10 @@ def _list_dpkg_commands(host: Host) -> Iterator[tuple[str, Sequence[str]]]:
 
 
 def _read_apt_settings(host: Host) -> tuple[str, list[str], str]:
-    """Return the path of the dpkg that apt runs, its options, and its root directory."""
+    """Return apt's settings for dpkg: path of the program, its options, and its root directory.
+
+    The root directory is apt's DPkg::Chroot-Directory; "" if apt does not set it.
+    """
     path, options, chroot = "/usr/bin/dpkg", [], ""
     for line in host.read_command_output([APT_CONFIG, "dump"], timeout=TRIAL_TIMEOUT_SECONDS).splitlines():
         key, _, setting = line.partition(" ")
@@ -100,7 +109,11 @@ def _read_apt_settings(host: Host) -> tuple[str, list[str], str]:
 
 
 def _is_passed(host: Host, argv: Sequence[str], package: str) -> bool:
-    """Return whether a dpkg accepts a package, up to its database. Raises ObservationError if it ends before."""
+    """Return whether the dpkg command `argv` does not refuse the file `package`.
+
+    Raises ObservationError if unclear. A dpkg that accepts the package fails at its database and names
+    IMPOSSIBLE_DATABASE.
+    """
     try:
         result = host.run_command(
             [*argv, f"--admindir={IMPOSSIBLE_DATABASE}", "--unpack", package], timeout=TRIAL_TIMEOUT_SECONDS
@@ -116,7 +129,7 @@ def _is_passed(host: Host, argv: Sequence[str], package: str) -> bool:
 
 
 def build_trial_package(restricted: str) -> bytes:
-    """Return an empty package that provides a restricted package (deb(5))."""
+    """Return the bytes of an empty deb package that provides the package name `restricted` (deb(5))."""
     control = (
         f"Package: {TRIAL_PACKAGE_NAME}\nVersion: 0\nArchitecture: all\nMaintainer: Proscribe <root@localhost>\n"
         f"Provides: {restricted}\nDescription: tries whether this host refuses it\n"
@@ -133,7 +146,10 @@ def build_trial_package(restricted: str) -> bytes:
 
 
 def _build_tar(name: str, content: bytes) -> bytes:
-    """Return a tar archive (ustar) with a single file. Loading the module `tarfile` would take longer."""
+    """Return a tar archive (ustar) with a single file.
+
+    Python's module `tarfile` is not used: it takes longer to load.
+    """
     fields = (name.encode().ljust(100, b"\0"), b"0000644\0", b"0000000\0", b"0000000\0", b"%011o\0" % len(content))
     header = b"".join(fields) + b"00000000000\0" + b" " * 8 + b"0" + bytes(100) + b"ustar\x0000"
     header = header.ljust(512, b"\0")

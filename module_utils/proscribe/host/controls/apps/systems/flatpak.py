@@ -1,4 +1,7 @@
-"""Flatpak apps in the system's installations and in every user's own, read from their deployments."""
+"""Flatpak apps in the host's installations and in each user's installation.
+
+The observation reads flatpak's directories.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +26,14 @@ MANAGER = "flatpak"
 CATALOGUE_KEY = "flatpak"
 DATABASE_FILES: tuple[str, ...] = ()
 PERSONAL_INSTALLATION = "/.local/share/flatpak"  # below a home
-# The file of a deployment begins with origin and commit. The version follows later, if the app has one.
+# The file `deploy` of a deployment begins with origin and commit. The app's version follows later, if the app states a
+# version.
 APP_VERSION_PATTERN = compile_pattern(rb"appdata-version\0+([^\0]+)\0")
 
 
 class _FlatpakApp(NamedTuple):
+    """An installed app of flatpak: its id, its directory, and its owner (None is the whole host)."""
+
     id: str
     path: str
     owner: User | None
@@ -46,6 +52,12 @@ def list_owned_directories(host: Host, user: User | None) -> Sequence[str]:
 
 
 def _find_installed(host: Host, ids: AbstractSet[str], owner: User | None) -> tuple[list[Package], str]:
+    """Return the packages among `ids` in the installations of `owner`, and why some are unknown.
+
+    If `owner` is None, the installations are the host's. Each deployed branch of an app is a package. The reason is ""
+    if all could be checked.
+    """
+
     def list_apps(place: str) -> list[_FlatpakApp]:
         present_ids = ids & set(host.list_directory(f"{place}/app"))
         return [_FlatpakApp(id_, f"{place}/app/{id_}", owner) for id_ in sorted(present_ids)]
@@ -56,7 +68,10 @@ def _find_installed(host: Host, ids: AbstractSet[str], owner: User | None) -> tu
 
 
 def _list_deployed_branches(host: Host, app: _FlatpakApp) -> Iterator[Package]:
-    """Yield the deployed branches of an app: those with an `active` link in `<app>/<arch>/<branch>/`."""
+    """Yield a package for each deployed branch of an app.
+
+    A deployed branch is a directory `<app>/<arch>/<branch>/` with a link `active`.
+    """
     for arch in host.list_directory(app.path):
         if arch == "current":  # a link to the branch that starts by default
             continue
@@ -69,7 +84,11 @@ def _list_deployed_branches(host: Host, app: _FlatpakApp) -> Iterator[Package]:
 
 
 def _read_version(host: Host, path: str, branch_entries: Sequence[str]) -> str:
-    """Return the version of a deployed app, or the beginning of its commit; "" while there are two deployments."""
+    """Return the version of a deployed branch.
+
+    If the app states no version, these are the first 12 digits of the commit. `path` is the directory of the branch.
+    While that directory has two deployments, the version is unknown: "".
+    """
     commits = [name for name in branch_entries if len(name) == 64 and not name.strip("0123456789abcdef")]
     if len(commits) != 1:
         return ""
@@ -78,10 +97,11 @@ def _read_version(host: Host, path: str, branch_entries: Sequence[str]) -> str:
 
 
 def make_program_matcher(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
-    """Make the function that identifies a process by the file with the app id in the root of each sandbox.
+    """Make the function that returns the restricted app of a running program, or "".
 
-    Flatpak writes this file. It also works where the name of the control group does not: without a systemd user session
-    there is none. It also identifies running apps that were removed meanwhile.
+    Flatpak writes a file with the app's id (.flatpak-info) into the root of each sandbox. The name of the control group
+    also has the id, but only with a systemd user session. The file also identifies an app that still runs after its
+    removal.
     """
 
     def find_app(process: Process) -> str:
@@ -92,7 +112,7 @@ def make_program_matcher(host: Host, ids: AbstractSet[str], packages: Sequence[P
 
 
 def parse_app_id(info: str) -> str:
-    """Return the id of the application in a `.flatpak-info`, or "" (flatpak-metadata(5))."""
+    """Return the app's id from the text of a .flatpak-info, or "" (flatpak-metadata(5))."""
     group = ""
     for line in info.splitlines():
         if line.startswith("["):
@@ -117,17 +137,19 @@ def is_block_applicable(host: Host) -> bool:
     return host.find_tool("flatpak") is not None
 
 
-# A bundle is a file, and flatpak does not pass its content to polkit.
+# Bundles (app files) are all refused: flatpak does not tell polkit which app a bundle contains.
 REFUSAL_CONDITION = """\
 (action.id == "org.freedesktop.Flatpak.app-install" && {ids}.indexOf(String(action.lookup("ref")).split("/")[1]) >= 0)
         || action.id == "org.freedesktop.Flatpak.install-bundle\""""
 
 
 def make_block_parts(block: InstallBlock) -> tuple[BlockPart, ...]:
-    """Return the parts for the system's installations. A user's own installation checks no policy.
+    """Return the parts of the install block: filters on remotes, a polkit rule and a trial.
 
-    `flatpak mask` does not stop an installation by name. Neither filters nor polkit get versions: if a waiver permits a
-    version of an app, every version passes, as in pacman.py.
+    They protect only the host's installations. Flatpak checks no policy when a user installs into the user's
+    installation, so nothing can block that. `flatpak mask` is not used, because it does not stop an installation by
+    name. Neither filters nor polkit learn versions. So if a waiver permits one version of an app, every version passes,
+    as in pacman.py.
     """
     refused_ids = sorted(block.closed_ids)
     reason = f"Restricted apps, and bundles, are not installed here; ask {format_contact(block.contact)}"
@@ -143,6 +165,7 @@ def make_block_parts(block: InstallBlock) -> tuple[BlockPart, ...]:
 
 
 def _find_announced_remotes(host: Host) -> str:
+    """Report each remote that flatpak will add by itself without Proscribe's filter, or return ""."""
     return "; ".join(
         f"flatpak adds the remote of {path} by itself, without a filter" for path in list_announced_remotes(host)
     )

@@ -1,8 +1,8 @@
 """Filters on flatpak's remotes: a denied app can neither be installed from a remote nor be listed there.
 
-Every remote of the system gets a file of its own, because an administrator may have set a filter already. A remote has
-only one filter. So our file also contains the lines of the administrator's filter, and its header names the replaced
-file.
+A remote has only one filter file, and an administrator may have set a filter already. So Proscribe writes a filter file
+for each remote of the host. This file repeats the lines of the administrator's filter. Its header names the
+administrator's file, so that the lift (removal of all that Proscribe did) can restore that filter.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .flatpak_remotes import (
 
 
 class RemoteFilters(NamedTuple):
-    """Filters of all remotes as one part of the install block."""
+    """Part of the install block that consists of the filters of all remotes (see blocks/parts.BlockPart)."""
 
     ids: tuple[str, ...]
 
@@ -38,6 +38,10 @@ class RemoteFilters(NamedTuple):
         return bool(list_remotes(host))
 
     def find_problem(self, host: Host, called_for: bool) -> str:
+        """Describe what is wrong with the filters, by remote, or return "".
+
+        If the plan refuses no app, a filter that Proscribe left is the problem.
+        """
         if not called_for:
             return LEFT_OVER_PROBLEM if self.is_in_place(host) else ""
         states = {remote.name: self._find_remote_problem(host, remote) for remote in list_remotes(host)}
@@ -46,6 +50,7 @@ class RemoteFilters(NamedTuple):
         return "; ".join(f"{name}: {problem}" for name, problem in states.items() if problem)
 
     def _find_remote_problem(self, host: Host, remote: FlatpakRemote) -> str:
+        """Describe what is wrong with the filter of one remote, or return ""."""
         file = make_filter_path(remote)
         if has_odd_name(remote):
             return ODD_NAME_PROBLEM
@@ -60,21 +65,26 @@ class RemoteFilters(NamedTuple):
         )
 
     def make_filter_text(self, host: Host, remote: FlatpakRemote) -> str:
-        """Return the required text of a remote's filter."""
+        """Return the text that Proscribe's filter file for a remote must have.
+
+        The text repeats the administrator's filter and then denies the restricted apps.
+        """
         former_path = find_former_filter(host, remote)
         header_lines = [f"# {WRITTEN_BY}", *([REPLACED_FILTER_PREFIX + former_path] if former_path else [])]
         deny_lines = [f"deny app/{id_}/*" for id_ in self.ids]
         return "".join(f"{line}\n" for line in [*header_lines, *_read_foreign_filter(host, former_path), *deny_lines])
 
     def find_foreign_opening(self, host: Host, remote: FlatpakRemote) -> str:
-        """Return the first line of a foreign filter that allows an app that ours denies, or "".
+        """Return the first line of the administrator's filter that allows a restricted app, or "".
 
-        An allowed name takes precedence (flatpak-remote(5)).
+        In a filter, an allowed name takes precedence over a denied name (flatpak-remote(5)). So Proscribe's filter
+        cannot deny the app while it repeats that line.
         """
         lines = _read_foreign_filter(host, find_former_filter(host, remote))
         if not lines:
             return ""
-        from fnmatch import fnmatchcase  # loaded on demand, because it loads the regular expressions
+        # loaded only here, because `fnmatch` also loads the regular expressions, which takes time
+        from fnmatch import fnmatchcase
 
         for line in lines:
             if any(fnmatchcase(id_, name) for name in _list_allowed_apps(line) for id_ in self.ids):
@@ -87,6 +97,7 @@ class RemoteFilters(NamedTuple):
         )
 
     def read_current_text(self, host: Host) -> str:
+        """Return the current filter of each remote and the text of Proscribe's filter files, for a diff."""
         shown = "".join(
             f"{remote.installation} {remote.name}: {remote.filter_path or 'no filter'}\n"
             for remote in list_remotes(host)
@@ -94,12 +105,14 @@ class RemoteFilters(NamedTuple):
         return shown + "".join(read_file_text(host, make_filter_path(remote)) for remote in list_remotes(host))
 
     def make_desired_text(self, host: Host) -> str:
+        """Return the text that `read_current_text` will return after `enforce`, for a diff."""
         shown = "".join(
             f"{remote.installation} {remote.name}: {make_filter_path(remote)}\n" for remote in list_remotes(host)
         )
         return shown + "".join(self.make_filter_text(host, remote) for remote in list_remotes(host))
 
     def make_lifted_text(self, host: Host) -> str:
+        """Return the filter that each remote will have after `lift`, for a diff."""
         return "".join(
             f"{remote.installation} {remote.name}: {find_former_filter(host, remote) or 'no filter'}\n"
             for remote in list_remotes(host)
@@ -117,16 +130,22 @@ class RemoteFilters(NamedTuple):
 
 
 def _read_foreign_filter(host: Host, path: str) -> Sequence[str]:
-    """Return the lines of a foreign filter, which our filter repeats."""
+    """Return the lines of the administrator's filter file at `path`, or [] if `path` is "".
+
+    If the file is missing, flatpak denies every app, so the result is the line "deny *".
+    """
     if not path:
         return []
     if host.find_entry(path) is None:
-        return ["deny *"]  # if the file of a filter is missing, flatpak denies everything
+        return ["deny *"]  # flatpak denies everything if the file of a remote's filter is missing
     return read_file_text(host, path).splitlines()
 
 
 def _list_allowed_apps(line: str) -> Iterator[str]:
-    """Yield the pattern of the apps that a line of a filter allows, if it allows any."""
+    """Yield the pattern of app ids that a line of a filter allows.
+
+    Yield nothing for a line that allows no app.
+    """
     words = line.split("#")[0].split()
     if len(words) == 2 and words[0] == "allow":
         kind, _, name_path = words[1].partition("/")

@@ -1,4 +1,4 @@
-"""Installations of flatpak for the whole host, and the remotes that it would install from."""
+"""Installations of flatpak for the whole host, with their remotes (repositories of apps)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from .....base.named_tuple import NamedTuple
 from ....system import Host
 from ..blocks.parts import read_file_text
 
-DEFAULT_INSTALLATION = "default"  # flatpak's name for the installation without configuration
+DEFAULT_INSTALLATION = "default"  # flatpak's name for the installation that needs no configuration, in SYSTEM_DIRECTORY
 SYSTEM_DIRECTORY = "/var/lib/flatpak"
 INSTALLATION_CONFIGURATION = "/etc/flatpak/installations.d"
 ANNOUNCED_REMOTES = ("/etc/flatpak/remotes.d", "/usr/share/flatpak/remotes.d")
@@ -17,13 +17,18 @@ ODD_NAME_PROBLEM = "has a name that no file can have"
 
 
 class FlatpakRemote(NamedTuple):
+    """Remote of an installation, with the path of its filter file."""
+
     installation: str
     name: str
-    filter_path: str  # "" for no filter
+    filter_path: str  # path of the filter file; "" if the remote has no filter
 
 
 def list_installations(host: Host) -> dict[str, str]:
-    """Return the directories of the system's installations by name (flatpak-installation(5))."""
+    """Return the directory of each host installation, by the name of the installation.
+
+    The format of their configuration is in flatpak-installation(5).
+    """
     paths_by_name = {DEFAULT_INSTALLATION: SYSTEM_DIRECTORY}
     for file in host.list_directory(INSTALLATION_CONFIGURATION):
         if file.endswith(".conf"):
@@ -36,9 +41,10 @@ def list_installations(host: Host) -> dict[str, str]:
 
 
 def list_remotes(host: Host) -> list[FlatpakRemote]:
-    """Return every remote that can install something.
+    """Return each remote of the host's installations from which apps can be installed.
 
-    The origin of a bundle is a remote without address, and left out.
+    Flatpak also keeps a remote for each bundle (app file) that was installed. Such a remote has no address and is left
+    out.
     """
     return [
         FlatpakRemote(installation, name, keys.get("xa.filter", ""))
@@ -49,15 +55,15 @@ def list_remotes(host: Host) -> list[FlatpakRemote]:
 
 
 def parse_groups(text: str, kind: str) -> list[tuple[str, dict[str, str]]]:
-    """Return the groups `[kind "name"]` of a key file, with their keys.
+    """Return the groups `[kind "name"]` of a key file: the name of each group, and its values by key.
 
-    Groups of the same name are merged, and the last value of a key counts.
+    Groups of the same name are merged. If a key occurs twice, its last value counts.
     """
     keys_by_name: dict[str, dict[str, str]] = {}
     keys: dict[str, str] = {}
     for line in map(str.strip, text.splitlines()):
         if line.startswith("["):
-            keys = {}  # keys of another group are dropped
+            keys = {}  # keys of a group of another kind go into this dictionary, which is dropped
             if line.startswith(f'[{kind} "') and line.endswith('"]'):
                 keys = keys_by_name.setdefault(line[len(kind) + 3 : -2], keys)
         elif "=" in line and not line.startswith("#"):
@@ -67,7 +73,10 @@ def parse_groups(text: str, kind: str) -> list[tuple[str, dict[str, str]]]:
 
 
 def list_announced_remotes(host: Host) -> list[str]:
-    """Return the files of remotes that flatpak adds by itself at its next start, without our filter."""
+    """Return the files of remotes that flatpak will add by itself at its next start.
+
+    Such a remote has no filter of Proscribe until the next run.
+    """
     text = host.read_text(f"{SYSTEM_DIRECTORY}/repo/config") or ""
     lines = (line.partition("=") for line in text.splitlines())
     applied = {
@@ -87,20 +96,25 @@ def list_announced_remotes(host: Host) -> list[str]:
 
 
 def make_filter_path(remote: FlatpakRemote) -> str:
+    """Return the path of the filter file that Proscribe writes for a remote."""
     return f"{FILTER_DIRECTORY}/{remote.installation}/{remote.name}.filter"
 
 
 def has_odd_name(remote: FlatpakRemote) -> bool:
-    """Return whether a name of a remote cannot be part of a path."""
+    """Return whether the name of a remote, or of its installation, cannot be part of a path."""
     return not all(name[:1].isalnum() and _NAME_CHARACTERS.issuperset(name) for name in remote[:2])
 
 
 def is_own_filter(path: str) -> bool:
+    """Return whether the filter file at `path` is Proscribe's."""
     return path.startswith(FILTER_DIRECTORY + "/")
 
 
 def find_former_filter(host: Host, remote: FlatpakRemote) -> str:
-    """Return the filter that a remote has, or had before ours; "" for none."""
+    """Return the path of the administrator's filter for a remote, or "" for none.
+
+    If Proscribe's filter has replaced that filter, the path is in the header of Proscribe's filter.
+    """
     if not is_own_filter(remote.filter_path):
         return remote.filter_path
     lines = read_file_text(host, remote.filter_path).splitlines()

@@ -1,4 +1,4 @@
-"""Changes that flatpak itself makes: removal of apps, and filters on remotes."""
+"""Changes for which Proscribe runs flatpak: removal of apps, and filters on remotes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ UNINSTALL_TIMEOUT_SECONDS = 300
 
 
 def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
-    """Return a removal action for each app and installation, and the refused packages.
+    """Return an action for each app of an installation, and the packages that stay, each with the reason.
 
     An app of a user is removed as that user, so that root changes nothing in a home. The user's data in ~/.var/app
     stay, and so do runtimes.
@@ -56,7 +56,10 @@ def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlA
 
 
 def _find_origin(host: Host, package: Package) -> str:
-    """Return the remote that an app came from, which is the first text of its deployment, or ""."""
+    """Return the name of the remote from which an app was installed, or "" if it is unknown.
+
+    The name is the first text in the file `deploy` of the app.
+    """
 
     def read_origin() -> str:
         commits = [name for name in host.list_directory(package.path) if len(name) == 64]
@@ -70,6 +73,10 @@ def _find_origin(host: Host, package: Package) -> str:
 
 
 def _uninstall_branches(host: Host, branches: Sequence[Package], installation: str) -> None:
+    """Uninstall branches of one app.
+
+    `installation` is the name of a host installation, or "" for the user's installation.
+    """
     installation_option = f"--installation={installation}" if installation else "--user"
     handles = [handle for branch in branches for handle in branch.handles]
     argv = ["flatpak", "uninstall", installation_option, "--assumeyes", "--noninteractive", *handles]
@@ -79,10 +86,12 @@ def _uninstall_branches(host: Host, branches: Sequence[Package], installation: s
 def set_filters(
     host: Host, make_content: Callable[[Host, FlatpakRemote], str], find_opening: Callable[[Host, FlatpakRemote], str]
 ) -> None:
-    """Write the filter of each remote, then set it: a remote without its filter's file denies everything.
+    """Write the filter file of each remote, then set it in the remote. Raises ControlError.
 
-    `make_content` returns the filter of a remote. `find_opening` returns the line of its former filter that permits an
-    app that ours denies. Raises ControlError for such a line.
+    The file is written first, because a remote denies everything while its filter file is missing. `make_content`
+    returns the text of the file. `find_opening` returns the line of the administrator's filter that allows a restricted
+    app, or "". Such a line needs the administrator, and so does a remote whose name cannot be in a path. The
+    ControlError names them.
     """
     problems = []
     for remote in list_remotes(host):
@@ -101,9 +110,9 @@ def set_filters(
 
 
 def remove_filters(host: Host) -> None:
-    """Restore the former filters of the remotes, then delete our files.
+    """Restore the administrator's filters of the remotes, then delete Proscribe's filter files.
 
-    In this order, no remote is ever without its filter's file.
+    In this order, no remote ever names a filter file that is missing.
     """
     for remote in list_remotes(host):
         if is_own_filter(remote.filter_path):
@@ -114,6 +123,7 @@ def remove_filters(host: Host) -> None:
 
 
 def _set_remote_filter(host: Host, remote: FlatpakRemote, path: str) -> None:
+    """Set the filter file at `path` in a remote, or no filter if `path` is ""."""
     setting = f"--filter={path}" if path else "--no-filter"
     host.read_command_output(
         ["flatpak", "remote-modify", f"--installation={remote.installation}", setting, "--", remote.name]

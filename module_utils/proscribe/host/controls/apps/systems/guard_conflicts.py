@@ -1,4 +1,7 @@
-"""Conflicts of the guard package: refused names, or all versions of a name except a permitted version."""
+"""Conflicts of the guard package, an empty rpm package by which rpm refuses restricted packages.
+
+A conflict refuses a package name, or all versions of a name except the version that a waiver permits.
+"""
 
 from __future__ import annotations
 
@@ -8,21 +11,23 @@ from .....base.named_tuple import NamedTuple
 from ....system import STATE_DIRECTORY
 
 GUARD_PACKAGE = "proscribe-guard"
-GUARD_PACKAGE_PATH = f"{STATE_DIRECTORY}/{GUARD_PACKAGE}.rpm"  # exists only during the installation
+# this file exists only while the guard is being installed
+GUARD_PACKAGE_PATH = f"{STATE_DIRECTORY}/{GUARD_PACKAGE}.rpm"
 
 
 class PackageConflict(NamedTuple):
-    """Conflict of the guard with every version of a package, or with the versions before or after a version."""
+    """Conflict of the guard package with a package: all versions, or those before or after a version."""
 
     name: str
-    sense: str = ""  # <, >
+    sense: str = ""  # "<" for versions before `version`, ">" for versions after it; "" for all versions
     version: str = ""
 
 
 def list_conflicts(names: Sequence[str], permitted_versions: Mapping[str, Sequence[str]]) -> Iterator[PackageConflict]:
-    """Yield the conflicts for some names.
+    """Yield the guard's conflicts with the packages `names`.
 
-    Only rpm can order versions. So a package with several permitted versions gets no conflict.
+    `permitted_versions` has the versions that waivers permit. Only rpm itself can order versions. So two or more
+    permitted versions cannot be separated from the others, and such a package gets no conflict.
     """
     for name in names:
         versions = permitted_versions.get(name, ())

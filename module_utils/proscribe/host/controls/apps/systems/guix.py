@@ -1,11 +1,11 @@
-"""Packages in the profiles of Guix, each of its own user. The observation does not run Guix.
+"""Packages in the profiles of Guix. Each profile belongs to a user. The observation does not run Guix.
 
-The `manifest` of a profile lists the installed packages in one expression of Scheme: `(manifest (version N) (packages
-(ENTRY ...)))` with entries `("name" "version" "output" "store path" ...)` (guix/profiles.scm, manifest->gexp). It is
-read to the relevant depth, in one pass.
+The file `manifest` of a profile lists the installed packages in one Scheme expression: `(manifest (version N) (packages
+(ENTRY ...)))`. An entry is `("name" "version" "output" "store path" ...)` (guix/profiles.scm, manifest->gexp). The
+parser reads the expression once, and skips all that is nested more deeply than an entry.
 
-Guix removes a package from a profile as the owner of the profile. It removes the entries of that exact name and none of
-their dependencies (guix/profiles.scm, manifest-remove).
+Guix removes a package from a profile as the owner of the profile. It removes the entries with exactly that name and
+none of their dependencies (guix/profiles.scm, manifest-remove).
 """
 
 from __future__ import annotations
@@ -26,18 +26,24 @@ MANAGER = "guix"
 TRACES = ("/gnu/store", "/var/guix")
 STORE = "/gnu/store"
 PROFILES = "/var/guix/profiles/per-user"
-EXTRA_PROFILES = "/.guix-extra-profiles"  # below a home: <name>/<name>, as in Guix' cookbook
-ENTRY_DEPTH = 4  # depth of the entries of packages
+EXTRA_PROFILES = "/.guix-extra-profiles"  # below a home; a profile is in <name>/<name>, as in Guix' cookbook
+ENTRY_DEPTH = 4  # number of open parentheses inside the entry of a package
 
 
 def find_packages(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
-    return [], ""  # every profile has a user, even root's
+    return [], ""  # each profile belongs to a user: find_user_packages also finds root's profiles
 
 
 def find_user_packages(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+    """Return the packages among `ids` in a user's profiles, and why some are unknown.
+
+    The reason is "" if all could be checked. The handles of a package are its profile and the word "home" or "profile".
+    "home" means that `guix home` installed the package.
+    """
+
     def check_profiles(directory: str) -> Iterator[Package]:
         for profile, target in store_paths.list_profiles(host, directory, STORE):
-            # The profile of a whole home (`guix home`) has its packages in there.
+            # A profile of `guix home` has no packages itself. It has a link `profile` to the profile with the packages.
             home_profile = read_link(host, f"{target}/profile")
             profile_path = home_profile if store_paths.is_in_store(home_profile, STORE) else target
             manifest = store_paths.read_store_file(host, f"{profile_path}/manifest", STORE)
@@ -61,7 +67,7 @@ def find_user_packages(host: Host, user: User, ids: AbstractSet[str]) -> tuple[l
 
 
 def parse_manifest(manifest: bytes) -> list[Sequence[str]]:
-    """Return the entries of the packages: name, version, output and store path of each."""
+    """Return the entries of the packages in a manifest: name, version, output and store path of each."""
     entries: list[Sequence[str]] = []
     depth, section, entry = 0, "", [""]
     for kind, text in _split_tokens(manifest.decode("utf-8", "replace")):
@@ -80,7 +86,11 @@ def parse_manifest(manifest: bytes) -> list[Sequence[str]]:
 
 
 def _split_tokens(text: str) -> Iterator[tuple[str, str]]:
-    """Yield parentheses, strings without their quotation marks, and words, up to the end of the expression."""
+    """Yield the tokens of a Scheme expression, each after its kind.
+
+    The kind is "text" for a string, "word", or the parenthesis itself. A string is without its quotation marks. A long
+    word comes in pieces of 64 characters. A string without an end ends the tokens.
+    """
     position = 0
     while position < len(text):
         character = text[position]
@@ -102,7 +112,10 @@ def _split_tokens(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _find_text_end(text: str, start: int) -> int:
-    """Return the position of the quotation mark that ends a string, or -1. The string begins at `start`."""
+    """Return the position of the quotation mark that ends a string, or -1.
+
+    `start` is the string's first character. A quotation mark after an odd number of backslashes belongs to the string.
+    """
     while (quote := text.find('"', start)) >= 0:
         text_before = text[start:quote]
         if (len(text_before) - len(text_before.rstrip("\\"))) % 2 == 0:
@@ -112,11 +125,15 @@ def _find_text_end(text: str, start: int) -> int:
 
 
 def list_owned_directories(host: Host, user: User | None) -> list[str]:
-    return []  # all packages are in the store, which has no files of users
+    return []  # all packages are in the store, from which the file scan removes nothing
 
 
 def make_program_matcher(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
-    """Make the function that identifies a program by its path in the store, even if no profile has its package."""
+    """Make the function that returns the restricted package of a running program, or "".
+
+    The program's path in the store has the name of the package. So the function also finds packages that no profile
+    lists.
+    """
     return lambda process: name if (name := store_paths.find_process_package(host, process, STORE)) in ids else ""
 
 
@@ -126,6 +143,10 @@ ROOT_GUIX_PATH = f"{PROFILES}/root/current-guix/bin/guix"
 
 
 def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
+    """Return the actions that remove packages from profiles, and the packages that stay with reasons.
+
+    Packages of `guix home` stay, because the configuration of the user's home would install them again.
+    """
     tools = PackageTools(host)
 
     def plan_package_removal(package: Package) -> ControlAction | str:
@@ -144,6 +165,7 @@ def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlA
 
 
 def _is_installed(host: Host, package: Package) -> bool:
+    """Return whether the profile from which a package is to be removed still lists the package."""
     packages, _ = find_user_packages(host, package.owner, {package.id}) if package.owner else ([], "")
     return any(other_package.handles[0] == package.handles[0] for other_package in packages)
 

@@ -1,4 +1,7 @@
-"""Functions of package systems that install for the whole host alone. Their files import these functions."""
+"""Functions for package systems that install only for the whole host.
+
+The files of these systems import the functions.
+"""
 
 from __future__ import annotations
 
@@ -13,4 +16,4 @@ def find_user_packages(host: Host, user: User, ids: AbstractSet[str]) -> tuple[l
 
 
 def list_owned_directories(host: Host, user: User | None) -> Sequence[str]:
-    return ()  # the file scan does not reach their directories
+    return ()  # the file scan does not search the directories of these systems, so none must be named here

@@ -1,4 +1,4 @@
-"""Installed packages of each package system. A system with an unchanged database is not queried again."""
+"""Installed packages of each package system. A system is queried again only if its database has changed."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ from .registry import HOST_WIDE_SYSTEMS, ON_DEMAND
 
 
 def list_present_systems(host: Host) -> list[str]:
-    """Return the names of the package systems that this host has for all users."""
+    """Return the names of the package systems that the host itself has."""
     on_demand_names = [system.MANAGER for system in ON_DEMAND if system.is_present(host, None)]
     return [system.MANAGER for system in HOST_WIDE_SYSTEMS if system.is_present(host, None)] + on_demand_names
 
 
 def list_user_systems(host: Host, user: User) -> list[str]:
-    """Return the names of the package systems that a user has installed, among those that leave traces of their own."""
+    """Return the names of the systems in registry.ON_DEMAND of which a user may have packages.
+
+    Only these systems are recognised by traces: paths of the host or below the home that exist.
+    """
     return [system.MANAGER for system in ON_DEMAND if system.is_present(host, user)]
 
 
@@ -29,10 +32,12 @@ def find_installed_packages(
     cached_answers: Mapping[str, tuple[Any, Any]],
     new_answers: dict[str, tuple[Any, Any]],
 ) -> tuple[list[Package], str]:
-    """Return the installed packages, and the reason why some could not be checked.
+    """Return the packages among `ids` that are installed for the whole host, and why some are unknown.
 
-    The answer in `cached_answers` counts if the database has not changed since. The answer is added to `new_answers`,
-    unless the database changed very recently: it might change again unnoticed.
+    The reason is "" if all could be checked. `cached_answers` and `new_answers` have, by the system's name, the state
+    of its database and the packages found. The packages in `cached_answers` are returned if the database has not
+    changed since. The result goes into `new_answers`, unless the database changed very recently: a further change could
+    then go unnoticed.
     """
     statuses = [host.find_entry(path) for path in system.DATABASE_FILES]
     database = [

@@ -1,12 +1,12 @@
 """Packages in the profiles of Nix, of the host and of each user. The observation does not run Nix.
 
-The manifest of a profile lists the installed packages: `manifest.json` of `nix profile` (three versions of it),
-`manifest.nix` of `nix-env` (Nix manual, "Profiles"). `nix run` and `nix shell` use packages without installing them.
-Such a package is observed while it runs, because its path in the store identifies it.
+The manifest of a profile lists the installed packages. `nix profile` writes `manifest.json`, in one of three versions,
+and `nix-env` writes `manifest.nix` (Nix manual, "Profiles"). `nix run` and `nix shell` run packages without installing
+them. Such a package is found only while it runs: the path of its program in the store has the package's name.
 
-Nix removes a package from a profile as the owner of the profile. Both of its tools accept a store path, which is exact.
-A name would be a pattern for `nix-env`, and was a pattern for `nix profile` before 2.20. A removed package stays in the
-store until garbage collection.
+Nix removes a package from a profile as the owner of the profile. Proscribe gives `nix profile` and `nix-env` the store
+path of the package, which is exact. A name would be a pattern for `nix-env`, and was a pattern for `nix profile` before
+2.20. A removed package stays in the store until garbage collection.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from .user_links import read_link
 
 MANAGER = "nix"
 PERSONAL_PROFILES = "~/.local/state/nix/profiles"
-# Directories that replace /nix if it does not exist: Nix' own (nix help-stores), nix-user-chroot's, nix-portable's.
+# Directories that replace /nix where /nix does not exist. They belong to Nix (nix help-stores), nix-user-chroot and
+# nix-portable.
 PERSONAL_STORES = ("~/.local/share/nix/root/nix", "~/.nix", "~/.nix-portable/nix")
 TRACES = ("/nix", "~/.nix-profile", PERSONAL_PROFILES, *PERSONAL_STORES)
 STORE = "/nix/store"
@@ -49,6 +50,11 @@ def find_user_packages(host: Host, user: User, ids: AbstractSet[str]) -> tuple[l
 def _find_in_profiles(
     host: Host, user: User | None, ids: AbstractSet[str], directories: Sequence[str]
 ) -> tuple[list[Package], str]:
+    """Return the packages among `ids` in the profiles of `user` (None is the host), and why some are unknown.
+
+    `directories` are the directories with profiles. A profile may lead into /nix/store, or into a directory of the user
+    that replaces it.
+    """
     profiles, gaps = check_each(directories, lambda directory: store_paths.list_profiles(host, directory, STORE))
     if user and directories:
         other_profiles, profile_gaps = check_each(
@@ -69,12 +75,18 @@ def _find_in_profiles(
 
 
 def locate_store_path(path: str, own_store: str) -> str:
-    """Return the path of a store path on this host. `own_store` is the directory that replaces /nix, or ""."""
+    """Return where the store path `path` really is on this host.
+
+    `own_store` is a directory that replaces /nix, or "".
+    """
     return own_store + path[len("/nix") :] if own_store else path
 
 
 def _find_other_profile(host: Host, user: User, path: str) -> Iterator[tuple[str, str]]:
-    """Yield the profile that a user's ~/.nix-profile leads to, if it is elsewhere in the home."""
+    """Yield the profile to which a user's ~/.nix-profile (`path`) leads, with the profile's store path.
+
+    A profile that is not below the home is left out.
+    """
     link_target = read_link(host, path)
     if link_target.startswith(user.home + "/") and "/../" not in link_target and link_target.isprintable():
         target = store_paths.read_profile_target(host, link_target, STORE)
@@ -85,6 +97,11 @@ def _find_other_profile(host: Host, user: User, path: str) -> Iterator[tuple[str
 def _find_installed(
     host: Host, user: User | None, ids: AbstractSet[str], profile: str, target: str, own_store: str
 ) -> Iterator[Package]:
+    """Yield the packages among `ids` that a profile's manifest lists.
+
+    `target` is the profile's store path. `own_store` is the directory that replaces /nix, or "". The handles of a
+    package are the profile, its kind ("profile" or "env") and `own_store`.
+    """
     kind, manifest = "profile", _read_store_file(host, f"{target}/manifest.json", own_store)
     if manifest:
         package_paths = parse_manifest(manifest)
@@ -97,11 +114,18 @@ def _find_installed(
 
 
 def _read_store_file(host: Host, path: str, own_store: str) -> bytes:
+    """Return the content of a file in the store, or b"" if it is missing.
+
+    `own_store` is the directory that replaces /nix.
+    """
     return store_paths.read_store_file(host, path, STORE, lambda path: locate_store_path(path, own_store))
 
 
 def parse_manifest(manifest: bytes) -> list[str]:
-    """Return the store paths in a manifest.json, one for each package. Raises ObservationError for other content."""
+    """Return the first store path of each package in a manifest.json.
+
+    Raises ObservationError if the JSON is invalid.
+    """
     try:
         document: Any = json.loads(manifest)
     except (ValueError, RecursionError):
@@ -118,7 +142,8 @@ def parse_manifest(manifest: bytes) -> list[str]:
 def parse_env_manifest(manifest: bytes) -> list[str]:
     """Return the store paths in a manifest.nix.
 
-    A string of Nix writes a quotation mark with a backslash, so no store path contains a quotation mark.
+    The regular expression needs no Nix parser: inside a string, Nix escapes quotation marks with a backslash. A string
+    that only imitates such an entry therefore does not match.
     """
     paths = OUT_PATH_PATTERN.findall(manifest.decode("utf-8", "replace"))
     return list(dict.fromkeys(path for path in paths if store_paths.is_in_store(path, STORE)))
@@ -129,18 +154,27 @@ def list_owned_directories(host: Host, user: User | None) -> list[str]:
 
 
 def make_program_matcher(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
-    """Make the function that identifies a program by its path in the store, even if no profile has its package."""
+    """Make the function that returns the restricted package of a running program, or "".
+
+    The program's path in the store has the name of the package. So the function also finds packages that no profile
+    lists.
+    """
     return lambda process: name if (name := store_paths.find_process_package(host, process, STORE)) in ids else ""
 
 
 # -- removal
 
-DEFAULT_PROFILE = "/nix/var/nix/profiles/default"  # an installation for all users has Nix itself there
-# The new command line must be enabled; nothing is downloaded.
+DEFAULT_PROFILE = "/nix/var/nix/profiles/default"  # if Nix is installed for all users, this profile contains Nix itself
+# The command `nix` must be enabled as an experimental feature. Without substitutes Nix downloads nothing.
 NIX_ENVIRONMENT = {"NIX_CONFIG": "experimental-features = nix-command\nsubstitute = false"}
 
 
 def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
+    """Return the actions that remove packages from profiles, and the packages that stay with reasons.
+
+    Packages in a directory that replaces /nix stay: Nix can remove them only where the user sees that directory as
+    /nix.
+    """
     tools = PackageTools(host)
 
     def plan_package_removal(package: Package) -> ControlAction | str:
@@ -162,6 +196,7 @@ def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlA
 
 
 def _is_installed(host: Host, package: Package) -> bool:
+    """Return whether the profile from which a package is to be removed still lists the package."""
     ids = {package.id}
     packages, _ = find_user_packages(host, package.owner, ids) if package.owner else find_packages(host, ids)
     return any(

@@ -1,6 +1,7 @@
-"""Packages that npm installed globally: for the whole host, or below a prefix in a user's home.
+"""Packages that npm installed globally: for the whole host, or in a user's home.
 
-The observation does not run npm. npm removes a package as the owner of its prefix.
+npm installs such packages below a directory that it calls prefix. The observation does not run npm. npm removes a
+package as the owner of its prefix.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ MANAGER = "npm"
 CATALOGUE_KEY = "npm"
 SYSTEM_PREFIXES = ("/usr", "/usr/local")
 PERSONAL_PREFIXES = ("/.local", "/.npm-global", "/.npm-packages")  # below a home
-MAX_PATH_BYTES = 4096  # longest path that the kernel accepts
+MAX_PATH_BYTES = 4096  # the kernel accepts no longer path
 NVM_VERSIONS = "/.nvm/versions/node"
 MODULES_DIRECTORY = "/lib/node_modules"
 
@@ -54,6 +55,11 @@ def list_owned_directories(host: Host, user: User | None) -> Sequence[str]:
 def _find_installed(
     host: Host, ids: AbstractSet[str], prefixes: Sequence[str], owner: User | None
 ) -> tuple[list[Package], str]:
+    """Return the packages among `ids` below `prefixes`, and why some could not be checked ("" if all were).
+
+    `owner` is the user of the packages; None is the whole host.
+    """
+
     def check_prefix(prefix: str) -> Iterator[Package]:
         module_names = set(host.list_directory(prefix + MODULES_DIRECTORY))
         for id_ in sorted(id_ for id_ in ids if id_.partition("/")[0] in module_names):
@@ -67,7 +73,10 @@ def _find_installed(
 
 
 def _list_prefixes(host: Host, home: str) -> tuple[list[str], list[str]]:
-    """Return the prefixes of a user's possible installations, and the reasons why some are missing."""
+    """Return the prefixes below which a user may have packages, and why some prefixes are unknown.
+
+    They are the usual directories, each Node that nvm installed, and the prefix in the user's .npmrc.
+    """
     versions, gaps = check_each([home + NVM_VERSIONS], host.list_directory)
     lines, configuration_gaps = check_each([f"{home}/.npmrc"], lambda path: (host.read_text(path) or "").splitlines())
     own_prefixes = [home + place for place in PERSONAL_PREFIXES] + [
@@ -77,9 +86,10 @@ def _list_prefixes(host: Host, home: str) -> tuple[list[str], list[str]]:
 
 
 def parse_prefix(lines: Sequence[str], home: str) -> list[str]:
-    """Return the prefix that an .npmrc sets, if it is below the home: npm config, "Files".
+    """Return a list with the prefix that the lines of an .npmrc set, or [] (npm config, "Files").
 
-    The last line counts (ini).
+    A prefix outside the home is ignored. If several lines set the prefix, the last line counts, as npm's parser (ini)
+    does.
     """
     prefix = ""
     for line in lines:
@@ -94,10 +104,14 @@ def parse_prefix(lines: Sequence[str], home: str) -> list[str]:
 
 
 def _read_manifest(host: Host, path: str) -> Mapping[str, object] | None:
-    """Return the package.json of a package: empty if it is unreadable, None if there is no package."""
+    """Return the content of a package's package.json: {} if it is unreadable, None if there is no package.
+
+    A package that is a link gives {} too.
+    """
     status = host.find_entry(path)
     if status and stat.S_ISLNK(status.st_mode):
-        return {}  # `npm link`: the package is elsewhere, at a place that the user controls
+        # `npm link` made this link: the package is in another directory, which the user controls, so it is not read
+        return {}
     content = host.read_file(f"{path}/package.json")
     if content is None:
         return None
@@ -116,8 +130,8 @@ def is_present(host: Host, user: User | None) -> bool:
 
 # -- removal
 
-# Scripts of packages are not run, because root would run them with all rights. The other options keep npm off the
-# network.
+# Packages have scripts for their removal. These do not run, because root would run them with all rights. The other
+# options keep npm off the network and its output short.
 UNINSTALL_OPTIONS = [
     "--ignore-scripts",
     "--offline",
@@ -129,24 +143,25 @@ UNINSTALL_OPTIONS = [
 
 
 def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
-    """Return the removal actions and the refused packages.
+    """Return the actions that remove packages of npm, and the packages that stay, each with the reason.
 
-    npm removes only the content of a package's own directory.
+    npm removes only the content of a package's directory, so no other package is removed.
     """
     return plan_package_removals(packages, partial(_plan_npm_removal, host))
 
 
 def _plan_npm_removal(host: Host, package: Package) -> ControlAction | str:
+    """Return the action that removes a package, or the reason why it stays."""
     prefix = package.handles[0]
-    # The npm of the prefix, if a user has a whole Node there; otherwise the host's.
+    # If a user has a complete Node in the prefix, its npm removes the package. Otherwise the host's npm does.
     own_npm = f"{prefix}/bin/npm"
     tool = own_npm if package.owner and is_there(host, package.owner, own_npm) else host.find_tool("npm")
     if reason := explain_foreign_ownership(host, package, f"{package.path}/package.json"):
         return reason
     if not tool:
         return "npm itself is not installed on this host"
-    # The prefix comes first, because npm is a script that searches PATH for its Node. For root, no user's directory is
-    # in PATH.
+    # npm is a script that searches PATH for Node. For a user, the prefix is first in PATH, so that npm finds the Node
+    # beside it. Root's PATH has no directory of a user.
     environment = {"PATH": f"{prefix}/bin:{TOOL_PATH}" if package.owner else TOOL_PATH}
     argv = [tool, "uninstall", "--global", "--prefix", prefix, *UNINSTALL_OPTIONS, package.id]
     return make_uninstall_action(host, package, argv, prefix, environment)

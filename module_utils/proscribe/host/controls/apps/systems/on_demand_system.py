@@ -1,6 +1,7 @@
-"""Package systems that few hosts have: a host compiles the file of such a system only if the system is present.
+"""Package systems that few hosts have.
 
-No such system checks a policy before an installation, so none has an install block.
+A host compiles the file of such a system only if the system is present there. No such system checks a policy before an
+installation. So Proscribe has no install block for any of them.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from .package import InstallBlock, Package
 
 
 class PackageSystemCore(Protocol):
-    """Interface of the file of such a system; see package.PackageSystem."""
+    """Functions in the file of such a package system, as package.PackageSystem describes them."""
 
     def find_packages(self, host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]: ...
 
@@ -32,7 +33,10 @@ class PackageSystemCore(Protocol):
 
 
 class OnDemandSystem:
-    """Package system that is present if one of its `traces` exists: paths of the host or below a home (`~/`)."""
+    """Package system whose file is loaded only if the system is present (see package.PackageSystem).
+
+    The system is present if one of its `traces` exists: paths of the host, or paths below a home (`~/`).
+    """
 
     DATABASE_FILES: tuple[str, ...] = ()
 
@@ -49,11 +53,15 @@ class OnDemandSystem:
         self.load_system = load_system
         self.traces = traces
         self.has_named_directories = (
-            has_named_directories  # a user's packages are also in a directory of the host, below the user's name
+            # whether packages of a user are also outside the home, in a host directory with the user's name
+            has_named_directories
         )
 
     def is_present(self, host: Host, user: User | None) -> bool:
-        """Return whether the host or a user has something to query."""
+        """Return whether a trace of the system exists on the host or, if `user` is given, in the user's home.
+
+        A trace that cannot be checked counts as existing.
+        """
         homes = [user.home] if user else []
         for trace in self.traces:
             for path in [home + trace[1:] for home in homes] if trace[0] == "~" else [trace]:
@@ -61,7 +69,7 @@ class OnDemandSystem:
                     if host.find_entry(path) is not None:
                         return True
                 except (ObservationError, ControlError):
-                    return True  # the query reports the error
+                    return True  # counts as present: the query for packages then meets the same error and reports it
         return False
 
     def find_packages(self, host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:

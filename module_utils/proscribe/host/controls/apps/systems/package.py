@@ -1,4 +1,4 @@
-"""Interface of a package system, with the types of its answers. Each system has a file here."""
+"""Interface that the file of each package system implements, and the types that the interface uses."""
 
 from __future__ import annotations
 
@@ -19,28 +19,32 @@ if TYPE_CHECKING:
 class Package(NamedTuple):
     """Installed package of any package system."""
 
-    manager: str  # dpkg, flatpak
-    id: str  # name in the catalogue
+    manager: str  # name of the package system, such as dpkg or flatpak
+    id: str  # name of the package in the catalogue
     version: str = ""
-    handles: tuple[str, ...] = ()  # names in its own system: wechat:i386, app/com.tencent.WeChat/x86_64/stable
-    owner: User | None = None  # user of the installation; None for the whole host
+    # names that the package system itself uses, such as wechat:i386 or app/com.tencent.WeChat/x86_64/stable; for some
+    # systems also directories
+    handles: tuple[str, ...] = ()
+    owner: User | None = None  # the user who installed the package; None if it is installed for the whole host
     path: str = ""
-    is_held: bool = False  # an administrator told the package system to leave it unchanged
+    is_held: bool = False  # whether an administrator told the package system to leave this package unchanged
 
     @property
     def scope(self) -> str:
+        """Owner of the package as findings show it: "system", or "user:" with the user's name."""
         return f"user:{self.owner.name}" if self.owner else "system"
 
     def make_finding(self) -> Finding:
-        # A user controls them in the user's own package.
+        # In a package of a user, that user controls version and path, so both are escaped.
+        """Return the finding that reports this package as installed."""
         version, path = escape_text(self.version), escape_text(self.path)
         return Finding("package", self.id, self.manager, version, self.scope, path)
 
 
 def find_program_place(files: Iterable[str]) -> str:
-    """Return the place of a package's program, from the list of its files, or "".
+    """Return where the program of a package is, from the paths of the package's files, or "".
 
-    The place is the folder in /opt, or the first program.
+    This is the package's folder in /opt. Without such a folder it is the first of the programs by name.
     """
     program_files = [file for file in files if file.startswith(("/opt/", "/usr/bin/", "/usr/sbin/", "/usr/games/"))]
     return next(
@@ -50,30 +54,36 @@ def find_program_place(files: Iterable[str]) -> str:
 
 
 class InstallBlock(NamedTuple):
-    """Content of the install block of a package system: the refused packages, and the texts for users."""
+    """Packages that the install block of a package system has to refuse, and the texts that users get."""
 
     ids: AbstractSet[str] = frozenset()
     contact: str = ""
-    permitted_versions: Mapping[str, Sequence[str]] = {}  # versions of these packages that may be installed.
-    # A package with one of these paths is refused under any name, if the system shows the content of packages.
+    permitted_versions: Mapping[str, Sequence[str]] = {}  # by package: the versions that a waiver permits
+    # A package that contains one of these paths is refused, whatever its name. This works only if the package system
+    # shows the files of a package before its installation.
     paths: Sequence[str] = ()
-    messages: Sequence[str] = ()  # the organisation's own texts for a refusal, a line each
+    messages: Sequence[str] = ()  # texts of the organisation that a refusal shows, each one line
 
     @property
     def closed_ids(self) -> AbstractSet[str]:
-        """Packages of which no version may be installed."""
+        """Refused packages of which no waiver permits a version."""
         return self.ids - self.permitted_versions.keys()
 
 
 def make_file_matcher(host: Host, files: Mapping[str, str]) -> Callable[[Process], str]:
-    """Make the function that returns the package of a running program of the host, by the files of each package."""
+    """Make the function that returns the package of a running program, or "".
+
+    `files` has the package by file path. A program in a container gives "", because its path says nothing about the
+    host's files.
+    """
     return lambda process: files[process.exe] if process.exe in files and host.has_host_root(process) else ""
 
 
 def ask_for_user(user: User | None, question: Callable[[], UserAnswer]) -> UserAnswer:
-    """Return the answer to a question about files of a user, from a process of its own (system/forked_work.py).
+    """Return the result of `question`, a function that reads files of a user.
 
-    The answer may never come. Raises ControlError and ObservationError.
+    Raises ControlError and ObservationError. A user can make a file that never answers, so the function runs in a
+    process of its own (system/forked_work.py). For root, or None, the function runs in this process.
     """
     if user is None or user.uid == 0:
         return question()
@@ -84,7 +94,10 @@ def ask_for_user(user: User | None, question: Callable[[], UserAnswer]) -> UserA
 
 
 def is_path_present(host: Host, user: User | None, path: str) -> bool:
-    """Return whether an entry exists at a path of a user."""
+    """Return whether something exists at a path that a user controls.
+
+    An unreadable path counts as missing.
+    """
     try:
         return ask_for_user(user, lambda: host.find_entry(path) is not None)
     except (ControlError, ObservationError):
@@ -92,52 +105,62 @@ def is_path_present(host: Host, user: User | None, path: str) -> bool:
 
 
 class PackageSystem(Protocol):
-    """Interface of a package system's file: query, parser, programs, removal and block."""
+    """Interface of the file of a package system.
+
+    Its functions find packages and their running programs, and remove and block packages.
+    """
 
     MANAGER: str
-    CATALOGUE_KEY: str  # key of its packages in the catalogue
-    # Files and directories: each change of the installed packages changes one of them. Empty if a query costs no more
-    # than reading them.
+    CATALOGUE_KEY: str  # key of the system's packages in a service of the catalogue
+    # Files and directories of which at least one changes whenever the installed packages change. If all are unchanged,
+    # the system is not queried again. () if a query is as cheap as the check of such files.
     DATABASE_FILES: tuple[str, ...]
 
     def find_packages(self, host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
-        """Return the given packages that are installed for the whole host, and the reason why some are unknown.
+        """Return the packages among `ids` that are installed for the whole host, and why some are unknown.
 
         The reason is "" if all could be checked.
         """
 
     def find_user_packages(self, host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
-        """Return the same for packages that a user has installed below `user.home`.
+        """Return the packages among `ids` that a user has installed, and why some are unknown.
 
-        The result is empty if the system has no such installations. The query runs within that user's budget
-        (system/budget.py), because the user controls the files.
+        The reason is "" if all could be checked. The packages are below `user.home`, or in a host directory with the
+        user's name. A system without installations of users returns no packages. The user controls the files, so the
+        query is limited by that user's budget (system/budget.py).
         """
 
     def list_owned_directories(self, host: Host, user: User | None) -> Sequence[str]:
-        """Return the directories that belong to the system, of the host or of a user's installation.
+        """Return the directories in which the system keeps packages of `user` (None is the host).
 
-        They need not exist. Only the system itself observes and removes their content. The file scan moves nothing out
-        of them.
+        The directories need not exist. Only the package system itself observes and removes their content. The file scan
+        moves no file out of them.
         """
 
     def make_program_matcher(
         self, host: Host, ids: AbstractSet[str], packages: Sequence[Package]
     ) -> Callable[[Process], str]:
-        """Make the function that returns the package of a running program among the given ones, or ""."""
+        """Make the function that returns the restricted package of a running program: its id, or "".
+
+        `ids` are the restricted packages, and `packages` those that are installed.
+        """
 
     def plan_removal(
         self, host: Host, packages: Sequence[Package]
     ) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
-        """Return the actions that remove exactly these packages, and the packages that stay, with the reasons."""
+        """Return the actions that remove exactly these packages, and the packages that stay with reasons."""
 
     def make_block_parts(self, block: InstallBlock) -> tuple[BlockPart, ...]:
-        """Return the parts that keep packages from being installed again: none if the system has no install block."""
+        """Return the parts of the install block, which refuses the restricted packages.
+
+        () if the system can have no block.
+        """
 
     def is_block_applicable(self, host: Host) -> bool:
         """Return whether this host has the package system, so that it needs an install block."""
 
     def is_present(self, host: Host, user: User | None) -> bool:
-        """Return whether the host or a user has the package system.
+        """Return whether the host (`user` is None) or a user has the package system.
 
-        Without the system, the absence of its packages proves nothing.
+        Without the package system, the absence of its packages proves nothing.
         """

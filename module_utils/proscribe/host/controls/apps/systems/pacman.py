@@ -1,4 +1,4 @@
-"""Packages of Arch: the database of pacman, and a transaction hook that every installation passes."""
+"""Packages of Arch Linux: the database of pacman, and a pacman hook that checks every installation."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ DATABASE = "/var/lib/pacman/local"
 
 
 def find_packages(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
-    """Return the given packages that are installed.
+    """Return the packages among `ids` that are installed.
 
-    The database has a directory for each package. A directory without `desc` comes from an interrupted transaction.
+    The second value is always "": nothing is left unchecked. The database has a directory for each package. A directory
+    without the file `desc` comes from an interrupted transaction and does not count.
     """
     packages = []
     for entry in host.list_directory(DATABASE) if ids else ():
@@ -36,7 +37,11 @@ def find_packages(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str
 
 
 def parse_entry(entry: str) -> tuple[str, str]:
-    """Return name and version from `<name>-<version>-<release>`: version and release have no hyphen (PKGBUILD(5))."""
+    """Return name and version of a package from its directory's name `<name>-<version>-<release>`.
+
+    The returned version includes the release. Version and release have no hyphen (PKGBUILD(5)). Another name gives ("",
+    "").
+    """
     name, *version_parts = entry.rsplit("-", 2)
     return (name, "-".join(version_parts)) if len(version_parts) == 2 else ("", "")
 
@@ -61,26 +66,27 @@ def is_block_applicable(host: Host) -> bool:
 
 
 BLOCK_SCRIPT_PATH = "/usr/libexec/proscribe/pacman-gate"
-# Pacman reads hooks from this directory with any HookDir in pacman.conf.
+# Pacman always reads the hooks in this directory, whatever HookDir in pacman.conf is.
 HOOK_PATH = "/usr/share/libalpm/hooks/00-proscribe.hook"
 HIDING_HOOK_PATH = "/etc/pacman.d/hooks/00-proscribe.hook"
 CONFIGURATION_PATH = "/etc/pacman.conf"
 
 
 def make_block_parts(block: InstallBlock) -> tuple[BlockPart, ...]:
-    """Return the parts of the block: the hook with its script, and a rule of polkit.
+    """Return the parts of the install block: the hook, the script that it runs, and a rule of polkit.
 
-    A hook gets names on standard input, and no versions. So if a waiver permits a version of a name, every version
-    passes; other versions are observed later. pacman shows the output of a hook, and continues only if its exit code is
-    0.
+    pacman gives a hook the names of packages on standard input, without their versions. So if a waiver permits one
+    version of a package, the hook lets every version pass. The next observation finds the versions that are not
+    permitted. pacman shows the output of a hook, and continues only if the hook's exit code is 0.
 
-    Updates of installed packages pass too, as everywhere. A refusal would only keep the old version, and stop every
-    other update of the transaction.
+    Updates of installed packages pass too, as in every package system. A refusal would only keep the old version, and
+    stop all other updates of the transaction.
     """
-    # A hook without a target is an error that stops every transaction. No package is named "/".
+    # A hook without a target is an error that stops every transaction. So the hook gets the target "/", which no
+    # package is named.
     targets = sorted(block.closed_ids) or ["/"]
     script = _format_script(block.contact, block.messages) if block.ids else ""
-    # The script comes first: pacman stops if the script of a hook is missing.
+    # The script is installed before the hook that runs it: pacman stops if the script of a hook is missing.
     return (
         BlockFile(BLOCK_SCRIPT_PATH, script, 0o755),
         BlockFile(HOOK_PATH, HOOK_TRIGGER + "".join(f"Target = {name}\n" for name in targets) + HOOK_ACTION),
@@ -92,9 +98,9 @@ def make_block_parts(block: InstallBlock) -> tuple[BlockPart, ...]:
 
 
 class HidingHook(PartWithoutText):
-    """File that replaces the hook: it has the same name, in the directory of the host's own hooks (alpm-hooks(5)).
+    """File that would replace Proscribe's hook: it has the same name, in the administrator's directory.
 
-    The name belongs to Proscribe alone.
+    pacman then ignores Proscribe's hook (alpm-hooks(5)). Only Proscribe uses this file name, so the file is deleted.
     """
 
     path = HIDING_HOOK_PATH
@@ -103,6 +109,7 @@ class HidingHook(PartWithoutText):
         return True
 
     def find_problem(self, host: Host, called_for: bool) -> str:
+        """Report the file if it exists and the plan requires the hook, or return ""."""
         return f"takes the place of {HOOK_PATH}" if called_for and host.find_entry(self.path) else ""
 
     def enforce(self, host: Host) -> None:
@@ -110,6 +117,7 @@ class HidingHook(PartWithoutText):
 
 
 def _list_dependencies(host: Host) -> Iterator[str]:
+    """Yield the paths of the files on which the result of the trial depends."""
     yield from (BLOCK_SCRIPT_PATH, HOOK_PATH, CONFIGURATION_PATH)
     yield from list_directory_entries(host, ["/etc/pacman.d"])
     yield from _list_hiding_paths(host)
@@ -117,17 +125,20 @@ def _list_dependencies(host: Host) -> Iterator[str]:
 
 
 def _list_hiding_paths(host: Host) -> list[str]:
-    """Return the paths of files that would replace the hook."""
+    """Return the paths at which a file would replace Proscribe's hook.
+
+    There is one in each of pacman's other hook directories.
+    """
     folders = host.read_command_output(["pacman-conf", "HookDir"]).splitlines()
     paths = [f"{folder.rstrip('/')}/{HOOK_PATH.rpartition('/')[2]}" for folder in folders if folder.startswith("/")]
     return [path for path in paths if path != HOOK_PATH]
 
 
 def _find_open_route(host: Host) -> str:
-    """Explain why the hook does not refuse a package, or return "".
+    """Try the hook: return why it would not refuse a restricted package, or "".
 
-    pacman runs no hook before a transaction that it only prints. So the script of the hook is run as pacman runs it.
-    pacman also reports the directories of other hooks that would replace it.
+    When pacman only prints a transaction, it runs no hook. So the script of the hook is run directly, as pacman would
+    run it. A file that would replace the hook is a reason too; pacman names the directories for such files.
     """
     hiding_paths = [path for path in _list_hiding_paths(host) if host.find_entry(path)]
     if hiding_paths:
@@ -141,7 +152,11 @@ def _find_open_route(host: Host) -> str:
 
 
 def _format_script(contact: str, messages: Sequence[str]) -> str:
-    import shlex  # loaded on demand: only hosts with pacman need it
+    """Return the script of the hook.
+
+    `messages` are the organisation's lines, which a refusal prints after the contact.
+    """
+    import shlex  # loaded here, because only hosts with pacman need this module
 
     lines = "".join(f"\nprintf 'proscribe: %s\\n' {shlex.quote(message)}" for message in messages)
     contact = shlex.quote(format_contact(contact))

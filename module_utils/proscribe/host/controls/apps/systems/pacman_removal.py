@@ -1,4 +1,7 @@
-"""Removal of Arch's packages: simulated first, and done only if no other package goes with them."""
+"""Removal of packages of Arch Linux.
+
+Each removal is simulated first, and done only if no other package would be removed.
+"""
 
 from __future__ import annotations
 
@@ -14,18 +17,23 @@ from .package import Package
 from .removed_record import make_removed_record
 
 LOCK_PATH = "/var/lib/pacman/db.lck"
-REMOVAL_MARK_PATH = STATE_DIRECTORY + "/pacman"  # exists while our pacman works, to recognise its lock as ours
-LOCK_DELAY_SECONDS = 60  # a started pacman takes its lock within this time
-LOCK_TIMEOUT_SECONDS = 60  # time for another pacman to finish
+# this file exists while pacman works for Proscribe: it shows a later run that a left lock is Proscribe's
+REMOVAL_MARK_PATH = STATE_DIRECTORY + "/pacman"
+LOCK_DELAY_SECONDS = 60  # a pacman takes its lock at most this long after Proscribe wrote the mark and started it
+LOCK_TIMEOUT_SECONDS = 60  # Proscribe waits this long for another pacman to finish
 REMOVAL_TIMEOUT_SECONDS = (
-    1800  # the scripts and hooks of a package may take long; an interruption harms more than waiting
+    1800  # the scripts and hooks of a package may take long, and an interruption would do more harm than waiting
 )
 
 BREAKAGE_PATTERN = re.compile(r"^:: removing (\S+) breaks dependency '.*' required by (\S+)$", re.MULTILINE)
 
 
 def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
-    """Return one transaction for all packages that can go without any other, and the reasons for the rest."""
+    """Return one action that removes packages together, and the packages that stay, each with the reason.
+
+    A package stays if its removal would remove or break a package that is not restricted. It also stays if HoldPkg in
+    pacman.conf names it.
+    """
     if not host.find_tool("pacman"):
         return [], [(package, "pacman itself is not installed on this host") for package in packages]
     held_names = set(host.run_command(["pacman-conf", "HoldPkg"]).out.split())
@@ -35,7 +43,8 @@ def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlA
         if package.id in held_names
     ]
     chosen = [package for package in packages if package.id not in held_names]
-    # Pacman refuses all packages for a reason against a single one. A package that stays may need another package.
+    # If one package cannot be removed, pacman removes none of them. So the packages with a reason are taken out and the
+    # rest is simulated again. A package that stays may need another package, so this repeats.
     while reasons := _find_objections(host, chosen):
         refusals += reasons.items()
         chosen = [package for package in chosen if package not in reasons]
@@ -55,7 +64,11 @@ def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlA
 
 
 def _make_removed_records(host: Host, packages: Sequence[Package]) -> list[RemovedPackage]:
-    """Make the records of removed packages, with the mark of packages that were dependencies (`%REASON%` in `desc`)."""
+    """Make the records with which the packages can be installed again after they are removed.
+
+    Each record has a mark: "auto" if pacman's file `desc` says that the package was a dependency (`%REASON%`),
+    otherwise "manual".
+    """
     descriptions = {package: host.read_text(f"{package.path}/desc") or "" for package in packages}
     return [
         make_removed_record(package, mark="auto" if "%REASON%\n1\n" in text else "manual")
@@ -64,7 +77,11 @@ def _make_removed_records(host: Host, packages: Sequence[Package]) -> list[Remov
 
 
 def _find_objections(host: Host, packages: Sequence[Package]) -> dict[Package, str]:
-    """Return by package the reasons why packages cannot be removed together."""
+    """Simulate the removal of all packages together.
+
+    Return, by package, why it cannot be removed; {} if all can. pacman may give a reason for some packages only.
+    Otherwise all packages get the same reason.
+    """
     if not packages:
         return {}
     names = [package.id for package in packages]
@@ -82,7 +99,7 @@ def _find_objections(host: Host, packages: Sequence[Package]) -> dict[Package, s
 
 
 def parse_breakages(output: str) -> dict[str, list[str]]:
-    """Return by package the packages that would break without it, from the output of a refusal."""
+    """Return, by package, the other packages that need it. `output` is pacman's refusal of a removal."""
     dependents_by_package: dict[str, set[str]] = {}
     for name, dependent in BREAKAGE_PATTERN.findall(output):
         dependents_by_package.setdefault(name, set()).add(dependent)
@@ -90,6 +107,11 @@ def parse_breakages(output: str) -> dict[str, list[str]]:
 
 
 def _remove_packages(host: Host, packages: Sequence[Package]) -> None:
+    """Remove the packages.
+
+    Raises ControlError, also if another pacman does not end within LOCK_TIMEOUT_SECONDS. The packages are checked again
+    first. The file REMOVAL_MARK_PATH exists while pacman works for Proscribe.
+    """
     if _is_own_stale_lock(host):
         host.delete_file(LOCK_PATH)
     deadline = time.monotonic() + LOCK_TIMEOUT_SECONDS
@@ -101,7 +123,8 @@ def _remove_packages(host: Host, packages: Sequence[Package]) -> None:
                 f" left {LOCK_PATH}, which is for you to look into and delete"
             )
         time.sleep(0.5)
-    if reasons := _find_objections(host, packages):  # the host may have changed since the observation
+    # simulated again, because the host may have changed since the observation
+    if reasons := _find_objections(host, packages):
         raise ControlError(f"not removed: {'; '.join(dict.fromkeys(reasons.values()))}")
     host.write_file(REMOVAL_MARK_PATH, "".join(f"{package.id}\n" for package in packages), 0o600)
     result = host.run_command(
@@ -115,9 +138,10 @@ def _remove_packages(host: Host, packages: Sequence[Package]) -> None:
 
 
 def _is_own_stale_lock(host: Host) -> bool:
-    """Return whether the lock belongs to a pacman that an earlier run started and that was killed.
+    """Return whether pacman's lock is left from a removal by an earlier run of Proscribe that was killed.
 
-    The lock of another pacman stays: its interrupted work is not ours to judge.
+    The lock of a pacman that Proscribe did not start stays, because only an administrator can judge its interrupted
+    work.
     """
     lock, mark = host.find_entry(LOCK_PATH), host.find_entry(REMOVAL_MARK_PATH)
     if lock is None or mark is None or not 0 <= lock.st_ctime - mark.st_ctime <= LOCK_DELAY_SECONDS:
@@ -126,5 +150,5 @@ def _is_own_stale_lock(host: Host) -> bool:
 
 
 def _extract_error(result: ToolResult) -> str:
-    """Return the error of pacman in one line."""
+    """Return pacman's error messages as one line of at most 400 characters."""
     return " ".join((result.err.strip() or result.out.strip()).split())[-400:]

@@ -1,4 +1,7 @@
-"""Python packages that pip installed for the whole host or for a user. The observation does not run pip."""
+"""Python packages that pip installed for the whole host or for a user.
+
+The observation reads directories; pip does not run.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +23,12 @@ MANAGER = "pip"
 CATALOGUE_KEY = "pip"
 SYSTEM_LIBRARIES = ("/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/local/lib64")
 PERSONAL_LIBRARY = "/.local/lib"  # below a home
-PYENV_VERSIONS = "/.pyenv/versions"  # complete installations of Python
+PYENV_VERSIONS = "/.pyenv/versions"  # below a home; each directory in it is a complete installation of Python by pyenv
 
 
 def find_packages(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
-    libraries = dict.fromkeys(map(host.resolve_link, SYSTEM_LIBRARIES)) if ids else ()  # lib64 may be a link to lib
+    # links are resolved, because lib64 may be a link to lib and would be checked twice
+    libraries = dict.fromkeys(map(host.resolve_link, SYSTEM_LIBRARIES)) if ids else ()
     packages, gaps = _find_installed(host, ids, libraries, None)
     return packages, summarise_reasons(gaps)
 
@@ -38,6 +42,7 @@ def find_user_packages(host: Host, user: User, ids: AbstractSet[str]) -> tuple[l
 
 
 def list_owned_directories(host: Host, user: User | None) -> Sequence[str]:
+    """Return the directories in which pip keeps packages of `user`, or of the host if `user` is None."""
     libraries = _list_libraries(host, user)[0] if user else SYSTEM_LIBRARIES
     return check_each(libraries, lambda library: list_package_directories(host, library))[0]
 
@@ -45,6 +50,11 @@ def list_owned_directories(host: Host, user: User | None) -> Sequence[str]:
 def _find_installed(
     host: Host, ids: AbstractSet[str], libraries: Iterable[str], owner: User | None
 ) -> tuple[list[Package], list[str]]:
+    """Return the packages among `ids` below the `lib` directories `libraries`, and why some are unknown.
+
+    `owner` is the user of the packages; None is the whole host.
+    """
+
     def check_library(library: str) -> Iterator[Package]:
         for directory in list_package_directories(host, library):
             yield from find_distributions(host, directory, ids, MANAGER, owner)
@@ -53,7 +63,10 @@ def _find_installed(
 
 
 def _list_libraries(host: Host, user: User) -> tuple[list[str], list[str]]:
-    """Return the directories of a user's possible installations, and the reasons why some are missing."""
+    """Return the `lib` directories in which a user may have packages, and the reasons why some are unknown.
+
+    They are ~/.local/lib and the `lib` of each Python that pyenv installed.
+    """
     versions, gaps = check_each([user.home + PYENV_VERSIONS], host.list_directory)
     return [user.home + PERSONAL_LIBRARY, *(f"{user.home}{PYENV_VERSIONS}/{version}/lib" for version in versions)], gaps
 

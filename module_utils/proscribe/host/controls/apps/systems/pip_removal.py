@@ -1,4 +1,4 @@
-"""Removal of Python packages by pip and pipx, each as the owner of its installation."""
+"""Removal of Python packages by pip and pipx. Each tool runs as the owner of the installation."""
 
 from __future__ import annotations
 
@@ -18,25 +18,31 @@ from .uninstall_actions import (
     plan_package_removals,
 )
 
-PIP_TIMEOUT_SECONDS = 15  # limit for a Python to report its pip
-# Distributions mark their Python as externally managed (PEP 668). These packages were installed in spite of that.
+PIP_TIMEOUT_SECONDS = 15  # time limit for `python -m pip --version`
+# Distributions mark their Python as externally managed (PEP 668), so pip refuses to change packages. The packages to
+# remove were installed in spite of the mark.
 PIP_ENVIRONMENT = {
     "PIP_BREAK_SYSTEM_PACKAGES": "1",
     "PIP_DISABLE_PIP_VERSION_CHECK": "1",
     "PIP_NO_INPUT": "1",
     "PIP_REQUIRE_VIRTUALENV": "0",
 }
-# Installers that write their name into INSTALLER, and a RECORD that pip can use for a removal.
+# Programs that write their name into a package's file INSTALLER. They also write a file RECORD, with which pip can
+# remove the package.
 PIP_INSTALLERS = ("pip", "uv")
 PYTHON_NAME_PATTERN = re.compile(r"python3(?:\.\d+)?")
 
 
 def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
-    """Return the removal of packages that pip installed: pip leaves dependencies, and does not check for dependents."""
+    """Return the actions that remove packages of pip, and the packages that stay, each with the reason.
+
+    pip leaves the dependencies of a package installed. It does not check whether other packages need the package.
+    """
     return plan_package_removals(packages, partial(_plan_pip_removal, host))
 
 
 def _plan_pip_removal(host: Host, package: Package) -> ControlAction | str:
+    """Return the action that removes a package, or the reason why the package stays."""
     argv = _make_pip_command(host, package)
     if reason := ask_for_user(package.owner, partial(_find_refusal_reason, host, package, argv)):
         return reason
@@ -49,15 +55,23 @@ def _plan_pip_removal(host: Host, package: Package) -> ControlAction | str:
 
 
 def _make_pip_command(host: Host, package: Package) -> list[str]:
-    """Return the command of the pip for a package's Python: a host may have several Pythons, each with its own pip."""
+    """Return the command that starts the pip of a package's Python.
+
+    A host may have several Pythons, each with its own pip.
+    """
     prefix, name = find_interpreter(package.path)
     python = f"{prefix}/bin/{name}" if "/.pyenv/" in prefix else host.find_tool(name) or name
-    # Root's Python must not load packages from the current directory, which may be a user's, or from root's home.
+    # Option -I: a Python that runs as root must load no packages from the current directory or from root's home. The
+    # current directory may belong to a user.
     return [python, *([] if package.owner else ["-I"]), "-m", "pip"]
 
 
 def find_interpreter(path: str) -> tuple[str, str]:
-    """Return the prefix and the name of the Python that a path below its `lib` belongs to: the last in the path."""
+    """Return the prefix and the name of the Python that uses `path`.
+
+    For a path below /usr/lib/python3.11 these are "/usr" and "python3.11". If the path has several such directories,
+    the last one counts. Raises ControlError if it has none.
+    """
     steps = path.split("/")
     for i in range(len(steps) - 1, 0, -1):
         if steps[i - 1] in ("lib", "lib64") and PYTHON_NAME_PATTERN.fullmatch(steps[i]):
@@ -66,14 +80,24 @@ def find_interpreter(path: str) -> tuple[str, str]:
 
 
 def _find_refusal_reason(host: Host, package: Package, argv: Sequence[str]) -> str:
-    # Root's Python searches these first for its pip.
+    # A Python that runs as root searches these directories first for pip.
+    """Return the reason why a package stays, or "". `argv` is the command that starts its pip.
+
+    A package stays if another tool installed it. A package of the host also stays if the distribution owns it, or if
+    its Python has no pip. The third reason is that users can change what root's pip loads.
+    """
     places = [f"/usr/local/lib/{find_interpreter(package.path)[1]}/{kind}-packages" for kind in ("dist", "site")]
     reason = explain_foreign_ownership(host, package, package.path, places) or _explain_other_installer(host, package)
-    # A user's own pip runs later, without the host's lock, and reports the problem itself.
+    # A user's pip must not run while this run holds the host's lock. It runs later, and reports itself if it is
+    # missing.
     return reason or ("" if package.owner else _explain_missing_pip(host, argv))
 
 
 def _explain_other_installer(host: Host, package: Package) -> str:
+    """Return the reason why pip cannot remove a package that another program installed, or "".
+
+    The file INSTALLER of the package names the program.
+    """
     installer = host.read_head(f"{package.path}/INSTALLER", 80).decode("utf-8", "replace").strip()
     if installer in PIP_INSTALLERS:
         return ""
@@ -90,7 +114,11 @@ def _explain_missing_pip(host: Host, argv: Sequence[str]) -> str:
 
 
 def plan_pipx_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
-    """Return the removal of whole environments, if the restricted package is the environment's own package."""
+    """Return the actions that remove packages of pipx, and the packages that stay, each with the reason.
+
+    pipx can remove only a whole environment. So a restricted package goes only if the environment was made for that
+    package. It stays if it is only a dependency in another program's environment.
+    """
     tools = PackageTools(host)
 
     def plan_package_removal(package: Package) -> ControlAction | str:

@@ -1,5 +1,6 @@
-"""Python programs that pipx installed, each in an environment of its own. Dependencies in an environment are observed
-too.
+"""Python programs that pipx installed, each in an environment of its own.
+
+Restricted packages that are only dependencies in an environment are observed too.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from .unblockable_system import make_program_matcher as make_program_matcher
 MANAGER = "pipx"
 CATALOGUE_KEY = "pip"
 SYSTEM_PIPX_HOME = "/opt/pipx"
-PERSONAL_PIPX_HOMES = ("/.local/share/pipx", "/.local/pipx")  # below a home; the second until pipx 1.3
+PERSONAL_PIPX_HOMES = ("/.local/share/pipx", "/.local/pipx")  # below a home; pipx before 1.3 uses the second
 
 
 def find_packages(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
@@ -33,6 +34,7 @@ def find_user_packages(host: Host, user: User, ids: AbstractSet[str]) -> tuple[l
 
 
 def list_owned_directories(host: Host, user: User | None) -> Sequence[str]:
+    """Return the directories with the environments of `user`, or of the host if `user` is None."""
     return [
         f"{place}/venvs"
         for place in ([user.home + place for place in PERSONAL_PIPX_HOMES] if user else [SYSTEM_PIPX_HOME])
@@ -40,6 +42,11 @@ def list_owned_directories(host: Host, user: User | None) -> Sequence[str]:
 
 
 def _find_installed(host: Host, ids: AbstractSet[str], owner: User | None) -> tuple[list[Package], str]:
+    """Return the packages among `ids` in the environments of `owner`, and why some are unknown.
+
+    If `owner` is None, the environments are the host's. The handle of a package is the name of its environment.
+    """
+
     def check_environments(place: str) -> Iterator[Package]:
         for environment in host.list_directory(place):
             for directory in list_package_directories(host, f"{place}/{environment}/lib"):

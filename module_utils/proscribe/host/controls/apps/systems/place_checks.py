@@ -1,4 +1,7 @@
-"""Check of many places, most of them users' own: an odd place hides nothing of the others."""
+"""Check of many places, most of them controlled by users.
+
+An error at one place does not hide the results of the others.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,10 @@ if TYPE_CHECKING:
 def check_each(
     places: Iterable[CheckedPlace], check: Callable[[CheckedPlace], Iterable[PlaceEntry]]
 ) -> tuple[list[PlaceEntry], list[str]]:
-    """Return the results of `check` for all places, and the reasons why some are incomplete."""
+    """Return the results of `check` for all places together, and the errors of the places where it failed.
+
+    For a place that fails midway, the results before the error are kept.
+    """
     entries: list[PlaceEntry] = []
     gaps: list[str] = []
     for place in places:

@@ -1,4 +1,4 @@
-"""Record of a package that is about to be removed."""
+"""Record with which a package can be installed again after Proscribe has removed it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from .package import Package
 
 
 def make_removed_record(package: Package, system_name: str = "", **details: str) -> RemovedPackage:
-    """Make the record of a package, with its name in its own system and the details for a new installation."""
+    """Make the record of a package, before its removal. `details` are further fields of `RemovedPackage`.
+
+    `system_name` is the package's name in its package system; "" takes its first handle, or else its id. A field that
+    is not printable becomes "".
+    """
     system_name = system_name or (package.handles[0] if package.handles else package.id)
     fields = {**package._asdict(), "scope": package.scope, "name": system_name, **details}
     texts = {key: fields[key] for key in RemovedPackage._fields if key in fields}

@@ -1,4 +1,7 @@
-"""Packages of the rpm family, from rpm's own database, for every front end (dnf, dnf5, zypper)."""
+"""Packages of the rpm family, whichever front end (dnf, dnf5, zypper) installed them.
+
+The database of rpm lists them.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +24,10 @@ QUERY_FORMAT = "%{NAME}\t%|EPOCH?{%{EPOCH}:}|%{VERSION}-%{RELEASE}\t%{NAME}-%{VE
 
 
 def find_packages(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
-    """Return the given packages that are installed, and the reason why they could not be checked.
+    """Return the packages among `ids` that are installed, and the reason why they are unknown.
 
-    The query is by name, which rpm answers from an index: a list of all packages would read every header.
+    The reason is "" if they could be checked. The query names the packages, because rpm answers that from an index. For
+    a list of all packages rpm would read all their headers.
     """
     if not ids or not has_database(host):
         return [], ""
@@ -39,10 +43,10 @@ def find_packages(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str
 
 
 def parse_packages(answer: str, ids: AbstractSet[str]) -> list[Package]:
-    """Return the packages in an answer in QUERY_FORMAT.
+    """Return the packages among `ids` in rpm's output `answer`, which has lines in QUERY_FORMAT.
 
-    Other lines of rpm name packages that are not installed. rpm accepts `name-version` as a name too, so a package may
-    have another name than requested.
+    rpm adds lines about packages that are not installed; these are skipped. rpm also accepts `name-version` where a
+    name is expected. So the answer may have a package with another name than requested, which is skipped too.
     """
     fields = [line.split("\t") for line in answer.splitlines()]
     return [
@@ -73,9 +77,10 @@ def is_present(host: Host, user: User | None) -> bool:
 
 
 def is_block_applicable(host: Host) -> bool:
-    """Return whether the host's own packages are of this family: then rpm itself is such a package.
+    """Return whether the host needs the install block: it uses rpm for the packages of its distribution.
 
-    rpm also exists as a deb.
+    Debian also has a program rpm, as a deb package. On a host of the rpm family, rpm itself is installed as an rpm
+    package.
     """
     return has_database(host) and host.find_tool("rpm") is not None and not host.run_command(["rpm", "-q", "rpm"]).rc
 

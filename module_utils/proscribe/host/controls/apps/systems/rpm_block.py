@@ -1,9 +1,10 @@
-"""Install block of the rpm family: a guard package with conflicts, and exclusions in the front ends.
+"""Install block of the rpm family: a guard package with conflicts, and exclusions in dnf and zypper.
 
-rpm checks no policy before an installation, but it refuses conflicts. So the guard (rpm_guard_package.py) refuses a
-restricted package on every route, `rpm -i` too. dnf would remove the guard (`--allowerasing`), and so would a person,
-so it is in dnf's list of protected packages. A lock of zypper has the same effect. dnf and zypper also exclude the
-names by themselves. This still works if somebody has erased the guard with rpm.
+rpm checks no policy before an installation, but it refuses a package that conflicts with an installed package. So
+Proscribe installs an empty package, the guard (rpm_guard_package.py), which conflicts with each restricted package. The
+guard works on every route, `rpm -i` too. dnf with `--allowerasing` would remove the guard, and so might a person. So
+the guard is in dnf's list of protected packages, and has a lock in zypper. dnf and zypper also exclude the restricted
+names themselves. The exclusions still work after somebody has erased the guard with rpm.
 """
 
 from __future__ import annotations
@@ -36,19 +37,22 @@ DNF_CONFIGURATION = "/etc/dnf/dnf.conf"
 DNF_PROTECTED = "/etc/dnf/protected.d/proscribe.conf"
 ZYPPER_LOCKS = "/etc/zypp/locks"
 
-# rpm's own tools accept these in the name of a package. A pattern or a separator would match more than one name.
+# rpm accepts these characters in the name of a package. Other characters could make a name a pattern or several names
+# in a configuration file. Then other packages would be excluded too.
 NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._+-")
 
 
 def make_block_parts(block: InstallBlock) -> tuple[BlockPart, ...]:
-    """Return the parts of the block.
+    """Return the parts of the install block: the guard package, and files of dnf, zypper and polkit.
 
-    If a waiver permits a version of a package, only the guard refuses the others: it can distinguish versions.
+    If a waiver permits a version of a package, only the guard refuses the other versions. dnf's and zypper's exclusions
+    cannot distinguish versions.
     """
     names = sorted(id_ for id_ in block.ids if id_[:1].isalnum() and NAME_CHARACTERS.issuperset(id_))
     closed_names = [name for name in names if name not in block.permitted_versions]
     policy = f"Restricted by the policy of this organisation; ask {format_contact(block.contact)}."
-    # The locks and protections of the guard are installed after it, and removed before it.
+    # The parts are installed in this order and removed in reverse. So the protection and the lock of the guard come
+    # after the guard.
     locked_names = [*closed_names, *([GUARD_PACKAGE] if names else [])]
     return (
         SharedFile(DNF_CONFIGURATION, partial(merge_excludes, closed_names, policy), strip_excludes, DNF_PROGRAMS),
@@ -65,12 +69,14 @@ def make_block_parts(block: InstallBlock) -> tuple[BlockPart, ...]:
 
 
 def _list_dependencies(host: Host) -> Iterable[str]:
-    from . import rpm_trial  # loaded only for a trial
+    """Return the paths of the files on which the result of the trial depends."""
+    from . import rpm_trial  # loaded here, because only a trial needs it
 
     return rpm_trial.list_dependencies(host)
 
 
 def _find_open_routes(restricted: str, host: Host) -> str:
+    """Describe each way by which the restricted package name `restricted` is not refused, or return ""."""
     from . import rpm_trial
 
     return rpm_trial.find_open_routes(host, restricted)
@@ -83,11 +89,12 @@ BLOCK_END = "# proscribe: end"
 
 
 def merge_excludes(names: Sequence[str], policy: str, text: str) -> str:
-    """Return a dnf.conf that excludes the names, at the end of [main].
+    """Return the dnf.conf `text` with lines of Proscribe that exclude the packages `names`.
 
-    `excludepkgs` and `exclude` are two names of one option, and their values add up. If a name occurs twice, the last
-    line counts (dnf 4.23). So our line has the name that the administrator does not use. If both are in use, our line
-    repeats the value that it hides.
+    The lines are at the end of the section [main]. dnf has two names for one option, `excludepkgs` and `exclude`, and
+    adds their values. If one name occurs twice, its last line counts (dnf 4.23). So Proscribe's line has the name that
+    the administrator does not use. If the administrator uses both, Proscribe's line repeats the administrator's value,
+    which it would replace. Without `names`, Proscribe's lines are only removed.
     """
     foreign_text = strip_excludes(text)
     if not names:
@@ -104,12 +111,18 @@ def merge_excludes(names: Sequence[str], policy: str, text: str) -> str:
         BLOCK_END,
     ]
     insert_line = insert_line or len(lines)
-    if insert_line and not lines[insert_line - 1].endswith("\n"):  # the last line lacks a line break
+    # the line before Proscribe's lines is the file's last line and has no line break; so Proscribe's last line has none
+    # either
+    if insert_line and not lines[insert_line - 1].endswith("\n"):
         return foreign_text + "\n" + "\n".join(block_lines)
     return "".join([*lines[:insert_line], *(line + "\n" for line in block_lines), *lines[insert_line:]])
 
 
 def strip_excludes(text: str) -> str:
+    """Return the dnf.conf `text` without Proscribe's lines, which are between BLOCK_BEGIN and BLOCK_END.
+
+    A begin without an end after it is left as it is.
+    """
     lines = text.split("\n")
     last_end = max((number for number, line in enumerate(lines) if line == BLOCK_END), default=0)
     foreign_lines: list[str] = []
@@ -124,7 +137,11 @@ def strip_excludes(text: str) -> str:
 
 
 def _read_main_section(lines: Sequence[str]) -> tuple[int, dict[str, str]]:
-    """Return the number of the last line with content in the last section [main] (0: none), and the options' values."""
+    """Return the line number at which the last section [main] ends, and the options in [main].
+
+    The number is that of the last line with content; 0 if there is no [main]. The second result has the values of the
+    options by name.
+    """
     last_line, section, key = 0, "", ""
     values: dict[str, str] = {}
     for number, line in enumerate(lines, 1):
@@ -144,13 +161,18 @@ def _read_main_section(lines: Sequence[str]) -> tuple[int, dict[str, str]]:
 # -- locks of zypper ---------------------------------------------------------------------------------------------------
 
 LOCK_TEMPLATE = "\ntype: package\nmatch_type: glob\ncase_sensitive: on\nsolvable_name: {name}\ncomment: {comment}\n\n"
-# Zypper rewrites the whole file in its own order, and drops everything unknown. It preserves the comment of a lock.
+# Zypper rewrites the whole file in its own order and drops lines that it does not know. It keeps the comment of a lock,
+# so the comment marks the locks of Proscribe.
 OWN_LOCK_PATTERN = compile_pattern(r"(?m)(?:^\n)?(?:^\w+: .*\n)+?comment: Written by Proscribe.*\n(?:^\n)?")
 STANZA_PATTERN = compile_pattern(r"(?m)(?:^\w+: .*(?:\n|\Z))+")
 
 
 def merge_locks(names: Sequence[str], policy: str, text: str) -> str:
-    """Return zypper's locks with a lock for each name. A lock of the administrator stays the administrator's."""
+    """Return the zypper locks file `text` with a lock for each of `names`.
+
+    Outdated locks of Proscribe are removed. A name that the administrator has locked already gets no second lock. If
+    nothing has to change, the text is returned unchanged.
+    """
     comment = f"{WRITTEN_BY}. {policy}"
     own_stanzas = [stanza for stanza in STANZA_PATTERN.findall(text) if "\ncomment: Written by Proscribe" in stanza]
     foreign_text = strip_locks(text)
@@ -162,21 +184,22 @@ def merge_locks(names: Sequence[str], policy: str, text: str) -> str:
     ]
     if sorted(own_stanzas) == sorted(stanza.strip("\n") + "\n" for stanza in desired_stanzas):
         return text
-    # At the beginning, because the last line of the rest may lack a line break.
+    # Proscribe's locks go first, because the last line of the other locks may lack a line break.
     return "".join(desired_stanzas) + foreign_text
 
 
 def _format_plain_lock(name: str) -> str:
-    """Return a lock on every version of a package, as zypper writes it without a comment."""
+    """Return a lock on every version of a package, as zypper writes a lock without comment."""
     return LOCK_TEMPLATE.format(name=name, comment="").replace("comment: \n", "").strip()
 
 
 def strip_locks(text: str) -> str:
+    """Return the zypper locks file `text` without Proscribe's locks."""
     return OWN_LOCK_PATTERN.sub("", text) if "comment: Written by Proscribe" in text else text
 
 
 def list_locked_names(text: str) -> set[str]:
-    """Return the names that our locks cover."""
+    """Return the package names in Proscribe's locks. `text` is the zypper locks file."""
     own_locks = [match[0] for match in OWN_LOCK_PATTERN.finditer(text)]
     return {
         line.partition(": ")[2]
@@ -190,39 +213,57 @@ def list_locked_names(text: str) -> set[str]:
 
 
 class GuardPackage(NamedTuple):
-    """Guard package without conflicts with packages that are installed already: rpm would refuse it then."""
+    """Part of the install block: the guard, an empty rpm package that conflicts with restricted packages.
+
+    rpm would refuse a guard that conflicts with an installed package. So the guard has no conflict with packages that
+    are installed when the guard is installed.
+    """
 
     conflicts: tuple[PackageConflict, ...]
     policy: str
     path: str = f"package {GUARD_PACKAGE}"
-    removed_packages: AbstractSet[str] = frozenset()  # packages that are removed before the guard is installed.
-    # For its description; its version, which every refusal shows, allows only Latin letters.
+    # names of packages that this run removes before it installs the guard
+    removed_packages: AbstractSet[str] = frozenset()
+    # The organisation's texts, for the description of the guard package. Each refusal of rpm shows the guard's version.
+    # A version has only Latin letters, so the texts cannot be there.
     messages: tuple[str, ...] = ()
 
     def exclude_packages(self, removed_packages: AbstractSet[str]) -> BlockPart:
+        """Return this part for the time after the removal of `removed_packages`.
+
+        The guard can then conflict with these packages.
+        """
         return self._replace(removed_packages=removed_packages)
 
     def is_applicable(self, host: Host) -> bool:
         return bool(self.conflicts)
 
     def find_problem(self, host: Host, called_for: bool) -> str:
+        """Describe what is wrong with the installed guard, or return "".
+
+        If the plan requires no guard, an installed guard is the problem.
+        """
         release, present_names = self._observe_guard(host)
         if not called_for:
             return LEFT_OVER_PROBLEM if release else ""
         if not release:
             return MISSING_PROBLEM
-        # A guard from before a conflicting package came (by force, or by a waiver for its version) is right too.
+        # A restricted package may have come after the guard: by force, or because a waiver permits its version. A guard
+        # with all conflicts, from before that, is right too.
         return "" if release in (self.make_release(present_names), self.make_release(set())) else DIFFERENT_PROBLEM
 
     def _observe_guard(self, host: Host) -> tuple[str, set[str]]:
-        """Return the release of the installed guard ("" for none), and the installed names that it conflicts with."""
+        """Return the release of the installed guard, or "", and the restricted names that are installed.
+
+        Packages that this run removes before it installs the guard do not count as installed.
+        """
         if not has_database(host) or not host.find_tool("rpm"):
             return "", set()
         release = query_database(host, ["-q", "--qf", "%{NAME}\t%{RELEASE}", GUARD_PACKAGE]).partition(
             f"{GUARD_PACKAGE}\t"
         )[2]
         names = {conflict.name for conflict in self.conflicts}
-        # A conflict is with every package that provides the name, and every package provides its own.
+        # The guard conflicts with every package that provides the name. Every package provides its own name.
         provided_names = (
             query_database(host, ["-q", "--qf", "[%{PROVIDENAME}\n]", "--whatprovides", *sorted(names)])
             if names
@@ -231,14 +272,19 @@ class GuardPackage(NamedTuple):
         return release, (names & set(provided_names.splitlines())) - self.removed_packages
 
     def list_active_conflicts(self, present_names: AbstractSet[str]) -> list[PackageConflict]:
+        """Return the conflicts that a guard can have while the packages `present_names` are installed."""
         return [conflict for conflict in self.conflicts if conflict.name not in present_names]
 
     def make_release(self, present_names: AbstractSet[str]) -> str:
-        """Return the release of a guard: a digest that distinguishes its content from other guards."""
+        """Return the release of the guard that can be installed beside the packages `present_names`.
+
+        The release is a digest of the guard's content, so an installed guard with another content is recognised.
+        """
         content = repr((self.list_active_conflicts(present_names), self.policy, *self.messages))
         return sha256(content.encode()).hexdigest()[:16]
 
     def is_in_place(self, host: Host) -> bool:
+        """Return whether the guard is installed, or a file from its installation is left."""
         return bool(
             self._observe_guard(host)[0]
             or host.find_entry(GUARD_PACKAGE_PATH)

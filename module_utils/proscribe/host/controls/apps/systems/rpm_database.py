@@ -7,7 +7,7 @@ from typing import Iterable
 from ....system import ControlError, Host, ObservationError
 
 DATABASE_DIRECTORIES = ("/usr/lib/sysimage/rpm", "/var/lib/rpm")
-# Files of a database, by the backend of rpm: sqlite, ndb, Berkeley DB.
+# Files that a database of rpm may have. Their names depend on rpm's backend: sqlite (with -wal), ndb, Berkeley DB.
 DATABASE_FILES: tuple[str, ...] = tuple(
     f"{directory}/{name}"
     for directory in DATABASE_DIRECTORIES
@@ -16,14 +16,18 @@ DATABASE_FILES: tuple[str, ...] = tuple(
 
 
 def has_database(host: Host) -> bool:
-    """Return whether a database exists. Without a database, rpm is not run: as root it would create a database."""
+    """Return whether the host has a database of rpm.
+
+    Without a database rpm must not run, because as root it would create a database.
+    """
     return any(map(host.find_entry, DATABASE_FILES))
 
 
 def query_database(host: Host, arguments: Iterable[str]) -> str:
-    """Return the answer of rpm. Its exit code is the number of missing packages, so only its errors show a failure.
+    """Return the output of rpm with `arguments`. Raises ControlError if rpm reports an error.
 
-    Raises ControlError. For an ordinary user it raises ObservationError: root must be the first to open a database.
+    rpm's exit code is the number of missing packages, so only its error messages show a failure. For an ordinary user,
+    the error is an ObservationError, because root must be the first to open a database.
     """
     result = host.run_command(["rpm", *arguments])
     if "error: " in result.err:

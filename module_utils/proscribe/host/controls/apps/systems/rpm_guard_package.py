@@ -1,8 +1,9 @@
-"""Build of the guard package: an rpm without a file, built here because most hosts lack rpmbuild.
+"""Build and installation of the guard, an empty rpm package that conflicts with restricted packages.
 
-The format is rpm's package format 4 (https://rpm.org/docs/4.20.x/manual/format_v4.html). It begins with a lead that
-only names the format, and a signature header with the digest of the header. The header with all data of the package
-follows, and a payload, which is an empty cpio archive.
+Proscribe builds the package itself, because most hosts lack rpmbuild. The format is rpm's package format 4
+(https://rpm.org/docs/4.20.x/manual/format_v4.html). A package begins with a lead, which only names the format. A
+signature header with the digest of the main header follows. The main header has all data of the package. The payload at
+the end is an empty cpio archive.
 """
 
 from __future__ import annotations
@@ -27,24 +28,29 @@ if TYPE_CHECKING:
     HeaderValue = Union[str, Sequence[str], Sequence[int]]
     HeaderEntry = Tuple[int, int, HeaderValue]  # tag, type, value
 
-SIGNATURES, IMMUTABLE = 62, 63  # tags of the region around a header
+SIGNATURES, IMMUTABLE = 62, 63  # tags of the regions that enclose the signature header and the main header
 EMPTY_CPIO = b"07070100000000" + b"0" * 24 + b"00000001" + b"0" * 48 + b"0000000b" + b"0" * 8 + b"TRAILER!!!\0\0\0\0"
 
 
 def install_guard(
     host: Host, conflicts: Sequence[PackageConflict], release: str, policy: str, messages: Sequence[str] = ()
 ) -> None:
-    """Install a guard with these conflicts in place of the current guard. Raises ControlError."""
+    """Install a guard with these conflicts in place of the installed guard. Raises ControlError.
+
+    `release` identifies the content of the guard. `policy` is the sentence that users read when rpm refuses a package.
+    `messages` are the organisation's texts.
+    """
     host.write_file(GUARD_PACKAGE_PATH, build_package(conflicts, release, policy, messages), 0o600)
     try:
-        # --oldpackage: a release is no number. --nosignature: this run wrote the package itself, without a signature.
+        # --oldpackage: the release is a digest, so a newer guard may look older to rpm. --nosignature: the package has
+        # no signature, because this run built it.
         run_transaction(host, ["rpm", "-U", "--oldpackage", "--nosignature", GUARD_PACKAGE_PATH])
     finally:
         host.delete_file(GUARD_PACKAGE_PATH)
 
 
 def remove_guard(host: Host) -> None:
-    """Remove the guard. Raises ControlError."""
+    """Remove the guard package from the host. Raises ControlError."""
     run_transaction(host, ["rpm", "-e", GUARD_PACKAGE])
 
 
@@ -56,14 +62,18 @@ def build_package(
     name: str = GUARD_PACKAGE,
     provides: str = "",
 ) -> bytes:
-    """Build the guard as an rpm, or another package without a file. Equal arguments give equal bytes."""
+    """Return the bytes of the guard as an rpm package without files. Equal arguments give equal bytes.
+
+    A trial uses `name` and `provides` to build another package that provides a restricted package. "" means no such
+    name.
+    """
     provided_names = [name, *([provides] if provides else [])]
     payload = gzip.compress(EMPTY_CPIO, mtime=0)
     version = format_policy_version(policy)
     description = f"{policy} This package conflicts with what is restricted, and goes with: {LIFT_COMMAND}"
     description = "\n".join([description, *messages])
     entries: List[HeaderEntry] = [
-        (100, STRINGS, ["C"]),  # languages of the translated texts
+        (100, STRINGS, ["C"]),  # languages of the values of type TRANSLATED
         (1000, STRING, name),
         (1001, STRING, version),
         (1002, STRING, release),
@@ -75,19 +85,20 @@ def build_package(
         (1016, TRANSLATED, ["Unspecified"]),
         (1021, STRING, "linux"),
         (1022, STRING, "noarch"),
-        (1044, STRING, f"{name}-{version}-{release}.src.rpm"),  # without this tag it would be a source package
-        (1047, STRINGS, provided_names),  # provided names; flags and version below
+        # without this tag, rpm would take the package for a source package
+        (1044, STRING, f"{name}-{version}-{release}.src.rpm"),
+        (1047, STRINGS, provided_names),  # provided names; the tags 1112 and 1113 below have their flags and versions
         (1053, INT32, [SENSE_FLAGS[conflict.sense] for conflict in conflicts]),
         (1054, STRINGS, [conflict.name for conflict in conflicts]),
         (1055, STRINGS, [conflict.version for conflict in conflicts]),
-        (1064, STRING, "4.14.0"),  # the oldest rpm that writes such a package
+        (1064, STRING, "4.14.0"),  # version of rpm that the package claims was used: the oldest that writes this format
         (1112, INT32, [SENSE_FLAGS["="]] * len(provided_names)),
         (1113, STRINGS, [f"{version}-{release}"] * len(provided_names)),
         (1124, STRING, "cpio"),
         (1125, STRING, "gzip"),
         (1126, STRING, "9"),
         (5092, STRINGS, [hashlib.sha256(payload).hexdigest()]),
-        (5093, INT32, [8]),  # the digest is SHA-256
+        (5093, INT32, [8]),  # algorithm of the payload's digest: 8 is SHA-256
     ]
     header = _build_header(IMMUTABLE, entries)
     signature = _build_header(
@@ -101,7 +112,10 @@ def build_package(
 
 
 def format_policy_version(policy: str) -> str:
-    """Return a sentence as a version: it is in every refusal, which has no other free text."""
+    """Return the sentence `policy` in the form of a version: lower-case words with dots between them.
+
+    rpm shows the guard's version in every refusal, and no other free text. So users read the policy there.
+    """
     return (
         re.sub(r"[^a-z0-9]+", ".", policy.lower().replace("@", " at ")).strip(".")[:MAX_VERSION_CHARACTERS].strip(".")
         or "0"
@@ -109,9 +123,10 @@ def format_policy_version(policy: str) -> str:
 
 
 def _build_header(region: int, entries: Iterable[HeaderEntry]) -> bytes:
-    """Return a header: an index of tags, and a store that it points into.
+    """Return a header of an rpm package: an index of tags, and a store with the values of the tags.
 
-    A region around both proves that the header is complete.
+    Index and store are enclosed in a region, an entry with the tag `region`. The region shows rpm that the header is
+    complete.
     """
     index: List[bytes] = []
     store = b""
@@ -131,6 +146,7 @@ def _build_header(region: int, entries: Iterable[HeaderEntry]) -> bytes:
 
 
 def _encode_value(header_value: HeaderValue) -> bytes:
+    """Return a header value in rpm's form: strings end with a zero byte, integers have four bytes."""
     if isinstance(header_value, str):
         return header_value.encode() + b"\0"
     return b"".join(
