@@ -42,6 +42,9 @@ def format_moment(moment: datetime.datetime) -> str:
 
 
 def count_calendar_days(start: datetime.datetime, end: datetime.datetime) -> int:
-    """Return the number of days from the day of `start` to the day of the last second before `end`, both UTC."""
+    """Return the difference in days between the UTC dates of `start` and `end`.
+
+    An `end` at midnight belongs to the day before it.
+    """
     last_second = end.astimezone(datetime.timezone.utc) - datetime.timedelta(seconds=1)
     return (last_second.date() - start.astimezone(datetime.timezone.utc).date()).days

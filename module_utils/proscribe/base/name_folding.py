@@ -4,10 +4,10 @@ from __future__ import annotations
 
 
 def fold_name(name: str) -> str:
-    """Fold the differences of case, width and composition in a name: Unicode's NFKC, and its case folding.
+    """Return a name without differences of case, width and composition (Unicode's NFKC and case folding).
 
-    The time grows with the length of the name; only stacked combining marks take more. Shorten names from strangers
-    first.
+    The time grows with the length of the name; only stacked combining marks take more. Cut a name from an untrusted
+    source before the call.
     """
     if name.isascii():
         return name.lower()

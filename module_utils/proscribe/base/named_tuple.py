@@ -1,17 +1,19 @@
-"""`NamedTuple` without its cost on a host: loading `typing`, and compiling a constructor for every class.
+"""A `NamedTuple` that is cheaper on a host than that of `typing`.
 
-Together these take longer than observing a control.
+Loading `typing`, and compiling a constructor for every class, takes longer than observing a control.
 """
 
 from __future__ import annotations
 
-MYPY = False  # mypy takes it for true
+MYPY = False  # mypy treats this name as true, and reads the first branch
 if MYPY:
     from typing import NamedTuple as NamedTuple
 if not MYPY:
     from operator import itemgetter
 
     class _NamedTupleMeta(type):
+        """The metaclass of NamedTuple: it makes a read-only property of each annotated field."""
+
         def __new__(mcs, name, bases, body):
             cls = super().__new__(mcs, name, bases, {"__slots__": (), **body})
             cls._fields = tuple(getattr(cls, "__annotations__", ()))

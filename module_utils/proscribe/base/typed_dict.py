@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-MYPY = False  # mypy takes it for true
+MYPY = False  # mypy treats this name as true, and reads the first branch
 if MYPY:
     from typing import TypedDict as TypedDict
 if not MYPY:

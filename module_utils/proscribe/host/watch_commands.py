@@ -20,15 +20,16 @@ proscribe-watch freeze 2h "reason"  correct nothing for a while, at most 7d; the
 proscribe-watch thaw                end that now
 proscribe-watch status              what the watch does, and what it saw last
 """
-CHECKSUM_DIGITS = 8  # hexadecimal digits at the start of a cached file, against damage (watch_installer.py)
+# hexadecimal digits of the checksum at the beginning of each cached file; the same as in wire/watch_installer.py
+CHECKSUM_DIGITS = 8
 NOT_INSTALLED = "the watch is not installed: an enforcing run with proscribe_watch installs it"
 
 
 def main(arguments: Sequence[str], caller: str, starting_unit: str, marshalled: Callable[[], bytes | None]) -> int:
-    """Run the command that `arguments` name, and return the exit code.
+    """Run the command in `arguments`, and return the exit code.
 
-    `caller` names the caller. `starting_unit` is the unit for which systemd started this process; "" for none.
-    `marshalled` returns the compiled code, or None if the code came from the cache.
+    `caller` is the account that called the command. `starting_unit` is the systemd unit that triggered this process; ""
+    for none. `marshalled` returns the compiled code of the watch for the cache; None if the code came from the cache.
     """
     host = Host()
     host.starting_unit = starting_unit
@@ -57,13 +58,13 @@ def main(arguments: Sequence[str], caller: str, starting_unit: str, marshalled: 
             return 0
     except watch_files.DamagedFileError as damaged:
         if is_being_installed(host):
-            return 0  # the files and the settings differ during an installation
+            return 0  # during an installation, the files may not match the settings; this is no damage
         with contextlib.suppress(ControlError, ObservationError):
             last_lines = journal.read_journal(host)[0][-1:]
             if not last_lines or (last_lines[0]["event"], last_lines[0].get("file")) != (
                 "damaged",
                 damaged.file,
-            ):  # the same damage is logged once
+            ):  # damage that the newest line reports already is not written again
                 journal.append_event(host, "damaged", file=damaged.file)
         print(
             f"proscribe-watch: {damaged}: nothing was run; the next run of the controller repairs it", file=sys.stderr
@@ -77,6 +78,10 @@ def main(arguments: Sequence[str], caller: str, starting_unit: str, marshalled: 
 
 
 def _run_observation(host: Host, settings: watch_files.WatchSettings, marshalled: Callable[[], bytes | None]) -> int:
+    """Observe and correct the host, and update the cache of compiled code and plans. Return the exit code.
+
+    The exit code is 1 if results could not be saved. `marshalled` is explained in `main`.
+    """
     from .watch.own_observation import HostOperations, observe_host
 
     code_name = f"{settings.files.get(watch_files.CODE_PATH, '')}-{MAGIC_NUMBER.hex()}"
@@ -105,7 +110,8 @@ def _run_observation(host: Host, settings: watch_files.WatchSettings, marshalled
     if compiled := marshalled():
         cache_files[code_name] = compiled
     if cache_files:
-        with contextlib.suppress(ControlError, ObservationError):  # a host without a working cache only loses time
+        # without a cache, the next observation only takes longer
+        with contextlib.suppress(ControlError, ObservationError):
             for name in {*host.list_directory(watch_files.CACHE_DIRECTORY)} - used_names:
                 host.delete_file(f"{watch_files.CACHE_DIRECTORY}/{name}")
             for name, content in cache_files.items():
@@ -118,7 +124,7 @@ def _run_observation(host: Host, settings: watch_files.WatchSettings, marshalled
 
 
 def _read_cached(host: Host, name: str) -> Any:
-    """Return the cached content of a name. Return None if the file is missing or damaged."""
+    """Return the content of the file `name` in the cache; None if the file is missing or damaged."""
     with contextlib.suppress(watch_files.DamagedFileError, ObservationError, ValueError, EOFError, TypeError):
         content = watch_files.read_watch_file(host, f"{watch_files.CACHE_DIRECTORY}/{name}") or b""
         if content and b"%08x" % binascii.crc32(content[CHECKSUM_DIGITS:]) == content[:CHECKSUM_DIGITS]:

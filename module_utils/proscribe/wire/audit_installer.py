@@ -1,8 +1,8 @@
 """The program with which an account without root rights may audit a host (docs/least-privilege.md).
 
-An enforcing run installs it behind a part of loader.py (audit_text.py is both, derived). Its input is a line of JSON.
-The line names stored code and a stored plan, or requests the record of the host's own run. Its caller supplies no code,
-no plan, no probe and no path. The program writes nothing.
+An enforcing run installs this program after a part of loader.py. The derived file audit_text.py has both texts. The
+input of the program is a line of JSON. The line names stored code and a stored plan, or requests the record of the
+host's own scheduled run. The caller supplies no code, no plan, no probe and no path. The program writes nothing.
 """
 
 from __future__ import annotations
@@ -21,18 +21,19 @@ if TYPE_CHECKING:
 
     from ..model.types.call import AuditRequest, ObservationCall
 
-PROGRAM_PATH = "@PROGRAM@"  # derived/audit_text.py fills in audit_program.PROGRAM_PATH and host.STATE_DIRECTORY
+# derived/audit_text.py replaces both marks by audit_program.PROGRAM_PATH and host.STATE_DIRECTORY
+PROGRAM_PATH = "@PROGRAM@"
 STATE_DIRECTORY = "@STATE@"
 RECORD_FILE = "record.json"
 BUSY_KEY = "busy"  # the key of the answer while another audit runs: a caller cannot queue up processes of root
-REFUSED_KEY = "refused"  # the key of the answer with the fault of a request
-STORED_KEY = "stored"  # the key of the answer with the record of the host's own run
+REFUSED_KEY = "refused"  # the answer's key with the reason why a request is refused
+STORED_KEY = "stored"  # the answer's key with the record of the host's own scheduled run
 CONTROLS = ("apps", "browser", "firewall", "dns")
 GATES = ("never", "noncompliant", "incomplete")
 REQUEST_KEYS = {"code", "plan", "controls", "gate", "seconds"}
 RECORD_REQUEST = {"record": True}
-MAX_REQUEST_BYTES = 4096  # bytes of a request
-MAX_RECORD_BYTES = 16 * 1024 * 1024  # bytes
+MAX_REQUEST_BYTES = 4096
+MAX_RECORD_BYTES = 16 * 1024 * 1024
 REQUEST_TIMEOUT_SECONDS = 10  # seconds until the whole request must have arrived
 MAX_AUDIT_SECONDS = 6 * 3600 + 60  # seconds, the most that a request may allow
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/root"}
@@ -73,7 +74,7 @@ def parse_request(text: bytes) -> Any:
 
 
 def read_request() -> bytes:
-    """Read standard input to its end, to the end of a line, or beyond the length of a request."""
+    """Read standard input to its end, to the end of a line, or until it is longer than a request may be."""
     text = b""
     while len(text) <= MAX_REQUEST_BYTES and b"\n" not in text:
         piece = os.read(0, MAX_REQUEST_BYTES + 1 - len(text))
@@ -84,7 +85,7 @@ def read_request() -> bytes:
 
 
 def read_stored_record() -> Mapping[str, object]:
-    """Return the record that this host's own scheduled run has stored."""
+    """Return the record that this host's own scheduled run has stored; {LACKING: True} without a valid record."""
     try:
         with open(
             open_root_file(RECORD_FILE, os.O_NONBLOCK, open_root_file(STATE_DIRECTORY, os.O_DIRECTORY)), "rb"
@@ -95,7 +96,7 @@ def read_stored_record() -> Mapping[str, object]:
 
 
 def observe_host(request: AuditRequest) -> Mapping[str, object]:
-    """Return the answer of the stored observing code about the stored plan."""
+    """Observe the host with the stored code and plan that the request names, and return the answer."""
     call: ObservationCall = {
         "controls": request["controls"],
         "gate": request["gate"],
@@ -107,7 +108,7 @@ def observe_host(request: AuditRequest) -> Mapping[str, object]:
 
 
 def serve_request() -> Mapping[str, object]:
-    """Return the answer to the only request of this process."""
+    """Read the only request of this process from standard input, and return the answer to it."""
     # An account that may only run the program cannot open it. So only another audit can have locked it.
     try:
         fcntl.flock(os.open(PROGRAM_PATH, os.O_RDONLY | os.O_NOFOLLOW), fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -124,7 +125,10 @@ def serve_request() -> Mapping[str, object]:
 
 
 def main() -> None:
-    """Answer the caller. Signals and environment variables that it has set in the process have no effect."""
+    """Answer the request of the calling account.
+
+    Signal settings and environment variables of the caller have no effect.
+    """
     if os.getuid() or os.geteuid() or len(sys.argv) > 1:
         sys.exit("this program is run by root, without arguments")
     _signal.signal(_signal.SIGALRM, _signal.SIG_DFL)

@@ -1,9 +1,10 @@
-"""The location of this code: a checkout of the project, or an installed collection.
+"""The location of Proscribe's code: a checkout of the project, or an installed collection.
 
 Every path and name that depends on the location is here. Controller only.
 
-A checkout may write into its own directory, and its modules have short names. Only its installer writes into a
-collection. Reports of a collection go to the project of the user; modules, playbooks and filters have full names.
+Proscribe may write into the directory of a checkout, and its modules have short names there. Only its installer writes
+into a collection. Reports of a collection go to the project of the user; modules, playbooks and filters have full
+names.
 """
 
 from __future__ import annotations
@@ -26,21 +27,21 @@ def find_collection(file: str) -> str:
 
 _FILE = os.path.abspath(__file__)
 COLLECTION = find_collection(_FILE)
-# Links are not resolved: the collection of a developer is often a link, and only its path has the collection's name.
+# Symbolic links are not resolved: a developer's collection is often a link, and only the link's path has its name.
 CODE_DIRECTORY = Path(_FILE).parents[2]  # module_utils/
 PROJECT_DIRECTORY = Path(_FILE).parents[4] if COLLECTION else Path(_FILE).resolve().parents[3]
 CATALOGUE = PROJECT_DIRECTORY / "catalog"
 PLAYBOOKS = PROJECT_DIRECTORY / "playbooks"
-LAUNCHER_PATH = str(CODE_DIRECTORY.parent / "proscribe")  # of a checkout, as is the configuration
+LAUNCHER_PATH = str(CODE_DIRECTORY.parent / "proscribe")  # only in a checkout, like the configuration
 CONFIGURATION_PATH = str(CODE_DIRECTORY.parent / "ansible.cfg")
-COMMAND_PATH = CODE_DIRECTORY / "proscribe_command.py"  # of a collection, instead of the launcher
+COMMAND_PATH = CODE_DIRECTORY / "proscribe_command.py"  # only in a collection, which has no launcher
 
 
 def locate_reports(environment: Mapping[str, str] = os.environ, configured: Path | None = None) -> Path:
     """Return the directory of reports and of all state between runs.
 
-    It is PROSCRIBE_REPORTS (the mount of a job), else `configured` (proscribe_reports in the inventory), else the usual
-    directory.
+    It is the environment variable PROSCRIBE_REPORTS (for a job in a container, the mounted directory). Without it, it
+    is `configured` (proscribe_reports in the inventory), else the usual directory.
     """
     return Path(environment.get("PROSCRIBE_REPORTS") or configured or _locate_usual_reports(environment)).absolute()
 
@@ -60,7 +61,7 @@ def _locate_usual_reports(environment: Mapping[str, str]) -> Path:
 
 
 def _find_home() -> str:
-    """Return the home of this account; "/" without an account."""
+    """Return the home directory of this process's account; "/" if the system does not know the account."""
     try:
         return pwd.getpwuid(os.getuid()).pw_dir
     except KeyError:
@@ -68,12 +69,15 @@ def _find_home() -> str:
 
 
 def locate_user_project() -> Path | None:
-    """Return the project of a collection's user: the directory of the command's start. None in a checkout."""
+    """Return the directory in which the user of a collection started the command; None in a checkout."""
     return Path.cwd() if COLLECTION else None
 
 
 def qualify_name(short_name: str) -> str:
-    """Return the name by which a task calls a module, an action, a filter or a role."""
+    """Return the name by which a task calls a module, an action, a filter or a role of Proscribe.
+
+    The full name is needed in a collection; a checkout uses the short name.
+    """
     return f"{COLLECTION}.{short_name}" if COLLECTION else short_name
 
 
@@ -83,17 +87,26 @@ def name_playbook(name: str) -> str:
 
 
 def is_playbook(argument: str, folder: str = "") -> bool:
-    """Return whether an argument of ansible-playbook, typed in `folder`, is a playbook of the project."""
+    """Return whether an argument of ansible-playbook names a playbook of Proscribe.
+
+    A relative path in `argument` is relative to `folder`.
+    """
     if COLLECTION and argument.removesuffix(".yml").removesuffix(".yaml").rpartition(".")[0] == COLLECTION:
         return True
     return os.path.dirname(os.path.realpath(os.path.join(folder, argument))) == os.path.realpath(PLAYBOOKS)
 
 
 def is_below(path: str, directory: Path) -> bool:
-    """Return whether a path of Ansible's is below `directory`, a directory of the project."""
+    """Return whether a path that Ansible reports is below `directory`, a directory of Proscribe.
+
+    Ansible's path may have the symbolic links of `directory`, or none.
+    """
     return any(path.startswith(f"{root}/") for root in (str(directory), os.path.realpath(directory)))
 
 
 def make_launcher_command(python: str) -> Sequence[str]:
-    """Return the arguments that start a command without a playbook."""
+    """Return the first arguments of a command line for a Proscribe command that runs no playbook.
+
+    In a checkout this is the launcher. A collection has no launcher, so the interpreter `python` runs a file.
+    """
     return (python, str(COMMAND_PATH)) if COLLECTION else (LAUNCHER_PATH,)

@@ -1,9 +1,9 @@
-"""The program that a host's Python gets first. It answers the rest of the stream that it came in.
+"""The program at the start of the stream that is sent to a host's Python. It answers the rest of the stream.
 
-stream.py sends this text, without docstrings and comments, and `reply` answers. If a connection cannot pipe,
-library/compliance_state.py executes this module and calls `run_call`. The program has no other module of the project
-until it has the code. The code comes from the stream or from this host's cache, which only root can have written. Names
-that are not in the code are of the standard library.
+stream.py sends this text, without docstrings and comments, and `reply` answers. If a connection cannot pipe data to a
+program, library/compliance_state.py executes this module and calls `run_call`. The program has no other module of
+Proscribe until it has the code. The code comes from the stream or from this host's cache, which only root can have
+written. Names that are not in the code are of the standard library.
 
 The controller sends `marshal`, a form only for trusted data, which every Python reads without loading a module. The
 host answers in JSON (json_text.py), because the controller trusts no host.
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 # contain the mark. JSON escapes their line ends, so no line begins with it.
 MARK = "proscribe-answer:"
 LACKING = "lacking"  # the key of the answer of a host that lacks code or a plan that was sent only by name
-CACHE_DIRECTORY = "@PLACE@"  # where a host caches code and plans; derived/bootstrap.py fills it in
+CACHE_DIRECTORY = "@PLACE@"  # where a host caches code and plans; derived/bootstrap.py fills in the path
 
 
 def open_root_file(name: str, flags: int, directory: int | None = None) -> int:
@@ -48,9 +48,10 @@ def open_root_file(name: str, flags: int, directory: int | None = None) -> int:
 
 
 class ModuleFinder:
-    """The finder and loader of the project's modules.
+    """The finder and loader of Proscribe's modules on a host.
 
-    `code` has compiled modules by name, each with whether it is a package. `sources` has the text of all other modules.
+    `code` is by module name: the compiled module, and whether it is a package. `sources` has the texts of modules that
+    are not compiled yet, and the names of packages; None if `code` has all modules.
     """
 
     def __init__(self, code: dict[str, tuple[Any, bool]], sources: Any) -> None:
@@ -64,7 +65,7 @@ class ModuleFinder:
         return self.code[name]
 
     def marshal_modules(self) -> bytes | None:
-        """Return all modules for the cache of the host; None if they came from the cache."""
+        """Return all modules, compiled, for the cache of the host; None if they came from that cache."""
         if not self.sources:
             return None
         for name in self.sources["texts"]:
@@ -85,7 +86,10 @@ class ModuleFinder:
 
 
 def load_cached(name: str) -> Any:
-    """Return the cached content of a name; None if there is none, or if others than root could have written it."""
+    """Return the content of the file `name` in the host's cache.
+
+    None if it is missing or damaged, or if an account other than root could have written it.
+    """
     try:
         directory = open_root_file(CACHE_DIRECTORY, os.O_DIRECTORY)
         open_root_file("..", os.O_DIRECTORY, directory)
@@ -96,21 +100,25 @@ def load_cached(name: str) -> Any:
 
 
 def parse_json(text: bytes) -> Any:
-    """Parse JSON. The module is loaded here, so a host with everything in its cache does not pay for it."""
+    """Parse JSON. The module `json` is loaded only here: a host with everything in its cache saves that time."""
     import json
 
     return json.loads(text)
 
 
 def unpack_plan(plan: bytes) -> Any:
-    """Unpack a plan that was sent."""
+    """Decompress and parse the plan of a stream."""
     import zlib
 
     return parse_json(zlib.decompress(plan))
 
 
 def execute_call(head: StreamHead, packed: bytes, packed_plan: bytes) -> Mapping[str, object]:
-    """Return the answer to the call in the head of a stream, with the code and the plan after it."""
+    """Observe this host with the arguments in the head of a stream, and return the answer.
+
+    `packed` is the code and `packed_plan` the plan in the stream. b"" means that the part is in this host's cache. If
+    the cache lacks it, the answer is {LACKING: True}.
+    """
     code_name = f"{head['code']}-{MAGIC_NUMBER.hex()}"
     plan_name = f"{code_name}-{head['plan']}"
     code = None if packed else load_cached(code_name)
@@ -146,9 +154,13 @@ def execute_call(head: StreamHead, packed: bytes, packed_plan: bytes) -> Mapping
 
 
 def run_call(head: StreamHead, code: bytes, plan: bytes) -> Mapping[str, object]:
-    """Return the answer to a stream. The process ends if that takes longer than the stream permits."""
-    # The default action of the signal ends the process anywhere, even in a system call or an endless match. The module
-    # signal adds enumerations to _signal, which are a fiftieth of the cost of an observation.
+    """Return the answer to a stream.
+
+    A signal ends the process once the time limit in the head of the stream is over.
+    """
+    # The default action of the signal ends the process anywhere, even in a system call or in a regular expression that
+    # never ends. `_signal` is used because the module `signal` adds enumerations to it, a fiftieth of the cost of an
+    # observation.
     _signal.signal(_signal.SIGALRM, _signal.SIG_DFL)
     _signal.alarm(head.get("seconds", 0))
     try:
@@ -159,7 +171,7 @@ def run_call(head: StreamHead, code: bytes, plan: bytes) -> Mapping[str, object]
 
 def format_answer(answer: Mapping[str, object]) -> str:
     """Format an answer as JSON."""
-    if LACKING in answer:  # it also lacks the code that formats JSON
+    if LACKING in answer:  # the host then also lacks the code of `format_json`
         import json
 
         return json.dumps(answer)

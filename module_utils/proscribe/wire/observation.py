@@ -1,7 +1,7 @@
-"""The observation of a host on the controller's side: the data that are sent, and the notes about the answer.
+"""The observation of a host on the controller's side: the data that are sent, and a note about the host's cache.
 
-An action of Ansible's may send it, or a single process for many hosts. Both send the same bytes, and the answer passes
-the same reader.
+An Ansible action may send the data to its host, or a single process sends them to many hosts. Both send the same bytes,
+and the answer passes the same reader.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from .loader import LACKING
 from .plan_store import PlanStore
 from .stream import StreamPart, make_payload, parse_answer
 
-# For hosts without an interpreter in the inventory. /usr/bin is first, as in Ansible's own discovery. A host without
-# any of these gets the message of Ansible from the ordinary module.
+# Tried on hosts whose interpreter is not in the inventory. /usr/bin is first, as in Ansible's own discovery. If a host
+# has none of these paths, the ordinary Ansible module runs, and Ansible prints its message.
 PYTHON_PATHS = "/usr/bin/python3 /usr/local/bin/python3 /usr/libexec/platform-python python3"
 FIND_PYTHON_COMMAND = f"for python in {PYTHON_PATHS}; do command -v $python && break; done"
 
 
 def get_compiled_run(variables: Variables) -> CompiledRun:
-    """Return the result of `compile_plans` from a host's variables; empty without a result."""
+    """Return the result of the task `compile_plans` from a host's variables; {} before that task."""
     run: CompiledRun = (variables.get("proscribe_compiled") or {}).get("proscribe_run", {})
     return run
 
 
 def get_registered(hostvars: Any, host: str, name: str) -> Any:
-    """Return the result that a task has registered under a name for a host, untemplated; empty for none.
+    """Return the result that a task registered for a host in the variable `name`, untemplated; {} without a result.
 
     To read a variable, `hostvars` collects all variables of a host, which takes seconds for 10,000 hosts. So the
     variable comes from Ansible's variable manager where that is possible (tested with ansible-core 2.19 and 2.21).
@@ -48,13 +48,16 @@ def get_registered(hostvars: Any, host: str, name: str) -> Any:
 
 
 def parse_observation(output: str | bytes) -> ObservationAnswer | None:
-    """Return the answer of a host to a stream; None for no answer. Raises UnusableAnswer."""
+    """Return the checked answer in the output of a host; None if the output has no answer. Raises UnusableAnswer."""
     result = parse_answer(output)
     return None if result is None else results.read_observation(result)
 
 
 class HostObservation(NamedTuple):
-    """The data that a host is sent. `call` has the arguments of run.compliance_state, `seconds` the time limit."""
+    """The data that the controller sends to a host to observe the host.
+
+    `call` has the arguments of run.compliance_state, `seconds` is the time limit.
+    """
 
     store: PlanStore
     host: str
@@ -64,10 +67,10 @@ class HostObservation(NamedTuple):
     seconds: int
 
     def list_streams(self) -> Iterator[bytes]:
-        """Yield the streams to send, until the host answers.
+        """Yield the streams to send one after the other, until the host answers.
 
-        A host that has stored code and plan first gets only their names. If it has lost them, it reports that or
-        nothing.
+        A host that has stored code and plan first gets only their names. If the host has lost them, it reports the loss
+        or prints no answer.
         """
         for with_content in (False, True) if self.store.is_stored_on_host(self.host, self.code, self.plan) else (True,):
             yield make_payload(self.code, self.plan, self.call, with_content, self.seconds)
@@ -82,16 +85,16 @@ class HostObservation(NamedTuple):
         )
 
     def note_cached(self, result: ObservationAnswer) -> ObservationAnswer:
-        """Note whether the host stores code and plan now, and return the result without that key."""
+        """Record in the plan store whether the host stores code and plan now; return the result without `cached`."""
         if "cached" in result:
             self.store.record_host_store(self.host, self.code, self.plan, is_stored=result.pop("cached"))
         return result
 
 
 def make_observation(run: CompiledRun, host: str, text: str, call: ObservationCall, seconds: int) -> HostObservation:
-    """Build the observation of a host. `run` is the result of `compile_plans`.
+    """Build the observation of a host. `run` is the result of `compile_plans`, `seconds` the time limit.
 
-    `text` is a plan that the task was given instead of the compiled plan.
+    `text` is the JSON of a plan that the task was given instead of the compiled plan; "" for the compiled plan.
     """
     store = _open_store(run.get("plans"), tuple((run.get("packed") or {}).items()))
     plan = store.make_plan_part(text) if text else store.make_plan_part(digest=run["hosts"][host])
@@ -109,12 +112,12 @@ def make_observation(run: CompiledRun, host: str, text: str, call: ObservationCa
 
 @functools.lru_cache(maxsize=1)
 def _open_store(plans: str | None, packed: tuple[tuple[str, str], ...]) -> PlanStore:
-    """Open the store of a run: the same for all hosts that a process observes."""
+    """Return the plan store of a run: the same object for all hosts that this process observes."""
     return PlanStore(Path(plans) if plans is not None else None, dict(packed))
 
 
 def is_macos(result: ObservationAnswer | None) -> bool:
-    """Return whether a host answered code for other systems that it is a Mac."""
+    """Return whether a host received code for another system, and answered only that it is a Mac."""
     return result is not None and result.get("system") == DARWIN
 
 

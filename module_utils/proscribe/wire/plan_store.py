@@ -49,7 +49,10 @@ WRITABLE_EXPECTED = (
 
 
 class UntrustedStore(OSError):
-    """A part of the store that this run and earlier runs did not write: its path, its fault, and the remedy."""
+    """The error that this run and earlier runs did not write a part of the store, or that this account cannot write it.
+
+    Its parts are the path, what was observed there, and what is expected instead.
+    """
 
     def __init__(self, path: str, observed: str, expected: str) -> None:
         super().__init__(path, observed, expected)
@@ -60,10 +63,10 @@ class UntrustedStore(OSError):
 
 
 class PlanStore:
-    """The store of a run, in `directory`; None stores nothing.
+    """The store of a run's code and plans, in `directory`. If `directory` is None, nothing is stored.
 
-    `packed` is the result of `prepare_plans` for the plans. `trusted` are accounts that may own the store, beside root,
-    this account and the owner of the project's code.
+    `packed` is the result of `prepare_plans` for the plans. `trusted` are ids of accounts that may own the store,
+    beside root, this account and the owner of Proscribe's code.
     """
 
     def __init__(
@@ -75,7 +78,8 @@ class PlanStore:
         self.directory = directory
         self._packed = packed or {}
         self._trusted = {os.geteuid(), Path(__file__).stat().st_uid, *trusted}
-        self._marks: dict[str, bytes] = {}  # the code and plan that each host stores, as far as read
+        # by host: the names of the code and the plan that the host stores, as far as read
+        self._marks: dict[str, bytes] = {}
 
     # -- making it -----------------------------------------------------------------------------------------------------
 
@@ -88,7 +92,7 @@ class PlanStore:
             return
         reports = self.directory.parent
         try:
-            # Reports have names of users, and the programs that they installed.
+            # Other accounts may not read reports: these name users, and the programs that they installed.
             reports.mkdir(mode=0o750, parents=True, exist_ok=True)
             self._refuse_writable(str(reports), reports)
             with contextlib.suppress(FileExistsError):
@@ -105,7 +109,7 @@ class PlanStore:
             pass
 
     def prepare_plans(self, plans: Mapping[str, Plan]) -> PreparedPlans:
-        """Store the code and these plans, by digest, for the hosts of a run.
+        """Store the code, and the plans by their digest, for the hosts of a run.
 
         Returns {code: the name of the observing code, packed: {digest: SHA-256 of the packed plan}}. Raises
         UntrustedStore if a plan cannot be stored, because each host would fail.
@@ -116,6 +120,7 @@ class PlanStore:
         }
 
     def _prepare_plan(self, digest: str, plan: Plan) -> str:
+        """Store a plan as JSON and packed, and return the SHA-256 of the packed plan."""
         self.add_plan(plan, digest)
         text, name = serialise_plan(plan).encode(), f"{_strip_digest_prefix(digest)}.plan"
         packed = self._read_file(name)
@@ -147,7 +152,10 @@ class PlanStore:
         return StreamPart(name, lambda: packed)
 
     def get_prepared_code(self, name: str) -> StreamPart:
-        """Return the code whose name `prepare_plans` returned."""
+        """Return the code as a part of a stream; `name` is the name that `prepare_plans` returned.
+
+        Packing it raises FileNotFoundError if the stored code is gone and its sources have changed.
+        """
 
         def pack_code() -> bytes:
             content = self._read_checked(f"{name}.code", name) or pack_observing_code(probe=False)
@@ -160,7 +168,10 @@ class PlanStore:
         return StreamPart(name, pack_code)
 
     def make_plan_part(self, text: str = "", digest: str = "") -> StreamPart:
-        """Return a plan: from JSON text, or by its digest if this run compiled it."""
+        """Return a plan as a part of a stream: the plan of the JSON `text`, or the plan with `digest` if `text` is "".
+
+        A digest must be of a plan that this run compiled.
+        """
         if text:
             return StreamPart(hashlib.sha256(text.encode()).hexdigest(), lambda: zlib.compress(text.encode(), 9))
         name = _strip_digest_prefix(digest)
@@ -174,9 +185,9 @@ class PlanStore:
         return StreamPart(name, pack_plan)
 
     def read_stored_plan(self, digest: str) -> Plan:
-        """Return a plan as `add_plan` stored it; without that file, restore it from the packed plan.
+        """Return the plan that `add_plan` stored. If its file is missing, restore the plan from its packed form.
 
-        Raises FileNotFoundError, and UntrustedStore for a plan that does not fit its digest.
+        Raises FileNotFoundError if both are missing, and UntrustedStore for a plan that does not fit its digest.
         """
         name = f"{_strip_digest_prefix(digest)}.json"
         is_digest = bool(_DIGEST_PATTERN.fullmatch(digest))
@@ -197,7 +208,7 @@ class PlanStore:
     # -- what runs note for later ones ---------------------------------------------------------------------------------
 
     def read_note(self, name: str) -> bytes:
-        """Return the note of an earlier run; b"" for none, and for an untrusted note."""
+        """Return the note (a small file) that an earlier run stored; b"" if it is missing or untrusted."""
         return self._read_file(name)
 
     def write_note(self, name: str, content: bytes) -> None:
@@ -221,7 +232,8 @@ class PlanStore:
         if is_stored:
             self._keep_file(_name_host_mark(host), _list_part_names(code, plan), "kept")
             return
-        with contextlib.suppress(OSError), self._open_directory("kept") as directory:  # the mark only saves time
+        # a mark that stays only costs time
+        with contextlib.suppress(OSError), self._open_directory("kept") as directory:
             os.unlink(_name_host_mark(host), dir_fd=directory)
 
     # -- files ---------------------------------------------------------------------------------------------------------
@@ -231,7 +243,9 @@ class PlanStore:
         return content if hashlib.sha256(content).hexdigest() == sha256 else b""
 
     def _read_file(self, name: str, subdirectory: str = "") -> bytes:
-        """Return the content of a file; b"" for a missing file, and for an untrusted file."""
+        """Return the content of a file in the store; b"" if the file is missing or untrusted, or longer than
+        MAX_FILE_BYTES.
+        """
         try:
             with self._open_directory(subdirectory) as directory:
                 descriptor = os.open(name, _READ_FLAGS, dir_fd=directory)
@@ -276,9 +290,9 @@ class PlanStore:
 
     @contextlib.contextmanager
     def _open_directory(self, subdirectory: str = "", create: bool = False) -> Iterator[int]:
-        """Open the directory of the store, or a directory in it.
+        """Yield a descriptor of the store's directory, or of `subdirectory` in it, which `create` creates.
 
-        Raises UntrustedStore, and OSError if it is missing.
+        Raises UntrustedStore, and OSError if the directory is missing.
         """
         if self.directory is None:
             raise FileNotFoundError("nothing is kept")
@@ -331,7 +345,7 @@ def _list_part_names(code: StreamPart, plan: StreamPart) -> bytes:
 
 
 def _parse_stored_plan(content: bytes, digest: str) -> Plan | None:
-    """Parse a plan from JSON, whole or shortened. Returns None unless it has this digest."""
+    """Parse a stored plan from JSON, in its whole or its shortened form. Returns None unless it has this digest."""
     with contextlib.suppress(ValueError, RecursionError, KeyError, TypeError, AttributeError):
         plan = expand_plan(json.loads(content))
         if digest == plan.get("digest") == digest_of(plan):
@@ -340,7 +354,7 @@ def _parse_stored_plan(content: bytes, digest: str) -> Plan | None:
 
 
 def _unpack_content(packed: bytes, length: int) -> bytes:
-    """Unpack at most a byte more than the expected length. Returns b"" for damaged content."""
+    """Decompress at most `length` + 1 bytes, so that longer content is noticed. Returns b"" for damaged content."""
     try:
         return zlib.decompressobj().decompress(packed, length + 1)
     except zlib.error:

@@ -30,9 +30,9 @@ class ModuleSources(NamedTuple):
 def select_reached(
     all_sources: ModuleSources, entries: Iterable[str], names: Iterable[str], left_out: Collection[str] = ()
 ) -> dict[str, str]:
-    """Return the code that `names` in the modules `entries` use, by module, each as short as possible.
+    """Return the sources of all modules that the `names` in the modules `entries` need, each as short as possible.
 
-    `left_out` are functions that are never called.
+    `left_out` are functions that this code never calls, although their names occur in it.
     """
     parsed_modules = {name: ast.parse(text) for name, text in all_sources.texts.items()}
     used_names, reached_modules, sizes = {*names}, {*entries}, (0, 0)
@@ -57,6 +57,11 @@ def _list_with_parents(name: str) -> Iterator[str]:
 
 
 def _is_used(node: ast.stmt, used: Collection[str], left_out: Collection[str]) -> bool:
+    """Return whether a statement of a module or class stays in the code.
+
+    A definition, an import or an assignment to names stays if a name of it is in `used`. Methods such as `__init__`
+    stay, and so do other statements, but not blocks for TYPE_CHECKING.
+    """
     if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
         is_special = node.name.startswith("__") and node.name.endswith("__")
         return (is_special or node.name in used) and node.name not in left_out
@@ -71,7 +76,10 @@ def _is_used(node: ast.stmt, used: Collection[str], left_out: Collection[str]) -
 
 
 def _list_used_nodes(body: Statements, used: Collection[str], left_out: Collection[str]) -> Iterator[ast.AST]:
-    """Yield the nodes of a module or a class that stay; of a class in it only its used parts."""
+    """Yield the syntax nodes in the body of a module or class that stay in the code.
+
+    For a nested class these are its bases, its decorators and its used statements.
+    """
     for node in body:
         if _is_used(node, used, left_out):
             if isinstance(node, ast.ClassDef):
@@ -112,13 +120,18 @@ def _list_import_origins(node: ast.AST, package: str, used: Collection[str]) -> 
 
 
 class _SourceEdit(NamedTuple):
+    """The replacement of a piece of a source by `text`."""
+
     start: tuple[int, int]  # the line, from 1, and the byte in it
     end: tuple[int, int]
     text: str = ""
 
 
 def shrink_source(source: str, used: Collection[str] | None = None, left_out: Collection[str] = ()) -> str:
-    """Return a source without comments, docstrings, annotations and unused code (None: all code is used)."""
+    """Return a source without comments, docstrings, annotations and unused code.
+
+    If `used` is None, all code counts as used.
+    """
     lines = source.splitlines()
     shrunk_lines = [line.encode() for line in lines]
     edits = [*_remove_comments(source), *_shorten_tree(ast.parse(source), lines, used, left_out)]
@@ -149,6 +162,8 @@ def _replace_statement(node: ast.stmt, text: str = "") -> _SourceEdit:
 def _shorten_tree(
     tree: ast.AST, lines: Sequence[str], used: Collection[str] | None, left_out: Collection[str]
 ) -> Iterator[_SourceEdit]:
+    """Yield the edits that remove docstrings, annotations and unused statements from a source, whose lines are `lines`.
+    """
     fields: set[ast.AST] = set()
     pending = [tree]
     while pending:
@@ -170,7 +185,10 @@ def _shorten_tree(
 
 
 def _remove_annotations(node: ast.AST, lines: Sequence[str], in_class: Collection[ast.AST]) -> Iterator[_SourceEdit]:
-    """Yield the edits that remove annotations. Fields of a NamedTuple get `int`, which costs nothing."""
+    """Yield the edits that remove annotations.
+
+    Fields in a class body get the annotation `int` instead, because NamedTuple finds its fields by their annotations.
+    """
     if isinstance(node, ast.arg) and node.annotation:
         yield _SourceEdit((node.lineno, node.col_offset + len(node.arg.encode())), _find_end(node.annotation))
     elif isinstance(node, ast.FunctionDef) and node.returns:

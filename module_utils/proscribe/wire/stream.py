@@ -51,7 +51,7 @@ ENTRY_MODULES = tuple(
 ENTRY_NAMES = ("compliance_state", "Host", "keep", "add_cache", "expand_plan", "format_json")
 PROGRAMS_DIRECTORY = os.path.join("host", "programs")
 HOST_PACKAGES = ("base", "model", "host")  # the packages whose modules hosts can get; only the used parts are sent
-# Functions that change a host, which a stream never does.
+# Functions that change a host. A stream only observes the host, so its code lacks them.
 CHANGE_FUNCTIONS = frozenset(
     {
         *("enforce", "enforce_firewall", "enforce_group_policy", "enforce_hosts_file"),
@@ -60,7 +60,7 @@ CHANGE_FUNCTIONS = frozenset(
         *("restore", "restore_entry", "plan_removal", "write_down"),
     }
 )
-PROBE_FUNCTIONS = frozenset({"probed"})  # functions for checks on request only
+PROBE_FUNCTIONS = frozenset({"probed"})  # functions for the probe of browsers, which is made only on request
 MACOS_FUNCTIONS = frozenset({"on_macos"})  # functions only for a host that reports that it is a Mac
 LINUX_FUNCTIONS = frozenset({"observe", "control"})  # functions of the module `run`, only for Linux
 # The program on the command line of a host's Python. It has no line break, and no character that a shell interprets
@@ -88,11 +88,13 @@ def make_payload(
 ) -> bytes:
     """Return the stream for a call of `run.compliance_state`.
 
-    Without `with_content` code and plan are only named. The host ends the call after `seconds`; 0 is no limit.
+    With `with_content` False, the stream has only the names of code and plan. The host ends the call after `seconds`; 0
+    is no limit.
     """
     parts = [code.pack(), plan.pack()] if with_content else [b"", b""]
     head = {"code": code.name, "plan": plan.name, "call": call, "seconds": seconds}
-    plain = json.loads(json.dumps(head))  # texts of Ansible have types of its own; JSON makes plain texts of them
+    # Ansible's texts have types of their own, which marshal refuses; JSON turns them into plain str
+    plain = json.loads(json.dumps(head))
     return pack_for_pipe(BOOTSTRAP, plain, *parts)
 
 
@@ -116,7 +118,7 @@ def _list_module_files() -> dict[str, str]:
     }
 
 
-CODE_VARIANTS = {"observe": False, "probe": True}  # whether the code has the probe of browsers
+CODE_VARIANTS = {"observe": False, "probe": True}  # by kind of code: whether it has the probe of browsers
 
 
 def pack_observing_code(probe: bool) -> bytes:
@@ -130,16 +132,24 @@ def pack_observing_code(probe: bool) -> bytes:
 
 
 def pack_watch_code() -> bytes:
-    """Return the packed code that keeps a host in line by itself: it observes and changes. Cached in the same way."""
+    """Return the packed code of the watch, with which a host observes and corrects itself between runs.
+
+    The result is cached as that of `pack_observing_code`.
+    """
     return _cache_packed("watch", _pack_for_watch)
 
 
 def pack_macos_code() -> bytes:
-    """Return the packed observing code for Macs. Cached in the same way."""
+    """Return the packed observing code for Macs, cached as that of `pack_observing_code`."""
     return _cache_packed("macos", _pack_for_macos)
 
 
 def _cache_packed(kind: str, pack: Callable[[], bytes]) -> bytes:
+    """Return the packed code of a kind from its cache file; if the file cannot be used, pack the code and cache it.
+
+    The file begins with the hash of the sources, so that the cache of other sources is not used. A file that other
+    accounts could change is not used either. In a collection nothing is written.
+    """
     cache_file = _locate_cache(kind)
     state = hash_sources()
     with contextlib.suppress(OSError):
@@ -161,7 +171,10 @@ def _cache_packed(kind: str, pack: Callable[[], bytes]) -> bytes:
 
 
 def prepare_variants() -> dict[str, bytes]:
-    """Return the caches that a collection is built with: those of CODE_VARIANTS, the watch and Macs."""
+    """Return the content of the cache files that a collection is built with, by kind of code.
+
+    The kinds are those of CODE_VARIANTS, the watch and Macs.
+    """
     code = {kind: pack_observing_code(probe) for kind, probe in CODE_VARIANTS.items()}
     more = {"watch": pack_watch_code(), "macos": pack_macos_code()}
     return {kind: hash_sources() + packed for kind, packed in {**code, **more}.items()}
@@ -174,7 +187,7 @@ def list_source_files() -> list[str]:
 
 @functools.cache
 def hash_sources() -> bytes:
-    """Return the SHA-256 of the sources. Raises OSError."""
+    """Return the SHA-256 of the files that `list_source_files` lists. Raises OSError."""
     return hash_files(list_source_files())
 
 
@@ -189,6 +202,7 @@ def hash_files(files: Iterable[str]) -> bytes:
 
 
 def _locate_cache(kind: str) -> Path | None:
+    """Return the path of the cache file for a kind of code; None if this Python has no directory for caches."""
     if installation.COLLECTION:
         return Path(__file__).with_suffix(f".{kind}")
     try:
@@ -217,6 +231,8 @@ def _pack_for_watch() -> bytes:
 
 
 def _pack_modules(entries: Iterable[str], roots: Iterable[str], left_out: Collection[str]) -> bytes:
+    """Return the packed sources that the names `roots` in the modules `entries` need, without the functions `left_out`.
+    """
     from .source_selection import ModuleSources, select_reached  # loaded only in the process that packs the code
 
     files = _list_module_files()
@@ -228,10 +244,10 @@ def _pack_modules(entries: Iterable[str], roots: Iterable[str], left_out: Collec
 
 
 def parse_answer(output: str | bytes) -> Mapping[Any, Any] | None:
-    """Return the answer in the output of a host, which is untrusted (replies). None if there is no answer.
+    """Return the untrusted answer in the output of a host; None if the output has no answer.
 
-    That is so without a Python, with a Python that is too old, or with another shell. Raises UnusableAnswer for an
-    answer that is not JSON or not a mapping.
+    There is no answer without a Python, with a Python that is too old, or if the login shell did not run the command.
+    Raises UnusableAnswer for an answer that is not JSON or not a mapping.
     """
     line = find_last_line(output, MARK)
     return None if line is None else require_mapping(parse_answer_json(line), "the answer")

@@ -1,8 +1,8 @@
-"""The program of the watch on a host (docs/watch.md): it loads and runs the code that a run left there.
+"""The program of the watch on a host (docs/watch.md): it loads and runs the code that an enforcing run installed.
 
-An enforcing run installs it behind a part of loader.py, hashing.py and json_text.py (program_text.py is all of them,
-derived). It never runs code whose hash differs from that of the installed code. Such code is written into the journal
-and is an error of this process.
+An enforcing run installs this program after a part of loader.py, hashing.py and json_text.py. The derived file
+program_text.py has all of these texts. The program never runs code whose hash differs from that of the installed code.
+It notes such code in the journal, and ends with an error.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .loader import ModuleFinder, open_root_file
 
 WATCH_DIRECTORY = "@WATCH@"  # derived/watch_text.py fills in the directory of the watch
 CHECKSUM_LENGTH = 8  # hexadecimal digits at the beginning of a cached file
-MAX_FILE_BYTES = 16 * 1024 * 1024  # bytes
+MAX_FILE_BYTES = 16 * 1024 * 1024
 MAX_LINE_BYTES = 4096  # bytes of a line of the journal, at most
 INSTALL_WAIT_SECONDS = 5  # seconds after which a run that installs the code anew should have finished
 PROGRAM_PATHS = "/usr/sbin:/usr/bin:/sbin:/bin"
@@ -40,7 +40,10 @@ def read_watch_file(name: str) -> bytes:
 
 
 def read_installed_code() -> tuple[str, bytes]:
-    """Return the hash and the content of the code, which equals the installed code. Raises OSError and ValueError."""
+    """Return the hash and the content of the code file, if the hash is that of the installed code.
+
+    Raises OSError, and ValueError for another hash.
+    """
     code_hash = parse_json(read_watch_file("settings.json"))["files"][f"{WATCH_DIRECTORY}/code"]
     packed = read_watch_file("code")
     if sha256(packed).hexdigest() != code_hash:
@@ -49,7 +52,10 @@ def read_installed_code() -> tuple[str, bytes]:
 
 
 def load_modules() -> ModuleFinder:
-    """Load the code, compiled by an earlier start where possible. Raises OSError and ValueError."""
+    """Return the finder for the watch's code, compiled by an earlier start if possible.
+
+    Raises OSError and ValueError.
+    """
     code_hash, packed = read_installed_code()
     try:
         cached = memoryview(read_watch_file(f"cache/{code_hash}-{MAGIC_NUMBER.hex()}"))  # so that slices are not copied
@@ -84,6 +90,10 @@ def report_damaged_file(name: str) -> NoReturn:
 
 
 def require_modules() -> ModuleFinder:
+    """Return the finder for the watch's code. Report damaged code, and exit.
+
+    Before that, wait once, because a run may be installing the code anew.
+    """
     for is_last_attempt in (False, True):
         try:
             return load_modules()
@@ -94,7 +104,7 @@ def require_modules() -> ModuleFinder:
 
 
 def main() -> None:
-    """Run the command of the caller. Signals and environment variables that it has set have no effect."""
+    """Run the caller's command line. Its signal mask and environment variables have no effect on the command."""
     if os.getuid() or os.geteuid():
         sys.exit("this program is run by root")
     _signal.pthread_sigmask(_signal.SIG_SETMASK, ())

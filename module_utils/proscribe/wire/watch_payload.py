@@ -1,4 +1,4 @@
-"""The package for a host whose plan has a watch: the program, the code, and the successive plans.
+"""The package for a host whose plan has a watch: the program, the code, the plan, and the plans that follow it.
 
 Controller side. On the host, host/watch/watch_observation.py installs it.
 """
@@ -24,12 +24,18 @@ from .stream import pack_watch_code
 
 @functools.cache
 def make_expected_watch() -> ExpectedWatch:
-    """Return {release}: an observation compares it with the watcher of the host."""
+    """Return the release name of the current watch program and code, under the key `release`.
+
+    An observation compares it with the release that the host has installed.
+    """
     return {"release": make_release_name(format_program(WATCH_TEXT).encode(), pack_watch_code())}
 
 
 def pack_watch(store: PlanStore, plan: Plan) -> str:
-    """Pack the input of the module `host_watch` as text. Raises OSError for a plan that is not in the store."""
+    """Pack the program, the code and at most MAX_PLANS plans as text, for the module `host_watch`.
+
+    Raises OSError if a plan that follows `plan` is not in the store.
+    """
     plans = [plan]
     while (later := plans[-1].get("later")) and len(plans) < MAX_PLANS:
         plans.append(store.read_stored_plan(later["plan"]))

@@ -1,7 +1,8 @@
-"""Own observation of a host: comparison with the plan in effect, correction, and record.
+"""Observation of a host by itself, without a run of the controller: comparison, correction, record.
 
-The limits of a run apply: the budgets of users, the lock, the firewall's take-back. A further limit applies because no
-operator watches. If an owner would lose very many packages at once, none is removed and the next run decides.
+The host is compared with the plan in effect. The limits of a run apply: the budgets of users, the lock, the firewall's
+take-back. A further limit applies because no operator watches. If a user, or the host, would lose very many packages at
+once, none of them is removed. The next run of the controller decides about these packages.
 """
 
 from __future__ import annotations
@@ -33,18 +34,21 @@ if TYPE_CHECKING:
 
     Change = Callable[..., ChangeAnswer]
 
-MAX_UNWRITTEN_LINES = 50  # journal lines that wait until the journal can be written
+MAX_UNWRITTEN_LINES = 50  # most lines that are kept while the journal cannot be written
 
 
 class HostOperations(NamedTuple):
-    """Operations on a host, as in run.py: the code that uses them is below run.py, and cannot import it."""
+    """Functions that observe and change a host.
+
+    They are parameters because the module run.py, which has them, imports this package and cannot be imported here.
+    """
 
     observe: Callable[..., tuple[ObservedRecord, list[str]]]
     change: Change
 
 
 class OwnObservation:
-    """Observation of a host by the host itself."""
+    """One observation of a host by itself, with the corrections that follow."""
 
     def __init__(self, host: Host, settings: watch_files.WatchSettings, operations: HostOperations) -> None:
         self.host, self.settings, self.operations = host, settings, operations
@@ -53,15 +57,19 @@ class OwnObservation:
         self.reservations = reservations.read_reservations(host)
         self.reserved_controls = self.reservations.list_in_force(host)
         self.unmet_rules = {*self.last_observation.get("unmet", ()), *self.reservations.unmet}
-        self.reported_defects: list[str] = []  # current defects, which the next observation does not write down again
+        # current defects: the next observation does not write them into the journal again
+        self.reported_defects: list[str] = []
         self.unwritten_lines: list[JournalLine] = []  # lines that could not be written to the journal
-        self.save_failures: list[str] = []  # reasons if the record or the state of this observation is not on the disk
-        self.lines_since_last: list[JournalLine] | None = None  # lines of an observation that did not finish
+        # why the record, the state or the journal lines of this observation could not be saved
+        self.save_failures: list[str] = []
+        # journal lines after the last finished observation; None until they are read
+        self.lines_since_last: list[JournalLine] | None = None
 
     def observe_and_correct(self, plan: Plan) -> ObservedRecord:
         """Observe and correct the host. Return the record.
 
-        Raises ValueError for an unusable plan, SupersededError if a run changes the host meanwhile.
+        Raises ValueError for an unusable plan. Raises SupersededError if a run of the controller changes the host
+        meanwhile.
         """
         digest = str(plan["digest"])
         self._write_lines(self.last_observation.get("unwritten", []))
@@ -70,8 +78,10 @@ class OwnObservation:
         earlier_plan = self._note_plan_change(plan, digest)
         record, drifted = self._observe(plan)
         for save_state in self.host.state_savers:
-            with contextlib.suppress(ControlError, ObservationError):  # a host that cannot save state only loses time
-                save_state(False)  # this is no run: homes are read completely once in a number of controller runs
+            # without saved state, the next observation only takes longer
+            with contextlib.suppress(ControlError, ObservationError):
+                # False: this is no run of the controller. Homes are read completely once in a number of such runs.
+                save_state(False)
         rules_in_error = list_correctable_rules(record, drifted)
         if rules_in_error:
             self._require_current()
@@ -81,7 +91,7 @@ class OwnObservation:
             for rule in rules_in_error
             if rule not in self.last_observation.get("drifted", ()) and rule not in self.unmet_rules
         ]
-        # Things that only the new plan forbids have not drifted: they complied with the plan before.
+        # Rules that only the new plan violates are no drift: the host complied with the earlier plan.
         newly_forbidden = set(new_rules) - self._filter_by_earlier_plan(earlier_plan, new_rules)
         self._note_drift(record, [rule for rule in new_rules if rule not in newly_forbidden])
         uncorrected: list[UncorrectedControl] = []
@@ -108,12 +118,15 @@ class OwnObservation:
         self._note_full_sshd()
         self._notify_users(plan)
         self._store_result(record, digest, rules_in_error, uncorrected)
-        with contextlib.suppress(ControlError, ObservationError):  # the next observation tries again
+        with contextlib.suppress(ControlError, ObservationError):  # a failed write is repeated by the next observation
             reservations.forget_expired(self.host, self.generation)
         return record
 
     def _observe(self, plan: Plan) -> tuple[ObservedRecord, list[str]]:
-        """Observe the host. Rules of controls that a run has reserved are unknown, and have not drifted."""
+        """Observe the host. Return the record, and the names of the controls that have drifted.
+
+        In the record, rules of controls that a run has reserved are unknown. Such controls do not count as drifted.
+        """
         record, drifted = self.operations.observe(self.host, plan)
         if not self.reserved_controls:
             return record, drifted
@@ -121,7 +134,10 @@ class OwnObservation:
         return reservations.mark_reserved(record, self.reserved_controls), drifted
 
     def _require_current(self) -> None:
-        """Raise SupersededError if a run has begun or ended a change of the host since this observation began."""
+        """Raise SupersededError if a run of the controller changed the host since this observation began.
+
+        A change is a reservation that has begun or ended, or new settings of the watch.
+        """
         if (
             reservations.read_generation(self.host) != self.generation
             or watch_files.read_settings(self.host) != self.settings
@@ -129,18 +145,18 @@ class OwnObservation:
             raise reservations.SupersededError
 
     def _add_expired(self, rules_in_error: list[str]) -> None:
-        """Count the wrong rules of expired reservations as unmet.
+        """Add the noncompliant rules of controls with an expired reservation to the unmet rules.
 
-        The run of such a reservation had another plan and did not finish.
+        Unmet rules do not count as drift. The run of such a reservation had another plan, and did not finish.
         """
         expired = self.reservations.controls.keys() - self.reserved_controls.keys()
         self.unmet_rules |= {rule for rule in rules_in_error if rule.partition("/")[0] in expired}
 
     def _note_plan_change(self, plan: Plan, digest: str) -> Plan | None:
-        """Write down a change of the plan since the last own observation. Return the earlier plan.
+        """Write a change of the plan since the last observation into the journal. Return the earlier plan.
 
-        A change is another plan in effect, or a waiver's hour that has begun or ended. Returns None without a change,
-        or if the earlier plan is not known.
+        A change is another plan in effect, or a waiver's hour that has begun or ended. Returns None if nothing has
+        changed, or if the earlier plan is not known.
         """
         earlier_digest, last_moment = self.last_observation.get("plan", digest), self.last_observation.get("clock")
         if earlier_digest != digest:
@@ -161,7 +177,10 @@ class OwnObservation:
         return earlier_plan
 
     def _read_earlier_plan(self, digest: str, earlier_digest: str) -> Plan | None:
-        """Return the plan in effect before `digest`; None if a run has brought `digest`, or if the plan is unknown."""
+        """Return the plan that was in effect before the plan with the digest `digest`; None if it is unknown.
+
+        Returns None also if a run installed the plan `digest` as the first one: then the host has no plan before it.
+        """
         plans = self.settings.list_digests()
         if digest == self.settings.plan:
             return None
@@ -172,7 +191,10 @@ class OwnObservation:
         return None
 
     def _filter_by_earlier_plan(self, earlier_plan: Plan | None, rules_in_error: list[str]) -> set[str]:
-        """Return the rules that are wrong by the earlier plan, too; all of them without a usable earlier plan."""
+        """Return those of the noncompliant rules that are noncompliant by the earlier plan too.
+
+        Returns all of the rules if there is no earlier plan, or if the host cannot be observed by it.
+        """
         if not rules_in_error or earlier_plan is None:
             return set(rules_in_error)
         try:
@@ -181,11 +203,12 @@ class OwnObservation:
             return set(rules_in_error)
 
     def _note_drift(self, record: ObservedRecord, rules: list[str]) -> None:
+        """Write the drift of rules into the journal: one event for each cause."""
         for cause, cause_rules in group_by_cause(record, rules):
             self._write_event("drift", rules=cause_rules, users=record.get("logged_in", []), cause=cause)
 
     def _note_lost_lines(self) -> None:
-        """Write down that the journal has lost lines since the last own observation."""
+        """Write a drift into the journal if the journal has lost lines since the last observation."""
         if journal.has_lost_lines(
             self.host, self.last_observation.get("journal", []), self.last_observation.get("last", "")
         ):
@@ -193,6 +216,10 @@ class OwnObservation:
             self._write_event("drift", rules=["watch/watcher"], users=[], cause=detail)
 
     def _note_time(self) -> None:
+        """Update the host's clock mark, and write defects of time into the journal.
+
+        The defects are a clock that went back, and a plan that no run has renewed in time.
+        """
         try:
             seconds_back = clock.update_clock(self.host)
         except (ControlError, ObservationError):
@@ -206,9 +233,9 @@ class OwnObservation:
             self._write_event("renewed")
 
     def _note_damage(self, record: ObservedRecord) -> None:
-        """Write down the remaining defects of the watcher itself.
+        """Write the remaining defects of the watch's files and units into the journal.
 
-        A run repairs them: the host has no second copy of the watcher.
+        Only a run of the controller repairs such defects, because the host has no second copy of the watch.
         """
         for rule in record["rules"]:
             if rule["rule"] == WATCHER and rule["state"] == NONCOMPLIANT:
@@ -217,7 +244,10 @@ class OwnObservation:
                         self._write_event("damaged", file=finding["path"] or finding["id"])
 
     def _note_full_sshd(self) -> None:
-        """Write down that sshd refuses connections, or accepts them again. No run gets through to observe that."""
+        """Write into the journal that sshd now refuses connections, or that it accepts them again.
+
+        The host itself must note this: while sshd is full, no run of the controller can connect.
+        """
         message = ""
         users: list[str] = []
         with contextlib.suppress(ControlError, ObservationError):
@@ -228,12 +258,12 @@ class OwnObservation:
             self._write_event("corrected", rules=[ssh_startups.SSH_RULE])
 
     def _note_if_new(self, defect: str) -> bool:
-        """Note a defect. Return whether it is new since the last observation."""
+        """Note a defect as current. Return whether the last observation did not report the defect yet."""
         self.reported_defects.append(defect)
         return defect not in self.last_observation.get("reported", ())
 
     def _write_event(self, event: str, **fields: Any) -> None:
-        """Write an event down once: a killed observation may have written it already."""
+        """Write an event into the journal, unless an observation that was killed has written the event already."""
         if event == "drift":
             fields["rules"] = [rule for rule in fields["rules"] if not self._is_drift_open(rule)]
             if not fields["rules"]:
@@ -244,13 +274,16 @@ class OwnObservation:
             )
             if last_line and (
                 event == "clock" or {**last_line, **fields} == last_line
-            ):  # the clock may be less far behind by now
+            ):  # a second clock event may have fewer seconds, and is no new event
                 return
         line: Any = {"at": format_timestamp(time.time()), "event": event, **fields}
         self._write_lines([line])
 
     def _is_drift_open(self, rule: str) -> bool:
-        """Return whether a killed observation wrote down the drift of a rule, but no correction."""
+        """Return whether the newest journal line about a rule is a drift without a correction.
+
+        Only lines after the last finished observation count: an observation that was killed has written them.
+        """
         lines = [
             line
             for line in self._read_lines_since_last()
@@ -269,18 +302,21 @@ class OwnObservation:
         return self.lines_since_last
 
     def _write_lines(self, lines: Sequence[JournalLine]) -> None:
-        """Write lines to the journal. If the disk is full, the lines wait, and the host is still corrected."""
+        """Write lines into the journal.
+
+        If the disk is full, the lines stay in `unwritten_lines`, and the correction of the host goes on.
+        """
         for line in lines:
             fields = {name: content for name, content in line.items() if name not in ("at", "event")}
             try:
                 journal.write_down(self.host, str(line.get("event")), fields, str(line.get("at")))
             except (ControlError, ObservationError):
                 self.unwritten_lines.append(line)
-            except (ValueError, TypeError):  # an invalid line of an earlier observation
+            except (ValueError, TypeError):  # an invalid line, which an earlier observation stored in its state file
                 continue
 
     def _correct_controls(self, plan: Plan, names: list[str]) -> list[UncorrectedControl]:
-        """Correct controls, each separately. Return the uncorrected parts with the reasons."""
+        """Correct the named controls, each separately. Return the uncorrected parts, with the reasons."""
         uncorrected: list[UncorrectedControl] = []
         for name in names:
             limited_changes = LimitedChanges()
@@ -293,31 +329,36 @@ class OwnObservation:
                     change = partial(self.operations.change, begin=self._require_current)
                     correct_control(self.host, plan, name, change, limited_changes)
             except (ControlError, ObservationError, ValueError, OSError) as error:
-                self._require_current()  # a run in between may be the cause of the error
+                # the error may come from a run of the controller that changed the host meanwhile
+                self._require_current()
                 uncorrected.append(make_uncorrected(name, "", str(error)))
             uncorrected += list_uncorrected_by_user(name, limited_changes.unchanged)
         return uncorrected
 
     def _report_uncorrected(self, uncorrected: list[UncorrectedControl]) -> None:
-        """Write down each newly uncorrected part once.
+        """Write each part that could not be corrected into the journal, once.
 
-        The rule watch/corrections reports the part until it is corrected.
+        The rule watch/corrections reports the part until the part is corrected.
         """
         earlier_uncorrected = self.last_observation.get("uncorrected", [])
         users = {(entry["control"], entry["user"]) for entry in earlier_uncorrected if entry["user"]}
         for entry in uncorrected:
-            # The output of a user's own tool may differ each time.
+            # A user's part counts by control and user only: its reason may contain output that differs each time.
             if entry not in earlier_uncorrected and (entry["control"], entry["user"]) not in users:
                 message = f"{entry['user']}: {entry['reason']}" if entry["user"] else entry["reason"]
                 self._write_event("failed", control=entry["control"], message=message)
         if uncorrected != earlier_uncorrected:
-            with contextlib.suppress(ControlError, ObservationError):  # the next observation tries again
+            # a failed write is repeated by the next observation
+            with contextlib.suppress(ControlError, ObservationError):
                 self.host.write_file(
                     watch_files.STATE_PATH, format_json({**self.last_observation, "uncorrected": uncorrected}), 0o600
                 )
 
     def _notify_users(self, plan: Plan) -> None:
-        """Notify users of answers to their requests, and of waivers that open, end soon, or have ended."""
+        """Notify users of answers to their requests, and of their waivers.
+
+        A waiver is announced when its time begins, when the time ends soon, and when the time has ended.
+        """
         with contextlib.suppress(ControlError, ObservationError):
             if plan.get("answers") or plan.get("waivers") or self.host.find_entry(NOTIFIED_PATH):
                 from ..controls.apps.requests.notifications import list_due_messages, send_messages
@@ -329,8 +370,10 @@ class OwnObservation:
     def _store_result(
         self, record: ObservedRecord, digest: str, rules_in_error: list[str], uncorrected: list[UncorrectedControl]
     ) -> None:
+        """Store the record, and the state for the next observation. Note the failures in `save_failures`."""
         waiting_lines, self.unwritten_lines = self.unwritten_lines, []
-        self._write_lines(waiting_lines)  # the corrections may have freed disk space
+        # the first attempt may have failed on a full disk, and the corrections may have freed space
+        self._write_lines(waiting_lines)
         state: LastObservation = {
             "last": format_timestamp(time.time()),
             "plan": digest,
@@ -378,8 +421,8 @@ def observe_host(
 ) -> list[str]:
     """Observe and correct the host by the plan in effect. Return the reasons for results not on the disk.
 
-    `read_cached` returns (plan, data derived from the plan) for a digest, or None. `cache_plan` caches such a pair.
-    Raises DamagedFileError, ObservationError and ValueError.
+    `read_cached` returns the cached pair (plan, results computed from the plan) for a plan's digest; None if there is
+    no such pair. `cache_plan` caches a pair under a digest. Raises DamagedFileError, ObservationError and ValueError.
     """
     digest = settings.find_digest_in_effect(format_timestamp(clock.use_monotonic_clock(host).clock()))
     plan, follows = read_cached(digest) or (plan_in_effect.read_stored_plan(host, settings, digest), {})

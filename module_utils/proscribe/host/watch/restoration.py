@@ -1,7 +1,7 @@
-"""Restoration of the watcher by its host without a run: the programs, the units, and their running state.
+"""Restoration of the watch's programs and units by the host itself, without a run of the controller.
 
-All of this is made from the code, which the watch has verified. The host has no second copy of the code, the plans and
-the settings.
+Both are made from the watch's code, whose hash was verified. The host has no second copy of the code, the plans and the
+settings. So only a run can restore these.
 """
 
 from __future__ import annotations
@@ -23,18 +23,21 @@ from .state import journal, watch_files
 from .state.reservations import SupersededError, is_being_installed
 from .watch_observation import list_wrong_units
 
-# For the daemon to read the plan; a run waits longer, and the next observation tries again.
+# Longest wait until the daemon has read the plan. A run of the controller waits longer. After a timeout, the next
+# observation tries again.
 READY_TIMEOUT_SECONDS = 20.0
 
 
 def restore(host: Host, settings: watch_files.WatchSettings, names: Collection[str] = units.ALL_UNITS) -> list[str]:
-    """Restore the watcher and its units in `names`. Return the completed actions.
+    """Restore the watch's programs, and those of its units that are in `names`. Return the completed actions.
 
-    Raises ControlError, ObservationError and DamagedFileError.
+    Raises ControlError, ObservationError and DamagedFileError. Raises SupersededError if a run has installed other
+    settings.
     """
     with host.lock_host():
         if watch_files.read_settings(host) != settings:
-            raise SupersededError  # a run has installed another watch while this process waited for the lock
+            # a run of the controller has installed another watch while this process waited for the lock
+            raise SupersededError
         actions = [
             *_make_program_actions(host, settings),
             *make_link_actions(host),
@@ -44,7 +47,10 @@ def restore(host: Host, settings: watch_files.WatchSettings, names: Collection[s
 
 
 def _make_program_actions(host: Host, settings: watch_files.WatchSettings) -> list[ControlAction]:
-    """Return the actions that write the programs whose texts have the hashes of the installed ones."""
+    """Return the actions that write the watch's programs.
+
+    A program is written only if its text has the hash in the settings. Then a run has installed this text.
+    """
     programs = make_programs(format_program(WATCH_TEXT).encode())
     return make_write_actions(
         host,
@@ -53,11 +59,14 @@ def _make_program_actions(host: Host, settings: watch_files.WatchSettings) -> li
 
 
 def restore_units(host: Host, settings: watch_files.WatchSettings, names: Collection[str]) -> None:
-    """Restore wrong units and write that down, for a caller that observes nothing else. Raises as `restore`."""
+    """Restore wrong units of the watch, and write the drift into the journal.
+
+    For a caller that observes nothing else of the host. Raises the errors of `restore`, except SupersededError.
+    """
     texts = {name: text for name, text in units.make_unit_texts(settings.every).items() if name in names}
     findings = list(list_wrong_units(host, texts))
     if not findings or is_being_installed(host) or watch_files.read_settings(host) != settings:
-        return  # an installation by a run is no tampering
+        return  # differences during an installation by a run of the controller are no drift
     journal.append_event(
         host,
         "drift",

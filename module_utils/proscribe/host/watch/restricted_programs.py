@@ -1,7 +1,7 @@
-"""Restricted programs of a host at one moment: the enforcing code, applied to single processes.
+"""Identification of restricted programs among single processes, by the code of the apps control.
 
-Only controls/apps decides about certainty. A user may make an access hang, or fake files in a view of his own. So a
-separate process (system/forked_work.py) verifies such starts, one at a time.
+Only controls/apps decides whether an identity is certain. A user may make a file access hang, or show false files to
+his own processes. So a separate process (system/forked_work.py) verifies such program starts, one at a time.
 """
 
 from __future__ import annotations
@@ -39,14 +39,15 @@ if TYPE_CHECKING:
     from ...model.types.plan import PlanEntry, PlanSection
     from ...model.types.watch import VerifierSets
 
-APART_LIMITS = WorkLimits(seconds=1.0)  # for one start
-READ_SECONDS = 0.4  # of these, for the files around a program; and as many for the packages of its user
-TOTAL_SECONDS = 3.0  # for all starts of one request: the daemon waits for an answer
-MAX_PROGRAMS = 8  # programs of one process whose surroundings are scanned
+APART_LIMITS = WorkLimits(seconds=1.0)  # for the verification of one program start
+# part of this second for the files around a program; the same time again for the packages of its user
+READ_SECONDS = 0.4
+TOTAL_SECONDS = 3.0  # for all starts of one request together, because the daemon waits for the answer
+MAX_PROGRAMS = 8  # most programs of one process whose neighbouring files are scanned
 NIX_MANAGERS = ("nix", "guix")
 FLATPAK = "flatpak"
-BWRAP = "bwrap"  # starts a flatpak sandbox; the program inside is known a moment later
-# Names of directories that identify no app.
+BWRAP = "bwrap"  # program that starts a flatpak sandbox; the kernel names the program inside a moment later
+# Directory names that are too common to identify an app.
 COMMON_DIRECTORIES = SHARED_FOLDERS | {
     "usr",
     "var",
@@ -64,19 +65,19 @@ COMMON_DIRECTORIES = SHARED_FOLDERS | {
 
 
 class VerificationResult(NamedTuple):
-    """Verdicts on some processes."""
+    """Verdicts on the processes of one verification."""
 
-    restricted: list[RunningProgram]  # to be ended: certain, and not open by a waiver
-    innocent_pids: list[int]  # processes that are not restricted and have the host's own view of its files
-    unclear_pids: list[int]  # processes that could not be verified now
-    remaining_pids: list[int]  # processes without time left for them
-    durations: list[tuple[int, float]]  # (process id, seconds) of each verification in a separate process
+    restricted: list[RunningProgram]  # programs to end: the identity is certain, and no waiver permits them
+    innocent_pids: list[int]  # processes without a restricted program that see the same files as the host
+    unclear_pids: list[int]  # processes whose verification failed or took too long
+    remaining_pids: list[int]  # processes for which no time was left
+    durations: list[tuple[int, float]]  # (process id, seconds) for each process that was verified separately
 
 
 class RestrictedPrograms:
     """Restricted programs of a host at one moment.
 
-    `section` is the plan's section on apps; None if nothing is enforced.
+    `section` is the plan's section for the apps control; None if the plan does not enforce this control now.
     """
 
     def __init__(self, host: Host, section: PlanSection | None) -> None:
@@ -84,7 +85,8 @@ class RestrictedPrograms:
         self.section = section
         settings = section["settings"] if section else {}
         self.notification_text: str = settings.get("user_notice", "")
-        self.has_requests = bool(settings.get("requests"))  # whether the host has the command for requests
+        # whether users of the host have the command with which they request waivers
+        self.has_requests = bool(settings.get("requests"))
         if section is None:
             return
         self.desired = DesiredApps(section)
@@ -98,12 +100,13 @@ class RestrictedPrograms:
         self.identifier = ProcessIdentifier(host, self.desired, self.packages, self.homes, {})
 
     def _list_packages(self) -> Iterator[Package]:
-        """Yield the packages that are installed for the host, and for root."""
+        """Yield the restricted packages that are installed for the whole host, and those of root."""
         roots = [user for user in self.users if user.uid == 0]
         memory = read_scan_memory(self.host, extend_names_stamp(self.desired.make_names_stamp(self.names), ()), 0)
         for system in SYSTEMS:
             ids = self.desired.packages[system.MANAGER].keys()
-            with contextlib.suppress(ObservationError, ControlError):  # the next observation reports it
+            # the next observation of the host reports the error
+            with contextlib.suppress(ObservationError, ControlError):
                 yield from find_installed_packages(self.host, system, ids, memory.query_results, {})[0] if ids else ()
                 for user in roots:
                     yield from system.find_user_packages(self.host, user, ids)[0] if ids else ()
@@ -113,8 +116,9 @@ class RestrictedPrograms:
     ) -> Iterator[VerificationResult]:
         """Yield verdicts on processes, in parts.
 
-        The first part needs only the kernel's word. Each further part is one process, observed by a separate process.
-        All of these have TOTAL_SECONDS together. The processes in `later_pids` get the first part only.
+        The first part uses only facts that the kernel itself states. Each further part is the verdict on one process,
+        which a separate process observes. All further parts have TOTAL_SECONDS together. The processes in `later_pids`
+        get the first part only.
         """
         result = VerificationResult([], [], [], [], [])
         apart_processes: list[Process] = []
@@ -149,7 +153,10 @@ class RestrictedPrograms:
             yield verified
 
     def _identify_by_kernel(self, process: Process) -> list[RunningProgram] | None:
-        """Return the programs of a process by the kernel's word alone; None if that is not enough."""
+        """Return the programs of a process, judged only by facts that the kernel itself states.
+
+        Returns None if these facts do not identify the programs with certainty.
+        """
         self.host.reads_process_roots = False
         try:
             programs = group_running_programs(self.host, self.identifier, [process])
@@ -166,6 +173,11 @@ class RestrictedPrograms:
         process: Process,
         result: VerificationResult,
     ) -> None:
+        """Add the programs of a process to the lists `restricted` or `innocent_pids` of a result.
+
+        A program is restricted if its identity is certain, and no waiver permits it. `own_packages` are the packages of
+        the process's user. A process with another view of the files than the host's is in neither list.
+        """
         packages = [*self.packages, *self._add_services(own_packages)]
         observed = AppsObservation(self.desired, packages, [], self.identifier, {})
         restricted = [
@@ -180,10 +192,14 @@ class RestrictedPrograms:
             result.innocent_pids.append(process.pid)
 
     def _add_services(self, packages: Sequence[Package]) -> list[tuple[list[str], Package]]:
+        """Return the packages, each with the ids of its services."""
         return [(self.desired.packages[package.manager][package.id], package) for package in packages]
 
     def _has_host_root(self, process: Process) -> bool:
-        """Return whether a process sees the host's files as the host does. Otherwise its path identifies no file."""
+        """Return whether a process sees the same files as the host.
+
+        If it does not, the path of its program identifies no file of the host.
+        """
         self.host.reads_process_roots = False
         try:
             return self.host.has_host_root(process)
@@ -192,10 +208,13 @@ class RestrictedPrograms:
         finally:
             self.host.reads_process_roots = True
 
-    # -- in a separate process
+    # -- The methods below run in a separate process.
 
     def _identify_apart(self, process: Process) -> Iterator[tuple[list[RunningProgram], list[Package]]]:
-        """Yield (programs of a process, packages that prove them), by the files around its program."""
+        """Yield (programs of a process, packages that prove their identity), by the files around its program.
+
+        Raises ObservationError if the identity stays uncertain, and files or packages could not be read.
+        """
         programs = group_running_programs(self.host, self.identifier, [process])
         own_packages: list[Package] = []
         unseen: list[str] = []
@@ -216,7 +235,7 @@ class RestrictedPrograms:
         yield programs, own_packages
 
     def _list_program_paths(self, process: Process) -> list[str]:
-        """Return the paths of a process's programs.
+        """Return the paths of a process's programs: its executed file, or the programs that this file runs.
 
         Raises ObservationError for a dynamic loader that has not mapped a program yet.
         """
@@ -228,12 +247,13 @@ class RestrictedPrograms:
         return paths
 
     def _is_in_user_directory(self, path: str) -> bool:
+        """Return whether a path is in a home or another scanned directory, and on no remote file system."""
         is_below = self._find_home(path) or path.startswith(tuple(f"{directory}/" for directory in scan.SCANNED_PLACES))
         return bool(is_below) and not find_remote_type(path, read_mounts(self.host))
 
     @contextlib.contextmanager
     def _open_budget(self, unseen: list[str]) -> Iterator[None]:
-        """Limit a block that reads files of users by a budget. Append an error of the block to `unseen`."""
+        """Limit the time that the `with` body may read files of users. Append its error to `unseen`."""
         self.host.budget = ReadBudget(seconds=READ_SECONDS)
         try:
             yield
@@ -245,18 +265,24 @@ class RestrictedPrograms:
     def _identify_process(
         self, process: Process, own_packages: Sequence[Package], certain: Mapping[str, list[str]]
     ) -> list[RunningProgram]:
+        """Return the programs of a process, with two further proofs of identity.
+
+        `own_packages` are the packages of the process's user. `certain` has the services of portable apps that were
+        identified with certainty, by path.
+        """
         packages = [*self.packages, *self._add_services(own_packages)]
         return group_running_programs(
             self.host, ProcessIdentifier(self.host, self.desired, packages, self.homes, certain), [process]
         )
 
     def _identify_portable_app(self, process: Process, paths: Sequence[str]) -> list[RunningProgram]:
-        """Return the programs of a process by their files and by the files beside them."""
+        """Return the programs of a process, identified as portable apps by the files at and beside `paths`."""
         apps = [app for path in paths[:MAX_PROGRAMS] for app in self._find_portable_apps(path)]
         certain = {app.path: app.services for app in apps if not app.doubt and app.kind in RUNNABLE_KINDS}
         return self._identify_process(process, (), certain)
 
     def _find_portable_apps(self, path: str) -> list[PortableApp]:
+        """Return the portable apps to which the program at a path belongs; [] if the file is gone."""
         host, home = self.host, self._find_home(path)
         status = host.find_entry(path)
         if status is None:
@@ -277,12 +303,17 @@ class RestrictedPrograms:
         return [app._replace(services=self.desired.choose_claimed_services(app.services)) for app in apps]
 
     def _find_home(self, path: str) -> str:
+        """Return the home that contains a path; "" if no personal home does."""
         while path := path.rpartition("/")[0]:
             if path in self.home_users:
                 return path
         return ""
 
     def _list_user_packages(self, user: User | None, unseen: list[str]) -> list[Package]:
+        """Return the restricted packages that a user has installed for himself. Append errors to `unseen`.
+
+        Returns [] for root and for an unknown user (None).
+        """
         packages: list[Package] = []
         for system in ON_DEMAND if user and user.uid else ():
             ids = self.desired.packages[system.MANAGER].keys()
@@ -296,9 +327,9 @@ class RestrictedPrograms:
         return packages
 
     def _list_owned_directories(self, user: User | None) -> list[str]:
-        """Return the directories of package systems.
+        """Return the directories in which package systems keep their files.
 
-        The systems themselves remove the files there, which are no portable apps.
+        Files in these directories are no portable apps: the package system itself removes them.
         """
         directories: list[str] = []
         for system in SYSTEMS:
@@ -313,9 +344,9 @@ def _is_uncertain(programs: Sequence[RunningProgram]) -> bool:
 
 
 def make_prefilter_sets(host: Host, sections: Sequence[PlanSection], restricted: RestrictedPrograms) -> VerifierSets:
-    """Return the sets of the prefilter (prefilter.py).
+    """Return the sets of names and paths for the daemon's prefilter (starts/prefilter.py).
 
-    They cover everything that plans enforce at any hour and that can be certain.
+    The sets cover every program that `sections` may restrict at any hour, if it can be identified with certainty.
     """
     names_in_paths: set[str] = set()
     exact: set[str] = set()
@@ -362,4 +393,5 @@ def make_prefilter_sets(host: Host, sections: Sequence[PlanSection], restricted:
 
 
 def _may_be_enforced(entry: PlanEntry) -> bool:
+    """Return whether a service is enforced now, or at another hour (`otherwise`)."""
     return "enforce" in (entry["mode"], entry.get("otherwise"))

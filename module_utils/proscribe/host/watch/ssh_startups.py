@@ -1,7 +1,8 @@
-"""Detection of an sshd that refuses new connections: too many are not logged in (MaxStartups, sshd_config(5)).
+"""Detection of an sshd that refuses new connections, because too many connections have not logged in.
 
-Every account of a host can fill these places with idle connections. Then no run reaches the host. sshd's listener has
-their number in its title: "sshd: /usr/sbin/sshd -D [listener] 67 of 10-100 startups".
+The limit is MaxStartups (sshd_config(5)). Every account of a host can reach the limit with idle connections. Then no
+run of the controller can connect. The title of sshd's listening process shows the number of such connections: "sshd:
+/usr/sbin/sshd -D [listener] 67 of 10-100 startups".
 """
 
 from __future__ import annotations
@@ -11,14 +12,14 @@ from ..system import Host, Process
 SSH_RULE = "watch/ssh"
 SSHD = "/sshd"
 PID_FILE = "/run/sshd.pid"
-MAX_CONNECTION_LINES = 20_000  # lines that are read of a table of connections
+MAX_CONNECTION_LINES = 20_000  # most lines that are read of each of the kernel's connection tables
 LISTENER = "[listener] "
 MAX_DIGITS = 6
 _ESTABLISHED = "01"
 
 
 def find_full_sshd(host: Host) -> tuple[str, list[str]]:
-    """Return a message about a full sshd, and the users of this host with connections to it.
+    """Return a message about an sshd that refuses connections, and the host's users who are connected to it.
 
     The message is "" if sshd accepts every connection.
     """
@@ -39,10 +40,10 @@ def find_full_sshd(host: Host) -> tuple[str, list[str]]:
 
 
 def _parse_title(title: str) -> tuple[int, int, int]:
-    """Return the number of connections not logged in, and two limits. Zeros for another title.
+    """Return the number of connections that have not logged in, and the two limits of MaxStartups.
 
-    From the first limit on, sshd refuses some of the other connections; from the second limit on, all of them. Regular
-    expressions would cost more than all else here.
+    From the first limit on, sshd refuses some new connections; from the second limit on, all of them. Returns (0, 0, 0)
+    for a title of another form. Regular expressions would cost more time than everything else in this module.
     """
     words = title.partition(LISTENER)[2].rstrip("\0").split()
     if not title.startswith("sshd: ") or len(words) != 4 or words[1::2] != ["of", "startups"]:
@@ -55,15 +56,21 @@ def _parse_title(title: str) -> tuple[int, int, int]:
 
 
 def _list_candidates(host: Host) -> list[Process]:
-    """Return sshd by its file in /run. If that file does not lead to sshd, return all processes, which costs more."""
+    """Return the processes that may be sshd: the process in PID_FILE, or else all processes.
+
+    The search in all processes takes longer. So it is used only if PID_FILE does not name an sshd.
+    """
     pid_text = (host.read_text(PID_FILE) or "").strip()
     process = host.find_process(int(pid_text)) if pid_text.isdecimal() and len(pid_text) < 10 else None
     return [process] if process and process.exe.endswith(SSHD) else host.list_processes()[0]
 
 
 def _count_by_user(host: Host) -> dict[str, int]:
-    """Return the number of open connections to sshd from this host, by user: the three largest, without root."""
-    from ..controls import management_exemptions  # imported only on a host whose sshd is full
+    """Return the number of open connections from this host to its sshd, by user name.
+
+    The result has the three users with the most connections. Connections of root are not counted.
+    """
+    from ..controls import management_exemptions  # imported only on a host whose sshd refuses connections
 
     ports = {f"{port:04X}" for port in management_exemptions.read_ssh_ports(host)}
     counts: dict[int, int] = {}
@@ -72,7 +79,7 @@ def _count_by_user(host: Host) -> dict[str, int]:
         entries = [fields for fields in lines if len(fields) > 7 and fields[3] == _ESTABLISHED]
         endpoints = {(fields[1], fields[2]) for fields in entries}
         for fields in entries:
-            is_local = (fields[2], fields[1]) in endpoints  # the other end is on this host too
+            is_local = (fields[2], fields[1]) in endpoints  # both ends of the connection are on this host
             if fields[2].rpartition(":")[2] in ports and is_local and fields[7].isdecimal() and int(fields[7]):
                 counts[int(fields[7])] = counts.get(int(fields[7]), 0) + 1
     counted = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:3]

@@ -1,4 +1,4 @@
-"""Output of `proscribe-watch status`."""
+"""Text that `proscribe-watch status` prints."""
 
 from __future__ import annotations
 
@@ -11,15 +11,19 @@ from .state import plan_in_effect, watch_files
 from .state.reservations import explain_reservation, read_reservations
 from .state.summary import summarise_watch
 
-MAX_SHOWN_INCIDENTS = 5  # incidents, and as many ended programs
+MAX_SHOWN_INCIDENTS = 5  # most incidents that are shown, and most ended programs
 
 
 def format_status(host: Host, settings: watch_files.WatchSettings) -> str:
-    """Return the status in a few lines for people. Raises DamagedFileError, ObservationError and ControlError."""
+    """Return the status of the watch in a few lines for people.
+
+    Raises DamagedFileError, ObservationError and ControlError.
+    """
     return "".join(f"{escape_text(line)}\n" for line in _list_status_lines(host, settings))
 
 
 def _list_status_lines(host: Host, settings: watch_files.WatchSettings) -> Iterator[str]:
+    """Yield the lines of the status: intervals, plans, pause, reservations, latest incidents and ended programs."""
     plan = plan_in_effect.read_plan_in_effect(host, settings)
     watch_summary = summarise_watch(host, plan)
     yield f"observes this host every {format_duration(settings.every)}; last {watch_summary['last'] or 'never'}"

@@ -1,4 +1,7 @@
-"""Termination of programs in parallel: TERM, 0.3 seconds, KILL. A program that ignores TERM delays no other."""
+"""Termination of several processes at once: TERM, and KILL after 0.3 seconds.
+
+A program that ignores TERM does not delay the termination of the others.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +15,17 @@ from typing import Callable
 from ...base.named_tuple import NamedTuple
 from ..system import Process
 
-GRACE_SECONDS = 0.3  # between TERM and KILL; including all earlier steps, a program is ended within one second
+GRACE_SECONDS = 0.3  # between TERM and KILL; it is short, so that a program is ended within one second of its start
 KILL_TIMEOUT_SECONDS = (
-    5.0  # after KILL; a longer time means a fault of the kernel, or of the thing that the process waits for
+    5.0  # wait after KILL; a process that lives longer hangs in the kernel, for example on a broken device
 )
 
 
 class EndingProcess(NamedTuple):
-    """Process that was sent a signal, held by a descriptor: no other process can receive the next signal."""
+    """Process that was sent a signal.
+
+    The open descriptor makes sure that no other process with the same id receives the next signal.
+    """
 
     descriptor: int
     kill_at: float
@@ -28,7 +34,7 @@ class EndingProcess(NamedTuple):
 
 
 class ProcessTerminations:
-    """All processes that are being ended."""
+    """Processes that were sent TERM or KILL and have not ended yet."""
 
     def __init__(self) -> None:
         self._ending: list[EndingProcess] = []
@@ -39,7 +45,8 @@ class ProcessTerminations:
     def begin_termination(self, process: Process, is_target: Callable[[], bool]) -> bool:
         """Send TERM to a process. Return whether TERM was sent.
 
-        `is_target` must confirm the process once the descriptor holds it.
+        `is_target` is called once the descriptor is open, and must confirm that the process is still the one to end.
+        Otherwise the process id might belong to another process by now.
         """
         try:
             descriptor = os.pidfd_open(process.pid)
@@ -57,11 +64,14 @@ class ProcessTerminations:
         return False
 
     def get_due_time(self) -> float | None:
-        """Return the time of the next task (time.monotonic); None for never."""
+        """Return the time when `process_due` must be called next; None if no process is being ended.
+
+        The time is that of time.monotonic.
+        """
         return min((process.kill_at for process in self._ending), default=None)
 
     def process_due(self, now: float) -> list[str]:
-        """Do the tasks that are due. Return the names of processes that do not end, not even by KILL."""
+        """Send KILL to processes whose time after TERM is over. Return the names of processes that survive KILL."""
         remaining, survivors = [], []
         for process in self._ending:
             if _has_ended(process.descriptor):

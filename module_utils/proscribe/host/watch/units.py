@@ -1,4 +1,4 @@
-"""Texts of the watch's systemd units. Pure."""
+"""Texts of the systemd units of the watch. Pure."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ UNIT_DIRECTORY = "/etc/systemd/system"
 TIMER_UNIT = "proscribe-watch.timer"
 SERVICE_UNIT = "proscribe-watch.service"
 LAUNCHES_UNIT = "proscribe-launches.service"
-ENABLING_LINKS = {  # a unit, and the link that enables it
+ENABLING_LINKS = {  # Key: a unit. Value: the symbolic link that enables the unit.
     TIMER_UNIT: f"{UNIT_DIRECTORY}/timers.target.wants/{TIMER_UNIT}",
     LAUNCHES_UNIT: f"{UNIT_DIRECTORY}/multi-user.target.wants/{LAUNCHES_UNIT}",
 }
 ALL_UNITS = (TIMER_UNIT, SERVICE_UNIT, LAUNCHES_UNIT)
-OBSERVATION_TIMEOUT_SECONDS = 3600  # for one observation with its corrections
+OBSERVATION_TIMEOUT_SECONDS = 3600  # longest time for one observation with its corrections
 
 # The service corrects everything that a run corrects: packages, files below /etc, firewalls, services. So the hardening
 # forbids only operations that no run needs.
@@ -30,8 +30,8 @@ CapabilityBoundingSet=~CAP_BLOCK_SUSPEND CAP_LEASE CAP_PERFMON CAP_SYS_BOOT CAP_
 CapabilityBoundingSet=~CAP_SYS_TTY_CONFIG CAP_WAKE_ALARM
 """
 
-# The launches daemon reads and ends programs, and changes nothing on the host. It has no file system view of its own,
-# which would hide starts on the mounts of others.
+# The launches daemon observes and ends programs, and changes nothing else on the host. Its unit has no separate view of
+# the file systems (mount namespace): that would hide program starts on mounts outside of this view.
 _CONFINEMENT = f"""\
 CapabilityBoundingSet=CAP_CHOWN CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_FOWNER CAP_KILL CAP_NET_ADMIN CAP_SETGID
 CapabilityBoundingSet=CAP_SETUID CAP_SYS_ADMIN CAP_SYS_NICE CAP_SYS_PTRACE CAP_SYS_RESOURCE
@@ -41,12 +41,16 @@ SystemCallFilter=@system-service fanotify_init fanotify_mark
 
 
 def make_unit_texts(every: int) -> dict[str, str]:
-    """Return the texts of the units by name. `every` is in seconds."""
+    """Return the text of each unit of the watch, by unit name.
+
+    `every` is the number of seconds between two observations of the host by itself.
+    """
     return {TIMER_UNIT: _format_timer(every), SERVICE_UNIT: _SERVICE_TEXT, LAUNCHES_UNIT: _LAUNCHES_TEXT}
 
 
 def _format_timer(every: int) -> str:
-    # The random delay is for hosts that one run installs: they do not all begin at the same moment.
+    # The random delay spreads the observations of hosts that one run has installed at the same moment.
+    """Return the text of the timer unit. `every` is the number of seconds between two observations."""
     return f"""\
 # {WRITTEN_BY}
 [Unit]

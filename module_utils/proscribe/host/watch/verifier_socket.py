@@ -1,4 +1,4 @@
-"""The verifier's end of the socket to the daemon. The daemon's end is starts/verifier_process.py."""
+"""The verifier's end of its socket connection to the daemon. The daemon's end is starts/verifier_process.py."""
 
 from __future__ import annotations
 
@@ -29,12 +29,18 @@ if TYPE_CHECKING:
         def process_due(self, now: float) -> None: ...
 
 
-IDLE_TIMEOUT_SECONDS = 70.0  # without a request; longer than counted attempts wait to be written
+# wait for a request before the verifier ends; longer than counted attempts wait before they are written
+IDLE_TIMEOUT_SECONDS = 70.0
 
 
 def serve_requests(verifier: RequestHandler, descriptor: int) -> None:
-    """Answer requests on a socket until the other end closes, or until no request has come for a while."""
-    # Systemd ends the whole service with the daemon; the counts are written first.
+    """Answer requests on a socket until the daemon closes it, or sends none for IDLE_TIMEOUT_SECONDS.
+
+    Before this function returns, all begun terminations are finished, and all counted attempts are written.
+    `descriptor` is the socket's.
+    """
+    # When the service stops, systemd sends SIGTERM to the verifier too. The verifier ignores it, and first writes the
+    # counts.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     channel = _socket.socket(fileno=descriptor)
     poll = select.poll()
@@ -61,13 +67,14 @@ def serve_requests(verifier: RequestHandler, descriptor: int) -> None:
 
 
 def _receive_request(channel: Any) -> Any:
-    """Return the next request; None at the end."""
+    """Return the next request; None if the daemon has closed the socket."""
     head = _receive_bytes(channel, 4)
     body = _receive_bytes(channel, int.from_bytes(head, "little")) if head else b""
     return marshal.loads(body) if body else None
 
 
 def _receive_bytes(channel: Any, size: int) -> bytes:
+    """Return exactly `size` bytes from a socket; b"" if the socket is closed before."""
     content = b""
     while len(content) < size:
         piece = channel.recv(size - len(content))

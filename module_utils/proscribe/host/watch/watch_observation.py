@@ -1,8 +1,8 @@
-"""Observed state of the watcher itself; installation.py brings the watcher in line.
+"""Observation of the watch itself on a host. The module installation.py installs and repairs the watch.
 
-Rule `watch/watcher`: the watcher is complete, is as the run would install it, and runs. Rules `watch/launches` and
-`watch/corrections`: the watcher notices starts, and corrects drift. Rule `watch/plan`: a run has confirmed the plan in
-time.
+Rule `watch/watcher`: the watch is complete, is as the run would install it, and runs. Rule `watch/launches`: the watch
+notices program starts. Rule `watch/corrections`: the watch corrects drift. Rule `watch/plan`: a run has confirmed the
+plan in time.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 RULE_NAMES = ("watcher", "launches", "corrections", "plan")
 RUNNING_STATES = ("active", "activating", "reloading")
-SLACK_SECONDS = 300  # tolerated delay of an own observation
-INTERPRETER_OPTIONS = " -ISXutf8\n"  # follow the interpreter in the first line of the program
+SLACK_SECONDS = 300  # tolerated delay of the host's observation of itself
+INTERPRETER_OPTIONS = " -ISXutf8\n"  # end of the program's first line, after the path of the interpreter
 
 
 def observe_watch(
@@ -39,11 +39,11 @@ def observe_watch(
     heartbeat: Heartbeat | None = None,
     drifted: Sequence[RuleVerdict] = (),
 ) -> list[RuleVerdict]:
-    """Return the verdicts of the watch, for a host that has a watch or should have one.
+    """Return the verdicts on the watch, for a host that has a watch or should have one.
 
-    `controller` is the knowledge of a run; None if only the host itself decides. `heartbeat` is the heartbeat with
-    which this observation began. `drifted` are the verdicts of the controls that a correction would change. Raises
-    ObservationError and ControlError.
+    `controller` has what a run expects of the watch; None if the host observes itself. `heartbeat` is the heartbeat
+    that this observation has sent to the daemon. `drifted` are the verdicts on controls that a correction would change.
+    Raises ObservationError and ControlError.
     """
     if not host.privileged:
         raise ObservationError("what keeps this host in line can only be read by root")
@@ -76,10 +76,10 @@ def observe_watch(
 
 
 def _judge_plan(host: Host, settings: watch_files.WatchSettings, digest: str) -> RuleVerdict:
-    """Judge the plan that the host holds (`watch/plan`).
+    """Judge the plan that the watch holds (rule `watch/plan`). `digest` is the plan of the present run.
 
-    A run with another plan is no fault of the host. Controls report the rules that the new plan leaves open. An
-    enforcing run brings the new plan.
+    If the watch does not hold the plan of the run, that is no fault of the host: the rule does not apply. The rules of
+    the controls show the differences. The next enforcing run brings the new plan.
     """
     if digest not in settings.list_digests():
         finding = Finding(
@@ -98,7 +98,7 @@ def _judge_plan(host: Host, settings: watch_files.WatchSettings, digest: str) ->
 def _list_watch_findings(
     host: Host, plan: Plan, settings: watch_files.WatchSettings, controller: ExpectedWatch | None
 ) -> Iterator[Finding]:
-    """Yield the defects of an installed watch."""
+    """Yield the defects of an installed watch. `controller` is None if the host observes itself."""
     desired = plan["watch"]
     if plan["digest"] in settings.list_digests() and (settings.every, settings.max_age) != (
         desired["every"],
@@ -114,7 +114,8 @@ def _list_watch_findings(
     yield from list_wrong_units(host, units.make_unit_texts(settings.every))
     if controller and (silent_seconds := _measure_silence(host, settings)):
         yield Finding("unit", units.SERVICE_UNIT, detail=f"has not observed this host for {silent_seconds} s")
-    # Only a run reports this. The watch cannot correct it, and would count it as drift at each observation.
+    # Only a run reports lasting reservations. The watch cannot remove them, and would count them as drift at each
+    # observation.
     if controller and host.find_entry(watch_files.RESERVATIONS_PATH):
         from .state.reservations import describe_lasting
 
@@ -123,7 +124,11 @@ def _list_watch_findings(
 
 
 def _measure_silence(host: Host, settings: watch_files.WatchSettings) -> int:
-    """Return the seconds awake since the last own observation or the watcher's start; 0 if that is no fault."""
+    """Return for how many seconds the host has not observed itself; 0 if that is not too long.
+
+    The time that the host slept does not count. The count begins with the last observation of this boot, or with the
+    boot.
+    """
     last_observation = watch_files.read_last_observation(host)
     last_awake = (
         int(last_observation["up"])
@@ -136,10 +141,10 @@ def _measure_silence(host: Host, settings: watch_files.WatchSettings) -> int:
 
 
 def _list_damaged_files(host: Host, settings: watch_files.WatchSettings, digest: str) -> Iterator[Finding]:
-    """Yield the files that differ from the installed ones.
+    """Yield a finding for each file of the watch that is not as installed.
 
-    Of the plans, only the plan in effect and its successor are read. Later plans are read before they take effect, so
-    here they must only exist.
+    Of the plans, only the plan in effect and the next one are read. Later plans must only exist here: they are read
+    before they take effect.
     """
     plans = settings.list_digests()
     index = plans.index(digest) if digest in plans else 0
@@ -164,9 +169,10 @@ def _list_damaged_files(host: Host, settings: watch_files.WatchSettings, digest:
 
 
 def list_wrong_units(host: Host, texts: Mapping[str, str]) -> Iterator[Finding]:
-    """Yield the defects of units, and of a timer that does not run.
+    """Yield the defects of the units whose intended texts are in `texts`, and of a timer that does not run.
 
-    The timer has no process, so systemd reports its state. For the daemon, a heartbeat shows more.
+    The timer has no process, so systemd is asked for its state. The daemon has one, and its heartbeat proves more than
+    systemd's state does.
     """
     foreign_files = find_foreign_files(host, texts)
     is_timer_intact = True
@@ -192,19 +198,26 @@ def list_wrong_units(host: Host, texts: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def read_unit_or_marker(host: Host, path: str) -> str | None:
+    r"""Return the text of a unit file; None if it is missing, "" if it is masked, "\0" if it is no regular file."""
     try:
         return read_unit_text(host, path)
     except ControlError:
-        return "\0"  # no file: this is never the text of a unit
+        return "\0"  # marks a path that is no regular file; no unit has this text
 
 
 def make_release_name(program: bytes, code: bytes) -> str:
-    """Return the name of a program (`audit_program.format_program`) with its code."""
+    """Return a hash that names a version of the watch's program and code.
+
+    `program` is the text that `audit_program.format_program` makes.
+    """
     return watch_files.hash_content(f"{watch_files.hash_content(program)} {watch_files.hash_content(code)}".encode())
 
 
 def read_release(host: Host) -> str:
-    """Return the name of the program and the code on the host. Raises ObservationError and DamagedFileError."""
+    """Return the hash that names the version of the watch's program and code on the host.
+
+    Raises ObservationError and DamagedFileError.
+    """
     program = watch_files.read_watch_file(host, watch_files.PROGRAM_PATH) or b""
     code = watch_files.read_watch_file(host, watch_files.CODE_PATH) or b""
     _, head, text = program.partition(INTERPRETER_OPTIONS.encode())
@@ -212,7 +225,10 @@ def read_release(host: Host) -> str:
 
 
 def confirm_plan(host: Host, plan: Plan, controller: ExpectedWatch | None) -> None:
-    """Note that a run has confirmed the plan, if the watch holds this plan. Raises ControlError."""
+    """Store that a run has confirmed the plan now, if the watch holds this plan. Raises ControlError.
+
+    The watch's clock is set to the controller's time too.
+    """
     try:
         settings = watch_files.read_settings(host)
     except (watch_files.DamagedFileError, ObservationError):

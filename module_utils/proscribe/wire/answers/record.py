@@ -1,7 +1,7 @@
-"""The reader of host records: the controller checks the answer of a host before it trusts any part of it.
+"""The reader of host records: the controller checks the answer of a host before it trusts any part of the answer.
 
-A managed host may be in hostile hands. Its answer cannot break the report of the other hosts. It cannot claim a milder
-state than that of its rules and errors.
+A managed host may be in hostile hands. Its answer cannot break the report of the other hosts. Its answer cannot claim a
+milder state than the states of its rules and errors.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ __all__ = [
 
 # The `control` of an error that belongs to no control: a second observation failed, or another task did.
 RUN_ERROR = "run"
-RULE_GROUPS = (*CONTROLS, *EXTRA_RULE_GROUPS)  # the groups that have rules
+RULE_GROUPS = (*CONTROLS, *EXTRA_RULE_GROUPS)  # the controls, and the other groups that have rules
 
 MAX_ERRORS = 100
 MAX_USERS = 1000
@@ -78,22 +78,22 @@ MAX_FIELD_LENGTHS = {
 
 
 def read_record(host: str, answer: object) -> HostRecord:
-    """Return the answer as the record of a host, with every required key. Raises UnusableAnswer."""
+    """Return a host's answer as its checked record, with every required key. Raises UnusableAnswer."""
     return {"schema": RECORD_SCHEMA, "host": host, **read_unnamed_record(answer)}
 
 
 def read_result_record(answer: object) -> ObservedRecord:
-    """Return the answer as a part of a task's result. Raises UnusableAnswer.
+    """Return a host's answer as a checked record for the result of an Ansible task. Raises UnusableAnswer.
 
-    For each callback Ansible copies the lists and mappings of a result, which costs more than to read an answer. It
-    does not copy tuples, so the rules are a tuple.
+    Ansible copies the lists and mappings of a result for each callback, which costs more than to read an answer.
+    Ansible does not copy tuples, so the rules are a tuple.
     """
     record = read_unnamed_record(answer)
     return {**record, "rules": tuple(record["rules"])}  # type: ignore[typeddict-item]
 
 
 def read_unnamed_record(answer: object) -> ObservedRecord:
-    """Return the answer as a record without the name of its host. Raises UnusableAnswer."""
+    """Return a host's answer as a checked record without the name of the host. Raises UnusableAnswer."""
     record = require_mapping(answer, "the record")
     if record.get("schema") != RECORD_SCHEMA:
         raise UnusableAnswer(f"schema is {quote_content(record.get('schema'))}, expected {RECORD_SCHEMA!r}")
@@ -127,7 +127,7 @@ def read_unnamed_record(answer: object) -> ObservedRecord:
 
 
 def _add_optional_parts(observed: ObservedRecord, record: Mapping[Any, Any]) -> None:
-    """Add the optional keys of a record: drift, software, quarantine, watch and requests."""
+    """Check the optional keys of a host's `record`, and add them to `observed`."""
     for key in OPTIONAL_TEXT_KEYS:
         if record.get(key) is not None:
             observed[key] = read_name(record[key], key, MAX_TOKEN_LENGTH)
@@ -153,7 +153,7 @@ def _add_optional_parts(observed: ObservedRecord, record: Mapping[Any, Any]) -> 
 
 
 def _read_controls(content: object, rules: list[RuleRecord], evaluated: int) -> dict[str, ControlRecord]:
-    """Return the number of evaluated rules of each control; empty for code of hosts that does not count them yet.
+    """Return the counts of evaluated rules by control; {} from a host whose code does not send these counts yet.
 
     A host cannot count fewer rules than it lists, nor more in total than it evaluated.
     """
@@ -246,13 +246,13 @@ def _require_few_findings(rules: object) -> None:
 
 
 def _read_findings(content: object) -> list[FindingRecord]:
-    """Return the findings of a rule: the first of too many, and a last finding that counts the others."""
+    """Return the findings of a rule. If there are too many, a last finding counts those that are left out."""
     first_ones, more = take_first_findings(read_list(lambda entry: entry, content, "findings"), MAX_RULE_FINDINGS)
     return [*map(read_finding, first_ones), *more]
 
 
 def read_finding(content: object) -> FindingRecord:
-    """Return a finding with every key. Raises UnusableAnswer."""
+    """Return a finding of a host, checked, with every key of FindingRecord. Raises UnusableAnswer."""
     entry = require_mapping(content, "a finding")
     kind, finding_id = read_finding_field("kind", entry.get("kind")), read_finding_field("id", entry.get("id"))
     if kind is None or finding_id is None:
@@ -269,7 +269,7 @@ def read_finding(content: object) -> FindingRecord:
 
 
 def read_finding_field(key: str, content: object) -> str | None:
-    """Return a field of a finding, cut to its maximum length."""
+    """Return the field `key` of a finding, checked and cut to its maximum length; None for a missing field."""
     if content is None:
         return None
     return read_line(content, key) if key == "detail" else read_name(content, key, MAX_FIELD_LENGTHS.get(key, 500))

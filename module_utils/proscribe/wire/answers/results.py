@@ -1,8 +1,8 @@
-"""The readers of the answers of modules on hosts: every key that is let through, and its possible values.
+"""The readers of the answers of Ansible modules on hosts. Only known keys with possible values pass a reader.
 
-The output of a module becomes the result of Ansible's task. Of a result Ansible obeys `add_host`, `ansible_facts`,
-`ansible_stats`, `_ansible_notify`, `warnings` and more. With these a host could redefine other hosts, or end the run.
-Reading an answer a second time gives the same result.
+The answer of a module becomes the result of an Ansible task. Ansible obeys some keys of a result: `add_host`,
+`ansible_facts`, `ansible_stats`, `_ansible_notify`, `warnings` and more. With these keys a host could redefine other
+hosts, or end the run. A reader accepts its own result again, and returns the same.
 """
 
 from __future__ import annotations
@@ -48,12 +48,16 @@ from .value_readers import (
 REFUSAL_KEYS = ("rule", "subject", "reason")
 MAX_NOTES = 20
 MAX_RUNS = 16
-MAX_ITEM_SERVICES = 100  # services that an item belongs to
+MAX_ITEM_SERVICES = 100  # most services of a quarantined item
 TOKEN_PATTERN = re.compile(r"[0-9a-f]{12}")
 
 
 def read_observation(content: object) -> ObservationAnswer:
-    """Read the answer of `compliance_state`."""
+    """Read a host's answer to the module `compliance_state`, which observes the host. Raises UnusableAnswer.
+
+    The result has a record, or a failure, or the key `lacking`: the host lacks code or a plan that was sent only by
+    name.
+    """
     answer = require_mapping(content, "the answer")
     result: ObservationAnswer = {"changed": False}
     _add_failure(result, answer)
@@ -110,10 +114,13 @@ def read_change(content: object) -> ChangeAnswer:
 
 
 def read_firewall_change(content: object) -> ChangeAnswer:
-    """Read the answer of `host_firewall`: that of a change, with a token if it waits for its confirmation."""
+    """Read the answer of `host_firewall`, as that of any module that changes a host. Raises UnusableAnswer.
+
+    If the change still waits for its confirmation, `pending` is the token that confirms the change.
+    """
     answer = require_mapping(content, "the answer")
     result = read_change(answer)
-    # The plan has the seconds that the host waits, so they are not read here.
+    # The plan says how many seconds the host waits for the confirmation, so they are not read here.
     if (pending := answer.get("pending")) is not None:
         token = require_mapping(pending, "pending").get("token") if not isinstance(pending, str) else pending
         if not isinstance(token, str) or not TOKEN_PATTERN.fullmatch(token):
@@ -123,7 +130,7 @@ def read_firewall_change(content: object) -> ChangeAnswer:
 
 
 def read_quarantine_answer(content: object) -> QuarantineAnswer:
-    """Read the answer of `quarantine`: to a list, or to a restore or prune."""
+    """Read the answer of `quarantine`: the items of a list, or the outcomes of a restore or prune."""
     answer = require_mapping(content, "the answer")
     result: QuarantineAnswer = {"changed": read_flag(answer.get("changed"), "changed")}
     _add_failure(result, answer)
@@ -166,6 +173,7 @@ def read_failure(content: object) -> ModuleAnswer:
 
 
 def _add_failure(result: ModuleAnswer, answer: Mapping[Any, Any]) -> None:
+    """Add the failure of `answer` to `result`, if there is any; `busy` is another run that is changing the host."""
     if read_flag(answer.get("failed"), "failed"):
         result["failed"], result["msg"] = True, read_line(answer.get("msg"), "msg")
         if "busy" in answer:
@@ -173,11 +181,14 @@ def _add_failure(result: ModuleAnswer, answer: Mapping[Any, Any]) -> None:
 
 
 def _read_turn(content: object) -> TurnEntry:
+    """Read who changes a host, and since when."""
     turn = require_mapping(content, "a run")
     return {"by": read_line(turn.get("by"), "by"), "since": read_line(turn.get("since"), "since")}
 
 
 def _add_other_runs(result: ModuleAnswer, answer: Mapping[Any, Any]) -> None:
+    """Add the other runs that changed the host, too, to `result`, each with the seconds that this run waited for it."""
+
     def read_other_run(content: object) -> SharedTurn:
         return {**_read_turn(content), "waited": read_count(require_mapping(content, "a run").get("waited"), "waited")}
 
@@ -231,7 +242,10 @@ def _read_outcome(content: object) -> ItemOutcome:
 
 
 def _read_item_id(content: object) -> str:
-    """Read the id of an item. Only such ids are sent to hosts again, or shown for typing."""
+    """Read the id of a quarantined item.
+
+    Only ids of this form are sent to hosts again, or shown to operators who may type them.
+    """
     if not isinstance(content, str) or not ITEM_ID.fullmatch(content):
         raise UnusableAnswer(f"{quote_content(content)} is no id of a quarantine")
     return str(content)

@@ -1,8 +1,8 @@
-"""The types of the values in an answer, each with its limits.
+"""The readers of single values in a host's answer, each with its type and limits.
 
-A value of another type makes the whole answer unusable. So does a list that is too long. A text that is only too long
-is cut, because the users of an honest host can make it so. For the same reason record.py and watch_record.py cut lists
-that users can fill.
+The parameter `label` of a reader names the value in errors. A value of another type makes the whole answer unusable. So
+does a list that is too long. A text that is only too long is cut, because the users of an honest host can cause that.
+For the same reason record.py and watch_record.py cut lists that users can fill.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ...host.system.types import escape_text
 
 Value = TypeVar("Value")
 
-MAX_COUNT = 2**53  # every reader of JSON has this integer exactly, and databases accept it
+MAX_COUNT = 2**53  # every JSON reader represents integers up to this one exactly, and databases accept them
 MAX_LINE_LENGTH = 2000  # characters of a message
 MAX_NAME_LENGTH = 4096  # characters of a path or another name; PATH_MAX
 MAX_TOKEN_LENGTH = 200  # characters of a name that the project's code makes
@@ -22,7 +22,7 @@ MAX_LIST_ITEMS = 10_000  # items of a list
 
 
 class UnusableAnswer(ValueError):
-    """An answer that the project's code cannot have sent, with the fault."""
+    """The error that Proscribe's code cannot have sent an answer, with the fault."""
 
 
 def truncate_text(text: str, max_length: int) -> str:
@@ -31,13 +31,16 @@ def truncate_text(text: str, max_length: int) -> str:
 
 
 def read_line(content: object, label: str, max_length: int = MAX_LINE_LENGTH) -> str:
-    """Read text for people as a printable line: a space for any white space, escapes for other characters."""
+    """Read a message as a printable line.
+
+    If the text has unprintable characters, white space becomes a single space, and the others become escapes.
+    """
     text = _read_text(content, label, max_length)
     return text if text.isprintable() else truncate_text(escape_text(" ".join(text.split())), max_length)
 
 
 def read_name(content: object, label: str, max_length: int = MAX_NAME_LENGTH) -> str:
-    """Read a path, a package or a user, with escapes for characters that are not printable."""
+    """Read the name of a path, package or user, with escapes for characters that are not printable."""
     text = _read_text(content, label, max_length)
     return text if text.isprintable() else truncate_text(escape_text(text), max_length)
 
@@ -53,7 +56,7 @@ def read_lines(content: object, label: str, max_length: int) -> str:
 
 
 def read_optional(read: Callable[[object, str], str], content: object, label: str) -> str | None:
-    """Read a text that may be missing."""
+    """Read a text with the reader `read`; None for a missing text."""
     return None if content is None else read(content, label)
 
 
@@ -76,7 +79,7 @@ def read_count(content: object, label: str, max_count: int = MAX_COUNT) -> int:
 
 
 def read_choice(content: object, allowed: Collection[str], label: str) -> str:
-    """Read a word of a closed set."""
+    """Read a text that must be in `allowed`."""
     if not isinstance(content, str) or content not in allowed:
         raise UnusableAnswer(f"{quote_content(content)} is no {label}")
     return str(content)

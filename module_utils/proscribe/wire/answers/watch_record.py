@@ -1,7 +1,7 @@
-"""The reader of a host's events between two runs and of its users' requests: typed, bounded, cut.
+"""The readers of two parts of a host's record, with types and limits: the events of its watch, its users' requests.
 
-Root of the host wrote the journal, and its users wrote the requests. So a shape that the project's code never makes
-costs the host its record. Data that users can produce in excess are cut and counted.
+The host's root account wrote the watch's journal, and the host's users wrote the requests. Data of a form that
+Proscribe's code never writes make the whole record unusable. Data that users can produce in excess are cut and counted.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ Item = TypeVar("Item")
 
 
 def read_watch(content: object) -> WatchRecord:
-    """Return the events of a host that keeps itself in line, between two runs. Raises UnusableAnswer."""
+    """Return the events that the watch of a host recorded between two runs. Raises UnusableAnswer."""
     entry = require_mapping(content, WATCH)
     incidents, more_incidents = _read_first_items(
         _read_incident, entry.get("incidents", []), "watch.incidents", MAX_INCIDENTS
@@ -76,9 +76,10 @@ def read_watch(content: object) -> WatchRecord:
 
 
 def read_requests(content: object, left_out: object) -> tuple[list[UserRequest], int]:
-    """Return the requests of a host's users, and the number left out. Raises UnusableAnswer.
+    """Return the requests of a host's users, and how many requests are left out. Raises UnusableAnswer.
 
-    A request with the id of an earlier request is left out.
+    `left_out` is the number that the host itself left out. A request with the id of an earlier request is left out,
+    too.
     """
     received, more = _read_first_items(_read_request, content, "requests", MAX_REQUESTS)
     by_id: dict[str, UserRequest] = {}
@@ -89,7 +90,10 @@ def read_requests(content: object, left_out: object) -> tuple[list[UserRequest],
 
 
 def read_rule_name(content: object) -> str:
-    """Return a name `<control>/<what>`, of a control or of an extra group of rules. Raises UnusableAnswer."""
+    """Return the name of a rule, `<control>/<subject>`. Raises UnusableAnswer unless its control is known.
+
+    The names in EXTRA_RULE_GROUPS count as controls here.
+    """
     rule = read_name(content, "rule", MAX_TOKEN_LENGTH)
     control, _, subject = rule.partition("/")
     if control not in (*CONTROLS, *EXTRA_RULE_GROUPS) or not subject:
@@ -98,6 +102,10 @@ def read_rule_name(content: object) -> str:
 
 
 def _read_incident(content: object) -> WatchIncident:
+    """Read an incident: rules of one control that the watch found violated, and how often. Raises UnusableAnswer.
+
+    Rules and users beyond their maximum numbers are cut.
+    """
     entry = require_mapping(content, "an incident")
     first, last = _read_period(entry)
     times = _read_times(entry.get("times"))
@@ -123,7 +131,10 @@ def _read_incident(content: object) -> WatchIncident:
 
 
 def _read_left_out(content: object, more: Mapping[str, int]) -> dict[str, int]:
-    """Return the numbers left out, of each control and of the journal."""
+    """Return how many entries were left out, by control and for the journal, without zeros.
+
+    `more` has the numbers that this reader left out itself. They are added to the numbers of the host.
+    """
     entry = require_mapping(content, "watch.left_out")
     names = (*CONTROLS, *EXTRA_RULE_GROUPS, JOURNAL)
     if unknown := [key for key in entry if key not in names]:
@@ -175,7 +186,10 @@ def _read_pause(entry: Mapping[Any, Any]) -> WatchPause:
 def _read_first_items(
     read: Callable[[Any], Item], content: object, label: str, max_items: int
 ) -> tuple[list[Item], int]:
-    """Return the first items of a list, and the number of the others. A list that is far too long is forged."""
+    """Return the first `max_items` items of a list, and the number of the other items.
+
+    A list of more than MAX_LIST_ITEMS items is forged: raises UnusableAnswer.
+    """
     if not isinstance(content, list):
         raise UnusableAnswer(f"{label} is no list")
     if len(content) > MAX_LIST_ITEMS:
@@ -196,7 +210,10 @@ def _read_times(content: object) -> int:
 
 
 def _read_period(entry: Mapping[Any, Any]) -> tuple[str, str]:
-    """Return the first and the last time. A clock that was set back in between swaps them, and loses neither."""
+    """Return the `first` and the `last` time of an entry.
+
+    If the host's clock was set back between the two times, they are exchanged.
+    """
     first, last = _read_moment(entry.get("first"), "first"), _read_moment(entry.get("last"), "last")
     return min(first, last), max(first, last)
 
@@ -206,7 +223,10 @@ def _read_optional_moment(content: object, label: str) -> str | None:
 
 
 def _read_moment(content: object, label: str) -> str:
-    """Return a UTC time in the project's only spelling, which the history can sort."""
+    """Return a UTC time such as `2026-11-25T08:00:00Z`. Raises UnusableAnswer for any other form.
+
+    The history can sort texts of this form as times.
+    """
     try:
         if isinstance(content, str) and MOMENT_PATTERN.fullmatch(content):
             parse_moment(content)

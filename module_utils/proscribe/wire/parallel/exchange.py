@@ -1,7 +1,8 @@
-"""An exchange with a host: its input, its output, and the limits of a command on it.
+"""An exchange with a command on a host: its input, its output, and its limits.
 
-The host is untrusted: its output is counted, its time is limited, and a command that exceeds a limit is ended. For
-Ansible's own connections answers/output_limits.py does the same. This module needs no process for each host.
+The host is untrusted: its output is counted, its time is limited, and a command that exceeds a limit is ended.
+answers/output_limits.py does the same for Ansible's own connections. Unlike them, this module needs no process for each
+host.
 """
 
 from __future__ import annotations
@@ -44,11 +45,15 @@ class RunningCommand(Protocol):
         """End the command if it still runs."""
 
 
-StartCommand = Callable[[tuple[int, int, int]], RunningCommand]  # with its standard input, output and errors
+# the argument: descriptors of the command's standard input, output and error output
+StartCommand = Callable[[tuple[int, int, int]], RunningCommand]
 
 
 class BecomePassword(NamedTuple):
-    """A password, and the tests of Ansible's become plugin for a prompt, an acceptance and a refusal in the output."""
+    """The password for root rights, and tests of the command's output, made by Ansible's become plugin.
+
+    The tests recognise a password prompt, an accepted password and a refused password.
+    """
 
     text: bytes
     is_prompt: Callable[[bytes], bool]
@@ -57,7 +62,10 @@ class BecomePassword(NamedTuple):
 
 
 class ExchangeResult(NamedTuple):
-    """The result of an exchange: `cut_reason` if it was ended early, `refusal` if the password was refused."""
+    """The result of an exchange with a command. `code` is its exit code, or -1 if it gave none.
+
+    `cut_reason` says why the command was ended early, `refusal` why the password was refused; each is else "".
+    """
 
     code: int
     stdout: bytes
@@ -77,8 +85,8 @@ class ExchangeLimits(NamedTuple):
 class SshClient:
     """The program `ssh`, started as Ansible's plugin starts it.
 
-    With ControlPersist it leaves a process for other commands, which keeps its errors open. So nothing waits for the
-    end of the errors.
+    With ControlPersist `ssh` leaves a process behind for later commands, and that process keeps the error output open.
+    So nothing here waits for the end of the error output.
     """
 
     def __init__(self, command: Sequence[bytes], descriptors: tuple[int, int, int]) -> None:
@@ -100,12 +108,12 @@ class SshClient:
 
 
 def start_over_connection(path: str, command: str) -> StartCommand:
-    """Return a function that starts a command over an open connection."""
+    """Return a function that starts a command over an open connection, whose socket is `path`."""
     return lambda descriptors: MultiplexSession(path, command, descriptors, LOCAL_TIMEOUT_SECONDS)
 
 
 def start_by_client(command: Sequence[bytes]) -> StartCommand:
-    """Return a function that starts a command with `ssh`."""
+    """Return a function that starts a command with `ssh`; `command` is `ssh` with all its arguments."""
     return lambda descriptors: SshClient(command, descriptors)
 
 
@@ -116,10 +124,10 @@ def run_exchange(
     password: BecomePassword | None = None,
     report_silence: Callable[[], None] = lambda: None,
 ) -> ExchangeResult:
-    """Start a command, write `data` to it after any password prompt, and read until it ends.
+    """Start a command, write `data` to it after any password prompt, and read its output until it ends.
 
-    `report_silence` is called once, when the host has printed nothing for a while. A command that asks for no password
-    in time is ended, and has no answer. Raises the exceptions of `start`.
+    `report_silence` is called once, when the host has printed nothing for a while. If a password is expected and no
+    prompt comes in time, the command is ended and the result has the code -1. Raises the exceptions of `start`.
     """
     with contextlib.ExitStack() as stack:
         exchange = _Exchange(stack, data, limits, password)
@@ -152,9 +160,9 @@ class _Exchange:
             os.close(descriptor)
 
     def begin_exchange(self) -> tuple[int, int, int]:
-        """Write the input that fits into the pipe, and return the command's ends of the pipes.
+        """Return the ends of the pipes for the command, with input already written as far as it fits.
 
-        The command has this input at its start, so that no thread has to wake for it.
+        The command has this input at its start, so no thread has to wake up to write it.
         """
         for descriptor in (self._in, self._out, self._err):
             os.set_blocking(descriptor, False)
@@ -169,7 +177,10 @@ class _Exchange:
         return self._command_ends
 
     def run_conversation(self, report_silence: Callable[[], None]) -> ExchangeResult | None:
-        """Write and read until the output ends or no longer counts. Returns a result if the time is over."""
+        """Write input and read output until the output ends, a limit is exceeded, or the password is refused.
+
+        Returns a result if a time limit has ended the conversation; else None.
+        """
         self._close_pipes(*self._command_ends)
         conversation, reads, silence_end = self._conversation, 0, time.monotonic() + SILENCE_SECONDS
         with selectors.PollSelector() as selector:
@@ -203,7 +214,10 @@ class _Exchange:
         return None
 
     def _update_writing(self, selector: selectors.BaseSelector, was_writing: bool) -> bool:
-        """Return whether input is due now; close the input once the command has all of it."""
+        """Watch the input pipe while input may be written, and close the pipe once the command has all input.
+
+        Returns whether the pipe is watched now.
+        """
         if self._in not in self._open:
             return was_writing
         is_due = bool(self._conversation.due_bytes)
@@ -249,7 +263,11 @@ def _has_ended(running: RunningCommand) -> bool:
 
 
 class _Conversation:
-    """The input that is still to be written, and the output so far."""
+    """The input that is still to be written to a command, and its output so far.
+
+    `due_bytes` is the input that may be written now. `is_all_due` is True if no password is needed, or once the
+    password is accepted.
+    """
 
     def __init__(self, data: bytes, max_bytes: int, password: BecomePassword | None) -> None:
         self.cut_reason = ""
@@ -291,7 +309,7 @@ class _Conversation:
             self._match_prompts(self._password, chunk, is_error_output)
 
     def _match_prompts(self, password: BecomePassword, chunk: bytes, is_error_output: bool) -> None:
-        """Match new output, with the unfinished line before it, for a password prompt, an acceptance or a refusal."""
+        """Search new output, joined to the unfinished line before it, for a prompt, an acceptance or a refusal."""
         self._banner_bytes_left -= len(chunk)
         if self._banner_bytes_left < 0:
             self.cut_reason = f"it printed more than {MAX_BANNER_BYTES // 1024} KiB before it accepted the password"

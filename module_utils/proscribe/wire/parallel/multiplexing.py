@@ -31,7 +31,10 @@ _CONTROL_PATH_PATTERN = re.compile(rb'controlpath[ =]"?([^"]*)"?', re.IGNORECASE
 
 
 class NoMultiplexSession(OSError):
-    """The error that the connection is missing, or accepts no command now. `ssh` would open a new connection."""
+    """The error that the open connection is missing, or accepts no command now.
+
+    The caller can still start `ssh`, which opens a new connection.
+    """
 
 
 class MultiplexSession:
@@ -71,8 +74,12 @@ class MultiplexSession:
 
     def _open_session(self, command: str, descriptors: tuple[int, int, int]) -> None:
         # No terminal, no X11, no agent, no subsystem.
+        """Ask the local process that keeps the connection to run the command with the three descriptors.
+
+        Raises OSError, ValueError or struct.error if the process does not start the command.
+        """
         flags = struct.pack(">IIII", 0, 0, 0, 0)
-        # The terminal type, the command.
+        # The type of the terminal (none), and the command.
         texts = _pack_text(b"") + _pack_text(command.encode("utf-8", "surrogateescape"))
         session = (
             struct.pack(">II", NEW_SESSION, REQUEST_NUMBER)
@@ -81,8 +88,8 @@ class MultiplexSession:
             + struct.pack(">I", NO_ESCAPE)
             + texts
         )
-        # There is no wait for the greeting: the other side ends the conversation at another version. It never reads
-        # beyond a packet, because the descriptors come with bytes of their own.
+        # This does not wait for the greeting: a process with another protocol version ends the conversation. The
+        # process never reads beyond a packet, because each descriptor comes with a byte of its own.
         self._socket.sendall(_pack_text(struct.pack(">II", HELLO, PROTOCOL_VERSION)) + _pack_text(session))
         for descriptor in descriptors:
             socket.send_fds(self._socket, [b"\0"], [descriptor])
@@ -113,15 +120,18 @@ class MultiplexSession:
 
 
 def find_control_path(command: Iterable[bytes]) -> str:
-    """Return the socket of an `ssh` with these arguments; "" if there is none, or if only `ssh` can expand its path."""
+    """Return the path of the connection's socket from `command`, an `ssh` with its arguments.
+
+    "" if no argument names a socket, or if only `ssh` can expand its path.
+    """
     paths = [match[1].decode() for argument in command if (match := _CONTROL_PATH_PATTERN.fullmatch(argument))]
     return paths[0] if paths and paths[0].startswith("/") and "%" not in paths[0] else ""
 
 
 def end_connection(path: str, timeout: float) -> None:
-    """Have the process that keeps a connection open end it with all its sessions, as `ssh -O exit` does.
+    """Tell the local process that keeps a connection open to end the connection and all its sessions.
 
-    Raises OSError if there is no such process, or if it does not answer in time.
+    `ssh -O exit` does the same. Raises OSError if there is no such process, or if it does not answer in time.
     """
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(timeout)

@@ -1,6 +1,7 @@
-"""A pool of threads in which a task that waits for a silent host gives its place to another thread.
+"""A pool of threads for tasks that contact hosts.
 
-So silent hosts do not delay the others.
+A task that waits for a silent host gives its place in the pool to another thread. So silent hosts do not delay the
+others.
 """
 
 from __future__ import annotations
@@ -65,12 +66,16 @@ class _ThreadPool(Generic[Key, Task, Result]):
         threading.Thread(target=self._run_waiting_tasks, daemon=True).start()
 
     def take_results(self) -> list[tuple[Key, Result] | BaseException]:
-        """Return the results of GATHER_SECONDS, at least one; wait for the first."""
+        """Wait for a result, and return it with all results of the next GATHER_SECONDS."""
         results = [self._done.get()]
         self._nothing_left.wait(GATHER_SECONDS)
         return results + [self._done.get() for _ in range(self._done.qsize())]
 
     def _run_waiting_tasks(self) -> None:
+        """Run waiting tasks until none is left, or until a task gives up its place.
+
+        A new thread then takes over the place, and this thread ends with the task that it runs.
+        """
         replaced = False
 
         def step_aside() -> None:

@@ -1,8 +1,8 @@
 """First check of the content of started files, for programs outside of the directories of packages.
 
-Under any name, a program contains the mark of its maker. The daemon never waits for a disk, which a user may have made.
-It reads only content that is in memory already, as of a program that was just written or started. The verifier does the
-rest.
+A program contains marks of its maker, whatever its name is. The daemon must never wait for a disk, because a user may
+have made the file system. So the daemon reads only content that the kernel holds in memory already. This is the case
+for a program that was just written or started. The verifier checks all other files.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ NO_WAIT_FLAG = getattr(os, "RWF_NOWAIT", 0)
 
 
 def may_be_restricted(descriptor: int, prefilter: Prefilter) -> bool:
-    """Return whether an open file has a mark of the catalogue, or starts other programs; True if unknown."""
+    """Return whether an open file has a mark of a restricted program, or may start other programs.
+
+    Returns True if the content cannot be read without waiting.
+    """
 
     def read_content(offset: int, size: int) -> bytes:
         piece = bytearray(max(0, min(size, elf.MAX_NAMES_BYTES)))

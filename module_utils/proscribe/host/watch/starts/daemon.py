@@ -1,13 +1,14 @@
-"""Daemon that notices starts: it waits for the kernel and compares paths. Another process decides.
+"""Daemon that notices program starts: it waits for the kernel's events and compares paths.
 
-The daemon must cost nothing while nothing happens, and little while very much happens. So it imports next to nothing,
-waits in one poll without a timeout, and takes events in batches. A budget of processor time pays for verification
-(`VerificationBudget`). Starts of programs that may be restricted go to the verifier (launch_verifier.py). The verifier
-is a process with the enforcing code, which starts on demand and ends by itself. A user who floods it with starts waits
-in a queue of his own.
+Another process, the verifier, decides about each program. The daemon must cost nothing while no program starts, and
+little while very many programs start. So it imports few modules, waits in one poll without a timeout, and processes
+events in batches. A budget of processor time (`VerificationBudget`) limits the verification. Starts of programs that
+may be restricted go to the verifier (launch_verifier.py). The verifier is a process with the code of the apps control.
+It starts on demand and ends by itself. Each user has a queue, so a user who floods the verifier with starts delays only
+his own.
 
-Nothing that a user starts, mounts or names can end the daemon. Reports of the kernel are data, and failures are left
-out.
+Nothing that a user starts, mounts or names can end the daemon. It treats reports of the kernel as data, and skips
+events that it cannot process.
 """
 
 from __future__ import annotations
@@ -34,49 +35,54 @@ if TYPE_CHECKING:
 
     from ....model.types.watch import VerifierSets
 
-SETTLE_SECONDS = 0.01  # after the first event; then its process runs the new program
+SETTLE_SECONDS = 0.01  # wait after the first event, until the process runs the new program
 BATCH_PAUSE_SECONDS = 0.04  # between two batches: a thousand events cost one wake-up
-MAX_PATH_LENGTH = 500  # characters of the end of each path
-SCAN_INTERVAL_SECONDS = 5.0  # between two scans of /proc, which follow lost events
+MAX_PATH_LENGTH = 500  # characters; of a longer path, the verifier gets the end
+SCAN_INTERVAL_SECONDS = 5.0  # least time between two scans of /proc, which the daemon does after lost events
 REGULAR_SCAN_SECONDS = (
-    30.0  # if no kernel reports processes: a program that a loader starts is not seen as an executed file
+    # between two scans if the proc connector is missing: fanotify does not report a program that a dynamic loader
+    # starts
+    30.0
 )
 MOUNTS_INTERVAL_SECONDS = 0.5
-CHANGE_DELAY_SECONDS = 2.0  # between a change of the plan or of the packages and the next read
-READ_INTERVAL_SECONDS = 10.0  # between two such reads
-REGULAR_READ_SECONDS = 6 * 3600.0  # between two reads without a change, which show that the restrictions can be read
-RETRY_SECONDS, MAX_RETRY_SECONDS = 5.0, 60.0  # after a verifier that failed to read the restrictions
-READ_TIMEOUT_SECONDS = 90.0  # for a busy host to start a verifier that reads everything
-MISSED_AFTER_SECONDS = 30.0  # tolerated delay of an own observation of the host
-MISSED_RETRY_SECONDS = 600.0  # until the next attempt to restore the timer, if the first did not help
-FAILURE_COST_SECONDS = 0.2  # of processor time, charged for a verifier that ends without an answer
+CHANGE_DELAY_SECONDS = 2.0  # between a change of the plan or of the packages and the next read of the prefilter's sets
+READ_INTERVAL_SECONDS = 10.0  # least time between two reads of the prefilter's sets
+# between two reads without a change; such a read proves that the restrictions can still be read
+REGULAR_READ_SECONDS = 6 * 3600.0
+# first and longest wait after a failed verifier, before the sets are read again
+RETRY_SECONDS, MAX_RETRY_SECONDS = 5.0, 60.0
+READ_TIMEOUT_SECONDS = 90.0  # for a verifier to start and to read all restrictions, on a busy host
+MISSED_AFTER_SECONDS = 30.0  # tolerated delay of the host's observation of itself
+MISSED_RETRY_SECONDS = 600.0  # least time until the next attempt to restore the timer of these observations
+FAILURE_COST_SECONDS = 0.2  # processor time that the budget pays for a verifier without an answer
 
 
 class LaunchDaemon:
-    """Daemon that notices starts of programs."""
+    """Daemon that notices starts of programs. `command` is the command line that starts the verifier."""
 
     def __init__(self, command: Sequence[str]) -> None:
         self.command = command
         self.prefilter: Prefilter | None = None
-        self.source_files: set[str] = set()  # files on which the prefilter depends
-        self.watched_names: set[str] = set()  # the names of these files
+        self.source_files: set[str] = set()  # paths of the files whose change makes the prefilter's sets outdated
+        self.watched_names: set[str] = set()  # the same files by name, without their directories
         self.programs = ProgramCache()
         self.queue = StartQueue()
         self.verifier: VerifierProcess | None = None
         now = time.monotonic()
         self.budget = VerificationBudget(now)
-        self.read_due: float | None = now  # time of the next read of the prefilter's sets
+        self.read_due: float | None = now  # time of the next read of the prefilter's sets; None for never
         self.read_at = now - READ_INTERVAL_SECONDS
         self.scan_due: float | None = None
         self.scanned_at = now - SCAN_INTERVAL_SECONDS
         self.mounts_due: float | None = None
         self.lost_count = 0
-        self.failure = ""  # reason why starts cannot be verified
+        self.failure = ""  # why starts cannot be verified; "" if they can
         self.retry_seconds = RETRY_SECONDS
-        self.settings_identity = ""  # settings behind the prefilter (files.identify_settings)
+        # hash of the watch's settings when the prefilter's sets were made (watch_files.identify_settings)
+        self.settings_identity = ""
         self.beats: list[str] = []
-        self.observation_interval = 0.0  # between two own observations of the host; 0 while unknown
-        self.missed_due: float | None = None  # time when the next observation counts as missed
+        self.observation_interval = 0.0  # seconds between two observations of the host by itself; 0 while unknown
+        self.missed_due: float | None = None  # time when the host's next observation of itself counts as missed
         self.poll = select.poll()
         self.inotify = Inotify()
         self.poll.register(self.inotify, select.POLLIN)
@@ -85,12 +91,13 @@ class LaunchDaemon:
 
     def _open_sources(self) -> None:
         self.sources.open_sources(self.poll)
-        if not self.sources.fanotify:  # inotify reports a heartbeat without its process
+        # without fanotify, inotify reports the heartbeat, but not the process that sent it
+        if not self.sources.fanotify:
             self.inotify.watch_directory(HEARTBEAT_PATH.rpartition("/")[0], OPEN_MASK)
         self._write_report()
 
     def _write_report(self) -> None:
-        """Write the report of the sources and the noted heartbeats, for observations of this host."""
+        """Write the daemon's report for observations of this host: its sources, its failure, the heartbeats."""
         fields = {
             "pid": str(os.getpid()),
             **self.sources.describe_sources(),
@@ -114,7 +121,7 @@ class LaunchDaemon:
             self.wait_and_process(self.compute_timeout(time.monotonic()))
 
     def compute_timeout(self, now: float) -> float | None:
-        """Return the seconds until the next task without an event; None for never."""
+        """Return the seconds until the next task that needs no event; None if there is no such task."""
         self.budget.fill_budget(now)
         times = [self.mounts_due, self.scan_due]
         if self.verifier and self.verifier.busy_until:
@@ -127,7 +134,7 @@ class LaunchDaemon:
         return max(0.0, min(moments) - now) if moments else None
 
     def wait_and_process(self, timeout: float | None) -> None:
-        """Wait for the next event, and do the tasks that are due."""
+        """Wait at most `timeout` seconds for events (None: no limit). Process the events and the due tasks."""
         ready = {fd for fd, _ in self.poll.poll(None if timeout is None else timeout * 1000 + 1)}
         if self.verifier and self.verifier.fileno() in ready:
             self._take_answer(self.verifier)
@@ -149,6 +156,10 @@ class LaunchDaemon:
             time.sleep(BATCH_PAUSE_SECONDS)
 
     def _process_due(self, now: float) -> None:
+        """Do the tasks that are due: mark new mounts, scan /proc, and send the verifier one request.
+
+        A request is sent only to an idle verifier. Starts are sent only as far as the budget of processor time permits.
+        """
         if self.mounts_due is not None and self.mounts_due <= now:
             self.mounts_due = None
             self.poll.register(self.sources.mountinfo, select.POLLPRI)
@@ -180,7 +191,7 @@ class LaunchDaemon:
     # -- starts
 
     def take_starts(self) -> None:
-        """Take all events that wait."""
+        """Process all waiting events of program starts. If the kernel has lost events, schedule a scan of /proc."""
         paths: dict[int, str] = {}
         beats = self.beats
         now = time.monotonic()
@@ -202,18 +213,18 @@ class LaunchDaemon:
             self._write_report()
 
     def _note_heartbeat(self, pid: int | str) -> None:
-        """Note the heartbeat of an observation (heartbeat.py).
+        """Note that an observation of this host has sent a heartbeat (heartbeat.py).
 
-        After a heartbeat of this host's own observation, set the time when the next one counts as missed.
+        If the host itself started the observation, set the time when the next such observation counts as missed.
         """
         self.beats = [*self.beats[1 - daemon_report.MAX_BEATS :], daemon_report.format_beat(pid, time.monotonic_ns())]
         if self.observation_interval and is_own_observation(pid):
             self.missed_due = time.monotonic() + self.observation_interval + MISSED_AFTER_SECONDS
 
     def _take_file_start(self, descriptor: int, pid: int, now: float) -> str:
-        """Take the start of a file. Return its path as the kernel shows it.
+        """Process the start of a file, given its open descriptor. Return the path as the kernel shows it.
 
-        Returns "" for a heartbeat and for a dynamic loader, which are no programs of the process.
+        Returns "" for a heartbeat and for a dynamic loader: neither is the program that the process runs.
         """
         shown_path = read_link(f"/proc/self/fd/{descriptor}")
         if shown_path == HEARTBEAT_PATH and (status := os.fstat(descriptor)).st_uid == 0 and not status.st_mode & 0o077:
@@ -233,9 +244,10 @@ class LaunchDaemon:
         return shown_path
 
     def take_process(self, pid: int, now: float, started_path: str | None = None, is_running: bool = False) -> None:
-        """Take a process of which only the number is known.
+        """Queue a process for verification if its program may be restricted. Only the process id is known.
 
-        `started_path` is the path of a file that the process was seen to start.
+        `started_path` is the path of the file that the process was seen to start: such a start is processed already.
+        `is_running` is True if a scan of /proc found the process, and no start was seen.
         """
         shown_path = read_link(f"/proc/{pid}/exe")
         if shown_path and shown_path != started_path:
@@ -246,6 +258,11 @@ class LaunchDaemon:
                 )
 
     def _add_start(self, pid: int, path: str, file: tuple[Any, ...], now: float) -> None:
+        """Queue a start for verification, unless its program was found innocent recently.
+
+        `file` identifies the program in the cache. If a start has no room in the queue, a scan of /proc will find the
+        process.
+        """
         uid = find_real_uid(pid)
         if uid is None:  # the process has ended
             return
@@ -257,15 +274,16 @@ class LaunchDaemon:
             self._schedule_scan(now)
 
     def _schedule_scan(self, now: float) -> None:
-        """Schedule a scan of /proc, since a start was missed. /proc lists everything that runs."""
+        """Schedule a scan of /proc, because a start may have been missed. /proc lists every running process."""
         self.lost_count += 1
         due = max(now, self.scanned_at + SCAN_INTERVAL_SECONDS)
         self.scan_due = due if self.scan_due is None else min(due, self.scan_due)
 
     def _scan_processes(self, now: float) -> None:
+        """Process every running process of /proc as a start."""
         try:
             names = os.listdir("/proc")
-        except OSError as error:  # a daemon that ended here could not report the error
+        except OSError as error:  # the error must not end the daemon, which reports it
             self._note_failure(f"no list of processes: {error.strerror}", now)
             return
         for name in names:
@@ -275,6 +293,7 @@ class LaunchDaemon:
     # -- the verifier
 
     def _request_verifier(self, request: tuple[Any, ...], starts: list[ProgramStart], now: float) -> None:
+        """Send a request to the verifier, which is started if none runs. `starts` are the starts of the request."""
         try:
             if self.verifier is None:
                 self.verifier = VerifierProcess(self.command)
@@ -284,7 +303,8 @@ class LaunchDaemon:
                 request, now, READ_TIMEOUT_SECONDS if request[0] != "starts" else ANSWER_TIMEOUT_SECONDS
             )
             if request == ("sets",):
-                self.read_at, self.read_due = now, now + MAX_RETRY_SECONDS  # until an answer comes
+                # if no answer comes; an answer sets another time
+                self.read_at, self.read_due = now, now + MAX_RETRY_SECONDS
         except OSError as error:
             if self.verifier:
                 self._discard_verifier(self.verifier, now)
@@ -292,7 +312,7 @@ class LaunchDaemon:
                 self._note_failure(f"no process for it: {error.strerror}", now)
 
     def _note_failure(self, reason: str, now: float) -> None:
-        """Note that starts could not be verified. A scan and a new attempt follow soon."""
+        """Note why starts cannot be verified. Schedule a scan of /proc, and a new attempt to read the sets."""
         self.budget.consume_time(FAILURE_COST_SECONDS)
         self._schedule_scan(now)
         self.read_due, self.retry_seconds = now + self.retry_seconds, min(2 * self.retry_seconds, MAX_RETRY_SECONDS)
@@ -300,6 +320,10 @@ class LaunchDaemon:
         self._write_report()
 
     def _take_answer(self, verifier: VerifierProcess) -> None:
+        """Read the verifier's answer: charge its time, use new sets, and queue undecided starts again.
+
+        A verifier whose answer cannot be read is discarded. An incomplete answer is read further later.
+        """
         now = time.monotonic()
         try:
             answer = verifier.read_answer()
@@ -336,9 +360,9 @@ class LaunchDaemon:
     # -- restrictions
 
     def _process_file_changes(self) -> None:
-        """Process changes of files on which the prefilter depends.
+        """Schedule a new read of the prefilter's sets if a file on which they depend has changed.
 
-        The files are read a little later, when their changes have come to rest.
+        The read comes a little later, when several changes in a row are over.
         """
         names, has_more = self.inotify.read_changes()
         if not self.sources.fanotify and HEARTBEAT_PATH.rpartition("/")[2] in names:
@@ -349,6 +373,7 @@ class LaunchDaemon:
             self.read_due = due if self.read_due is None else min(due, self.read_due)
 
     def _use_sets(self, sets: VerifierSets, now: float) -> None:
+        """Replace the prefilter by one with new sets, watch the files behind the sets, and schedule a scan."""
         self.prefilter = Prefilter(sets)
         self.settings_identity, self.observation_interval = sets.get("read", ""), sets.get("every", 0.0)
         self._write_report()
@@ -360,7 +385,8 @@ class LaunchDaemon:
         self.watched_names = {path.rpartition("/")[2] for path in files}
         for directory in {path.rpartition("/")[0] for path in files}:
             self.inotify.watch_directory(directory)
-        if not files <= self.source_files:  # one more read, for changes before these files were watched
+        # read once more, because the files may have changed before the daemon watched them
+        if not files <= self.source_files:
             self.source_files = files
             self.read_due = now + READ_INTERVAL_SECONDS
         self.scan_due = now
@@ -371,7 +397,7 @@ def _exit_on_signal(signal_number: int, frame: object) -> None:
 
 
 def run_daemon(command: Sequence[str]) -> None:
-    """Notice starts until SIGTERM. `command` starts the same program again, as the verifier."""
+    """Notice program starts until SIGTERM. `command` is the command line that starts the verifier."""
     _signal.signal(_signal.SIGTERM, _exit_on_signal)
     try:
         LaunchDaemon(command).run_forever()

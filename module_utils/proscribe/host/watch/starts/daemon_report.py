@@ -1,6 +1,6 @@
-"""The daemon's report of itself (daemon.py), in a file that only root can write. Pure.
+"""The daemon's report of itself (daemon.py), in a file that only root can write. No input or output here.
 
-The daemon and every audit load this module.
+The daemon and every observation of the host load this module.
 """
 
 from __future__ import annotations
@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import Mapping
 
 REPORT_PATH = "/run/proscribe-launches"
-# File that an observation tries to execute: the kernel reports that to the daemon, and then refuses (heartbeat.py).
+# File that each observation tries to execute, to test the daemon. The kernel reports the attempt to the daemon, and
+# then refuses it (heartbeat.py).
 HEARTBEAT_PATH = "/usr/libexec/proscribe/heartbeat"
 MAX_BEATS = 16
-UNKNOWN_PROCESS = "-"  # instead of a process, if the kernel does not report the process of a heartbeat
+UNKNOWN_PROCESS = "-"  # stands for the process id if the kernel reports a heartbeat without its process
 
 
 def format_report(fields: Mapping[str, str]) -> str:
@@ -25,12 +26,18 @@ def parse_report(content: str) -> dict[str, str]:
 
 
 def format_beat(pid: int | str, moment: int) -> str:
-    """Return the heartbeat of a process as text, with the time of its note (time.monotonic_ns)."""
+    """Return the text of a heartbeat: the process that sent it, and the time (time.monotonic_ns).
+
+    `pid` is UNKNOWN_PROCESS if the kernel does not name the process.
+    """
     return f"{pid}:{moment}"
 
 
 def has_noted_beat(fields: Mapping[str, str], pid: int, since: int) -> bool:
-    """Return whether the daemon has noted a heartbeat of a process since a time (time.monotonic_ns)."""
+    """Return whether the daemon has noted a heartbeat of the process `pid` since a time (time.monotonic_ns).
+
+    A heartbeat of an unknown process counts too.
+    """
     for beat in fields.get("beats", "").split():
         beat_pid, _, moment = beat.partition(":")
         if beat_pid in (str(pid), UNKNOWN_PROCESS) and moment.isdigit() and int(moment) >= since:

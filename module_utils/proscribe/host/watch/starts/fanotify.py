@@ -1,11 +1,11 @@
 """Starts of programs from fanotify(7): `FAN_OPEN_EXEC` on whole file systems.
 
-Only notification is used (FAN_CLASS_NOTIF). Nothing waits for an answer, so no program of the host hangs, whatever
-becomes of this process. The permission classes are for programs that deny access, and can freeze a host. Python has no
-functions for these two system calls, so ctypes calls them.
+The daemon is only notified (FAN_CLASS_NOTIF). The kernel waits for no answer of the daemon, so a failing daemon lets no
+program hang. The permission classes of fanotify, which can deny access, could freeze a host. Python has no functions
+for these two system calls, so ctypes calls them.
 
-An event carries an open descriptor of the file. If another machine or a user's own program answers for the file system,
-opening may never end. So such file systems are not marked (mounts.py).
+An event carries an open descriptor of the file. If another machine or a user's program serves the file system, opening
+may never end. So such file systems are not marked (mounts.py).
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ CLOEXEC, NONBLOCK, CLASS_NOTIF = 0x1, 0x2, 0x0
 ADD, IGNORED, IGNORED_SURVIVES, FILESYSTEM = 0x1, 0x20, 0x40, 0x100
 OPEN_EXEC, OVERFLOW = 0x1000, 0x4000
 FORMAT_VERSION = 3  # FANOTIFY_METADATA_VERSION
-EVENT_HEADER = struct.Struct("=IBBHQii")  # length, version, reserved, length of the head, mask, descriptor, process
+# length, version, reserved, length of the header, mask, file descriptor, process id
+EVENT_HEADER = struct.Struct("=IBBHQii")
 LARGE_FILE_FLAG = 0o100000  # O_LARGEFILE; Python's constant is 0 on systems where this is the default
-BUFFER_BYTES = 4096  # at most 170 events, each with a descriptor; a process has 1,024 descriptors by default
+BUFFER_BYTES = 4096  # at most 170 events, each with an open descriptor; a process may have 1,024 of them by default
 AT_FDCWD = -100
 
 
 def parse_events(content: bytes) -> tuple[list[tuple[int, int]], bool]:
-    """Return the starts in `content` as [(descriptor, process)], and whether events were lost."""
+    """Return the program starts in `content` as [(descriptor, process id)], and whether events were lost."""
     starts: list[tuple[int, int]] = []
     has_lost = False
     offset, end = 0, len(content)
@@ -44,9 +45,9 @@ def parse_events(content: bytes) -> tuple[list[tuple[int, int]], bool]:
 
 
 class Fanotify:
-    """Group of fanotify marks.
+    """A fanotify group: marks on file systems, and one descriptor that delivers their events.
 
-    Raises OSError if the kernel refuses the group: too old, or in a container without the rights.
+    Raises OSError if the kernel refuses the group: it is too old, or a container lacks the rights.
     """
 
     def __init__(self) -> None:
@@ -69,11 +70,11 @@ class Fanotify:
         return OSError(error_number, os.strerror(error_number))
 
     def mark_file_system(self, path: str) -> None:
-        """Report starts from the file system of a path. Raises OSError."""
+        """Ask the kernel to report program starts from the file system that contains `path`. Raises OSError."""
         self._add_mark(ADD | FILESYSTEM, path)
 
     def ignore_file(self, path: str) -> None:
-        """Stop the reports of the file at a path. Raises OSError."""
+        """Ask the kernel not to report starts of the file at `path` any more. Raises OSError."""
         self._add_mark(ADD | IGNORED | IGNORED_SURVIVES, path)
 
     def _add_mark(self, flags: int, path: str) -> None:
@@ -81,9 +82,10 @@ class Fanotify:
             raise self._make_error()
 
     def read_events(self) -> tuple[list[tuple[int, int]], bool] | None:
-        """Return the next events; None if there are none now. The caller closes the descriptors.
+        """Return the next events as `parse_events` does; None if there are none now.
 
-        Raises OSError for an event whose file the kernel could not open. The next events can be read all the same.
+        The caller closes the descriptors. Raises OSError if the kernel could not open the file of an event. Later
+        events can still be read.
         """
         try:
             return parse_events(os.read(self.descriptor, BUFFER_BYTES))
@@ -92,8 +94,8 @@ class Fanotify:
 
 
 def is_system_loader(path: str) -> bool:
-    """Return whether a path is a dynamic loader's, in a directory that only root can write.
+    """Return whether a path is that of a dynamic loader in a system directory, where only root can write.
 
-    Each start opens the loader, so the kernel is asked to leave it out.
+    Every program start opens the loader, so the kernel is asked not to report the loader.
     """
     return is_loader_name(path.rpartition("/")[2]) and path.startswith(("/lib", "/usr/lib"))

@@ -1,4 +1,4 @@
-"""Changes of a few files of root's, by their directories, from inotify(7)."""
+"""Changes of a few files that belong to root, from inotify(7) watches on their directories."""
 
 from __future__ import annotations
 
@@ -7,17 +7,20 @@ import os
 import struct
 
 CLOEXEC, NONBLOCK = 0o2000000, 0o4000
-# Written and closed, moved out, moved in, deleted; only in a directory, never through a link.
+# File closed after writing, moved out, moved in, or deleted. The watched path must be a directory and no symbolic link.
 CHANGE_MASK = 0x8 | 0x40 | 0x80 | 0x200 | 0x01000000 | 0x02000000
 OPEN_MASK = 0x20 | 0x01000000 | 0x02000000
-OVERFLOW, GONE = 0x4000, 0x8000  # events were lost; a directory is no longer watched
-EVENT_HEADER = struct.Struct("=iIII")  # watch, mask, cookie, length of the name
+OVERFLOW, GONE = 0x4000, 0x8000  # the kernel lost events; a directory is no longer watched
+EVENT_HEADER = struct.Struct("=iIII")  # number of the watch, mask of the event, cookie, length of the file name
 BUFFER_BYTES = 16384
 MAX_READS = 64
 
 
 def parse_events(content: bytes) -> tuple[set[str], bool]:
-    """Return the names in `content`, and whether something else may have changed too."""
+    """Return the names of changed files in `content`, and whether other files may have changed too.
+
+    Other files may have changed if the kernel lost events, or if a watched directory is gone.
+    """
     names: set[str] = set()
     has_more = False
     offset, end = 0, len(content)
@@ -35,7 +38,7 @@ def parse_events(content: bytes) -> tuple[set[str], bool]:
 
 
 class Inotify:
-    """Inotify instance. Raises OSError if root has no more of them (fs.inotify.max_user_instances)."""
+    """An inotify instance. Raises OSError if root may open no more instances (fs.inotify.max_user_instances)."""
 
     def __init__(self) -> None:
         self._libc = ctypes.CDLL(None, use_errno=True)
@@ -48,11 +51,14 @@ class Inotify:
         return self.descriptor
 
     def watch_directory(self, path: str, mask: int = CHANGE_MASK) -> bool:
-        """Watch a directory. Further calls for it change nothing. Return whether the directory is watched."""
+        """Watch a directory for the events in `mask`. Return whether the directory is watched.
+
+        A second call for the same directory has no further effect.
+        """
         return bool(self._libc.inotify_add_watch(self.descriptor, os.fsencode(path), mask) >= 0)
 
     def read_changes(self) -> tuple[set[str], bool]:
-        """Return the names of changed files, and whether something else may have changed too."""
+        """Return the names of changed files, and whether other files may have changed too."""
         changed_names: set[str] = set()
         for _ in range(MAX_READS):
             try:

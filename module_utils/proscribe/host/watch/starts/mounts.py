@@ -1,4 +1,4 @@
-"""File systems on which starts can be noticed, from /proc/self/mountinfo (proc_pid_mountinfo(5))."""
+"""File systems on which program starts can be noticed, from /proc/self/mountinfo (proc_pid_mountinfo(5))."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ VIRTUAL_TYPES = frozenset(
     (
         *("proc", "sysfs", "cgroup", "cgroup2", "devpts", "mqueue", "debugfs", "tracefs", "securityfs", "pstore"),
         *("bpf", "configfs", "hugetlbfs", "fusectl", "rpc_pipefs", "binfmt_misc", "nsfs", "efivarfs", "selinuxfs"),
-        "autofs",  # the real file system becomes a separate mount at its first use
+        "autofs",  # a mount point for later: at its first use, the real file system becomes a separate mount
     )
 )
-# File systems for which another machine or a user's program answers, as in system/mounts.py. Opening a file there may
-# never end.
+# File systems that another machine or a user's program serves, as in system/mounts.py. Opening a file there may never
+# end.
 REMOTE_TYPES = frozenset(
     (
         *("nfs", "nfs3", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "9p", "afs", "ceph", "coda"),
@@ -27,10 +27,10 @@ PLACE_FLAGS = os.O_PATH | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 class MountEntry(NamedTuple):
-    """Mount of a file system."""
+    """A mount of a file system: a line of /proc/self/mountinfo."""
 
     id: str
-    device: str  # major:minor, the same for all mounts of a file system
+    device: str  # "major:minor" of the device: the same text for all mounts of one file system
     point: str
     type: str
 
@@ -40,7 +40,7 @@ class MountEntry(NamedTuple):
 
 
 def parse_mounts(content: bytes) -> list[MountEntry]:
-    """Return the mounts in the content of a mountinfo. Invalid lines are left out."""
+    """Return the mounts in the content of /proc/self/mountinfo. Invalid lines are left out."""
     entries = []
     for line in os.fsdecode(content).split("\n"):
         fields = line.split(" ")
@@ -51,7 +51,7 @@ def parse_mounts(content: bytes) -> list[MountEntry]:
 
 
 def _unescape_path(escaped: str) -> str:
-    """Return a path without its escapes of spaces and line ends."""
+    """Return a path of mountinfo with its octal escapes decoded, which stand for blanks and line ends."""
     path, *pieces = escaped.split("\\")
     for piece in pieces:
         digits = piece[:3]
@@ -61,9 +61,9 @@ def _unescape_path(escaped: str) -> str:
 
 
 def split_by_origin(entries: list[MountEntry]) -> tuple[list[MountEntry], list[MountEntry]]:
-    """Return the local mounts, by which file systems can be marked, and the remote mounts, which cannot.
+    """Return the local mounts, whose file systems can be marked, and the remote mounts, which cannot.
 
-    Mounts below a remote mount are left out of the local ones.
+    Local mounts below a remote mount are left out: a path to them goes through the remote file system.
     """
     remote_entries = [entry for entry in entries if entry.is_remote]
     remote_prefixes = tuple(f"{entry.point}/" for entry in remote_entries if entry.point != "/")
@@ -78,7 +78,7 @@ def split_by_origin(entries: list[MountEntry]) -> tuple[list[MountEntry], list[M
 def open_mount_point(entry: MountEntry) -> int:
     """Return a descriptor of the directory on which a file system is mounted. Raises OSError.
 
-    The error also means that another mount is there by now, so that the answering side is unknown.
+    An OSError also means that another file system is mounted there by now, which may be a remote one.
     """
     descriptor = os.open(entry.point, PLACE_FLAGS)
     with open(f"/proc/self/fdinfo/{descriptor}", "rb") as stream:

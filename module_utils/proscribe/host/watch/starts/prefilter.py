@@ -1,7 +1,7 @@
-"""Cheap first answer to every start: nearly all starts are harmless, and cost nothing more.
+"""Filter that sorts out nearly all program starts at little cost, because nearly all programs are harmless.
 
-The prefilter passes on everything that the apps control may know for certain, and some starts that it does not. The
-apps control decides about a start (launch_verifier.py), and supplies the sets. This side only compares texts.
+The filter passes every program that the apps control may identify with certainty, and some others. The apps control
+decides about the passed starts (launch_verifier.py), and supplies the filter's sets. The filter only compares texts.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from ....model.types.watch import VerifierSets
 
 STORE_PREFIXES = ("/nix/store/", "/gnu/store/")
-SANDBOX_PREFIX = "/app/"  # path of a flatpak app, in its own view
-BWRAP = "bwrap"  # starts every flatpak sandbox
+SANDBOX_PREFIX = "/app/"  # beginning of the path of a flatpak app, as its sandbox shows the path
+BWRAP = "bwrap"  # program that starts every flatpak sandbox
 MAX_STEM_LENGTH = 64  # characters
-STORE_DIGEST_LENGTH = 33  # characters before the name in a store path
+STORE_DIGEST_LENGTH = 33  # characters of the hash and the hyphen, which precede the package name in a path of the store
 
 
 class Prefilter:
-    """Filter of programs that may be restricted, by path alone."""
+    """Filter that tells by a program's path alone whether the program may be restricted."""
 
     def __init__(self, sets: VerifierSets) -> None:
         self.parts = frozenset(sets.get("parts", ()))
@@ -48,25 +48,32 @@ class Prefilter:
         return self._has_restricted_stem(path.rpartition("/")[2])
 
     def is_marked(self, package: str) -> bool:
-        """Return whether a program that was built from this Go package is restricted."""
+        """Return whether a program is restricted because it was built from the Go package `package`."""
         return is_built_from(package, self.modules)
 
     def _has_restricted_stem(self, name: str) -> bool:
+        """Return whether a file name begins with the name of a restricted portable app, in any case of letters.
+
+        Returns True for a name with non-ASCII letters.
+        """
         if not self.stems:
             return False
         if not name.isascii():
-            return True  # letters of other scripts have several spellings, so the verifier decides
+            return True  # such letters have several encodings, so the verifier decides
         name = name.lower()[:MAX_STEM_LENGTH]
         return any(name[:end] in self.stems for end in range(self.shortest_stem, len(name) + 1))
 
 
 def strip_deleted_mark(path: str) -> str:
-    """Return a path of /proc without the mark of a deleted file."""
+    """Return a path from a link of /proc without the mark " (deleted)" for a deleted file."""
     return path[: -len(DELETED_SUFFIX)] if path.endswith(DELETED_SUFFIX) else path
 
 
 def read_link(path: str) -> str:
-    """Return the target of a link of /proc, by the kernel's word, with its " (deleted)"; "" if the link is gone."""
+    """Return the target of a link in /proc, which the kernel itself states; "" if the link is gone.
+
+    The target of a deleted file ends with " (deleted)".
+    """
     try:
         return os.readlink(path)
     except OSError:

@@ -1,8 +1,8 @@
 """Starts of programs from the kernel's proc connector, over netlink (drivers/connector/cn_proc.c).
 
-The connector needs no file system and opens nothing. It exists on a machine (CONFIG_PROC_EVENTS), for root in the first
-namespaces. In a container nothing answers. A filter in the kernel drops all events but starts of programs, so a host
-that forks a lot costs nothing.
+The connector depends on no file system and opens no files. It exists in a kernel with CONFIG_PROC_EVENTS, for root
+outside of containers (in the first namespaces). In a container, the kernel does not answer. A filter in the kernel
+drops all events except program starts. So a host that forks many processes causes no work here.
 """
 
 from __future__ import annotations
@@ -19,22 +19,24 @@ import struct
 FAMILY, PROTOCOL, GROUP = 16, 11, 1  # AF_NETLINK, NETLINK_CONNECTOR, CN_IDX_PROC
 SOCKET, ATTACH_FILTER, RECEIVE_BUFFER = 1, 26, 33  # SOL_SOCKET, SO_ATTACH_FILTER, SO_RCVBUFFORCE
 LISTEN, IGNORE = 1, 2
-NOTHING, EXEC = 0, 2  # event types; the first is also the type of the kernel's answer
+NOTHING, EXEC = 0, 2  # event types; the kernel's answer to LISTEN has the first one
 DONE = 3  # NLMSG_DONE
-MESSAGE_HEADER = struct.Struct("=IHHII")  # nlmsghdr: length, type, flags, number, sender
-CONNECTOR_HEADER = struct.Struct("=IIIIHH")  # cn_msg: index, value, number, acknowledged, length, flags
-EVENT_HEADER = struct.Struct("=IIQ")  # kind, processor, time
-PIDS_STRUCT = struct.Struct("=ii")  # of an exec: thread, process
-SINGLE_EXEC_STRUCT = struct.Struct("=IHHIIIIIIHHIIQii")  # all of these together: the kernel sends each start so
+MESSAGE_HEADER = struct.Struct("=IHHII")  # nlmsghdr: length, type, flags, sequence number, sender
+# cn_msg: group index, group value, sequence number, acknowledgement, length, flags
+CONNECTOR_HEADER = struct.Struct("=IIIIHH")
+EVENT_HEADER = struct.Struct("=IIQ")  # event type, processor, time
+PIDS_STRUCT = struct.Struct("=ii")  # data of an EXEC event: thread id, process id
+# a whole message with one EXEC event, as the kernel sends each start
+SINGLE_EXEC_STRUCT = struct.Struct("=IHHIIIIIIHHIIQii")
 EVENT_OFFSET = MESSAGE_HEADER.size + CONNECTOR_HEADER.size  # offset of the event in a message
 BUFFER_BYTES = 8192
-SOCKET_BUFFER_BYTES = 4 * 1024 * 1024  # for unread events
-ANSWER_TIMEOUT_MS = 500  # for the kernel's answer
-MAX_MESSAGES = 4096  # messages that are read until the kernel's answer
+SOCKET_BUFFER_BYTES = 4 * 1024 * 1024  # size of the kernel's buffer for unread events
+ANSWER_TIMEOUT_MS = 500  # longest wait for the kernel's answer to LISTEN
+MAX_MESSAGES = 4096  # most messages that are read while the answer has not come
 
 
 def parse_events(content: bytes) -> list[tuple[int, bytes]]:
-    """Return the events in `content`: [(event type, data of this type)]."""
+    """Return the events in `content` as [(event type, data of the event)]. An incomplete event ends the list."""
     events: list[tuple[int, bytes]] = []
     offset, end = 0, len(content)
     while end - offset >= EVENT_OFFSET + EVENT_HEADER.size:
@@ -50,7 +52,7 @@ def parse_events(content: bytes) -> list[tuple[int, bytes]]:
 
 
 def parse_started_pids(content: bytes) -> list[int]:
-    """Return the processes in `content` that have executed another program."""
+    """Return the ids of the processes that have executed another program, from the messages in `content`."""
     if len(content) >= SINGLE_EXEC_STRUCT.size:
         length, _, _, _, _, group_index, group_value, _, _, _, _, event_type, _, _, _, pid = (
             SINGLE_EXEC_STRUCT.unpack_from(content)
@@ -62,7 +64,7 @@ def parse_started_pids(content: bytes) -> list[int]:
 
 
 def parse_answer(content: bytes) -> int | None:
-    """Return the error in the kernel's answer to LISTEN, 0 for none; None for another message."""
+    """Return the error number in the kernel's answer to LISTEN: 0 for no error; None for another message."""
     for event_type, body in parse_events(content):
         if event_type == NOTHING and len(body) >= 4:
             return int(struct.unpack_from("=I", body)[0])
@@ -70,16 +72,17 @@ def parse_answer(content: bytes) -> int | None:
 
 
 def make_message(operation: int) -> bytes:
-    """Return the message for an operation of the connector (LISTEN, IGNORE)."""
+    """Return the netlink message that asks the connector for an operation (LISTEN or IGNORE)."""
     body = struct.pack("=I", operation)
     head = MESSAGE_HEADER.pack(EVENT_OFFSET + len(body), DONE, 0, 0, 0)
     return head + CONNECTOR_HEADER.pack(GROUP, GROUP, 0, 0, len(body), 0) + body
 
 
 def make_start_filter() -> list[tuple[int, int, int, int]]:
-    """Return a classic BPF filter that passes only starts of programs.
+    """Return a classic BPF filter that passes only the events of program starts.
 
-    The event type is a word at a fixed place. A BPF program loads words as big-endian.
+    The filter compares the event type, a word at a fixed offset. BPF loads words as big-endian, hence the converted
+    value.
     """
     exec_value = int.from_bytes(struct.pack("=I", EXEC), "big")
     load, equal, end = 0x20, 0x15, 0x06  # BPF_LD|BPF_W|BPF_ABS, BPF_JMP|BPF_JEQ|BPF_K, BPF_RET|BPF_K
@@ -87,7 +90,7 @@ def make_start_filter() -> list[tuple[int, int, int, int]]:
 
 
 class ProcEvents:
-    """Listener for process events. Raises OSError if the kernel has no such events for this process."""
+    """Socket that receives process events. Raises OSError if the kernel does not deliver them to this process."""
 
     def __init__(self) -> None:
         socket_type = _socket.SOCK_DGRAM | _socket.SOCK_NONBLOCK | _socket.SOCK_CLOEXEC
@@ -107,7 +110,10 @@ class ProcEvents:
         return number
 
     def _wait_for_answer(self) -> None:
-        """Wait for the kernel's answer. A process in its own namespace gets no answer. Raises OSError."""
+        """Wait for the kernel's answer to LISTEN. Raise OSError if the answer is an error, or does not come.
+
+        A process in a container's namespace gets no answer.
+        """
         poll = select.poll()
         poll.register(self._socket.fileno(), select.POLLIN)
         for _ in range(MAX_MESSAGES):
@@ -128,7 +134,7 @@ class ProcEvents:
         self._socket.setsockopt(SOCKET, ATTACH_FILTER, filter_)
 
     def read_pids(self) -> tuple[list[int], bool] | None:
-        """Return the processes of the next event, and whether events were lost; None if there are none now."""
+        """Return the process ids of the next event, and whether events were lost; None if no event waits."""
         try:
             content, sender = self._socket.recvfrom(BUFFER_BYTES)
         except BlockingIOError:

@@ -1,4 +1,4 @@
-"""Cache of started programs: the relevance of their paths, and the innocent programs."""
+"""Cache of started programs: the relevance of their paths, and the programs that are not restricted."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ if TYPE_CHECKING:
 
     from .prefilter import Prefilter
 
-MAX_PATHS = 2048  # paths whose relevance is cached
-MAX_INNOCENT = 2048  # verified programs
-MAX_UNMARKED = 2048  # files without a mark
-INNOCENT_SECONDS = 30.0  # validity of a verdict: a waiver may end
-INNOCENT_PATH_SECONDS = 5.0  # if only the path is known: another file may replace the verified one
-INNOCENT_PROCESS_SECONDS = 600.0  # if only the process is known: its program has no path
-# Relevance of a path: none, by the path itself, by the content of the file, or unknown because the path does not
-# identify the program.
+MAX_PATHS = 2048  # most paths whose relevance is cached
+MAX_INNOCENT = 2048  # most keys of programs that are not restricted
+MAX_UNMARKED = 2048  # most files without a mark of a restricted program
+INNOCENT_SECONDS = 30.0  # validity of the verdict "not restricted"; it is short because a waiver may end
+INNOCENT_PATH_SECONDS = 5.0  # validity if only the path is known: another file may replace the verified file
+# validity if only the process is known, because the path does not identify its program
+INNOCENT_PROCESS_SECONDS = 600.0
+# Relevance of a program's path. PASSES: not restricted. MATTERS: may be restricted, by its path. CONTENT: the file's
+# content decides. HIDDEN: the path does not identify the program.
 PASSES, MATTERS, CONTENT, HIDDEN = range(4)
 
 
@@ -33,10 +34,13 @@ class ProgramCache:
         self.unmarked_files: set[tuple[int, ...]] = set()
 
     def judge_path(self, shown_path: str, prefilter: Prefilter | None) -> int:
-        """Return the relevance of a program's path, as the kernel shows the path."""
+        """Return the relevance of a program's path (PASSES, MATTERS, CONTENT or HIDDEN).
+
+        `shown_path` is the path as the kernel shows it. Without a prefilter, the result is PASSES for a new path.
+        """
         relevance = self.relevance_by_path.get(shown_path)
         if relevance is None:
-            # The first scan finds programs that were started before the prefilter was known.
+            # Without a prefilter every program passes; the first scan of /proc finds those that still run.
             relevance = PASSES if prefilter is None else _judge_path(shown_path, prefilter)
             if len(self.relevance_by_path) >= MAX_PATHS:
                 self.relevance_by_path.clear()
@@ -44,7 +48,10 @@ class ProgramCache:
         return relevance
 
     def is_unmarked(self, file: tuple[int, ...], descriptor: int, prefilter: Prefilter) -> bool:
-        """Return whether an open file contains no mark. A file without a mark is read once."""
+        """Return whether an open file has no mark of a restricted program.
+
+        `file` identifies the file (device, inode, time of change). A file without a mark is read only once.
+        """
         if file in self.unmarked_files:
             return True
         if may_be_restricted(descriptor, prefilter):
@@ -55,12 +62,12 @@ class ProgramCache:
         return True
 
     def is_innocent(self, key: tuple[Any, ...], now: float) -> bool:
-        """Return whether a program was verified recently."""
+        """Return whether the program with this key was verified recently and was not restricted."""
         until = self.innocent_until.get(key)
         return until is not None and until > now
 
     def note_innocent(self, keys: Iterable[Iterable[int | str]], now: float) -> None:
-        """Remember verified programs."""
+        """Remember the keys of programs that were verified and are not restricted."""
         if len(self.innocent_until) >= MAX_INNOCENT:
             self.innocent_until.clear()
         for key in map(tuple, keys):
@@ -69,10 +76,11 @@ class ProgramCache:
 
 
 def make_program_key(shown_path: str, pid: int, relevance: int, is_running: bool) -> tuple[Any, ...]:
-    """Return the cache key of a program without a known file.
+    """Return the cache key of a program whose file is not known.
 
-    The key has the path, or the process if the path does not identify the program. Such a process may start another
-    program, so no verdict on it is remembered at a start.
+    The key contains the path, or also the process id if the path does not identify the program. Such a process may
+    execute another program later. So if the process has only just started (`is_running` False), its verdict is not
+    remembered.
     """
     if relevance != HIDDEN:
         return (shown_path,)
@@ -80,6 +88,7 @@ def make_program_key(shown_path: str, pid: int, relevance: int, is_running: bool
 
 
 def _get_innocent_seconds(key: tuple[Any, ...]) -> float:
+    """Return for how many seconds the verdict "not restricted" is valid for a cache key; 0 for not at all."""
     if isinstance(key[0], int):
         return INNOCENT_SECONDS
     if len(key) > 2:
@@ -88,6 +97,11 @@ def _get_innocent_seconds(key: tuple[Any, ...]) -> float:
 
 
 def _judge_path(shown_path: str, prefilter: Prefilter) -> int:
+    """Return the relevance of a path by the prefilter, without the cache.
+
+    Some paths do not identify their program (HIDDEN): files in memory, starters of other programs, and deleted files
+    outside of system directories.
+    """
     if not prefilter.has_restrictions:
         return PASSES
     path = strip_deleted_mark(shown_path)

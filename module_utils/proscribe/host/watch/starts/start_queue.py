@@ -1,7 +1,7 @@
-"""Queues of starts that wait for verification, and the budget of verification.
+"""Queues of program starts that wait for verification, and the budget of verification.
 
-A user who floods the daemon waits in a queue of his own. Too many starts are removed from the longest queue. Pure,
-except that starts of ended processes are dropped.
+Each user has a queue, so a user who floods the daemon delays only his own starts. If there are too many starts, some
+are removed from the longest queue. The only input is from /proc: starts of processes that have ended are dropped.
 """
 
 from __future__ import annotations
@@ -15,46 +15,48 @@ if TYPE_CHECKING:
     from ....model.types.watch import VerifierVerdicts
 
 MAX_USER_STARTS = 128
-MAX_STARTS = 512  # starts without room are found in /proc later
-# Until the next verification of a process that does not run its final program yet.
+MAX_STARTS = 512  # most starts in all queues together; a scan of /proc finds the others later
+# Waits before the second, third and fourth verification of a process that does not run its final program yet.
 RETRY_DELAYS_SECONDS = (0.1, 0.2, 0.4)
-MAX_BATCH = 32  # starts of one request to the verifier
+MAX_BATCH = 32  # most starts in one request to the verifier
 
 
 class VerificationBudget:
-    """Budget of processor time for verification: a bucket that fills slowly, and that use empties."""
+    """Budget of processor time for verification. It fills slowly up to MAX_SECONDS, and verification uses it up."""
 
-    PROCESSOR_SHARE = 0.0125  # of a processor
+    PROCESSOR_SHARE = 0.0125  # part of one processor's time
     MAX_SECONDS = 0.3
-    MAX_DEBT_SECONDS = -0.008  # so that the debt is paid after two thirds of a second
+    MAX_DEBT_SECONDS = -0.008  # with the share above, the debt is paid off after two thirds of a second
 
     def __init__(self, now: float) -> None:
         self.seconds_left = self.MAX_SECONDS
         self.filled_at = now
-        self.seconds_per_start = 0.01  # recent average of a start
+        self.seconds_per_start = 0.01  # recent average of the processor time for one start
 
     def fill_budget(self, now: float) -> None:
+        """Add the share of processor time since the last call."""
         self.seconds_left = min(
             self.MAX_SECONDS, self.seconds_left + max(0.0, now - self.filled_at) * self.PROCESSOR_SHARE
         )
         self.filled_at = now
 
     def consume_time(self, seconds: float, starts: int = 0) -> None:
+        """Subtract used processor time. `starts` is the number of starts that were verified in this time."""
         self.seconds_left = max(self.MAX_DEBT_SECONDS, self.seconds_left - max(0.0, seconds))
         if starts:
             self.seconds_per_start += (max(0.0005, seconds / starts) - self.seconds_per_start) / 4
 
     def count_affordable(self) -> int:
-        """Return the number of starts that can be verified now."""
+        """Return the number of starts that the budget permits to verify now."""
         return 0 if self.seconds_left < 0 else min(MAX_BATCH, 1 + int(self.seconds_left / self.seconds_per_start))
 
     def compute_wait(self) -> float:
-        """Return the seconds until a start can be verified."""
+        """Return the seconds until the budget permits to verify a start."""
         return max(0.0, -self.seconds_left / self.PROCESSOR_SHARE)
 
 
 class ProgramStart:
-    """Process that may have become a restricted program."""
+    """Start of a program that may be restricted. `key` identifies the program in the cache; `due` is a time."""
 
     __slots__ = ("due", "key", "path", "pid", "tries", "user")
 
@@ -64,13 +66,16 @@ class ProgramStart:
 
 
 class StartQueue:
-    """Queues of starts by user. Users are served in turn; the user served last comes last."""
+    """Queues of program starts, one for each user. Users take turns: the user who was served last comes last."""
 
     def __init__(self) -> None:
         self.starts_by_user: dict[int, dict[int, ProgramStart]] = {}
 
     def add_start(self, start: ProgramStart) -> bool:
-        """Add a start. Return False if this start or another has no room."""
+        """Add a start to its user's queue. Return False if a start was lost: this one, or one of another user.
+
+        If all queues together are full, a start of the user with the longest queue is removed.
+        """
         user_starts = self.starts_by_user.get(start.user, {})
         has_room = True
         if start.pid not in user_starts:
@@ -86,7 +91,10 @@ class StartQueue:
         return has_room
 
     def return_start(self, start: ProgramStart, verdicts: VerifierVerdicts, now: float) -> bool:
-        """Add a start again that could not be verified. Return False if this start or another has no room."""
+        """Add a start again if the verdicts say that it could not be verified. Return False if a start was lost.
+
+        A start that was verified, or was tried too often, is not added; then the result is True.
+        """
         if (seconds := verdicts.get("later", {}).get(start.pid)) is not None:
             start.due = now + seconds
         elif start.pid in verdicts.get("again", ()) and start.tries < len(RETRY_DELAYS_SECONDS):
@@ -97,7 +105,7 @@ class StartQueue:
         return self.add_start(start)
 
     def take_due_starts(self, limit: int, now: float) -> list[ProgramStart]:
-        """Take at most `limit` due starts, from each user in turn. Starts of ended processes are dropped."""
+        """Remove and return at most `limit` due starts, in turn from each user. Drop starts of ended processes."""
         starts: list[ProgramStart] = []
         queues = [(user, self._list_due_starts(user, now)) for user in self.starts_by_user]
         while queues and len(starts) < limit:
@@ -114,6 +122,7 @@ class StartQueue:
         return starts
 
     def _list_due_starts(self, user: int, now: float) -> Iterator[ProgramStart]:
+        """Yield the due starts of a user whose processes still run. Remove the starts of ended processes."""
         for start in [start for start in self.starts_by_user[user].values() if start.due <= now]:
             if os.path.lexists(f"/proc/{start.pid}"):
                 yield start

@@ -1,4 +1,4 @@
-"""Sources of starts: fanotify for executed files, and the proc connector for processes."""
+"""Sources of program starts: fanotify reports executed files, and the proc connector reports processes."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
 
     Read = TypeVar("Read")
 
-# Errors of limits that somebody has set, although the kernel has the source.
+# Errors that mean a limit was reached: the kernel has the source, and a higher limit would permit it.
 LIMIT_ERRORS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EAGAIN)
-MAX_READS = 256  # of one batch; the rest comes with the next batch
+MAX_READS = 256  # most reads from fanotify in one batch of events; further events wait for the next batch
 
 
 class StartSources:
-    """Sources of starts, as far as the kernel permits them."""
+    """Sources of program starts. A source that the kernel refuses is None, and `refused` has the reason."""
 
     def __init__(self) -> None:
         self.mountinfo = os.open(mounts.MOUNTINFO_PATH, os.O_RDONLY | os.O_CLOEXEC)
         self.fanotify: Fanotify | None = None
         self.proc_events: ProcEvents | None = None
         self.refused: list[str] = []
-        self.is_limited = False  # whether a limit is the cause of a refusal
-        self.marked_count = 0  # file systems
+        self.is_limited = False  # whether a source was refused because a limit was reached (LIMIT_ERRORS)
+        self.marked_count = 0  # number of marked file systems
         self.remote_types: list[str] = []  # types of the file systems that are not marked
 
     def open_sources(self, poll: select.poll) -> None:
-        """Open the sources, and register them in a poll."""
+        """Open the sources that the kernel permits, and register them in `poll`."""
         try:
             self.fanotify = Fanotify()
         except OSError as error:
@@ -53,11 +53,15 @@ class StartSources:
             poll.register(self.mountinfo, select.POLLPRI)
 
     def _note_refusal(self, source: str, error: OSError) -> None:
+        """Note why the kernel refused a source."""
         self.refused.append(f"{source}: {error.strerror}")
         self.is_limited = self.is_limited or error.errno in LIMIT_ERRORS
 
     def mark_file_systems(self) -> None:
-        """Mark the file systems that are mounted now. Earlier marks stay."""
+        """Mark the local file systems that are mounted now, so that fanotify reports their starts.
+
+        Earlier marks stay. If no file system could ever be marked, fanotify is closed.
+        """
         os.lseek(self.mountinfo, 0, os.SEEK_SET)
         content = b""
         while piece := os.read(self.mountinfo, 65536):
@@ -76,7 +80,8 @@ class StartSources:
             self.refused.append(f"fanotify: {reason}")
             os.close(self.fanotify.descriptor)
             self.fanotify = None
-        self.marked_count = len(marked) or self.marked_count  # marks stay, even if a file system cannot be opened again
+        # earlier marks still work, even if no file system could be opened this time
+        self.marked_count = len(marked) or self.marked_count
         self.remote_types = sorted({entry.type for entry in remote})
 
     def _mark_file_system(self, entry: MountEntry) -> None:
@@ -88,7 +93,7 @@ class StartSources:
             os.close(descriptor)
 
     def ignore_file(self, descriptor: int) -> None:
-        """Stop the reports of an open file, if the kernel permits that."""
+        """Ask the kernel not to report starts of an open file any more. A refusal is ignored."""
         try:
             if self.fanotify:
                 self.fanotify.ignore_file(f"/proc/self/fd/{descriptor}")
@@ -96,15 +101,15 @@ class StartSources:
             pass
 
     def read_file_starts(self) -> Iterator[tuple[list[tuple[int, int]], bool]]:
-        """Yield ([(descriptor of an executed file, process)], whether events were lost)."""
+        """Yield ([(open descriptor of an executed file, process id)], whether events were lost)."""
         yield from _read_repeatedly(self.fanotify.read_events, MAX_READS) if self.fanotify else ()
 
     def read_process_starts(self) -> Iterator[tuple[list[int], bool]]:
-        """Yield (processes that have executed a file, whether events were lost)."""
+        """Yield (ids of processes that have executed a file, whether events were lost)."""
         yield from _read_repeatedly(self.proc_events.read_pids, MAX_READS * 16) if self.proc_events else ()
 
     def describe_sources(self) -> dict[str, str]:
-        """Return the fields about the sources for the report (daemon_report.py)."""
+        """Return the fields of the daemon's report (daemon_report.py) that describe the sources."""
         sources = [f"fanotify on {self.marked_count} file systems"] if self.fanotify else []
         sources += ["the proc connector"] if self.proc_events else []
         return {
@@ -118,11 +123,11 @@ class StartSources:
 
 
 def _read_repeatedly(read: Callable[[], Read | None], limit: int) -> Iterator[Read]:
-    """Yield the results of `read` until None, in at most `limit` calls."""
+    """Yield the results of `read` until it returns None, in at most `limit` calls. Skip calls with an OSError."""
     for _ in range(limit):
         try:
             batch = read()
-        except OSError:  # an event whose file is gone or cannot be opened
+        except OSError:  # the kernel could not open the file of an event
             continue
         if batch is None:
             return

@@ -1,8 +1,8 @@
-"""The verifier process (launch_verifier.py), as the daemon sees it."""
+"""The daemon's end of the connection to the verifier process (launch_verifier.py)."""
 
 from __future__ import annotations
 
-import _socket  # see proc_events.py
+import _socket  # not `socket`, to save memory: see proc_events.py
 import marshal
 import os
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ ANSWER_TIMEOUT_SECONDS = 15.0
 
 
 class VerifierProcess:
-    """Verifier process, started by the command that started the daemon."""
+    """A running verifier process. `command` is the command line that starts it."""
 
     def __init__(self, command: Sequence[str]) -> None:
         own_socket, verifier_socket = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
@@ -32,22 +32,25 @@ class VerifierProcess:
         self._socket = own_socket
         self._socket.setblocking(False)
         self._received = bytearray()
-        self.busy_until = 0.0  # 0 while the verifier is idle
+        self.busy_until = 0.0  # time (time.monotonic) by which the answer must come; 0 while no answer is expected
         self.starts: list[ProgramStart] = []
-        self.used_seconds = 0.0  # processor time that is already charged
+        self.used_seconds = 0.0  # processor time of the verifier that the daemon's budget has already paid
 
     def fileno(self) -> int:
         number: int = self._socket.fileno()
         return number
 
     def send_request(self, request: tuple[Any, ...], now: float, timeout: float = ANSWER_TIMEOUT_SECONDS) -> None:
-        """Send a request of at most a few kilobytes, which fit into the socket. Raises OSError."""
+        """Send a request to the verifier, and expect the answer within `timeout` seconds. Raises OSError.
+
+        A request is at most a few kilobytes long, so that the socket can hold it without waiting.
+        """
         content = marshal.dumps(request)
         self._socket.send(len(content).to_bytes(4, "little") + content)
         self.busy_until = now + timeout
 
     def read_answer(self) -> VerifierVerdicts | None:
-        """Return the answer; None while it is incomplete. Raises OSError if no answer will come."""
+        """Return the verifier's answer; None while it is incomplete. Raises OSError if the verifier has ended."""
         while True:
             try:
                 piece = self._socket.recv(65536)
@@ -64,7 +67,7 @@ class VerifierProcess:
                 return verdicts
 
     def end_verifier(self) -> None:
-        """Close the socket, so that the verifier ends. Kill a verifier that hangs."""
+        """Close the socket, so that an idle verifier ends by itself. Kill a verifier that still owes an answer."""
         self._socket.close()
         try:
             if self.busy_until:

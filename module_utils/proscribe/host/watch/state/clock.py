@@ -1,7 +1,8 @@
-"""Clock of the watch: a clock that goes back does not reopen a waiver.
+"""Clock of the watch, which never goes back.
 
-The host stores the latest time that it has seen. While its clock is behind, the stored time counts, until a run of the
-controller brings the true time.
+So setting the host's clock back does not make an expired waiver valid again. The host stores the latest time that it
+has seen. While the system clock is behind, the stored time counts. A run of the controller sets the stored time to the
+controller's time.
 """
 
 from __future__ import annotations
@@ -18,26 +19,26 @@ if TYPE_CHECKING:
     from typing import Mapping
 
 BOOT_ID_PATH = "/proc/sys/kernel/random/boot_id"
-SLACK_SECONDS = 60  # tolerated step back of a clock, as by time synchronisation
+SLACK_SECONDS = 60  # a clock may go back by as much, for example by time synchronisation, without a report
 
 
 def read_effective_time(host: Host) -> int:
-    """Return the time that counts now, in seconds since 1970. Writes nothing."""
+    """Return the time that counts now: the later of system clock and stored time, in seconds since 1970."""
     now = int(time.time())
     mark = watch_files.read_clock_mark(host)
     return max(now, parse_timestamp(mark)) if mark else now
 
 
 def use_monotonic_clock(host: Host) -> Host:
-    """Give the host this clock, for everything that depends on the hour. Return the host."""
+    """Make the host use this clock for all decisions that depend on the time. Return the host."""
     host.clock = partial(read_effective_time, host)
     return host
 
 
 def update_clock(host: Host) -> int:
-    """Store the present time. Return the seconds that the clock is behind the latest time seen.
+    """Store the present time. Return by how many seconds the system clock is behind the stored time.
 
-    Returns 0 for a sound clock; a step back of at most SLACK_SECONDS is sound.
+    Returns 0 if the system clock is behind by at most SLACK_SECONDS. A stored time that lies ahead stays.
     """
     now = int(time.time())
     mark = watch_files.read_clock_mark(host)
@@ -49,7 +50,10 @@ def update_clock(host: Host) -> int:
 
 
 def make_deadline(host: Host, length: int) -> dict[str, object]:
-    """Return the moment in `length` seconds, in the form of the files: {until, boot, uptime}."""
+    """Return the moment `length` seconds from now, in the form in which files store a deadline.
+
+    `until` is the time of this clock, `boot` is the boot id, and `uptime` is the seconds since the boot.
+    """
     return {
         "until": format_timestamp(read_effective_time(host) + length),
         "boot": read_boot_id(host),
@@ -58,9 +62,9 @@ def make_deadline(host: Host, length: int) -> dict[str, object]:
 
 
 def is_ahead(host: Host, deadline: Mapping[str, object], max_seconds: int) -> bool:
-    """Return whether a stored deadline lies ahead, by at most `max_seconds` seconds.
+    """Return whether a stored deadline (`make_deadline`) lies in the future, by at most `max_seconds` seconds.
 
-    A clock that is set back does not move the deadline, as long as the host does not restart.
+    Setting the clock back does not extend a deadline before the next boot, because the uptime counts too.
     """
     until, uptime = deadline.get("until"), deadline.get("uptime")
     now = read_effective_time(host)
@@ -70,14 +74,17 @@ def is_ahead(host: Host, deadline: Mapping[str, object], max_seconds: int) -> bo
 
 
 def set_by_controller(host: Host, now: object) -> None:
-    """Set the stored time to the controller's. This also corrects a host that has seen a time too far ahead."""
+    """Set the stored time to the controller's time `now`; to the system clock if `now` is no timestamp.
+
+    This also corrects a host that has stored a time too far in the future.
+    """
     moment = now if is_timestamp(now) else format_timestamp(time.time())
     if watch_files.read_clock_mark(host) != moment:
         host.write_file(watch_files.CLOCK_PATH, f"{moment}\n", 0o600)
 
 
 def read_boot_id(host: Host) -> str:
-    """Return the id of the host's current boot; "" if unknown."""
+    """Return the id of the host's current boot; "" if it cannot be read."""
     try:
         return (host.read_text(BOOT_ID_PATH) or "").strip()
     except (ControlError, ObservationError):
@@ -85,7 +92,7 @@ def read_boot_id(host: Host) -> str:
 
 
 def read_awake_seconds() -> int:
-    """Return the seconds since the host's start without its sleep, as its timers count."""
+    """Return the seconds since the host's boot, without the time that it slept. Timers of systemd count so too."""
     return int(time.clock_gettime(time.CLOCK_MONOTONIC))
 
 

@@ -1,6 +1,4 @@
-"""Selection from a list that is too long: owners take turns and the newest comes first, so none pushes out another.
-Pure.
-"""
+"""Selection from a list that is too long. Owners take turns: none pushes out another's items. Pure."""
 
 from __future__ import annotations
 
@@ -15,9 +13,10 @@ if TYPE_CHECKING:
 def select_in_turns(
     entries: Sequence[Item], get_owner: Callable[[Item], Hashable], limit: int, measure: Callable[[Item], int]
 ) -> List[Item]:
-    """Return the newest items of each owner in turn, with a total size of at most `limit`.
+    """Return items up to a total size: the newest item of each owner in turn, then the next newest.
 
-    `entries` has the oldest item first. The result has the same order.
+    `measure` returns the size of an item, and `limit` is the largest total size. `entries` begins with the oldest item,
+    and the result keeps this order.
     """
     queues: Dict[Hashable, List[int]] = {}
     for index, entry in enumerate(entries):

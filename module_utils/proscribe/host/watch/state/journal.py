@@ -1,8 +1,9 @@
-"""Journal of a host between two runs: an append-only, bounded file of JSON lines, for root alone.
+"""Journal of the watch on a host: a file of JSON lines with a limited size, which only root can read and write.
 
-Several processes append: the timer's observation, the launches daemon, a run. So each locks the file, and writes one
-line with one call. A kill or a full disk may leave half a line. The next write ends this line, and readers only count
-it. Lines are data when they are read: typed, with known keys and texts of one line.
+The journal holds the events between two runs of the controller. Several processes append lines: the timer's
+observation, the launches daemon, a run. So each process locks the file, and writes one line with one call. A killed
+process or a full disk may leave an incomplete line. The next write ends this line, and readers only count it. Lines are
+checked when they are read: types, known keys, texts of one line.
 """
 
 from __future__ import annotations
@@ -27,17 +28,17 @@ OLDER_FILE_NAME = FILE_NAME + ".1"
 JOURNAL = f"{STATE_DIRECTORY}/{FILE_NAME}"
 OLDER_JOURNAL = f"{STATE_DIRECTORY}/{OLDER_FILE_NAME}"
 
-MAX_LINE_BYTES = 4096  # with the line end
-MAX_JOURNAL_BYTES = 512 * 1024  # of the file; a full file becomes the older journal
-MAX_NAMES = 20  # rules or users of one line; more rules need more lines
-MAX_TEXT_LENGTH = 300  # characters of a text
-MAX_NAME_LENGTH = 100  # characters of the name of a rule or a user
-MAX_COUNT = 1 << 53  # the largest number that every JSON reader has exactly
+MAX_LINE_BYTES = 4096  # including the line end
+MAX_JOURNAL_BYTES = 512 * 1024  # of the journal file; a full file becomes the older journal
+MAX_NAMES = 20  # most rules or users in one line; more rules are written as further lines
+MAX_TEXT_LENGTH = 300  # characters of a text field
+MAX_NAME_LENGTH = 100  # characters of a rule's name or a user's name
+MAX_COUNT = 1 << 53  # the largest number that every JSON reader represents exactly
 
 TEXT, NAMES, COUNT, MOMENT = "text", "names", "count", "moment"
-# The events, and the type of each of their fields.
+# Key: an event. Value: its fields, each with its type.
 EVENTS: Mapping[str, Mapping[str, str]] = {
-    # The wrong rules; the users who were logged in; the findings.
+    # The noncompliant rules; the users who were logged in; the findings as text.
     "drift": {"rules": NAMES, "users": NAMES, "cause": TEXT},
     "corrected": {"rules": NAMES},
     "failed": {"control": TEXT, "message": TEXT},
@@ -46,27 +47,29 @@ EVENTS: Mapping[str, Mapping[str, str]] = {
     "thawed": {},
     "stale": {"renewed": MOMENT},  # last renewal of the plan by a run
     "renewed": {},
-    "clock": {"back": COUNT},  # seconds
+    "clock": {"back": COUNT},  # seconds that the system clock is behind
     "plan": {"plan": TEXT},  # another plan took effect
-    "hours": {"opened": NAMES, "closed": NAMES},  # rules changed by the begin or the end of a waiver's hours
+    # rules that became less strict, and rules that became stricter, when a waiver's hours began or ended
+    "hours": {"opened": NAMES, "closed": NAMES},
     "damaged": {"file": TEXT},
     "notified": {"user": TEXT, "waiver": TEXT, "about": TEXT},
 }
 
 
 def append_event(host: Host, event: str, **fields: object) -> None:
-    """Write one event to the journal, now.
+    """Write one event to the journal, with the present time.
 
-    `fields` are those of EVENTS. Too long texts are cut, and many rules become several lines. Raises ControlError if
-    nothing can be written, ValueError for an unknown event.
+    `fields` are the fields of the event in EVENTS. Texts that are too long are cut, and many rules become several
+    lines. Raises ControlError if the event cannot be written, ValueError for an unknown event.
     """
     write_down(host, event, fields)
 
 
 def write_down(host: Host, event: str, fields: Mapping[str, Any], moment: str = "") -> None:
-    """Write one event to the journal, with the time `moment`; "" is now. Raises as `append_event`.
+    """Write one event to the journal, with the time `moment`; "" stands for the present time.
 
-    The stream of an audit omits this function: an audit reads the journal, and writes nothing.
+    Raises the errors of `append_event`. The program that an audit sends to a host omits this function: an audit only
+    reads the journal.
     """
     moment = moment or format_timestamp(time.time())
     if not is_timestamp(moment) or event not in EVENTS or fields.keys() != EVENTS[event].keys():
@@ -80,9 +83,10 @@ def write_down(host: Host, event: str, fields: Mapping[str, Any], moment: str = 
 
 
 def read_journal(host: Host) -> tuple[list[JournalLine], int]:
-    """Return the lines of the journal, the newest last, and the number of invalid lines left out.
+    """Return the lines of the journal, the newest last, and the number of omitted invalid lines.
 
-    A path that is no file counts as one line left out. Raises ObservationError if the files cannot be read.
+    Anything at the journal's path that is no regular file counts as one omitted line. Raises ObservationError if the
+    files cannot be read.
     """
     lines: list[JournalLine] = []
     left_out_count = 0
@@ -90,7 +94,7 @@ def read_journal(host: Host) -> tuple[list[JournalLine], int]:
         status = host.find_entry(path)
         if status is None:
             continue
-        # Only the end of a file that another program has made larger.
+        # If another program has made the file larger than its limit, only the end is read.
         start = max(0, status.st_size - MAX_JOURNAL_BYTES)
         try:
             content = host.read_range(path, start, MAX_JOURNAL_BYTES)
@@ -109,7 +113,7 @@ def read_journal(host: Host) -> tuple[list[JournalLine], int]:
 
 
 def measure_journal(host: Host) -> list[int]:
-    """Return the identity of the journal now, for `has_lost_lines`: [inode, size]; [] if there is none."""
+    """Return the journal's [inode, size], which `has_lost_lines` compares later; [] if there is no journal."""
     try:
         status = host.find_entry(JOURNAL)
     except (ControlError, ObservationError):
@@ -118,9 +122,10 @@ def measure_journal(host: Host) -> list[int]:
 
 
 def has_lost_lines(host: Host, earlier_extent: Sequence[int], since: str) -> bool:
-    """Return whether the journal has fewer lines than at an earlier moment (`measure_journal`).
+    """Return whether the journal has lost lines since an earlier moment.
 
-    A journal that became the older one has lost no lines.
+    `earlier_extent` is the result of `measure_journal` at that moment, and `since` is its time. A full journal that was
+    renamed to the older journal has lost no lines.
     """
     if not earlier_extent:
         return False
@@ -157,6 +162,7 @@ def parse_line(text: bytes) -> JournalLine | None:
 
 
 def _is_field(field_type: str, content: Any) -> bool:
+    """Return whether a value is valid for a type of field: NAMES, COUNT, MOMENT or TEXT."""
     if field_type == NAMES:
         return (
             type(content) is list
@@ -175,7 +181,7 @@ def _is_text(content: Any, max_length: int) -> bool:
 
 
 def _shorten_fields(event: str, fields: Mapping[str, Any]) -> dict[str, object]:
-    """Return the fields, cut to the limits of a line. Raises ValueError for a field of another type."""
+    """Return the fields of an event, with texts and lists cut to the limits. Raises ValueError for a wrong type."""
     shortened: dict[str, object] = {}
     for name, field_type in EVENTS[event].items():
         content = fields[name]
@@ -190,14 +196,20 @@ def _shorten_fields(event: str, fields: Mapping[str, Any]) -> dict[str, object]:
 
 
 def _make_printable(text: str, max_length: int) -> str:
-    """Return one printable line. Other characters are replaced, also half of a surrogate pair."""
+    """Return at most `max_length` characters of a text, as one printable line.
+
+    Other characters are replaced by a replacement character, and so is half of a surrogate pair.
+    """
     return "".join(
         character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text[:max_length]
     )
 
 
 def _format_line(fields: Mapping[str, object]) -> bytes:
-    """Return a line within MAX_LINE_BYTES: users are cut first, then the ends of the longest fields."""
+    """Return the JSON line of an event, of at most MAX_LINE_BYTES.
+
+    A longer line is shortened: first its list of users is halved until it is empty, then the longest field each time.
+    """
     line: Any = dict(fields)
     while True:
         text = dump_json(line, separators=(",", ":")).encode() + b"\n"
@@ -209,6 +221,10 @@ def _format_line(fields: Mapping[str, object]) -> bytes:
 
 
 def _write_line(host: Host, line: bytes) -> None:
+    """Append a line to the journal under the file's lock. Raises ControlError.
+
+    The journal is opened again if another process has renamed it meanwhile.
+    """
     lock_deadline = make_deadline()
     try:
         while True:
@@ -227,7 +243,7 @@ def _write_line(host: Host, line: bytes) -> None:
 def _open_journal(host: Host) -> int:
     """Open the journal, and create it if it is missing. Return the descriptor.
 
-    Anything else at this path is removed: only root can have put it there.
+    Anything that is no regular file at the journal's path is removed: only root can have put it there.
     """
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     for _ in range(3):
@@ -249,10 +265,11 @@ def _open_journal(host: Host) -> int:
 
 
 def _remove_obstacle(directory: int, name: str) -> None:
-    """Remove an entry at the path of a journal that is no file. A directory with content is renamed."""
+    """Remove a link, directory or other special file at the path of a journal. Rename a directory with content."""
     try:
         os.unlink(name, dir_fd=directory)
-    except (IsADirectoryError, PermissionError):  # the error for a directory: the first on Linux, the second by POSIX
+    # unlinking a directory fails with the first error on Linux, with the second by POSIX
+    except (IsADirectoryError, PermissionError):
         try:
             os.rmdir(name, dir_fd=directory)
         except OSError:
@@ -260,7 +277,7 @@ def _remove_obstacle(directory: int, name: str) -> None:
 
 
 def _try_write(host: Host, descriptor: int, line: bytes) -> bool:
-    """Write all of the line, or nothing. Return False if the file has become the older journal."""
+    """Write the whole line, or nothing. Return False if the journal was full and became the older journal."""
     size = os.fstat(descriptor).st_size
     if size and size + len(line) + 1 > MAX_JOURNAL_BYTES:
         status = host.find_entry(OLDER_JOURNAL)
@@ -283,7 +300,7 @@ def _try_write(host: Host, descriptor: int, line: bytes) -> bool:
 
 
 def _rotate_journal(host: Host) -> None:
-    """Make the journal the older one, with the newest lines of both.
+    """Rename the full journal to the older journal, and keep the newest lines of both there.
 
     Owners of lines take turns (`_find_line_owner`). So an owner who fills the journal pushes out only his own lines.
     """
@@ -297,12 +314,16 @@ def _rotate_journal(host: Host) -> None:
     newest = select_in_turns(
         lines, lambda entry: _find_line_owner(entry[1]), MAX_JOURNAL_BYTES, lambda entry: len(entry[0]) + 1
     )
-    with contextlib.suppress(ControlError, ObservationError):  # only the lines of the older journal are lost then
+    # if this fails, the lines that only the older journal had are lost
+    with contextlib.suppress(ControlError, ObservationError):
         host.write_file(OLDER_JOURNAL, b"".join(text + b"\n" for text, _ in newest), 0o600)
 
 
 def _find_line_owner(line: JournalLine) -> tuple[str, str]:
-    """Return the owner of a line, for the turns: a user's programs, a control, or an event."""
+    """Return the owner of a line, by which lines take turns when the journal is full.
+
+    The owner is the user of an ended program. For other events, it is the event with its control, or the event alone.
+    """
     if line["event"] == "ended":
         return "ended", line["user"]
     rules = line.get("rules") or line.get("opened") or line.get("closed")

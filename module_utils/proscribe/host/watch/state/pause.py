@@ -1,6 +1,7 @@
-"""Pause of the watch on one host, by root, with a reason, for a bounded time.
+"""Pause of the watch on one host, which root begins with a reason and for a limited time.
 
-During a pause the host is still observed, and drift is written down. Nothing is corrected and no program is ended.
+During a pause, the watch still observes the host and writes drift into the journal. It corrects nothing, and ends no
+program.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ MAX_REASON_LENGTH = 300  # characters
 
 
 def read_active_pause(host: Host) -> WatchPause | None:
-    """Return the pause in force; None if there is none. An invalid or too long pause does not count."""
+    """Return the pause in force; None if there is none. An invalid pause, or one that is too long, is ignored."""
     try:
         entries = watch_files.parse_mapping(
             watch_files.read_watch_file(host, watch_files.FROZEN_PATH, watch_files.MAX_OWN_FILE_BYTES) or b"{}"
@@ -36,7 +37,10 @@ def read_active_pause(host: Host) -> WatchPause | None:
 
 
 def freeze_watch(host: Host, duration: str, reason: str, author: str) -> str:
-    """Begin a pause of a duration such as `2h`. Return the time of its end. Raises ValueError and ControlError."""
+    """Begin a pause of the watch. Return the time of its end.
+
+    `duration` is a text such as `2h`, and `author` names the caller. Raises ValueError and ControlError.
+    """
     seconds = _parse_length(duration)
     reason = format_one_line(reason)
     if not reason or len(reason) > MAX_REASON_LENGTH:
@@ -52,7 +56,7 @@ def freeze_watch(host: Host, duration: str, reason: str, author: str) -> str:
 
 
 def end_pause(host: Host) -> bool:
-    """End a pause. Return whether there was one. Raises ControlError."""
+    """End the pause of the watch. Return whether a pause was in force. Raises ControlError."""
     was_active = read_active_pause(host) is not None
     if host.find_entry(watch_files.FROZEN_PATH):
         host.delete_file(watch_files.FROZEN_PATH)
@@ -62,7 +66,7 @@ def end_pause(host: Host) -> bool:
 
 
 def _parse_length(duration: str) -> int:
-    from ....base.duration import parse_duration  # imported only at the begin of a pause
+    from ....base.duration import parse_duration  # imported only when a pause begins
 
     seconds = parse_duration(duration)
     if seconds > MAX_PAUSE_SECONDS:

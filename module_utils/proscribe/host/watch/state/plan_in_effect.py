@@ -1,4 +1,8 @@
-"""Plan in effect on a host now: of the plans that a run left, the last plan whose moment has come."""
+"""Plan in effect on a host now.
+
+A run of the controller leaves a host several plans, each with the time from which it applies. The last plan whose time
+has come is in effect.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +18,15 @@ if TYPE_CHECKING:
 
 
 def read_plan_in_effect(host: Host, settings: watch_files.WatchSettings) -> Plan:
-    """Return the plan in effect as a run installed it. Raises DamagedFileError and ObservationError.
+    """Return the plan in effect, as a run installed it. Raises DamagedFileError and ObservationError.
 
-    The hours of the plan are not resolved.
+    Hours of waivers in the plan are not resolved yet.
     """
     return read_stored_plan(host, settings, find_digest_in_effect(host, settings))
 
 
 def find_digest_in_effect(host: Host, settings: watch_files.WatchSettings) -> str:
-    """Return the digest of the plan in effect, by the clock that does not go back.
+    """Return the digest of the plan in effect, by the watch's clock, which never goes back (clock.py).
 
     Raises DamagedFileError and ObservationError.
     """
@@ -30,7 +34,7 @@ def find_digest_in_effect(host: Host, settings: watch_files.WatchSettings) -> st
 
 
 def read_stored_plan(host: Host, settings: watch_files.WatchSettings, digest: str) -> Plan:
-    """Return the plan that is stored under a digest. Raises DamagedFileError and ObservationError."""
+    """Return the stored plan with this digest. Raises DamagedFileError and ObservationError."""
     path = watch_files.make_plan_path(digest)
     content = watch_files.require_intact_file(host, settings, path)
     try:

@@ -1,8 +1,8 @@
-"""Controls that runs have changed or are changing: the host's own watch leaves them alone.
+"""Reservations: controls that the watch does not correct, because a run changes or has changed them.
 
-A run reserves a control before its first change, until the end of the run. If the watch does not get the plan of that
-run (`--tags`, a lift of one control), the reservation stays. A later run that brings a plan ends it. The reservation of
-a killed run ends after MAX_RESERVATION_SECONDS.
+A run reserves a control before its first change, until the end of the run. If the watch does not receive the plan of
+the run, the reservation stays. This happens with `--tags`, and when only one control is lifted. A later run that brings
+the watch a plan ends the reservation. The reservation of a killed run ends after MAX_RESERVATION_SECONDS.
 """
 
 from __future__ import annotations
@@ -20,40 +20,46 @@ from . import clock, watch_files
 if TYPE_CHECKING:
     from ....model.types.record import ObservedRecord, RuleRecord
 
-# One change of a host may take an hour, and the hosts of a batch wait for each other.
+# A run may take so long: one change of a host takes up to an hour, and the hosts of a batch wait for each other.
 MAX_RESERVATION_SECONDS = 2 * 3600
-LOCK_TIMEOUT_SECONDS = 60.0  # for the end of a reservation to wait for another run's change
-MAX_UNMET_RULES = 5000  # rules that a run leaves unmet
-LIFTED_DIGEST = ""  # instead of a plan's digest
+LOCK_TIMEOUT_SECONDS = 60.0  # longest wait for the host's lock, while another run changes the host
+MAX_UNMET_RULES = 5000  # most unmet rules that are stored
+LIFTED_DIGEST = ""  # stands for a plan's digest in the reservation of a lift
 
 
 class SupersededError(ControlError):
-    """Change of this host or its plan by a run, since an own observation began."""
+    """A run has changed the host or its plan since the host began to observe itself."""
 
     def __init__(self) -> None:
         super().__init__("a run is changing this host: nothing more was corrected, and the next observation goes on")
 
 
 class Reservation(NamedTuple):
-    """Control that a run has reserved. `deadline` (clock.make_deadline) is None without a deadline."""
+    """Reservation of a control by a run.
+
+    `by` names the run for people. `deadline` is made by clock.make_deadline; None for a reservation without a deadline.
+    """
 
     by: str
-    plan: str  # digest of the run's plan; LIFTED_DIGEST if the run has lifted the control
+    plan: str  # digest of the run's plan; LIFTED_DIGEST if the run has lifted (removed) the control
     deadline: Mapping[str, object] | None
 
     def as_dict(self) -> dict[str, object]:
-        """Return the reservation in the form of the file."""
+        """Return the reservation in the form of the reservations file."""
         return {"by": self.by, "plan": self.plan, **(self.deadline or {})}
 
 
 class Reservations(NamedTuple):
-    """Reservations of a host by control, and the rules that its last enforcing run could not bring in line."""
+    """Reservations of a host, by control, and the unmet rules.
+
+    Unmet rules are rules that were still noncompliant at the end of the last enforcing run.
+    """
 
     controls: Mapping[str, Reservation] = {}
     unmet: tuple[str, ...] = ()
 
     def list_in_force(self, host: Host) -> dict[str, Reservation]:
-        """Return the reservations without a deadline, or with a deadline that lies ahead."""
+        """Return the reservations in force: those without a deadline, and those whose deadline has not passed."""
         return {
             name: reservation
             for name, reservation in self.controls.items()
@@ -62,7 +68,7 @@ class Reservations(NamedTuple):
 
 
 def read_reservations(host: Host) -> Reservations:
-    """Return the reservations of a host; none if the file is broken, or if others than root can write it."""
+    """Return the reservations of a host; none if the file is invalid, or if others than root can write it."""
     try:
         content = watch_files.read_watch_file(host, watch_files.RESERVATIONS_PATH, watch_files.MAX_OWN_FILE_BYTES)
     except (watch_files.DamagedFileError, ObservationError):
@@ -81,6 +87,7 @@ def read_reservations(host: Host) -> Reservations:
 
 
 def _parse_reservation(entry: Any) -> Reservation | None:
+    """Return the reservation in an entry of the file; None for an invalid entry."""
     if type(entry) is not dict or not all(type(entry.get(key)) is str for key in ("by", "plan")):
         return None
     deadline = {key: entry[key] for key in ("until", "boot", "uptime") if key in entry}
@@ -88,10 +95,11 @@ def _parse_reservation(entry: Any) -> Reservation | None:
 
 
 def reserve_control(host: Host, name: str, digest: str) -> str:
-    """Reserve a control for the run that has its turn, on a host with a watch. The one of a lift has no deadline.
+    """Reserve a control for the run that holds the host's lock, if the host has a watch.
 
-    Returns why the watch leaves the control alone from now on; "" if it does not. A reservation that cannot be written
-    (a full disk) does not stop a run from correcting the host.
+    `digest` is the digest of the run's plan, or LIFTED_DIGEST if the run lifts the control. The reservation of a lift
+    has no deadline. Returns the reason why the watch no longer corrects the control, for people; "" if it still does.
+    If the reservation cannot be written (a full disk), the run still corrects the host.
     """
     if host.find_entry(watch_files.SETTINGS_PATH) is None:
         return ""
@@ -104,7 +112,10 @@ def reserve_control(host: Host, name: str, digest: str) -> str:
 
 
 def note_received_plans(host: Host, plans: Collection[str]) -> None:
-    """End the reservations of ended runs, and of runs whose plan the watch has just received."""
+    """End the reservations of ended runs, and of runs whose plan the watch has just received.
+
+    `plans` are the digests of the received plans.
+    """
     reservations = read_reservations(host)
     continuing = {
         name: reservation
@@ -117,12 +128,12 @@ def note_received_plans(host: Host, plans: Collection[str]) -> None:
 def note_observation(
     host: Host, observed: Collection[str], record: ObservedRecord, drifted: Collection[str], is_last: bool
 ) -> list[str]:
-    """Update the reservations after an observation by an enforcing run. Raises ControlError and ObservationError.
+    """Update the reservations after an observation by an enforcing run. Return the controls that stay reserved.
 
-    `observed` are the controls of the observation, `drifted` are those that have drifted. The last observation of a run
-    ends its reservations if the watch has its plan. Otherwise they lose their deadline. The first observation ends the
-    reservations of earlier runs for controls that comply with the watch's plan. Returns the controls of an ended run
-    that the watch leaves alone.
+    `observed` are the observed controls, and `drifted` are those that have drifted. `is_last` is True for the run's
+    last observation. The last observation ends the run's reservations if the watch has the run's plan. Otherwise it
+    removes their deadline, and they stay. Any other observation returns []. It ends reservations of earlier runs, for
+    controls that comply with the watch's plan. Raises ControlError and ObservationError.
     """
     if host.find_entry(watch_files.RESERVATIONS_PATH) is None:
         return []
@@ -139,7 +150,8 @@ def note_observation(
         controls: dict[str, Reservation] = {}
         for name, reservation in reservations.controls.items():
             if is_last and reservation.plan == digest:
-                if not has_plan and name != WATCH:  # a failed installation of the watch reserves nothing
+                # the watch itself is not kept reserved: its installation by this run has failed
+                if not has_plan and name != WATCH:
                     controls[name] = reservation._replace(deadline=None)
             elif not (has_plan and name in observed and name not in broken and _has_ended(name, reservation, in_force)):
                 controls[name] = reservation
@@ -151,15 +163,18 @@ def note_observation(
 
 
 def _has_ended(name: str, reservation: Reservation, in_force: Collection[str]) -> bool:
-    """Return whether the run of a reservation has ended."""
+    """Return whether the run that made a reservation has ended.
+
+    This is so if the reservation has no deadline, or if its deadline has passed.
+    """
     return reservation.deadline is None or name not in in_force
 
 
 def forget_expired(host: Host, since: tuple[object, ...]) -> None:
-    """Delete reservations past their deadline, and unmet rules: the watch has taken them into account.
+    """Delete expired reservations and unmet rules from the file, after the watch has taken them into account.
 
-    If a run has written since `since` (`read_generation`), the next observation does this. Raises ControlError and
-    ObservationError.
+    `since` is an earlier result of `read_generation`. If a run has written the file since then, this function deletes
+    nothing. Raises ControlError and ObservationError.
     """
     if not since:
         return
@@ -173,19 +188,25 @@ def forget_expired(host: Host, since: tuple[object, ...]) -> None:
 
 
 def read_generation(host: Host) -> tuple[object, ...]:
-    """Return a value that changes when a run begins or ends a reservation."""
+    """Return a value that changes whenever the reservations file is written; () if there is no file."""
     status = host.find_entry(watch_files.RESERVATIONS_PATH)
     return (status.st_ino, status.st_ctime_ns) if status else ()
 
 
 def is_changed_by_run(host: Host, name: str, settings: watch_files.WatchSettings) -> bool:
-    """Return whether a run has lifted a control, or changed it by a plan that the watch does not have."""
+    """Return whether a reservation in force shows that a run has lifted the control, or used an unknown plan.
+
+    An unknown plan is a plan that the watch does not have.
+    """
     reservation = read_reservations(host).list_in_force(host).get(name)
     return reservation is not None and reservation.plan not in settings.list_digests()
 
 
 def describe_lasting(host: Host, names: Collection[str]) -> list[str]:
-    """Return the reasons of those controls in `names` that the watch leaves alone until another run."""
+    """Return the reasons of the reservations without a deadline, for the controls in `names`.
+
+    The watch does not correct such controls until another run brings it a plan.
+    """
     controls = read_reservations(host).controls
     return [
         explain_reservation(name, controls[name])
@@ -195,12 +216,15 @@ def describe_lasting(host: Host, names: Collection[str]) -> list[str]:
 
 
 def is_being_installed(host: Host) -> bool:
-    """Return whether a run is installing the watch now. Its files do not match its settings meanwhile."""
+    """Return whether a run is installing the watch now. Meanwhile the watch's files may not match its settings."""
     return WATCH in read_reservations(host).list_in_force(host)
 
 
 def mark_reserved(record: ObservedRecord, reserved: Mapping[str, Reservation]) -> ObservedRecord:
-    """Return a record with unknown rules for reserved controls: no observation used the plan of their run."""
+    """Return the record, with the rules of reserved controls marked as unknown.
+
+    The run that reserved a control used a plan by which the watch has not observed the host.
+    """
     rules: list[RuleRecord] = []
     for rule in record["rules"]:
         name = rule["rule"].partition("/")[0]
@@ -219,7 +243,7 @@ def mark_reserved(record: ObservedRecord, reserved: Mapping[str, Reservation]) -
 
 
 def explain_reservation(name: str, reservation: Reservation) -> str:
-    """Return the reason why the watch leaves a control alone, for people."""
+    """Return the reason why the watch does not correct a reserved control, for people."""
     if reservation.plan == LIFTED_DIGEST:
         return f"{reservation.by} has lifted {name}; the watch leaves it alone until a run enforces it again"
     if reservation.deadline is None:

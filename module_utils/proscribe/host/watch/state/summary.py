@@ -1,4 +1,4 @@
-"""Summary of the journal for the record: the number of drifts, their first time, and the corrections."""
+"""Summary of the watch's journal for the host's record: incidents, corrections, ended programs, and their times."""
 
 from __future__ import annotations
 
@@ -22,14 +22,17 @@ if TYPE_CHECKING:
 
 
 def is_stale(host: Host, max_age: int, renewed: str | None) -> bool:
-    """Return whether no run has renewed the plan for `max_age` seconds. A plan without a known renewal is stale."""
+    """Return whether the last run that confirmed the plan is more than `max_age` seconds ago.
+
+    `renewed` is the time of this run. If it is not known (None), the plan counts as stale.
+    """
     return renewed is None or read_effective_time(host) - parse_timestamp(renewed) > max_age
 
 
 def summarise_watch(host: Host, plan: Plan) -> WatchRecord:
-    """Return the part of the record about the watch (docs/watch.md).
+    """Return the watch's part of the host's record (docs/watch.md).
 
-    Raises ObservationError without the right to read the journal.
+    Raises ObservationError if this process may not read the journal.
     """
     try:
         settings = watch_files.read_settings(host)
@@ -80,7 +83,10 @@ def _choose_entries(
     get_control: Callable[[One], str],
     left_out: dict[str, int],
 ) -> list[One]:
-    """Return at most `limit` entries, of each owner in turn. Count the others by control in `left_out`."""
+    """Return at most `limit` entries, from each owner in turn. Add the number of the others to `left_out`.
+
+    `get_owner` returns the owner of an entry, by whom entries take turns. `left_out` counts by control.
+    """
     chosen = select_in_turns(entries, get_owner, limit, lambda entry: 1)
     if len(chosen) < len(entries):
         chosen_ids = set(map(id, chosen))
@@ -92,10 +98,10 @@ def _choose_entries(
 
 
 def _list_incidents(lines: Iterable[JournalLine]) -> list[WatchIncident]:
-    """Return the incidents by the cause of their drift, the latest drift last.
+    """Return the incidents of the journal, ordered by their last drift. An incident is all drift with one cause.
 
-    A single rule is one incident, whatever the causes. A correction belongs to the incident in which its rule drifted
-    last.
+    If only a single rule has drifted, all its drift is one incident, whatever the causes. A correction belongs to the
+    incident in which its rule drifted last.
     """
     incidents: dict[tuple[str, ...], GatheredIncident] = {}
     open_incidents: dict[str, tuple[str, ...]] = {}
@@ -103,7 +109,8 @@ def _list_incidents(lines: Iterable[JournalLine]) -> list[WatchIncident]:
         if line["event"] == "drift":
             key: tuple[str, ...] = line["rules"][0].partition("/")[0] if line["rules"] else "", line["cause"]
             incident = incidents.setdefault(key, _make_incident(line))
-            incident["times"] += incident["seen"] != line["at"]  # a drift of many rules has several lines
+            # a drift of many rules has several lines with the same time, and counts once
+            incident["times"] += incident["seen"] != line["at"]
             incident["seen"] = incident["last"] = line["at"]
             incident["rules"].update(dict.fromkeys(line["rules"]))
             incident["users"].update(dict.fromkeys(line["users"]))
@@ -121,6 +128,7 @@ def _list_incidents(lines: Iterable[JournalLine]) -> list[WatchIncident]:
 
 
 def _make_incident(line: JournalLine) -> GatheredIncident:
+    """Return an incident that begins with this journal line, without rules and counts."""
     return {
         "cause": line.get("cause", ""),
         "rules": {},
@@ -135,7 +143,7 @@ def _make_incident(line: JournalLine) -> GatheredIncident:
 
 
 def _join_single_rules(incidents: Iterable[GatheredIncident]) -> Iterable[GatheredIncident]:
-    """Yield the incidents, with all incidents of the same single rule joined."""
+    """Yield the incidents. Incidents that consist of the same single rule are joined into one."""
     single_rule_incidents: dict[str, GatheredIncident] = {}
     for incident in incidents:
         if len(incident["rules"]) != 1:
@@ -154,9 +162,9 @@ def _join_single_rules(incidents: Iterable[GatheredIncident]) -> Iterable[Gather
 
 
 def _format_incident(incident: GatheredIncident) -> WatchIncident:
-    """Return an incident in the form of the record.
+    """Return an incident in the form of the host's record.
 
-    A correction whose drift line is gone still counts as a drift.
+    If the journal has lost the drift of a correction, the correction still counts as one drift.
     """
     rules = list(incident["rules"])
     return {
@@ -173,7 +181,7 @@ def _format_incident(incident: GatheredIncident) -> WatchIncident:
 
 
 def _list_ended_programs(lines: Iterable[JournalLine]) -> list[EndedProgram]:
-    """Return the ended programs by rule, program and user, the latest last."""
+    """Return the ended programs, one for each rule, program and user, ordered by the last time."""
     programs: dict[tuple[str, str, str], EndedProgram] = {}
     for line in lines:
         if line["event"] == "ended":

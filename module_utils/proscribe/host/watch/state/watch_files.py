@@ -1,7 +1,8 @@
 """Files of the watch on a host, with hashes that prove at each start that a run installed them.
 
-`settings.json` names the files, and is written last. The hashes protect against damage, half-written files and careless
-edits. Root can write new hashes. That is why a run compares the program and the code with its own (`release`).
+`settings.json` has the hashes of the files, and is written last. The hashes protect against damage, half-written files
+and careless edits. Root can write new hashes. So a run also compares the host's program and code with the controller's
+(`release`).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 WATCH_DIRECTORY = f"{STATE_DIRECTORY}/watch"
 PROGRAM_PATH = "/usr/libexec/proscribe/watch"
-COMMAND_PATH = "/usr/sbin/proscribe-watch"  # link to the program, for people
+COMMAND_PATH = "/usr/sbin/proscribe-watch"  # symbolic link to the program, as a command for people
 CODE_PATH = f"{WATCH_DIRECTORY}/code"
 PLANS_DIRECTORY = f"{WATCH_DIRECTORY}/plans"
 CACHE_DIRECTORY = f"{WATCH_DIRECTORY}/cache"
@@ -29,16 +30,17 @@ CLOCK_PATH = f"{WATCH_DIRECTORY}/clock"
 FROZEN_PATH = f"{WATCH_DIRECTORY}/frozen"
 RESERVATIONS_PATH = f"{WATCH_DIRECTORY}/reservations.json"
 STATE_PATH = f"{WATCH_DIRECTORY}/state.json"
-RECORD_PATH = f"{STATE_DIRECTORY}/record.json"  # the pull schedule writes it too, for `./proscribe collect`
+# the pull program (programs/pulling) writes the record too, for `./proscribe collect`
+RECORD_PATH = f"{STATE_DIRECTORY}/record.json"
 
-PROGRAM_MODE, PRIVATE_MODE = 0o700, 0o600  # of programs, and of all other files
-MAX_FILE_BYTES = 16 * 1024 * 1024  # of the code, or of a plan
-MAX_OWN_FILE_BYTES = 256 * 1024  # of the other files
-MAX_PLANS = 64  # the plan and its successors; the controller compiles at most half as many
+PROGRAM_MODE, PRIVATE_MODE = 0o700, 0o600  # file modes: of programs, and of all other files of the watch
+MAX_FILE_BYTES = 16 * 1024 * 1024  # largest size of the code, or of a plan
+MAX_OWN_FILE_BYTES = 256 * 1024  # largest size of each other file of the watch
+MAX_PLANS = 64  # most plans on a host, the first plan included; the controller compiles at most half as many
 
 
 class DamagedFileError(Exception):
-    """Defect of a file of the watch, which is not as installed: the path, and the defect in words."""
+    """File of the watch that is not as a run installed it: the path, and the defect in words."""
 
     def __init__(self, file: str, defect: str) -> None:
         super().__init__(f"{file}: {defect}")
@@ -46,28 +48,28 @@ class DamagedFileError(Exception):
 
 
 class WatchSettings(NamedTuple):
-    """Content of `settings.json`."""
+    """Settings of the watch on a host: the content of `settings.json`."""
 
-    release: str  # name of the program and the code, as the controller computes it
-    every: int  # seconds
-    max_age: int  # seconds
-    plan: str  # the digest of the first plan
-    chain: tuple[tuple[str, str], ...]  # (moment, digest) of the successors, in order
-    files: Mapping[str, str]  # SHA-256 by path
+    release: str  # hash of the program and the code, which the controller computes too (make_release_name)
+    every: int  # in seconds
+    max_age: int  # in seconds
+    plan: str  # digest of the first plan
+    chain: tuple[tuple[str, str], ...]  # (time from which the plan applies, its digest) for each later plan, in order
+    files: Mapping[str, str]  # Key: path of a file. Value: SHA-256 of its content.
 
     def find_digest_in_effect(self, now: str) -> str:
-        """Return the digest of the plan that is in effect at the moment `now`."""
+        """Return the digest of the plan that is in effect at the time `now` (a timestamp)."""
         return [self.plan, *(plan for moment, plan in self.chain if moment <= now)][-1]
 
     def list_digests(self) -> list[str]:
-        """Return the digests of all plans."""
+        """Return the digests of all plans on the host, in the order in which they take effect."""
         return [self.plan, *(plan for _, plan in self.chain)]
 
 
 def read_settings(host: Host) -> WatchSettings | None:
-    """Return the settings; None if the watch is not installed.
+    """Return the settings of the watch; None if the watch is not installed.
 
-    Raises DamagedFileError, and ObservationError without the right to read them.
+    Raises DamagedFileError. Raises ObservationError if this process may not read the settings.
     """
     content = read_watch_file(host, SETTINGS_PATH, MAX_OWN_FILE_BYTES)
     if content is None:
@@ -105,12 +107,18 @@ def format_settings(settings: WatchSettings) -> str:
 
 
 def identify_settings(settings: WatchSettings) -> str:
-    """Return a hash of the settings with their plans and files, so that the daemon's can be compared."""
+    """Return a hash of the settings, including the digests of the plans and the hashes of the files.
+
+    The daemon reports this hash for the settings that it follows, so that an observation can compare them.
+    """
     return hash_content(format_json([*settings[:-1], sorted(settings.files.items())]).encode())
 
 
 def parse_mapping(content: bytes) -> Any:
-    """Return the mapping in JSON that only root can have written; {} for any other content."""
+    """Return the mapping in a JSON text; {} if the text is invalid or no mapping.
+
+    The text must come from a file that only root can write: values are not checked.
+    """
     try:
         mapping = parse_json(content.decode("utf-8"))
     except (ValueError, RecursionError):
@@ -119,9 +127,10 @@ def parse_mapping(content: bytes) -> Any:
 
 
 def read_watch_file(host: Host, path: str, limit: int = MAX_FILE_BYTES) -> bytes | None:
-    """Return the content of a file of the watch; None if there is none. Raises DamagedFileError, ObservationError.
+    """Return the content of a file of the watch; None if the file is missing.
 
-    A file is damaged if others than root can write it, if it is no regular file, or if it is too large.
+    Raises ObservationError. Raises DamagedFileError for a file that others than root can write, that is not regular, or
+    that exceeds `limit` bytes.
     """
     try:
         status = host.find_entry(path)
@@ -135,12 +144,15 @@ def read_watch_file(host: Host, path: str, limit: int = MAX_FILE_BYTES) -> bytes
 
 
 def hash_content(content: bytes) -> str:
-    """Return the SHA-256 of a content, as in the settings."""
+    """Return the SHA-256 of a file's content, in the form of the settings."""
     return str(sha256(content).hexdigest())
 
 
 def require_intact_file(host: Host, settings: WatchSettings, path: str) -> bytes:
-    """Return the content of a file that is as installed. Raises DamagedFileError and ObservationError."""
+    """Return the content of a file of the watch. Raises DamagedFileError if the file is not as installed.
+
+    Raises ObservationError if the file cannot be read.
+    """
     content = read_watch_file(host, path)
     if content is None:
         raise DamagedFileError(path, "is missing")
@@ -150,21 +162,22 @@ def require_intact_file(host: Host, settings: WatchSettings, path: str) -> bytes
 
 
 def make_plan_path(digest: str) -> str:
-    """Return the path of the plan with this digest."""
+    """Return the path of the file with the plan of this digest."""
     return f"{PLANS_DIRECTORY}/{digest.rpartition(':')[2]}.json"
 
 
 def read_renewal_time(host: Host) -> str | None:
-    """Return the time when a run last confirmed the plan; None if unknown."""
+    """Return the time when a run of the controller last confirmed the plan; None if it is unknown."""
     return _read_moment(host, RENEWED_PATH)
 
 
 def read_clock_mark(host: Host) -> str | None:
-    """Return the latest time that this host has seen; None if unknown."""
+    """Return the latest time that the watch's clock has stored; None if it is unknown."""
     return _read_moment(host, CLOCK_PATH)
 
 
 def _read_moment(host: Host, path: str) -> str | None:
+    """Return the timestamp in a file of the watch; None if the file is missing, damaged or unreadable."""
     try:
         content = read_watch_file(host, path, 64)
     except (DamagedFileError, ObservationError):
@@ -174,7 +187,7 @@ def _read_moment(host: Host, path: str) -> str | None:
 
 
 def read_last_observation(host: Host) -> LastObservation:
-    """Return the state that the last own observation left, by key. Values of another type are left out."""
+    """Return the state that the host's last observation of itself stored. Values of a wrong type are omitted."""
     try:
         entries = parse_mapping(read_watch_file(host, STATE_PATH, MAX_OWN_FILE_BYTES) or b"{}")
     except (DamagedFileError, ObservationError):
@@ -203,6 +216,7 @@ def _is_mapping_list(content: object) -> bool:
 
 
 def _is_uncorrected_list(content: object) -> bool:
+    """Return whether a value is a list of uncorrected parts: mappings of control, user and reason to texts."""
     keys = {"control", "user", "reason"}
     return _is_mapping_list(content) and all(
         entry.keys() == keys and _is_text_list([*entry.values()])
@@ -214,7 +228,7 @@ def _is_extent(content: object) -> bool:
     return type(content) is list and len(content) == 2 and all(map(_is_count, content))
 
 
-# Checks of the values in the state, by key.
+# Key: a key of the stored state. Value: the check that its value must pass.
 _STATE_CHECKS = {
     "last": is_timestamp,
     "plan": _is_text,
