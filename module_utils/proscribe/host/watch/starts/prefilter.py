@@ -23,7 +23,7 @@ STORE_DIGEST_LENGTH = 33  # characters of the hash and the hyphen, which precede
 
 
 class Prefilter:
-    """Filter that tells by a program's path alone whether the program may be restricted."""
+    """Filter that decides by a program's path alone whether the program may be restricted."""
 
     def __init__(self, sets: VerifierSets) -> None:
         self.parts = frozenset(sets.get("parts", ()))
