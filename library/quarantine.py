@@ -47,7 +47,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 quarantined:
-  description: What is in the quarantine.
+  description: The items in the quarantine.
   returned: when O(do=list)
   type: list
   elements: dict

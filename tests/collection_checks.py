@@ -75,9 +75,7 @@ def check_sanity(directory):
         (place / name).unlink()
     (place / "galaxy.yml").write_text(GALAXY)
     (place / "tests/sanity").mkdir(parents=True)
-    ignored = IGNORED + "".join(
-        f"{path} pep8:E501 # the name of the collection is longer\n" for path in list_long(place)
-    )
+    ignored = IGNORED + "".join(f"{path} pep8:E501 # imports of a collection\n" for path in list_long_files(place))
     for core in CORES:
         (place / f"tests/sanity/ignore-{core}.txt").write_text(ignored)
     subprocess.run(["git", "init", "--quiet", place], check=True)
@@ -93,10 +91,17 @@ def check_sanity(directory):
     return run(argv, place, HOME=str(home), LC_ALL="C.UTF-8")
 
 
-def list_long(place):
-    """List the files with longer lines than ansible-test permits. In the repository, ruff has held them shorter."""
+def list_long_files(place):
+    """List the files with longer lines than ansible-test permits: a collection's imports have longer names.
+
+    Only those lines can be too long. In the checkout, ruff permits 120 columns.
+    """
     paths = sorted(place.glob("plugins/**/*.py"))
-    return [path.relative_to(place) for path in paths if max(map(len, path.open()), default=0) > LONGEST_LINE + 1]
+    return [
+        path.relative_to(place)
+        for path in paths
+        if any(len(line) > LONGEST_LINE for line in path.read_text().splitlines())
+    ]
 
 
 def check_lint(directory):

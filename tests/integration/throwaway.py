@@ -13,7 +13,7 @@ from conftest import layers
 from patience import LONGEST
 from test_apps_real_dpkg import SOURCE, Machine
 
-QUIET = 0.5  # seconds
+QUIET = 0.5  # seconds without output after which a program waits for an answer
 USERS = {"alice": 71001, "bob": 71002}
 
 
@@ -47,10 +47,13 @@ def pasted(argv):
     process = subprocess.Popen(controlled, stdin=terminal, stdout=terminal, stderr=terminal)
     os.close(terminal)
     said = b""
-    has_question = False
-    # pacman drops all that was typed before its question: only a quiet terminal waits for an answer.
-    while (ready := select.select([screen], [], [], QUIET if has_question else LONGEST)[0]) or has_question:
-        if not ready:
+    while True:
+        plain = re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]", b"", said)  # without colours
+        has_question = re.search(rb"\[[yY]/[nN][^\n]*$", plain)
+        if not select.select([screen], [], [], QUIET if has_question else LONGEST)[0]:
+            if not has_question:
+                break
+            # pacman drops what was typed before it reads the answer, so the answer comes when the screen is quiet.
             os.write(screen, b"y\n")
         try:
             said += (more := os.read(screen, 4096))
@@ -58,9 +61,6 @@ def pasted(argv):
             break
         if not more:
             break
-        has_question = re.search(
-            rb"\[[yY]/[nN][^\n]*$", re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]", b"", said)
-        )  # without colours
     os.close(screen)
     assert process.wait(timeout=LONGEST) == 0, said.decode("utf-8", "replace")
 

@@ -117,8 +117,9 @@ class ResolvedPlan(dict[str, object]):
 
 
 def add_cache(plan: Plan, cache: dict[str, object]) -> Plan:
-    """Return the plan with results that were computed from it earlier, by name. The sections of its controls share
-    these.
+    """Return the plan with results that were computed from it earlier, by name.
+
+    The sections of its controls share these.
 
     A host caches the plan together with these results.
     """

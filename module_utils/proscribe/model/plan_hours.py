@@ -39,8 +39,9 @@ def resolve_hours(plan: Plan, now: time.struct_time) -> Plan:
 
 
 def _resolve_section(section: PlanSection, is_open: Callable[[Sequence[Sequence[int]]], bool]) -> PlanSection:
-    """Return a control's section as it applies now, without the hours of waivers. Without hours, it is returned
-    unchanged.
+    """Return a control's section as it applies now, without the hours of waivers.
+
+    Without hours, it is returned unchanged.
 
     If a waived service is open now, the names in its `opens` are allowed in the services that block these names.
     """

@@ -162,8 +162,7 @@ def _replace_statement(node: ast.stmt, text: str = "") -> _SourceEdit:
 def _shorten_tree(
     tree: ast.AST, lines: Sequence[str], used: Collection[str] | None, left_out: Collection[str]
 ) -> Iterator[_SourceEdit]:
-    """Yield the edits that remove docstrings, annotations and unused statements from a source, whose lines are `lines`.
-    """
+    """Yield the edits that remove docstrings, annotations and unused statements from a source with these `lines`."""
     fields: set[ast.AST] = set()
     pending = [tree]
     while pending:

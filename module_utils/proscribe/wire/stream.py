@@ -231,8 +231,7 @@ def _pack_for_watch() -> bytes:
 
 
 def _pack_modules(entries: Iterable[str], roots: Iterable[str], left_out: Collection[str]) -> bytes:
-    """Return the packed sources that the names `roots` in the modules `entries` need, without the functions `left_out`.
-    """
+    """Return packed sources: what the names `roots` in the modules `entries` need, without the functions `left_out`."""
     from .source_selection import ModuleSources, select_reached  # loaded only in the process that packs the code
 
     files = _list_module_files()

@@ -61,8 +61,9 @@ def main(argv: Sequence[str]) -> int:
 def parse_command(
     command: str, options: Sequence[str]
 ) -> tuple[Callable[[argparse.Namespace], int], argparse.Namespace]:
-    """Return the function that runs a command, and its parsed options. A mistake in them ends the process, as in
-    argparse.
+    """Return the function that runs a command, and its parsed options.
+
+    A mistake in them ends the process, as in argparse.
 
     `passed_on` of the options has the arguments for ansible-playbook.
     """

@@ -78,8 +78,9 @@ def make_arguments(command: str, variables: Mapping[str, Any], typed_names: Coll
 
 
 def _iterate_words(name: str, action: argparse.Action, variable_value: Any) -> Iterator[str]:
-    """Yield the arguments of an option. An option and its value are a single argument, so that no value is read as an
-    option.
+    """Yield the arguments of an option.
+
+    An option and its value are a single argument, so that no value is read as an option.
     """
     option = action.option_strings[-1] if action.option_strings else ""
     if action.nargs == 0:

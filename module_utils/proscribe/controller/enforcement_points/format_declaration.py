@@ -97,8 +97,9 @@ class DeviceLimit(NamedTuple):
 
 
 class DeviceDocumentation(NamedTuple):
-    """The vendor's documentation of a device that cannot be tested here. Except for the limit, it is only for
-    documents.
+    """The vendor's documentation of a device that cannot be tested here.
+
+    Except for the limit, it is only for documents.
     """
 
     wildcard_form: str  # the device's notation of a name with all names below it

@@ -1,4 +1,4 @@
 """Reports of a run: the expected hosts reconciled with their answers, on the terminal and in files.
 
-Controller side, pure but for `files`. The callback plugins collect and print; everything that decides is here.
+Controller side. The callback plugins collect and print; the decisions are here.
 """

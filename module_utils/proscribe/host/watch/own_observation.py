@@ -48,7 +48,7 @@ class HostOperations(NamedTuple):
 
 
 class OwnObservation:
-    """One observation of a host by itself, with the corrections that follow."""
+    """Observation of a host by itself, with the corrections that follow."""
 
     def __init__(self, host: Host, settings: watch_files.WatchSettings, operations: HostOperations) -> None:
         self.host, self.settings, self.operations = host, settings, operations

@@ -46,7 +46,7 @@ class UncorrectedControl(TypedDict):
 
 
 class LastObservation(TypedDict, total=False):
-    """Data that the watch stores after each observation for the next (`files.read_last_observation`)."""
+    """Data that the watch stores after each observation for the next (`watch_files.read_last_observation`)."""
 
     last: str
     plan: str
@@ -75,7 +75,7 @@ class VerifierSets(TypedDict, total=False):
     sandboxes: bool  # whether starts of Flatpak apps are passed to the verifier
     files: list[str]  # files; when one changes, the sets must be made again
     again: float  # seconds until another plan takes effect; 0 for never
-    read: str  # identity of the settings from which the sets were made (`files.identify_settings`)
+    read: str  # identity of the settings from which the sets were made (`watch_files.identify_settings`)
     every: float  # seconds between two observations of the host by itself
 
 

@@ -138,8 +138,9 @@ class _LimitedProcess(subprocess.Popen):  # type: ignore[type-arg]
             self.stderr = self.stderr and _LimitedPipe(self.stderr, self.limiter)
 
     def communicate(self, input: Any = None, timeout: float | None = None) -> tuple[Any, Any]:  # noqa: A002 - as it is
-        """Exchange input and output with the program, as `subprocess.Popen` does. Its own method would bypass the
-        limits.
+        """Exchange input and output with the program, as `subprocess.Popen` does.
+
+        Its own method would bypass the limits.
         """
         if self.text_mode:
             return super().communicate(input, timeout)

@@ -143,8 +143,9 @@ def _list_sources(arguments: argparse.Namespace) -> list[str]:
 
 
 def _find_earlier_source(source: str, earlier_files: FilesAtRevision) -> str:
-    """Return the earlier state of an inventory source. Its directory is extracted, because it has variables and
-    waivers, too.
+    """Return the earlier state of an inventory source.
+
+    Its directory is extracted, because it has variables and waivers, too.
     """
     if not list_source_paths([source]):  # a list of host names, which has no history
         return source

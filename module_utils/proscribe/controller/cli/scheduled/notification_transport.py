@@ -21,8 +21,9 @@ MAX_SHOWN_LINES = 12  # per output stream of a failed playbook
 def send_notification(
     notification: Notification, options: Sequence[str], head_mails: Sequence[Mapping[str, str]] = ()
 ) -> bool:
-    """Send a notification as proscribe_notify of the inventory says, and mails to heads. Returns False if sending
-    failed.
+    """Send a notification as proscribe_notify of the inventory says, and mails to heads.
+
+    Returns False if sending failed.
     """
     with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:  # readable for this account only
         json.dump({**notification.make_payload(), "heads": [*head_mails]}, file)

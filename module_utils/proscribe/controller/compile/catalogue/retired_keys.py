@@ -17,8 +17,9 @@ def remove_retired_keys(document: Document) -> Iterator[str]:
 
 
 def _remove_keys(data: object, path: KeyPath) -> Iterator[KeyPath]:
-    """Remove the retired keys from a part of a file, and groups that have only retired keys. Yield the path of each
-    key.
+    """Remove the retired keys from a part of a file, and groups that have only retired keys.
+
+    Yield the path of each key.
     """
     if isinstance(data, list):
         for index, element in enumerate(data):

@@ -74,8 +74,9 @@ def collect_report_settings(
 
 
 def _list_fed_exports(restrictions: Iterable[Restrictions]) -> list[FedAgain]:
-    """Return the settings `exports_fed` of all hosts, each once, as report data. Settings without a directory are left
-    out.
+    """Return the settings `exports_fed` of all hosts, each once, as report data.
+
+    Settings without a directory are left out.
     """
     fed_exports = dict.fromkeys(
         fed for host_restrictions in restrictions for fed in host_restrictions.exports_fed if fed.directory

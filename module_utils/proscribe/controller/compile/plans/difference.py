@@ -156,8 +156,9 @@ def _compare_settings(
 
 
 def _compare_setting(control: str, name: str, old: object, new: object) -> Iterator[PlanChange]:
-    """Yield the changes of a setting. Mappings are compared key by key. A list of the same items in another order is a
-    change.
+    """Yield the changes of a setting.
+
+    Mappings are compared key by key. A list of the same items in another order is a change.
     """
     if old == new:
         return

@@ -167,8 +167,9 @@ class _PlanCompiler:
     def _collect_host_waivers(
         self, waivers: Sequence[JudgedWaiver], watched_names: set[str]
     ) -> dict[str, list[Waiver]]:
-        """Return the waivers of each host that waive now. For a host with a watch, also return waivers that waive
-        later.
+        """Return the waivers of each host that waive now.
+
+        For a host with a watch, also return waivers that waive later.
         """
         waivers_by_host: dict[str, list[Waiver]] = {host.name: [] for host in self._compile_input.hosts}
         for waiver, judgement in sorted(waivers, key=lambda judged: judged.waiver.ends):
@@ -247,8 +248,9 @@ class _PlanCompiler:
         ]
 
     def _get_body(self, catalogue: Catalogue, host_restrictions: Restrictions, state: timeline.PlanState) -> Plan:
-        """Return the plan without its digest for a state. Hosts with equal restrictions, catalogue and waivers share
-        the plan.
+        """Return the plan without its digest for a state.
+
+        Hosts with equal restrictions, catalogue and waivers share the plan.
         """
         text = self._format_restrictions(host_restrictions)
         key = (

@@ -214,8 +214,9 @@ def _hash_request_command() -> str:
 
 
 def _make_settings(control: str, restrictions: Restrictions, is_upcoming: bool) -> ControlSettings:
-    """Return the settings of a control for a plan. Until the ban is in force (`is_upcoming`), no setting blocks
-    anything.
+    """Return the settings of a control for a plan.
+
+    Until the ban is in force (`is_upcoming`), no setting blocks anything.
     """
     if control == "apps":
         settings: ControlSettings = {

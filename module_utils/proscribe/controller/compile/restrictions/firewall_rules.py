@@ -69,8 +69,9 @@ def read_nat64_prefixes(setting: object) -> tuple[str, ...]:
 
 
 def _read_rule(setting: object, key: str) -> OrganisationRule:
-    """Read a firewall rule. `key` is the place of the rule in the list, such as `[2]`, for errors. Raises
-    UnexpectedValue.
+    """Read a firewall rule.
+
+    `key` is the place of the rule in the list, such as `[2]`, for errors. Raises UnexpectedValue.
     """
     if not isinstance(setting, Mapping):
         raise UnexpectedValue(key, setting, f"a mapping with keys out of {', '.join(RULE_KEYS)}")

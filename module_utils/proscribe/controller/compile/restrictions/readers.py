@@ -46,8 +46,9 @@ def read_controls(setting: object) -> Mapping[str, str]:
 
 
 def read_browser_settings(setting: object) -> Mapping[str, str]:
-    """Return the browser settings that Proscribe manages, with their values. Settings that are `unmanaged` are left
-    out.
+    """Return the browser settings that Proscribe manages, with their values.
+
+    Settings that are `unmanaged` are left out.
     """
     if not isinstance(setting, Mapping):
         raise UnexpectedValue("", setting, "a mapping such as {private_windows: blocked, proxies: unmanaged}")

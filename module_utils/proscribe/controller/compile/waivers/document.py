@@ -159,8 +159,9 @@ def read_revocation(document: Document) -> tuple[str, Revocation] | None:
 
 
 def find_unknown_names(waiver: Waiver | MalformedWaiver, known_names: KnownNames) -> Iterator[PolicyError]:
-    """Yield an error for each unknown service, host or group in a waiver. A host under `groups`, for example, gets a
-    hint.
+    """Yield an error for each unknown service, host or group in a waiver.
+
+    A host under `groups`, for example, gets a hint.
     """
     for key, names, description in (
         ("services", known_names.services, "a service of the catalogue"),
@@ -205,8 +206,9 @@ class _WaiverReader:
         self.errors.append(self.document.make_error(place, wrong_value, expected))
 
     def read_waiver(self) -> Waiver | None:
-        """Return the waiver in the file, and add every mistake to `errors`. Return None without a valid approval time
-        or end.
+        """Return the waiver in the file, and add every mistake to `errors`.
+
+        Return None without a valid approval time or end.
         """
         for key in self.data:
             if key not in WAIVER_KEYS:
@@ -339,8 +341,9 @@ class _WaiverReader:
         return None
 
     def read_revocation(self) -> Revocation | None:
-        """Return the revocation in the file, and add its mistakes to `errors`. Return None without one or without a
-        valid time.
+        """Return the revocation in the file, and add its mistakes to `errors`.
+
+        Return None without one or without a valid time.
         """
         if "revoked" not in self.data:
             return None

@@ -22,8 +22,9 @@ NO_PUBLISHER_REASON = "The catalogue has no publisher of it, by which AppLocker 
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:
-    """Return the AppLocker policy. Raises ExportError if AppLocker is off or no restricted service has a Windows
-    program.
+    """Return the AppLocker policy.
+
+    Raises ExportError if AppLocker is off or no restricted service has a Windows program.
     """
     section = decision.plan["controls"][APPS_CONTROL]
     if applocker.get_applocker_mode(section) == applocker.OFF_MODE:

@@ -38,8 +38,9 @@ def render_rules(web_names: ExportedWebNames) -> Iterator[str]:
 
 
 def _render_host_rules(is_blocked_by_host: Mapping[str, bool]) -> Iterator[str]:
-    """Yield the rules for names without a path. The first level of names is blocked; then open and blocked levels
-    alternate.
+    """Yield the rules for names without a path.
+
+    The first level of names is blocked; then open and blocked levels alternate.
     """
     name_levels = group_names_by_depth(is_blocked_by_host)
     acl_names = [f"proscribe_{'open' if number % 2 else 'blocked'}_{number}" for number in range(len(name_levels))]

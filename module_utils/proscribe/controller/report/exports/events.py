@@ -2,7 +2,7 @@
 
 Every line has a JSON object of the same schema. Events are made for each host, each rule that its record lists, each
 action, the gate and the run. With the history, each host and rule also has its previous state and a mark of change.
-`sending` sends the same lines. A line is ASCII without control characters. It has at most MAX_LINE_BYTES bytes,
+`event_transport` sends the same lines. A line is ASCII without control characters. It has at most MAX_LINE_BYTES bytes,
 whatever a host answers (event_texts.py).
 """
 

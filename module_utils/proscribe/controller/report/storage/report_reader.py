@@ -1,4 +1,4 @@
-"""The complete reports on disk. `files.py` writes them."""
+"""The complete reports on disk. `report_directory.py` writes them."""
 
 from __future__ import annotations
 
