@@ -238,8 +238,10 @@ KINDS = [("KiB", 0), ("inodes", 0), ("inodes", 1), ("read-only", 0), ("KiB a fil
 
 
 @pytest.fixture
-def waivers(make_disk, monkeypatch):
+def waivers(make_disk, monkeypatch, tmp_path):
     disk = make_disk()
+    (tmp_path / "reports/plans").mkdir(parents=True, mode=0o700)
+    monkeypatch.setenv("PROSCRIBE_REPORTS", str(tmp_path / "reports"))  # where a revocation is remembered
     words = Words(disk.place / "inventory")
     monkeypatch.setattr(inventory, "read_compile_input", lambda arguments: words.question)
     monkeypatch.setattr(sys, "stdin", io.StringIO())
