@@ -77,7 +77,7 @@ def main():
     place = Path(tempfile.mkdtemp(prefix="proscribe-mutation-"))
     place.chmod(0o755)  # some tests become an ordinary user
     try:
-        if arguments.find_worst_state:
+        if arguments.worst:
             return worst.main(PROJECT, arguments.module, CopyPool(PROJECT, place, arguments.jobs))
         items = select_items(arguments)
         if arguments.list:
