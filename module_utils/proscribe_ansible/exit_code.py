@@ -7,24 +7,24 @@ import sys
 import traceback
 from pathlib import Path
 
-from proscribe.controller.named_files import name_file_in_errors
+from proscribe.controller.files import name_file_in_errors
 from proscribe.controller.report.evaluation import verdict
 from proscribe.controller.report.text.wording import clean_text
 
 from proscribe_ansible.terminal import RunTerminal
 
-EXIT_FILE_VARIABLE = "PROSCRIBE_EXIT_FILE"  # names a file for the code; Ansible then ends with its own code
+EXIT_FILE_VARIABLE = "PROSCRIBE_EXIT_FILE"  # the path of a file for the code; Ansible then ends with its own code
 
 
 class PlaybookExitCode:
-    """The exit codes of the runs of a playbook. The playbook ends with the worst."""
+    """The exit codes of the runs of a playbook. The playbook ends with the worst of them."""
 
     def __init__(self, terminal: RunTerminal) -> None:
         self._terminal = terminal
         self._codes: list[str] = []
         self._is_report_broken = False
         self._is_unwritten = False  # whether PROSCRIBE_EXIT_FILE names a file that cannot be written
-        self.ends_playbook = False  # whether the report ends ansible-playbook
+        self.ends_playbook = False  # whether ansible-playbook can be made to end with the code
 
     def __bool__(self) -> bool:
         """Return whether a run or a mistake has added a code."""
@@ -35,14 +35,14 @@ class PlaybookExitCode:
         self._codes.append(code)
 
     def conclude_run(self, run_verdict: verdict.RunVerdict) -> None:
-        """Add the exit code of a verdict, and print its reason."""
+        """Add the exit code of a run's verdict, and print the reason if the verdict has one."""
         self.add_code(run_verdict.exit_code)
         if run_verdict.reason:
             code = f"exit {run_verdict.exit_code}: " if self.ends_playbook or os.environ.get(EXIT_FILE_VARIABLE) else ""
             self._terminal.show_conclusion(f"{code}{run_verdict.reason}")
 
     def report_failure(self, problem: str) -> None:
-        """Print that the report failed, and have the playbook end with a failure."""
+        """Print that the report failed because of `problem`, and make the playbook end with BROKEN_EXIT (250)."""
         is_first, self._is_report_broken = not self._is_report_broken, True
         self._terminal.remove_progress_line()
         self._terminal.display.error(f"Proscribe's report failed, so this run proves nothing: {problem}")
@@ -55,12 +55,12 @@ class PlaybookExitCode:
         return verdict.select_worst_exit([verdict.BROKEN_EXIT] if self._is_report_broken else self._codes)
 
     def compute_exit_code(self) -> int | None:
-        """Return the exit code; None for Ansible's own."""
+        """Return the worst exit code of the runs; None if the playbook ends with Ansible's own."""
         code = self._find_worst_code()
         return None if code == verdict.ANSIBLE_EXIT else int(code)
 
     def write_exit_file(self) -> None:
-        """Write the code into the file that PROSCRIBE_EXIT_FILE names, if it is set."""
+        """Write the worst exit code into the file that PROSCRIBE_EXIT_FILE names, if that variable is set."""
         path = os.environ.get(EXIT_FILE_VARIABLE)
         if not path:
             return
@@ -73,10 +73,10 @@ class PlaybookExitCode:
             self._terminal.display.error(f"cannot write the exit code: {clean_text(error)}")
 
     def exit_playbook(self) -> None:
-        """End ansible-playbook with the code, unless PROSCRIBE_EXIT_FILE has it.
+        """End ansible-playbook with the exit code (SystemExit), unless PROSCRIBE_EXIT_FILE has the code.
 
-        All other callbacks have run before, and Ansible cleans up as the exception unwinds. After a failure it starts
-        no further playbook.
+        All other callbacks have run before, and Ansible cleans up as the exception unwinds. After a failure, Ansible
+        starts no further playbook.
         """
         code = self.compute_exit_code()
         if code is not None and self.ends_playbook and (self._is_unwritten or not os.environ.get(EXIT_FILE_VARIABLE)):

@@ -21,7 +21,7 @@ import watched_hosts
 from conftest import missing
 from prometheus_client.parser import text_string_to_metric_families
 from proscribe.controller.cli import CommandError, inventory
-from proscribe.controller.cli.atomic_file import write_file_atomically
+from proscribe.controller.cli.catalog.catalogue_files import write_catalogue_file
 from proscribe.controller.cli.command_line import main
 from proscribe.controller.cli.scheduled import branch_commit
 from proscribe.controller.compile.waivers.document import read_waiver
@@ -296,14 +296,14 @@ def test_an_export_is_the_earlier_one_or_the_new_one(make_disk, kind, room):
 def test_a_file_of_the_catalogue_is_whole(make_disk, kind, room):
     disk = make_disk()
     path = disk.place / "parrot.yml"
-    write_file_atomically(path, b"before\n")
+    write_catalogue_file(path, "before\n")
     with with_room(disk, kind, room), contextlib.suppress(CommandError):
-        write_file_atomically(path, b"after\n" * 2_000)
+        write_catalogue_file(path, "after\n" * 2_000)
         assert (kind, room) == ("inodes", 1)
     assert path.read_bytes() in (b"before\n", b"after\n" * 2_000) and os.listdir(disk.place) == ["parrot.yml"]
     if kind != "inodes":
         with with_room(disk, kind, room), pytest.raises(CommandError, match=REASON.pattern) as error:
-            write_file_atomically(path, b"after\n" * 2_000)
+            write_catalogue_file(path, "after\n" * 2_000)
         assert str(path) in str(error.value)
 
 

@@ -132,7 +132,7 @@ TABLE = (
     Row("integration/test_exports_validated.py", CHANGED, _REPORT),
     Row("integration/test_history_postgres.py", CHANGED, (f"{_PACKAGE}/controller/report/history*",)),
     Row("integration/test_monitoring.py", CHANGED, _METRICS),
-    Row("integration/test_controller_disk.py", CHANGED, (*_REPORT, *_COMMANDS, f"{_CONTROLLER}/named_files.py")),
+    Row("integration/test_controller_disk.py", CHANGED, (*_REPORT, *_COMMANDS, f"{_CONTROLLER}/files.py")),
     Row("integration/test_report_page.py", CHANGED, (f"{_PACKAGE}/controller/report/page/*",)),
     Row("integration/test_report_department_page.py", CHANGED, _REPORT),
     Row("integration/test_schemas.py", ALWAYS, ("docs/schema/*", *_REPORT)),

@@ -13,7 +13,6 @@ from proscribe.controller import policy_errors, ssh_signatures
 from proscribe.controller import version as versions
 from proscribe.controller.ansible_objects import find_part, identify_task
 from proscribe.controller.git import run_git
-from proscribe.controller.named_files import open_named_file
 from proscribe.controller.policy_errors import (
     DescribedValue,
     MistakeCollector,
@@ -32,15 +31,6 @@ from proscribe.controller.ssh_signatures import (
 )
 from proscribe.controller.version import CheckoutCommit, find_version, make_commit_version
 from proscribe.wire import installation
-
-
-def test_error_of_a_full_disk_names_the_file():
-    with (
-        pytest.raises(OSError) as error,
-        open_named_file(os.open("/dev/full", os.O_WRONLY), "/r/hosts.jsonl") as stream,
-    ):
-        stream.write("x")
-    assert error.value.filename == "/r/hosts.jsonl"
 
 
 class Play:

@@ -13,13 +13,11 @@ from ansible.parsing.vault import VaultLib, VaultSecret
 from patience import LONGEST
 from printed import too_wide
 from proscribe.controller import cli
-from proscribe.controller.cli import CommandError, atomic_file, command_line, inventory, print_message
+from proscribe.controller.cli import CommandError, command_line, inventory, print_message
 from proscribe.controller.cli import __main__ as started
-from proscribe.controller.cli.atomic_file import write_file_atomically
 from proscribe.controller.cli.catalog import catalogue_files
 from proscribe.controller.cli.command_line import parse_command
 from proscribe.controller.cli.option_variables import COMMANDS, make_arguments
-from proscribe.controller.cli.waiver import waiver_files
 from proscribe.controller.policy_errors import PolicyError, PolicyErrors
 from proscribe.wire import installation
 from recording import compare
@@ -170,51 +168,6 @@ def test_unknown_option_goes_to_ansible_where_a_command_starts_it(option, capsys
     with pytest.raises(SystemExit) as ended:
         command_line.parse_command("explain", ["x.example", option])
     assert ended.value.code == 2 and f"unrecognized arguments: {option}\n" in capsys.readouterr().err
-
-
-def test_file_is_written_whole_and_readable_for_others(tmp_path):
-    place = tmp_path / "w1.yml"
-    for content in (b"first", b"second"):
-        write_file_atomically(place, content)
-        assert place.read_bytes() == content and place.stat().st_mode & 0o777 == 0o644
-    assert os.listdir(tmp_path) == ["w1.yml"]
-
-
-def test_failed_write_leaves_the_earlier_file(tmp_path, monkeypatch):
-    place = tmp_path / "w1.yml"
-    place.write_bytes(b"before")
-
-    def full(descriptor):
-        new, _ = sorted(os.listdir(tmp_path))
-        assert new.startswith(".") and os.fstat(descriptor).st_size == len(b"after"), "hidden, and written by now"
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(atomic_file.os, "fsync", full)
-    with pytest.raises(CommandError, match="w1.yml: No space left on device"):
-        write_file_atomically(place, b"after")
-    with pytest.raises(CommandError, match="nowhere/w1.yml: No such file or directory"):
-        write_file_atomically(tmp_path / "nowhere/w1.yml", b"x")
-    assert place.read_bytes() == b"before" and os.listdir(tmp_path) == ["w1.yml"]
-
-
-@pytest.mark.parametrize("before", [b"", b"before"])
-def test_waiver_file_is_on_the_disk_before_it_has_its_name_and_the_name_after_it(tmp_path, monkeypatch, before):
-    place = tmp_path / "inventory/waivers/w1.yml"
-    if before:
-        waiver_files.create_file(place, before)
-        place.chmod(0o640)
-    synced = []
-
-    def fsync(descriptor):
-        status = os.fstat(descriptor)
-        synced.append((status.st_ino, status.st_size, place.read_bytes() if place.exists() else b""))
-
-    monkeypatch.setattr(os, "fsync", fsync)
-    (waiver_files.replace_file if before else waiver_files.create_file)(place, b"content")
-    assert synced[0] == (place.stat().st_ino, 7, before) and len(synced) == 2
-    assert synced[1] == (place.parent.stat().st_ino, place.parent.stat().st_size, b"content")
-    mode = 0o640 if before else 0o644
-    assert os.listdir(place.parent) == ["w1.yml"] and place.stat().st_mode & 0o777 == mode
 
 
 @pytest.mark.parametrize(("name", "place", "done"), [("", "root", True), ("a.b", "own", True), ("a.b", "root", False)])

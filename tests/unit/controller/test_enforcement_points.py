@@ -347,39 +347,16 @@ def test_a_pipe_in_place_of_a_manifest_is_no_export_and_holds_nobody(tmp_path):
         export_directory.write_export(tmp_path, files())
 
 
-def test_two_renames_do_where_the_system_call_is_missing(tmp_path, monkeypatch):
-    monkeypatch.setattr(export_directory.ctypes, "CDLL", lambda _: object())
-    for _ in range(2):
-        export_directory.write_export(tmp_path / "export", files())
-    assert within(tmp_path / "export") == files() and os.listdir(tmp_path) == ["export"]
-
-
-def test_the_earlier_export_is_there_again_where_the_second_rename_fails(tmp_path, monkeypatch):
-    directory, rename = tmp_path / "export", os.rename
-    export_directory.write_export(directory, files())
-    monkeypatch.setattr(export_directory.ctypes, "CDLL", lambda _: object())
-
-    def full(one, other):
-        if other == directory and "more.txt" in os.listdir(one):
-            raise OSError(28, "No space left on device")
-        rename(one, other)
-
-    monkeypatch.setattr(export_directory.os, "rename", full)
-    with pytest.raises(OSError, match="No space"):
-        export_directory.write_export(directory, {**files(), "more.txt": b"more"})
-    assert within(directory) == files()
-
-
 def test_file_that_somebody_adds_at_the_last_moment_is_not_deleted(tmp_path, monkeypatch):
     directory = tmp_path / "export"
     export_directory.write_export(directory, files())
-    exchange = export_directory._switch_directories
+    exchange = export_directory.place_directory
 
     def add_late(new, old):
         (old / "late.txt").write_bytes(b"mine")
         exchange(new, old)
 
-    monkeypatch.setattr(export_directory, "_switch_directories", add_late)
+    monkeypatch.setattr(export_directory, "place_directory", add_late)
     export_directory.write_export(directory, files())
     assert within(directory) == files()
     assert [path.read_bytes() for path in tmp_path.rglob("late.txt")] == [b"mine"]

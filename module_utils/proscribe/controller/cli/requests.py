@@ -29,7 +29,7 @@ from ..report.text.terminal_layout import apply_styles, format_table_row, get_sc
 from ..report.text.wording import clean_text, format_count, format_key, summarise_names
 from . import CommandError, inventory, print_message
 from .waiver.request_status import DRAFTED, ENDED, OPEN, REFUSED, WAIVED, RequestStatus, find_request, list_requests
-from .waiver.waiver_files import find_new_waiver_folder, replace_file
+from .waiver.waiver_files import find_new_waiver_folder, replace_waiver_file
 
 SCHEMA = "proscribe/request-list/1"
 LIST_REQUESTS, REFUSE_REQUEST = "list", "refuse"
@@ -117,7 +117,7 @@ def _refuse_request(arguments: argparse.Namespace, now: datetime.datetime) -> in
         raise CommandError(f"{reason}; who refuses a request has to be one who may approve it (--by)")
     path = find_new_waiver_folder(compile_input) / REFUSALS_FILE
     with lock_folder(path.parent):
-        replace_file(path, append_refusal(path, refusal))
+        replace_waiver_file(path, append_refusal(path, refusal))
     print_message(
         f"request {request.id} of {request.user} on {request.host} for {request.service} is refused; commit {path}"
     )

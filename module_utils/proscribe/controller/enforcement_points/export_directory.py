@@ -7,19 +7,15 @@ the earlier or the new export, and nothing in between.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import stat
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
-from ..named_files import name_file_in_errors
+from ..files import fill_directory, place_directory
 from . import manifest
 from .format_declaration import ExportError
-
-DIRECTORY_MODE, FILE_MODE = 0o755, 0o644
-AT_FDCWD, RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
 
 
 def write_export(directory: Path, files: Mapping[str, bytes]) -> None:
@@ -35,36 +31,17 @@ def write_export(directory: Path, files: Mapping[str, bytes]) -> None:
     new_directory = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
     remaining_names: Collection[str] = files
     try:
-        _fill_directory(new_directory, files)
+        fill_directory(new_directory, files)
         earlier_names = _list_earlier_files(directory)  # list again, because another program may have added files
-        if earlier_names is None:
-            os.rename(new_directory, directory)  # the target is missing or empty
-        else:
-            _switch_directories(new_directory, directory)
-            remaining_names = earlier_names
-        _sync_directory(directory.parent)
+        place_directory(new_directory, directory)
+        remaining_names = earlier_names
     finally:
         with contextlib.suppress(OSError):  # files added by others in the meantime stay
             _remove_export(new_directory, remaining_names)
 
 
-def _fill_directory(directory: Path, files: Mapping[str, bytes]) -> None:
-    """Write files below a directory, readable for everybody, and synchronise each file and directory to the disk."""
-    for name, content in files.items():
-        path = directory / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with name_file_in_errors(path), open(path, "xb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-            os.fchmod(stream.fileno(), FILE_MODE)
-    for folder, _, _ in os.walk(directory):
-        os.chmod(folder, DIRECTORY_MODE)
-        _sync_directory(Path(folder))
-
-
-def _list_earlier_files(directory: Path) -> frozenset[str] | None:
-    """Return the files of the earlier export in a directory; None if it is missing or empty.
+def _list_earlier_files(directory: Path) -> frozenset[str]:
+    """Return the files of the earlier export in a directory; none if it is missing or empty.
 
     Raises ExportError for a file or link in place of a directory, and for files from outside of an export.
     """
@@ -72,9 +49,9 @@ def _list_earlier_files(directory: Path) -> frozenset[str] | None:
         if not stat.S_ISDIR(os.lstat(directory).st_mode):
             raise ExportError(f"{directory} is no directory (links are not followed): name another one")
     except FileNotFoundError:
-        return None
+        return frozenset()
     if not os.listdir(directory):
-        return None
+        return frozenset()
     earlier_export = read_earlier_export(directory)
     if earlier_export is None:
         raise ExportError(
@@ -125,26 +102,6 @@ def read_export_file(path: Path, max_bytes: int = manifest.MAX_MANIFEST_BYTES) -
     return content if len(content) <= max_bytes else None
 
 
-def _switch_directories(first_directory: Path, second_directory: Path) -> None:
-    """Exchange two directories, in a single step if the kernel and the file system support it."""
-    with contextlib.suppress(AttributeError, OSError):
-        if (
-            ctypes.CDLL(None).renameat2(
-                AT_FDCWD, os.fsencode(first_directory), AT_FDCWD, os.fsencode(second_directory), RENAME_EXCHANGE
-            )
-            == 0
-        ):
-            return
-    temporary_directory = Path(tempfile.mkdtemp(prefix=f".{second_directory.name}-", dir=second_directory.parent))
-    os.rename(second_directory, temporary_directory)
-    try:
-        os.rename(first_directory, second_directory)
-    except BaseException:
-        os.rename(temporary_directory, second_directory)
-        raise
-    os.rename(temporary_directory, first_directory)
-
-
 def _remove_export(directory: Path, names: Collection[str]) -> None:
     """Delete a directory that has only these files: the unfinished new export, or the replaced earlier export."""
     for name in names:
@@ -152,11 +109,3 @@ def _remove_export(directory: Path, names: Collection[str]) -> None:
             os.unlink(directory / name)
     for folder, _, _ in os.walk(directory, topdown=False):
         os.rmdir(folder)
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

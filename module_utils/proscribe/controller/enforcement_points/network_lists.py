@@ -29,8 +29,9 @@ class NetworkService(NamedTuple):
     ports: tuple[int, ...]  # empty for all ports
 
     def list_networks(self, version: int) -> list[str]:
-        """Return the service's networks of an IP version (4 or 6) as a packet filter lists them: /32 and /128 are
-        omitted.
+        """Return the service's networks of an IP version (4 or 6) as a packet filter lists them.
+
+        The prefix lengths /32 and /128 of single addresses are omitted.
         """
         return [format_network(network) for network in self.networks if network.version == version]
 

@@ -1,10 +1,7 @@
 """`collection`: options, version, place and source; metadata and full names; the placed collection."""
 
 import ast
-import contextlib
-import ctypes
 import datetime
-import errno
 import io
 import json
 import os
@@ -411,55 +408,15 @@ def place(directory, files):
     return target
 
 
-@pytest.mark.parametrize("exchanges", [True, False], ids=["in one step", "where the system cannot exchange"])
-def test_collection_is_placed_and_replaced_whole(tmp_path, monkeypatch, exchanges):
-    if not exchanges:
-        monkeypatch.setattr(placement, "_switch_directories", lambda *_: False)
+def test_collection_is_placed_and_replaced_whole(tmp_path):
     target = place(tmp_path, FIRST)
     assert target == tmp_path / "ansible_collections/proscribe/ban" and contents(target) == FIRST
-    assert (target / "docs").is_dir()
     modes = [(path.is_dir(), path.stat().st_mode & 0o777) for path in target.rglob("*")]
     assert {*modes} == {(True, 0o755), (False, 0o644)}, "every account can read it"
     (target / "plugins/modules/__pycache__").mkdir()
     (target / "plugins/modules/__pycache__/a.pyc").touch()  # a run has imported it
     assert contents(place(tmp_path / "ansible_collections", SECOND)) == SECOND
     assert os.listdir(target.parent) == ["ban"], "nothing stays beside it"
-
-
-@pytest.mark.parametrize(
-    ("number", "there"),
-    [(errno.ENOSYS, SECOND), (errno.EINVAL, SECOND), (errno.EPERM, SECOND), (errno.EROFS, FIRST), (None, SECOND)],
-)
-def test_a_system_that_cannot_exchange_moves_and_one_that_fails_leaves_the_old_one(
-    tmp_path, monkeypatch, number, there
-):
-    def library(name, use_errno=False):
-        def renameat2(*_):
-            ctypes.set_errno(number if number and use_errno else 0)
-            return -1
-
-        return SimpleNamespace(renameat2=renameat2) if number else SimpleNamespace()
-
-    target = place(tmp_path, FIRST)
-    monkeypatch.setattr(placement.ctypes, "CDLL", library)
-    with contextlib.nullcontext() if there == SECOND else pytest.raises(CommandError, match=f"{target}: Read-only"):
-        place(tmp_path, SECOND)
-    assert contents(target) == there and os.listdir(target.parent) == ["ban"]
-
-
-def test_where_it_cannot_be_placed_the_old_one_stays(tmp_path, monkeypatch):
-    target, rename = place(tmp_path, FIRST), os.rename
-
-    def fails_for_the_new_one(source, to):
-        if to == target and source.name != "before":
-            raise OSError(28, "No space left on device", str(to))
-        rename(source, to)
-
-    monkeypatch.setattr(placement, "_switch_directories", lambda *_: False)
-    monkeypatch.setattr(placement.os, "rename", fails_for_the_new_one)
-    with pytest.raises(CommandError, match="No space left"):
-        place(tmp_path, SECOND)
-    assert contents(target) == FIRST and os.listdir(target.parent) == ["ban"]
 
 
 def move(path, target):

@@ -106,7 +106,7 @@ def test_a_file_that_is_there_is_never_overwritten(words):
         words(*NEW, "--reason", "Another")
     assert words.file().read_bytes() == before
     with pytest.raises(CommandError, match="left as it is"):
-        folders.create_file(words.file(), b"anything")
+        folders.create_waiver_file(words.file(), b"anything")
     assert words.file().read_bytes() == before and len(list(words.file().parent.iterdir())) == 1
 
 

@@ -1,7 +1,8 @@
-"""Feeds that are agreements: the names that lists of several families have.
+"""Refresh of agreement feeds: a name is in such a feed if lists of several independent publishers contain it.
 
-Lists that copy each other count once (independence.py). The number of families that vouch for a name is written behind
-it. A line without a number was written by a person and stays, whatever the lists have.
+Lists of the same family, and lists that copy each other, count once (independence.py). In the feed's file, the number
+of families is behind each name (`name.example # 3`). A person wrote a line without a number. Such a line is never
+removed, whatever the lists contain.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from .publishers import Publisher
 
 
 def count_agreeing_families(lists: Sequence[CheckedList], min_families: int) -> dict[str, int]:
-    """Return the number of families by name, for names that at least `min_families` families have.
+    """Return by name the number of families whose lists contain it, for names of at least `min_families` families.
 
-    Raises ListFormatError if the lists are of fewer families.
+    Lists of a family count once. Raises ListFormatError if all the lists are of fewer than `min_families` families.
     """
     witnesses = {checked_list.publisher.id: _make_witness(checked_list.publisher) for checked_list in lists}
     if (family_count := len({checked_list.family for checked_list in witnesses.values()})) < min_families:
@@ -51,9 +52,11 @@ def make_agreement_change(
     max_change_percent: int,
     has_all_lists: bool = True,
 ) -> CatalogueChange:
-    """Return the change that an agreement of lists makes in its feed. Raises ListFormatError.
+    """Return the change that makes a feed the agreement of its publishers' lists, in the files of `directory`.
 
-    Unless `has_all_lists` is true, no name is removed, because a missing list may have it.
+    The feed then has the names of at least `feed.agreement` families, and the names that a person added. Unless
+    `has_all_lists` is true, no name is removed, because a missing list may have it. Raises ListFormatError if no name
+    is in enough lists, or if a list or the feed changes by more than `max_change_percent`.
     """
     recorded = {checked_list["with"]: int(checked_list["values"]) for checked_list in feed.compared}
     for checked_list in lists:
@@ -101,6 +104,9 @@ def make_agreement_change(
 
 
 def _drop_covered_names(numbers: Mapping[str, int], handwritten_names: Iterable[str]) -> dict[str, int]:
-    """Return the numbers without names below another name: blocking the other name blocks them, too."""
+    """Return `numbers` (families by name) without each name below another one, which blocks it anyway.
+
+    The other name may also be in `handwritten_names`, which a person added to the feed.
+    """
     all_names = {*numbers, *handwritten_names}
     return {name: number for name, number in numbers.items() if all_names.isdisjoint(list_name_and_parents(name)[1:])}

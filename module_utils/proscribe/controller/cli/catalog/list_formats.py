@@ -1,7 +1,9 @@
-"""Formats in which publishers write their lists, each read into names or networks.
+"""Parsers of publishers' lists: each reads the text of a list in one format, and yields its names or networks.
 
-The functions are pure and take linear time. They trust no value: a publisher's answer is data from a stranger. The
-grammar of the kind checks each value afterwards, and a single wrong value refuses the whole list (refreshing.py).
+A parser also takes the part of the list to read, such as a service or a heading; formats without parts ignore it. All
+functions are pure and take linear time. A publisher's list is data from a stranger, and parsers do not check its
+values. Callers check each value by the grammar of its kind (list_checks.py). There, a single wrong value refuses the
+whole list of a publisher.
 """
 
 from __future__ import annotations
@@ -22,29 +24,39 @@ _MARKDOWN_LINK_PATTERN = re.compile(r"\]\(https?://([^/)\s]{1,300})")
 _CELL_LINK_PATTERN = re.compile(r"<td>https?://([^/<\s]{1,300})")
 _RESOLVER_PATTERN = re.compile(r"`(?:https|tls|quic|h3)://([^/`:\s]{1,300})")
 _STAMP_PATTERN = re.compile(r"sdns://([A-Za-z0-9_-]{1,4000})")
-_ENCRYPTED_PROTOCOLS = (2, 3, 4, 5)  # in DNS stamps: DoH, DoT, DoQ, the target of oblivious DoH
-_STAMP_HEADER_BYTES = 9  # the protocol, and eight bytes of properties
+_ENCRYPTED_PROTOCOLS = (2, 3, 4, 5)  # in DNS stamps: DoH, DoT, DoQ, target of oblivious DoH
+_STAMP_HEADER_BYTES = 9  # of a DNS stamp: one byte for the protocol, eight bytes of properties
 
 
 class ListFormatError(ValueError):
-    """A list that is not in its format, with the reason."""
+    """A publisher's list that is refused because of its format, values or size; the text gives the reason."""
 
 
 def parse_lines(text: str, part: str) -> Iterator[str]:
-    """Yield the first word of each line. `#` and `;` begin a comment."""
+    """Yield the first word of each line, without comments (from `#` or `;` to the end of the line).
+
+    `part` is unused: this format has no parts.
+    """
     for line in text.split("\n"):
         words = line.partition("#")[0].partition(";")[0].split()
         yield from words[:1]
 
 
 def parse_hosts_file(text: str, part: str) -> Iterator[str]:
-    """Yield the names of a hosts file: `0.0.0.0 name`."""
+    """Yield the names of a hosts file, whose lines are `0.0.0.0 name`, with comments after `#`.
+
+    `part` is unused: this format has no parts.
+    """
     for line in text.split("\n"):
         yield from line.partition("#")[0].split()[1:]
 
 
 def parse_first_column(text: str, part: str) -> Iterator[str]:
-    """Yield the first column of comma-separated values (RFC 4180), as in geofeeds (RFC 8805)."""
+    """Yield the first column of comma-separated values (RFC 4180), as in geofeeds (RFC 8805).
+
+    Rows with an empty first column, and comments (`#`), are skipped. Raises ListFormatError for malformed values.
+    `part` is unused: this format has no parts.
+    """
     try:
         for row in csv.reader(io.StringIO(text)):
             if row and row[0].strip() and not row[0].startswith("#"):
@@ -54,15 +66,20 @@ def parse_first_column(text: str, part: str) -> Iterator[str]:
 
 
 def parse_google_ranges(text: str, part: str) -> Iterator[str]:
-    """Yield the networks of `{"prefixes": [{"ipv4Prefix": ...}, {"ipv6Prefix": ...}]}`, as in Google's goog.json."""
+    """Yield the networks of a JSON document such as Google's goog.json.
+
+    Its structure is `{"prefixes": [{"ipv4Prefix": ...}, {"ipv6Prefix": ...}]}`. Raises ListFormatError for any other
+    structure. `part` is unused: this format has no parts.
+    """
     for prefix in _read_list(_parse_json(text), "prefixes"):
         yield from _read_texts(prefix, ("ipv4Prefix", "ipv6Prefix"), "prefixes")
 
 
 def parse_onionoo(text: str, part: str) -> Iterator[str]:
-    """Yield the addresses of Tor's nodes.
+    """Yield the IP addresses of Tor's nodes, without ports, from a JSON document of Tor's service Onionoo.
 
-    Each node is `{"or_addresses": ["198.51.100.7:9001", "[2001:db8::1]:9001"]}`.
+    Each node is `{"or_addresses": ["198.51.100.7:9001", "[2001:db8::1]:9001"]}`. Raises ListFormatError for any other
+    structure. `part` is unused: this format has no parts.
     """
     for node in _read_list(_parse_json(text), "relays"):
         for address in _read_list(node, "or_addresses"):
@@ -72,7 +89,11 @@ def parse_onionoo(text: str, part: str) -> Iterator[str]:
 
 
 def parse_adguard_services(text: str, service: str) -> Iterator[str]:
-    """Yield the names of a service in AdGuard's services.json, from rules such as `||example.org^`."""
+    """Yield the names of a service in AdGuard's services.json, from its rules `||example.org^`.
+
+    `service` is the service's id in that file. Rules of any other form are skipped. Raises ListFormatError for an
+    unknown id, and for a file of any other structure.
+    """
     for service_entry in _read_list(_parse_json(text), "blocked_services"):
         if isinstance(service_entry, Mapping) and service_entry.get("id") == service:
             for rule in _read_list(service_entry, "rules"):
@@ -85,7 +106,9 @@ def parse_adguard_services(text: str, service: str) -> Iterator[str]:
 def parse_v2fly(text: str, part: str) -> Iterator[str]:
     """Yield the names of a file of v2fly's domain-list-community.
 
-    Lines are names, `domain:` and `full:`, with attributes behind. Includes of other files, and patterns, are left out.
+    Lines with names are `name`, `domain:name` or `full:name`, followed by attributes. Includes of other files
+    (`include:`) and patterns (`regexp:`, `keyword:`) are skipped. Raises ListFormatError for any other prefix. `part`
+    is unused: this format has no parts.
     """
     for line in parse_lines(text, part):
         kind, colon, name = line.partition(":")
@@ -98,16 +121,16 @@ def parse_v2fly(text: str, part: str) -> Iterator[str]:
 
 
 def list_v2fly_includes(text: str) -> Iterator[str]:
-    """Yield the files in the same directory that a file of v2fly includes."""
+    """Yield the names of the files that a file of v2fly includes (`include:name`), all in its own directory."""
     for line in parse_lines(text, ""):
         if line.startswith("include:"):
             yield line.removeprefix("include:")
 
 
 def parse_adblock(text: str, part: str) -> Iterator[str]:
-    """Yield the names of ad blocker rules that block a name and all below it.
+    """Yield the names of ad blocker rules `||name^`, which block the name and all names below it.
 
-    Such a rule is `||name^`, with or without options behind it.
+    Options may follow the `^`. All other rules are skipped. `part` is unused: this format has no parts.
     """
     for line in text.split("\n"):
         name, caret, _ = line.strip().partition("^")
@@ -116,7 +139,10 @@ def parse_adblock(text: str, part: str) -> Iterator[str]:
 
 
 def parse_ranks(text: str, part: str) -> Iterator[str]:
-    """Yield the names of `rank,name` lines, as Tranco and Umbrella write them. The first rank comes first."""
+    """Yield the names of a ranking with lines `rank,name`, as Tranco and Umbrella publish them.
+
+    Names come in the order of the file, which begins with the first rank. `part` is unused: this format has no parts.
+    """
     for line in text.split("\n"):
         rank, comma, name = line.strip().partition(",")
         if comma and rank.isdecimal():
@@ -124,7 +150,10 @@ def parse_ranks(text: str, part: str) -> Iterator[str]:
 
 
 def parse_json_names(text: str, part: str) -> Iterator[str]:
-    """Yield the names of a JSON list, or of MISP's `{"list": [...]}`."""
+    """Yield the names of a JSON list `[...]`, or of MISP's form `{"list": [...]}`.
+
+    Raises ListFormatError for any other structure. `part` is unused: this format has no parts.
+    """
     document = _parse_json(text)
     for name in document if isinstance(document, list) else _read_list(document, "list"):
         if not isinstance(name, str):
@@ -133,7 +162,11 @@ def parse_json_names(text: str, part: str) -> Iterator[str]:
 
 
 def parse_adguard_home(text: str, service: str) -> Iterator[str]:
-    """Yield the names of a service, or of a group of services, in servicelist.go of AdGuard Home."""
+    """Yield the names of a service, or of a group of services, in servicelist.go of AdGuard Home.
+
+    `service` is the id of the service or of the group. In the file, the `ID` of each service precedes its rules
+    (`||name^`), and its `GroupID` follows them.
+    """
     service_id, names = "", list[str]()
     for line in text.split("\n"):
         key, _, content = line.strip().partition(":")
@@ -147,10 +180,10 @@ def parse_adguard_home(text: str, service: str) -> Iterator[str]:
 
 
 def parse_ndpi(text: str, service: str) -> Iterator[str]:
-    """Yield the host names of a category or a protocol of nDPI.
+    """Yield the host names of a protocol or of a category in the C source of nDPI, a library that recognises traffic.
 
-    A line is `{ "name", "Title", NDPI_PROTOCOL_X, NDPI_PROTOCOL_CATEGORY_Y, ...`. A text that ends in a dot or hyphen
-    is only a part of names, and is left out.
+    A line is `{ "name", "Title", NDPI_PROTOCOL_X, NDPI_PROTOCOL_CATEGORY_Y, ...`; `service` is its X or Y. A name that
+    ends in a dot or hyphen is only the beginning of names, and is left out.
     """
     for line in text.split("\n"):
         pieces = line.split('"')
@@ -161,7 +194,10 @@ def parse_ndpi(text: str, service: str) -> Iterator[str]:
 
 
 def parse_clash(text: str, part: str) -> Iterator[str]:
-    """Yield the names of Clash's rules `DOMAIN,name` and `DOMAIN-SUFFIX,name`."""
+    """Yield the names of the rules `DOMAIN,name` and `DOMAIN-SUFFIX,name` of Clash, a proxy client.
+
+    Rules of other kinds, such as `IP-CIDR`, are skipped. `part` is unused: this format has no parts.
+    """
     for line in text.split("\n"):
         kind, _, name_and_options = line.strip().partition(",")
         if kind in ("DOMAIN", "DOMAIN-SUFFIX"):
@@ -169,7 +205,11 @@ def parse_clash(text: str, part: str) -> Iterator[str]:
 
 
 def parse_zeek_intel(text: str, part: str) -> Iterator[str]:
-    """Yield the names of Zeek's intelligence files: the first column if the second gives the type as a domain."""
+    """Yield the names of an intelligence file of Zeek, a network monitor.
+
+    Columns are separated by tabs. A name is in the first column if the type in the second column contains `DOMAIN`.
+    `part` is unused: this format has no parts.
+    """
     for line in text.split("\n"):
         columns = line.split("\t", 2)
         if len(columns) > 1 and "DOMAIN" in columns[1]:
@@ -177,7 +217,10 @@ def parse_zeek_intel(text: str, part: str) -> Iterator[str]:
 
 
 def parse_typed_rows(text: str, part: str) -> Iterator[str]:
-    """Yield the third of comma-separated columns if the second is `domain`."""
+    """Yield the third column of each comma-separated row whose second column is `domain`.
+
+    `part` is unused: this format has no parts.
+    """
     for line in text.split("\n"):
         columns = line.strip().split(",")
         if len(columns) > 2 and columns[1] == "domain":
@@ -185,9 +228,10 @@ def parse_typed_rows(text: str, part: str) -> Iterator[str]:
 
 
 def parse_lolrmm(text: str, part: str) -> Iterator[str]:
-    """Yield the items of each list `Domains:` of a tool of LOLRMM.
+    """Yield the items of each list `Domains:` in a file of LOLRMM, which describes a tool for remote access.
 
-    The other values of the file are not valid YAML.
+    The text is read line by line, because other values of the file are not valid YAML. `part` is unused: this format
+    has no parts.
     """
     in_domains = False
     for line in text.split("\n"):
@@ -199,9 +243,10 @@ def parse_lolrmm(text: str, part: str) -> Iterator[str]:
 
 
 def parse_gluetun(text: str, part: str) -> Iterator[str]:
-    """Yield the last two labels of the servers of servers.json.
+    """Yield the domain of every VPN server in servers.json of Gluetun, a VPN client.
 
-    The provider owns this domain, and renames the hosts below it.
+    The domain is the last two labels of the server's host name. The VPN provider owns this domain, and renames the
+    hosts below it. `part` is unused: this format has no parts.
     """
     providers = _parse_json(text)
     for provider in providers.values() if isinstance(providers, Mapping) else ():
@@ -212,19 +257,26 @@ def parse_gluetun(text: str, part: str) -> Iterator[str]:
 
 
 def parse_links(text: str, part: str) -> Iterator[str]:
-    """Yield the hosts of all links."""
+    """Yield the host of each link (`https://`, `http://`) in a text of any kind.
+
+    `part` is unused: this format has no parts.
+    """
     yield from _LINK_PATTERN.findall(text)
 
 
 def parse_resolver_links(text: str, part: str) -> Iterator[str]:
-    """Yield the hosts of encrypted resolvers in Markdown: `https://`, `tls://`, `quic://` and `h3://` in backquotes."""
+    """Yield the hosts of encrypted DNS resolvers in Markdown.
+
+    Their addresses are in backquotes, and begin with `https://`, `tls://`, `quic://` or `h3://`. `part` is unused: this
+    format has no parts.
+    """
     yield from _RESOLVER_PATTERN.findall(text)
 
 
 def parse_item_links(text: str, title: str) -> Iterator[str]:
-    """Yield the host of the first link of each item of a Markdown list below headings with this title.
+    """Yield the host of the first link of each list item in Markdown, below the headings with this title.
 
-    Items that FMHY marks as links to other pages and lists are left out.
+    FMHY, a publisher of such lists, marks links to other pages and lists with 🌐 or ↪. Items with a mark are left out.
     """
     in_section = False
     for line in text.split("\n"):
@@ -235,16 +287,17 @@ def parse_item_links(text: str, title: str) -> Iterator[str]:
 
 
 def parse_table_links(text: str, title: str) -> Iterator[str]:
-    """Yield the hosts of the links in cells of an HTML table, in the part with this `<strong>` title."""
+    """Yield the hosts of the links in cells of an HTML table, below its heading `<strong>title</strong>`."""
     for part in text.split("<strong>")[1:]:
         if part.partition("<")[0].strip() == title:
             yield from _CELL_LINK_PATTERN.findall(part)
 
 
 def parse_dns_stamps(text: str, part: str) -> Iterator[str]:
-    """Yield the texts in DNS stamps (`sdns://`) of encrypted resolvers.
+    """Yield the texts in DNS stamps (`sdns://`), which describe encrypted DNS resolvers.
 
-    The texts are host names, and paths, which are no names.
+    The texts are host names, and paths. Paths are no names, so callers drop them. Stamps that are no base64 are
+    skipped. `part` is unused: this format has no parts.
     """
     for stamp in _STAMP_PATTERN.findall(text):
         try:
@@ -253,11 +306,12 @@ def parse_dns_stamps(text: str, part: str) -> Iterator[str]:
             continue
         position = _STAMP_HEADER_BYTES if data[:1] and data[0] in _ENCRYPTED_PROTOCOLS else len(data)
         while position < len(data):
-            length = data[position] & 0x7F  # the high bit marks that more follow
+            length = data[position] & 0x7F  # without the high bit, which marks that more items follow
             yield data[position + 1 : position + 1 + length].decode("ascii", "ignore")
             position += 1 + length
 
 
+# Parsers by the word for their format in recall.yml and publishers.yml.
 FORMATS: Mapping[str, Callable[[str, str], Iterator[str]]] = {
     "lines": parse_lines,
     "hosts": parse_hosts_file,
@@ -282,14 +336,14 @@ FORMATS: Mapping[str, Callable[[str, str], Iterator[str]]] = {
     "table_links": parse_table_links,
     "dns_stamps": parse_dns_stamps,
 }
-# For lists that span several files of a directory: the function that lists a file's includes.
+# For formats whose files include other files of the directory: the function that yields the names of these files.
 INCLUDE_FORMATS: Mapping[str, Callable[[str], Iterator[str]]] = {"v2fly": list_v2fly_includes}
 
 
 def normalise_network(text: str) -> str:
-    """Return an address or a network in the spelling of the catalogue.
+    """Return an address or a network in the catalogue's spelling: `198.51.100.7` becomes `198.51.100.7/32`.
 
-    Any other text stays as it is, so that a later check refuses it.
+    Any other text is returned unchanged, so that a later check refuses it.
     """
     try:
         return str(ipaddress.ip_network(text, strict=False))
@@ -298,13 +352,13 @@ def normalise_network(text: str) -> str:
 
 
 def _extract_quoted(text: str) -> str:
-    """Return the text between the first two double quotes."""
+    """Return the text between the first two double quotes; "" for a text without quotes."""
     return (text.split('"', 2)[1:2] or [""])[0]
 
 
 def _parse_json(text: str) -> Any:
     try:
-        return parse_answer_json(text, len(text))  # the download was limited already
+        return parse_answer_json(text, len(text))  # no smaller limit: the file's size was limited on reading
     except ValueError as error:
         raise ListFormatError(f"no JSON: {str(error)[:80]}") from None
 

@@ -1,8 +1,8 @@
-"""Command `./proscribe catalog refresh`: publishers' lists turned into changes of catalogue files.
+"""Command `./proscribe catalog refresh`: the update of catalogue files from publishers' lists.
 
-The changes are reviewed and committed; they never go straight to hosts. A list is accepted as a whole or refused
-(list_checks.py). The first list of a publisher is taken as it is, because its usual amount of change is unknown. Later
-lists may change no more than a single review can cover.
+A person reviews and commits the changed files before a run uses them. A list is accepted as a whole or refused
+(list_checks.py). The first list of a publisher may change any number of values, because its usual amount of change is
+unknown. Later lists may change no more than a single review can cover (`--max-change`).
 """
 
 from __future__ import annotations
@@ -28,20 +28,26 @@ from .list_sources import FetchPublisher, cache_fetches, fetch_published_list, r
 from .loaded_catalogue import LoadedCatalogue
 from .publishers import Publisher, read_all_publishers
 
-WRONG_LIST_CODE = 1
-MAX_SHOWN_VALUES = 10
+WRONG_LIST_CODE = 1  # exit code if a list was refused or could not be fetched
+MAX_SHOWN_VALUES = 10  # added values, and removed values, on the screen for each job
 
 
 class RefreshJob(NamedTuple):
-    """Lists that are compared together: a single list, an agreement's, or those that cover an entry's networks."""
+    """Publishers' lists that together determine one change of the catalogue.
 
-    id: str
+    They are a single list, all lists of an agreement feed, or all lists that cover the networks of an entry.
+    """
+
+    id: str  # for messages: the id of an agreement feed, or the ids of the publishers
     publishers: list[Publisher]
     directory: Path  # the directory whose files the job changes
 
 
 class RefreshOutcome(NamedTuple):
-    """The outcome of a job: a change or an error. It has both if only some lists of an agreement were available."""
+    """The outcome of a refresh job: a change, or an error with "" for none.
+
+    It has both if only some lists of an agreement feed could be fetched.
+    """
 
     job: RefreshJob
     change: CatalogueChange | None
@@ -49,7 +55,7 @@ class RefreshOutcome(NamedTuple):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `refresh`."""
+    """Add the options of `./proscribe catalog refresh` to its parser."""
     parser.epilog = (
         "Lists are those of publishers.yml of the catalogue and of each --dir. Each is fetched over https, with the\n"
         "proxy of the environment (https_proxy), or read from a folder with a file named for each id (--from), where\n"
@@ -85,7 +91,11 @@ def _parse_percent(text: str) -> int:
 
 
 def run_refresh(arguments: argparse.Namespace, loaded: LoadedCatalogue) -> int:
-    """Refresh some lists one after the other. A faulty list does not affect the others."""
+    """Refresh the selected lists one after the other, print the outcomes, and return the exit code.
+
+    A faulty list does not affect the others, but makes the exit code WRONG_LIST_CODE. Raises CommandError for wrong
+    arguments and for a catalogue in the installed collection.
+    """
     jobs = select_jobs(arguments.id, loaded, _find_target_directory(arguments.into, loaded))
     if not arguments.dry_run:
         for job in jobs:
@@ -116,7 +126,11 @@ def _find_target_directory(directory: str | None, loaded: LoadedCatalogue) -> Pa
 def select_jobs(
     list_ids: Sequence[str], loaded: LoadedCatalogue, target_directory: Path | None = None
 ) -> list[RefreshJob]:
-    """Return the jobs of some ids of publishers or feeds; all jobs without ids. Raises CommandError, PolicyErrors."""
+    """Return the refresh jobs that have one of `list_ids`, the ids of publishers or feeds; all jobs without ids.
+
+    A job changes the files of `target_directory`; by default, of the directory whose publishers.yml has its list.
+    Raises CommandError for an unknown id, and PolicyErrors for mistakes in publishers.yml.
+    """
     publishers_by_job: dict[object, list[Publisher]] = {}
     agreements = {feed.id for feed in loaded.catalogue.feeds.values() if feed.agreement}
     for publisher in read_all_publishers(loaded.directories):
@@ -151,14 +165,15 @@ def run_jobs(
     max_change_percent: int,
     dry_run: bool = False,
 ) -> Iterator[RefreshOutcome]:
-    """Run some jobs and yield the outcome of each.
+    """Run refresh jobs in order: compute each change, write it unless `dry_run` is true, and yield the outcome.
 
-    Raises CommandError if the catalogue does not load with new dates.
+    A list that is refused or cannot be fetched gives an outcome with an error. Raises CommandError if a file cannot be
+    written, or if the catalogue does not load with new dates of checking.
     """
     files = _CatalogueFiles(loaded)
     for job in jobs:
         try:
-            # An earlier job may have changed the same entry.
+            # files.loaded has the changes of earlier jobs, which may concern the same entry.
             change, absence_note = compute_change(job, files.loaded, fetch_publisher, max_change_percent)
             if not dry_run:
                 files.apply_change(change)
@@ -175,9 +190,10 @@ def run_jobs(
 def compute_change(
     job: RefreshJob, loaded: LoadedCatalogue, fetch_publisher: FetchPublisher, max_change_percent: int
 ) -> tuple[CatalogueChange, str]:
-    """Return the change of a job, and a note of an agreement's lists that were not available.
+    """Return the change of a refresh job, and a note about lists of an agreement feed that could not be fetched.
 
-    Raises FetchError, ListFormatError, EditError.
+    The note is "" if all lists were fetched. Raises FetchError for a list that is needed and cannot be fetched.
+    Raises ListFormatError for a refused list, and EditError for a catalogue file that no program can edit.
     """
     first = job.publishers[0]
     feeds, services = loaded.catalogue.feeds, loaded.catalogue.services
@@ -221,9 +237,11 @@ def compute_change(
 def _obtain_checked_list(
     publisher: Publisher, job: RefreshJob, loaded: LoadedCatalogue, fetch_publisher: FetchPublisher, newest_day: str
 ) -> CheckedList:
-    """Return a list of a job. Raises FetchError, ListFormatError for a list older than `newest_day`, among others.
+    """Fetch the list of a publisher, check it, and return it with its values.
 
-    An error names the list if the job has several.
+    `newest_day` is the day (ISO 8601) of the last list that the catalogue was compared with; "" for none. Raises
+    FetchError, or ListFormatError for a list that is older than this day or fails a check. The error's text names the
+    list if the job has several.
     """
     feed = loaded.catalogue.feeds[publisher.of] if publisher.into == "feed" else None
     kind = feed.kind if feed else publisher.into
@@ -243,23 +261,27 @@ def _obtain_checked_list(
 
 
 class _CatalogueFiles:
-    """Files of a catalogue that are written, and restored if the catalogue does not load with them."""
+    """The writer of a catalogue's files. It restores the earlier files if the catalogue does not load with new ones.
+
+    `loaded` is the catalogue with all changes that were written.
+    """
 
     def __init__(self, loaded: LoadedCatalogue) -> None:
         self.loaded = loaded
-        self._dated_files: dict[Path, str | None] = {}  # earlier texts of files with only new dates
+        self._dated_files: dict[Path, str | None] = {}  # earlier texts of files in which only dates changed
 
     def apply_change(self, change: CatalogueChange) -> None:
-        """Write a change. Raises ListFormatError.
+        """Write the files of a change, load the catalogue, and restore the files if it does not load.
 
-        Loading takes longer than everything else, so files with only new dates are loaded once, at the end.
+        Loading takes longer than everything else. So load_dated_files() loads files in which only dates change, once
+        for all jobs. Raises ListFormatError if the catalogue does not load, CommandError if a file cannot be written.
         """
         earlier_texts = {path: path.read_text(encoding="utf-8") if path.exists() else None for path in change.new_texts}
         try:
             for path, text in change.new_texts.items():
                 write_catalogue_file(path, text)
         except CommandError:
-            with contextlib.suppress(CommandError, OSError):  # the first error counts
+            with contextlib.suppress(CommandError, OSError):  # the error of writing is raised, not that of restoring
                 _restore_files(earlier_texts)
             raise
         if change.added or change.removed or None in earlier_texts.values():
@@ -268,7 +290,10 @@ class _CatalogueFiles:
             self._dated_files = {**earlier_texts, **self._dated_files}
 
     def load_dated_files(self) -> None:
-        """Load the catalogue with files that have only new dates. Raises ListFormatError."""
+        """Load the catalogue with the files in which only dates changed, and restore them if it does not load.
+
+        Raises ListFormatError if the catalogue does not load.
+        """
         if self._dated_files:
             self._reload_catalogue(self._dated_files)
 
@@ -281,7 +306,10 @@ class _CatalogueFiles:
 
 
 def _restore_files(earlier_texts: Mapping[Path, str | None]) -> None:
-    """Write the earlier texts of files. Raises CommandError, OSError."""
+    """Write the earlier texts of changed files, by path; delete a file whose text is None, which is new.
+
+    Raises CommandError, OSError.
+    """
     for path, earlier_text in earlier_texts.items():
         if earlier_text is None:
             path.unlink(missing_ok=True)
@@ -290,7 +318,10 @@ def _restore_files(earlier_texts: Mapping[Path, str | None]) -> None:
 
 
 def describe_outcome(outcome: RefreshOutcome) -> Iterator[str]:
-    """Yield lines that describe the outcome of a job."""
+    """Yield the lines for the screen that describe the outcome of a refresh job.
+
+    They show at most MAX_SHOWN_VALUES of the added values, and as many of the removed values.
+    """
     job_id, change = outcome.job.id, outcome.change
     if change is None:
         yield f"{job_id}: refused, nothing is changed: {outcome.error}"

@@ -1,7 +1,7 @@
-"""Command `./proscribe collection`: the checkout as an Ansible collection, for use in other projects.
+"""Command `./proscribe collection`: the build of an Ansible collection from this checkout, for use in other projects.
 
-The checkout stays the source: paths and names that differ in a collection are derived from it. No host is contacted.
-The only file written appears completely or not at all.
+Paths and names that differ in a collection are derived from the files of the checkout. No host is contacted. The
+archive file, or with `--directory` the installed directory, appears completely or not at all.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ Exit code 2: it could not be built, and nothing was written."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the command."""
+    """Add the options of `./proscribe collection` to its parser."""
     parser.description = "Build an Ansible collection from this checkout, with ansible-core alone."
     parser.epilog = EPILOG
     target_options = parser.add_mutually_exclusive_group()
@@ -64,7 +64,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Build the collection, print its path and return the exit code. Raises CommandError."""
+    """Build the collection as an archive file or an installed directory, print its path, and return exit code 0.
+
+    Raises CommandError for a wrong option, for a checkout that cannot be converted, and in an installed collection.
+    """
     if installation.COLLECTION:
         raise CommandError(
             f"this is the collection {installation.COLLECTION}; it is built from a checkout of the project"
@@ -91,7 +94,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def build_archive() -> tuple[str, bytes]:
-    """Return name and content of the collection's archive, with the default names. Raises CommandError."""
+    """Return the file name and the bytes of the collection's archive (.tar.gz). Raises CommandError.
+
+    `./proscribe init` puts this archive into a new policy repository. Namespace and name are the defaults.
+    """
     source = read_source_files(installation.PROJECT_DIRECTORY)
     names = CollectionNames.collect_names(source, DEFAULT_NAMESPACE, DEFAULT_NAME)
     release = _read_release(installation.PROJECT_DIRECTORY, names, "")
@@ -101,7 +107,11 @@ def build_archive() -> tuple[str, bytes]:
 
 
 def _read_release(root: Path, names: CollectionNames, repository: str) -> ReleaseMetadata:
-    """Return the metadata from pyproject.toml, the tag and the commit. Raises CommandError."""
+    """Return the metadata of the collection from pyproject.toml, the git tag and the commit of the checkout `root`.
+
+    `repository` is the URL from the option `--repository`; "" if it was not given. Raises CommandError if the version
+    in pyproject.toml differs from the release tag of the commit.
+    """
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     declared_version = str(project["version"])
     commit = read_commit(root, declared_version)

@@ -1,7 +1,7 @@
-"""The archive of a collection: built by ansible-galaxy, then made reproducible.
+"""The archive file (.tar.gz) of a collection: ansible-galaxy builds it, and this module makes it reproducible.
 
-ansible-galaxy's builder takes times from the clock, and the order of files from the file system. So its archive is
-written again without either. The same files then give the same bytes.
+ansible-galaxy takes times from the clock, and the order of files from the file system. So this module writes the
+archive again, with fixed times and sorted files. The same files then give the same bytes.
 """
 
 from __future__ import annotations
@@ -17,37 +17,43 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from ...files import fill_directory, write_file
 from .. import CommandError
-from ..atomic_file import write_file_atomically
 from .full_names import CollectionNames
 from .layout import get_python_command
 
-ARCHIVE_TIME = 315532800  # 1980-01-01, the oldest time that every archive format can store
+ARCHIVE_TIME = 315532800  # 1980-01-01 in seconds since 1970: the oldest time that every archive format can store
 FILES_NAME, MANIFEST_NAME = "FILES.json", "MANIFEST.json"
 
 
 def build_collection(files: Mapping[str, bytes], names: CollectionNames, version: str, output: Path) -> Path:
-    """Write the collection's archive into a directory and return its path. Raises CommandError.
+    """Write the collection's archive file into the directory `output` and return its path. Raises CommandError.
 
-    The file appears completely or not at all.
+    `files` has the content of each file by its path in the collection. The archive file appears completely or not at
+    all.
     """
     name = make_file_name(names, version)
-    write_file_atomically(output / name, pack_collection(files, names, version))
+    try:
+        write_file(output / name, pack_collection(files, names, version))
+    except OSError as error:
+        raise CommandError(f"{output / name}: {error.strerror}") from None
     return output / name
 
 
 def make_file_name(names: CollectionNames, version: str) -> str:
-    """Return the name of the collection's archive, as ansible-galaxy forms it."""
+    """Return the name of the collection's archive file, as ansible-galaxy forms it: `proscribe-ban-1.0.0.tar.gz`."""
     return f"{names.collection.replace('.', '-')}-{version}.tar.gz"
 
 
 def pack_collection(files: Mapping[str, bytes], names: CollectionNames, version: str) -> bytes:
-    """Return the content of the collection's archive. Raises CommandError."""
+    """Return the bytes of the collection's archive (.tar.gz). Raises CommandError if ansible-galaxy fails.
+
+    `files` has the content of each file by its path in the collection.
+    """
     with tempfile.TemporaryDirectory(prefix="proscribe-collection-") as temporary_directory:
         staged, built = Path(temporary_directory, "staged"), Path(temporary_directory, "built")
-        for path, content in files.items():
-            (staged / path).parent.mkdir(parents=True, exist_ok=True)
-            (staged / path).write_bytes(content)
+        staged.mkdir()
+        fill_directory(staged, files)
         built.mkdir()
         _run_galaxy(staged, built)
         return _normalise_archive((built / make_file_name(names, version)).read_bytes())
@@ -75,7 +81,10 @@ def _run_galaxy(staged: Path, built: Path) -> None:
 
 
 def _normalise_archive(archive: bytes) -> bytes:
-    """Return the archive with fixed times and sorted files."""
+    """Rewrite the bytes of an archive that ansible-galaxy built, with fixed times and sorted files, and return them.
+
+    The file list (FILES.json) is sorted as well, so its hash in MANIFEST.json is replaced.
+    """
     with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as tar:
         streams = [(member, tar.extractfile(member)) for member in tar]
         content = {member.name: stream.read() if stream else None for member, stream in streams}
@@ -85,7 +94,7 @@ def _normalise_archive(archive: bytes) -> bytes:
     manifest = json.loads(content[MANIFEST_NAME] or b"")
     manifest["file_manifest_file"]["chksum_sha256"] = hashlib.sha256(content[FILES_NAME] or b"").hexdigest()
     content[MANIFEST_NAME] = _format_json(manifest)
-    # These two come first, as in ansible-galaxy's archives: a reader of the archive needs them before the rest.
+    # The manifest and the file list come first, as in ansible-galaxy's archives: a reader needs them before the rest.
     order = [MANIFEST_NAME, FILES_NAME, *sorted(name for name in content if name not in (MANIFEST_NAME, FILES_NAME))]
     buffer = io.BytesIO()
     with (
@@ -98,7 +107,10 @@ def _normalise_archive(archive: bytes) -> bytes:
 
 
 def _make_member(name: str, content: bytes | None) -> tuple[tarfile.TarInfo, io.BytesIO | None]:
-    """Return a file or a directory (`content` is None) of the archive, with a fixed owner and mode."""
+    """Return the header and the content of a file in the archive, with a fixed owner, mode and time.
+
+    If `content` is None, the header is that of a directory, and the content is None.
+    """
     member = tarfile.TarInfo(name)
     member.mtime = ARCHIVE_TIME
     member.uname = member.gname = "root"

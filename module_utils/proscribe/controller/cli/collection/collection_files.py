@@ -17,7 +17,11 @@ STREAM_DIRECTORY = "plugins/module_utils/proscribe/wire"
 def make_collection_files(
     source: SourceFiles, names: CollectionNames, release: metadata.ReleaseMetadata
 ) -> Mapping[str, bytes]:
-    """Return the content of the files by path in the collection. Raises CommandError for an unsuitable checkout."""
+    """Return the content of every file of the collection, by its path in the collection.
+
+    `source` has the files of the checkout by their paths there. Raises CommandError if the checkout is incomplete, or
+    if a file cannot be converted.
+    """
     if README_PATH not in source or "CHANGELOG.md" not in source:
         raise CommandError(f"found no {README_PATH} or no CHANGELOG.md, expected a whole checkout")
     files = {
@@ -35,7 +39,8 @@ def make_collection_files(
         ),
         "changelogs/config.yaml": metadata.format_changelog_settings(release),
     }
-    # An installed collection is never written to. So it ships the files that a checkout creates at its first run.
+    # Nothing may be written into an installed collection. So the collection ships the packed code for hosts, which a
+    # checkout creates at its first run.
     stream_files = {
         f"{STREAM_DIRECTORY}/stream.{suffix}": content for suffix, content in stream.prepare_variants().items()
     }
@@ -43,7 +48,11 @@ def make_collection_files(
 
 
 def _convert_content(path: str, content: bytes, source: SourceFiles, names: CollectionNames) -> bytes:
-    """Return the content that a file of the checkout has in the collection."""
+    """Return the content of a checkout's file, converted for the collection. Raises CommandError.
+
+    `path` is the file's path in the checkout. In code, YAML and Markdown, short names become full names. Other files,
+    the catalogue and the examples stay unchanged.
+    """
     directory = path.partition("/")[0]
     if directory in ("catalog", "examples") or not path.endswith((".py", ".yml", ".md")):
         return content

@@ -1,7 +1,8 @@
-"""Full names for the short names of modules, roles, filters and tests, in YAML and in its templates.
+"""Replacement of short names by full names: of modules, roles, filters and tests, in YAML and its templates.
 
-A checkout has short names, because its ansible.cfg configures the search paths. A collection has no ansible.cfg. The
-YAML is parsed but changed in place, so that comments and layout stay. A name that is not resolved is an error.
+A checkout uses short names (`host_firewall`), because its ansible.cfg sets the search paths. A collection has no
+ansible.cfg, so it needs full names (`proscribe.ban.host_firewall`). The YAML is parsed only to find the names. The
+text is changed at these places, so comments and layout stay. A name that cannot be resolved is an error.
 """
 
 from __future__ import annotations
@@ -31,24 +32,27 @@ RESERVED_NAMESPACES = ("ansible",)  # namespaces that belong to Ansible
 BLOCK_KEYS = ("block", "rescue", "always")
 TASK_KEYS = ("pre_tasks", "tasks", "post_tasks", "handlers")
 PLUGIN_PATTERN = re.compile(r"\||\bis\b")  # precedes a filter or a test
-CONDITION_KEYS = ("when", "changed_when", "failed_when", "until", "that")  # contain an expression without braces
+CONDITION_KEYS = ("when", "changed_when", "failed_when", "until", "that")  # have a Jinja expression without braces
 
-Edit = tuple[int, int, str]  # start, end, replacement
+Edit = tuple[int, int, str]  # the replacement of a part of a text: start, end, new part
 
 
 class CollectionNames(NamedTuple):
-    """The name of the collection, and the plugins and roles that have a short name in the checkout."""
+    """The name of the collection, and the short names of the plugins and roles that it contains."""
 
-    collection: str  # namespace.name
+    collection: str  # NAMESPACE.NAME, such as proscribe.ban
     modules: frozenset[str]
     filters: frozenset[str]
     roles: frozenset[str]
-    fragments: frozenset[str]
+    fragments: frozenset[str]  # documentation fragments: option descriptions that several modules share
     tests: frozenset[str] = frozenset()
 
     @classmethod
     def collect_names(cls, source: SourceFiles, namespace: str, name: str) -> CollectionNames:
-        """Collect the names of a checkout. Raises CommandError for a namespace or a name that Galaxy refuses."""
+        """Collect the short names of the checkout with the files `source`, for the collection `namespace`.`name`.
+
+        Raises CommandError for a namespace or a name that Galaxy refuses.
+        """
         for option, name_part in (("--namespace", namespace), ("--name", name)):
             if not NAME_PATTERN.fullmatch(name_part) or not 2 <= len(name_part) <= 64:
                 expected = "2 to 64 small letters, digits and single underscores, a letter first"
@@ -71,11 +75,11 @@ class CollectionNames(NamedTuple):
 
     @property
     def utils_package(self) -> str:
-        """The Python package from which modules and plugins import."""
+        """The full name of the Python package module_utils, from which the collection's modules and plugins import."""
         return f"ansible_collections.{self.collection}.plugins.module_utils"
 
     def make_full_name(self, short_name: str) -> str:
-        """Return a short name with the name of the collection in front."""
+        """Return the full name of a plugin or a role: `proscribe.ban.host_firewall` for `host_firewall`."""
         return f"{self.collection}.{short_name}"
 
 
@@ -83,22 +87,34 @@ class CollectionNames(NamedTuple):
 
 
 def expand_playbook(text: str, names: CollectionNames, source_name: str) -> str:
-    """Return the text of a playbook with full names. Raises CommandError."""
+    """Return the YAML text of a playbook with full names of modules, roles, filters and tests.
+
+    Raises CommandError for text that is not YAML and for an unknown name. Its message names the file `source_name`.
+    """
     return _expand_names(text, names, source_name, lambda document, root: document.find_play_edits(root))
 
 
 def expand_tasks(text: str, names: CollectionNames, source_name: str) -> str:
-    """Return the text of a file of tasks with full names. Raises CommandError."""
+    """Return the YAML text of a task file with full names of modules, roles, filters and tests.
+
+    Raises CommandError for text that is not YAML and for an unknown name. Its message names the file `source_name`.
+    """
     return _expand_names(text, names, source_name, lambda document, root: document.find_task_edits(root, []))
 
 
 def expand_examples(text: str, names: CollectionNames, source_name: str) -> str:
-    """Return examples of a document, plays or tasks, with full names. Raises CommandError."""
+    """Return the YAML text of examples (plays or tasks) in a document or a module, with full names.
+
+    Raises CommandError for text that is not YAML and for an unknown name. Its message names the place `source_name`.
+    """
     return _expand_names(text, names, source_name, lambda document, root: document.find_example_edits(root))
 
 
 def expand_data(text: str, names: CollectionNames, source_name: str) -> str:
-    """Return the text of any other YAML, with full names in its templates. Raises CommandError."""
+    """Return YAML text without plays or tasks, with full names of the filters and tests in its templates.
+
+    Raises CommandError for text that is not YAML and for an unknown name. Its message names the file `source_name`.
+    """
     return _expand_names(text, names, source_name, lambda document, root: iter(()))
 
 
@@ -117,14 +133,17 @@ def _expand_names(text: str, names: CollectionNames, source_name: str, find_edit
 
 
 def apply_edits(text: str, edits: Sequence[Edit]) -> str:
-    """Return a text with its edits applied. Their order is free, and duplicates count once."""
+    """Return the text with all edits applied; each edit is (start, end, replacement).
+
+    The edits may have any order. Equal edits are applied once.
+    """
     for start, end, replacement in sorted(set(edits), reverse=True):
         text = text[:start] + replacement + text[end:]
     return text
 
 
 class _YamlDocument:
-    """A YAML text in which names are replaced by full names."""
+    """A YAML text whose short names are searched. Its methods yield the edits that replace them by full names."""
 
     def __init__(self, text: str, names: CollectionNames, source_name: str) -> None:
         self.text, self.names, self.source_name = text, names, source_name
@@ -173,9 +192,10 @@ class _YamlDocument:
             yield from self._find_role_edits(dict(_list_pairs(action_node)).get("name"), scopes)
 
     def _find_role_edits(self, role_node: yaml.Node | None, scopes: list[yaml.Node]) -> Iterator[Edit]:
-        """Yield the edits of a role's name.
+        """Yield the edits that give roles their full names. Raises CommandError for an unknown role.
 
-        The name is a literal, or a template that reads a variable of the task, its blocks or its play.
+        `role_node` is a role's name, or a template `{{ variable[key] }}`. For a template, all roles in the variable get
+        full names. `scopes` are the `vars` of the play, the blocks and the task that can define the variable.
         """
         if not isinstance(role_node, yaml.ScalarNode):
             raise self._make_error(role_node, "found no name of a role", "one")
@@ -195,7 +215,7 @@ class _YamlDocument:
     # -- templates -----------------------------------------------------------------------------------------------------
 
     def find_template_edits(self, root: yaml.Node) -> Iterator[Edit]:
-        """Yield the edits of filters and tests in all scalars below a node."""
+        """Yield the edits that give full names to filters and tests, in all templates at or below a YAML node."""
         if isinstance(root, yaml.ScalarNode):
             yield from self._find_scalar_edits(root, is_bare=False)
         for child in _list_items(root):
@@ -213,7 +233,7 @@ class _YamlDocument:
         quotes = 1 if node.style in ("'", '"') else 0
         start = node.start_mark.index + quotes
         raw = self.text[start : node.end_mark.index - quotes]
-        opening = "{{" if is_bare else ""
+        opening = "{{" if is_bare else ""  # Jinja's lexer reads a condition as an expression only between braces
         try:
             tokens = list(Environment().lexer.tokeniter(opening + raw + ("}}" if is_bare else ""), None))
         except TemplateSyntaxError as error:
@@ -221,6 +241,7 @@ class _YamlDocument:
         yield from self._find_token_edits(node, tokens, start - len(opening))
 
     def _find_token_edits(self, node: yaml.Node, tokens: list[tuple[int, str, str]], position: int) -> Iterator[Edit]:
+        # Jinja's lexer splits a name with dots into several tokens, so the parts of a plugin's name are joined here.
         name, start, introducer = "", 0, ""
         for _, kind, token in [*tokens, (0, "end", "")]:
             if introducer and (kind == "name" and token != "not" or name and kind == "operator" and token == "."):
@@ -234,7 +255,11 @@ class _YamlDocument:
             position += len(token)
 
     def _find_plugin_edits(self, node: yaml.Node, name: str, start: int, introducer: str) -> Iterator[Edit]:
-        """Yield the edit of a filter (after `|`) or of a test (after `is`)."""
+        """Yield the edit that gives its full name to a filter (after `|`) or a test (after `is`).
+
+        Ansible's own filters and tests need no edit. `start` is the position of the name in the text. `introducer` is
+        `|` or `is`. Raises CommandError for an unknown name.
+        """
         own_names, list_known_names, plugin_kind = self.names.filters, _list_known_filters, "filter"
         if introducer == "is":
             own_names, list_known_names, plugin_kind = self.names.tests, _list_known_tests, "test"
@@ -250,7 +275,7 @@ class _YamlDocument:
         return CommandError(f"{self.source_name}{line}: {mistake}, expected {expected}")
 
 
-EditFinder = Callable[[_YamlDocument, yaml.Node], Iterator[Edit]]  # yields the edits of a kind of document
+EditFinder = Callable[[_YamlDocument, yaml.Node], Iterator[Edit]]  # yields the edits for playbooks, tasks or examples
 
 
 # -- nodes -------------------------------------------------------------------------------------------------------------
@@ -275,7 +300,7 @@ def _make_edit(node: yaml.Node, replacement: str) -> Edit:
 
 
 def _find_table_variable(template: str) -> str:
-    """Return the variable of a template that is a single lookup, `{{ variable[key] }}`; "" for any other."""
+    """Return the name of the variable in the template `{{ variable[key] }}`; "" for a template of another form."""
     try:
         output = Environment().parse(template).body[0]
         (expression,) = output.nodes if isinstance(output, nodes.Output) else [output]

@@ -1,4 +1,4 @@
-"""The files of the checkout that a collection contains, and their paths in it."""
+"""The files of the checkout that a collection contains, and their paths in the collection."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ DIRECTORIES = {
     "examples": "examples",
 }
 TOP_LEVEL_FILES = ("LICENSE", "CHANGELOG.md", "SECURITY.md")
-# The code that builds a collection has no use in one, and Galaxy refuses a module of that name.
+# A collection cannot build a collection, so it does not contain that code. Galaxy refuses a module named `__main__`.
 EXCLUDED_PATHS = (
     "module_utils/proscribe/controller/cli/collection/",
     "module_utils/proscribe/controller/cli/__main__.py",
 )
-IGNORED_DIRECTORIES = ("__pycache__", ".git")  # in a directory that is no git checkout
+IGNORED_DIRECTORIES = ("__pycache__", ".git")  # only used without git, which lists the files of a git checkout
 MAX_FILE_BYTES = 16 * 1024 * 1024  # per file
 
-SourceFiles = Mapping[str, bytes]  # the content of files by their path in the checkout, with / between its parts
+SourceFiles = Mapping[str, bytes]  # the content of files by their path in the checkout, such as `docs/waivers.md`
 
 
 def find_collection_path(path: str) -> str:
-    """Return the path in a collection of a checkout's file; "" for a file that it leaves out."""
+    """Return the path that a file of the checkout has in the collection; "" for a file that is left out."""
     directory, _, relative_path = path.partition("/")
     if path in TOP_LEVEL_FILES:
         return path
@@ -50,11 +50,11 @@ def find_collection_path(path: str) -> str:
 
 
 def read_source_files(root: Path) -> SourceFiles:
-    """Return the files of a checkout that a collection is made of.
+    """Return the content of the checkout's files that a collection is made of, by path in the checkout.
 
-    The files are those that git tracks; without git, all shipped files. Raises CommandError for a link, and for
-    anything but a plain file. A link to a directory in DIRECTORIES is left out: it only leads Ansible to the plugins of
-    a checkout.
+    These are the files that git tracks; without git, all files in the directories of a collection. A link to one of
+    these directories is left out: it only leads Ansible to the plugins of a checkout. Raises CommandError for another
+    link, and for anything but a plain file.
     """
     candidate_paths = sorted(_list_tracked_files(root) or _list_shipped_files(root))
     paths = [path for path in candidate_paths if find_collection_path(path) and not _is_plugin_link(root, path)]
@@ -62,7 +62,10 @@ def read_source_files(root: Path) -> SourceFiles:
 
 
 def _list_tracked_files(root: Path) -> list[str]:
-    """Return the files that git tracks below a directory; none if it is no git checkout."""
+    """Return the paths that git tracks below the directory `root`; [] if the directory is no git checkout.
+
+    Raises CommandError if git is missing or fails.
+    """
     if not (root / ".git").exists():
         return []
     git = shutil.which("git")
@@ -106,7 +109,7 @@ def _read_content(root: Path, path: str) -> bytes:
 
 
 def decode_text(path: str, content: bytes) -> str:
-    """Return the text of a file. Raises CommandError for bytes that are no UTF-8."""
+    """Decode the UTF-8 content of a file. Raises CommandError for other bytes, with the file's path in its message."""
     try:
         return content.decode()
     except UnicodeDecodeError:
@@ -114,5 +117,8 @@ def decode_text(path: str, content: bytes) -> str:
 
 
 def get_python_command() -> list[str]:
-    """Return the arguments that start the Python of this process with the same isolation."""
+    """Return the first words of a command line that starts this process's Python, as isolated as this process.
+
+    With `-I`, or with `-EP`, Python ignores its environment variables and the working directory.
+    """
     return [sys.executable, "-I" if sys.flags.isolated else "-EP"]

@@ -1,4 +1,4 @@
-"""Markdown of the checkout, adapted to a collection: examples with full names, and links without broken targets."""
+"""Conversion of Markdown files for a collection: examples with full names, and links that lead to existing files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from .full_names import CollectionNames, expand_examples
 from .layout import SourceFiles, find_collection_path
 
 FENCED_PATTERN = re.compile(r"^(?P<open>```ya?ml\n)(?P<inside>.*?)(?P<close>^```$)", re.MULTILINE | re.DOTALL)
-CHECKOUT_PARAGRAPH_PATTERN = re.compile(r"^In a checkout, .*?\n\n", re.MULTILINE | re.DOTALL)  # in a role's README
+# A paragraph in a role's README that applies only to a checkout, so it is removed.
+CHECKOUT_PARAGRAPH_PATTERN = re.compile(r"^In a checkout, .*?\n\n", re.MULTILINE | re.DOTALL)
 DOC_COMMAND_PATTERN = re.compile(r"(ansible-doc -t module )(\w+)")
 LINK_PATTERN = re.compile(r"(?P<image>!?)\[(?P<text>[^\]]*)\]\((?P<target>[^)\s#]*)(?P<anchor>#[^)\s]*)?\)")
 
@@ -18,9 +19,10 @@ LINK_PATTERN = re.compile(r"(?P<image>!?)\[(?P<text>[^\]]*)\]\((?P<target>[^)\s#
 def convert_document(
     text: str, names: CollectionNames, checkout_path: str, collection_path: str, shipped_files: SourceFiles
 ) -> str:
-    """Return the text of a Markdown file in the collection.
+    """Return the text of a Markdown file, converted for the collection.
 
-    A link to a file that is not in `shipped_files` becomes its text.
+    Examples get the full names of modules and roles, and links lead to the paths in the collection. `shipped_files` are
+    the files of the checkout by path. A link to another file is replaced by its link text.
     """
 
     def move_link(link: re.Match[str]) -> str:
@@ -35,7 +37,7 @@ def convert_document(
         return f"{link['image']}[{link['text']}]({relative}{link['anchor'] or ''})"
 
     def expand_block(block: re.Match[str]) -> str:
-        try:  # a document may show part of a file; text that is no list of tasks has no module names
+        try:  # an example may be a part of a file without tasks; it has no module names, so it stays unchanged
             content = expand_examples(block["inside"], names, checkout_path)
         except CommandError:
             content = block["inside"]
@@ -50,7 +52,7 @@ def convert_document(
 
 
 def _find_directory_place(path: str, shipped_files: SourceFiles) -> str:
-    """Return the path of a checkout's directory in the collection; "" if it is not shipped."""
+    """Return the path that a directory of the checkout has in the collection; "" if no file of it is shipped."""
     is_shipped = any(shipped_path.startswith(f"{path}/") for shipped_path in shipped_files)
     return (
         posixpath.dirname(find_collection_path(f"{path}/x")) if is_shipped and find_collection_path(f"{path}/x") else ""

@@ -13,7 +13,7 @@ from .. import CommandError
 from .full_names import CollectionNames
 from .layout import SourceFiles, decode_text
 
-# The modules with the options of this fragment are the group `group/NAMESPACE.NAME.controls` of module_defaults.
+# Modules that use this documentation fragment form the group `group/NAMESPACE.NAME.controls`, for module_defaults.
 ACTION_GROUP, SHARED_FRAGMENT = "controls", "proscribe_enforcing"
 TAGS = ["security", "linux", "compliance", "firewall", "dns", "browser"]
 AUTHORS = ["The Proscribe developers"]
@@ -22,7 +22,7 @@ VERSION_PATTERN = re.compile(r"\d+\.\d+\.\d+(?:-[\w.]+)?(?:\+[\w.]+)?", re.ASCII
 HEADING_PATTERN = re.compile(r"## \[(?P<version>[^]]+)\] - (?P<date>.+)")
 CODE_PATTERN = re.compile(r"`([^`]+)`")
 LINK_PATTERN = re.compile(r"\[([^\]]*)\]\([^)]*\)")
-# The sections of Keep a Changelog, with their names in Ansible's changelogs.
+# Section names of Keep a Changelog, and the matching names in Ansible's changelog format.
 CHANGELOG_SECTIONS = {
     "Added": "minor_changes",
     "Changed": "minor_changes",
@@ -34,38 +34,41 @@ CHANGELOG_SECTIONS = {
 
 
 class _ReleaseChanges(TypedDict):
-    """The changes of a version, in the format of Ansible's changelogs."""
+    """The changes of a released version, in the format of Ansible's changelogs: texts by section name."""
 
     changes: dict[str, list[str]]
     release_date: NotRequired[str]
 
 
 class ReleaseMetadata(NamedTuple):
-    """The values from which the metadata files are written."""
+    """The values for the metadata files of a collection: galaxy.yml, meta/runtime.yml and the changelog."""
 
     names: CollectionNames
     version: str
-    declared_version: str  # in pyproject.toml; the changelog names this version
-    commit_day: str  # day of the commit, "" if unknown
+    declared_version: str  # the version in pyproject.toml, for which the changelog has a heading
+    commit_day: str  # day of the commit, such as 2026-11-30; "" if unknown
     description: str
     license: str
-    requires_ansible: str
-    repository: str  # "" if unknown
+    requires_ansible: str  # range of ansible-core versions
+    repository: str  # URL of the sources; "" if unknown
 
 
 def parse_ansible_range(dependencies: Sequence[str]) -> str:
-    """Return the range of Ansible versions from the single dependency of pyproject.toml. Raises CommandError."""
+    """Return the range of ansible-core versions from the dependencies in pyproject.toml: `>=A.B.0,<C.D.0`.
+
+    Raises CommandError unless exactly one dependency is such a range.
+    """
     matches = [match for dependency in dependencies if (match := REQUIREMENT_PATTERN.fullmatch(dependency))]
     if len(matches) != 1:
         raise CommandError(
             f"pyproject.toml: dependencies: found {', '.join(dependencies)}, expected ansible-core>=A.B,<C.D"
         )
-    # A collection's ranges have three numbers.
+    # The range in meta/runtime.yml has versions of three numbers, so `2.19` becomes `2.19.0`.
     return re.sub(r"(?<![\d.])(\d+\.\d+)(?=,|$)", r"\1.0", matches[0]["range"])
 
 
 def format_galaxy_file(release: ReleaseMetadata) -> str:
-    """Return the text of galaxy.yml. Raises CommandError for a version in another form."""
+    """Return the text of galaxy.yml. Raises CommandError for a version that is not MAJOR.MINOR.PATCH."""
     if not VERSION_PATTERN.fullmatch(release.version):
         raise CommandError(f"pyproject.toml: version: found {release.version!r}, expected MAJOR.MINOR.PATCH")
     namespace, _, name = release.names.collection.partition(".")
@@ -86,16 +89,19 @@ def format_galaxy_file(release: ReleaseMetadata) -> str:
 
 
 def format_runtime_file(release: ReleaseMetadata, source: SourceFiles) -> str:
-    """Return the text of meta/runtime.yml. Raises CommandError.
+    """Return the text of meta/runtime.yml: the range of Ansible versions, and the module group for module_defaults.
 
-    It has the range of Ansible versions, and the group of modules for module_defaults.
+    Raises CommandError if the checkout has no module for the group.
     """
     groups = {ACTION_GROUP: list_group_modules(source)}
     return _format_yaml({"requires_ansible": release.requires_ansible, "action_groups": groups})
 
 
 def list_group_modules(source: SourceFiles) -> list[str]:
-    """Return the modules that enforce a control. Raises CommandError."""
+    """Return the sorted names of the modules that enforce a control. Raises CommandError if there are none.
+
+    These modules share a documentation fragment.
+    """
     fragment_pattern = re.compile(rf"^  - {SHARED_FRAGMENT}$", re.MULTILINE)
     paths = [
         path
@@ -110,9 +116,10 @@ def list_group_modules(source: SourceFiles) -> list[str]:
 
 
 def convert_changelog(text: str, release: ReleaseMetadata) -> str:
-    """Return changelogs/changelog.yaml, made from the checkout's CHANGELOG.md. Raises CommandError for another form.
+    """Return the text of changelogs/changelog.yaml, made from `text`, the content of the checkout's CHANGELOG.md.
 
-    Between releases, the section of the coming release is under the build's version, with the day of its commit.
+    A build between releases lists the coming release's changes under its own version, with the day of its commit.
+    Raises CommandError for an unknown section, and if no heading has the version in pyproject.toml.
     """
     releases: dict[str, _ReleaseChanges] = {}
     changes: list[str] | None = None
@@ -149,15 +156,15 @@ def convert_changelog(text: str, release: ReleaseMetadata) -> str:
 
 
 def _convert_to_restructured_text(text: str) -> str:
-    """Return a Markdown text in reStructuredText, the markup of Ansible's changelogs.
+    """Convert Markdown to reStructuredText, the markup of Ansible's changelogs.
 
-    Literals are converted, and links become their text.
+    Code literals get double backticks, and a link is replaced by its link text.
     """
     return CODE_PATTERN.sub(r"``\1``", LINK_PATTERN.sub(r"\1", text))
 
 
 def format_changelog_settings(release: ReleaseMetadata) -> str:
-    """Return the text of changelogs/config.yaml, with which antsibull-changelog reads the changelog."""
+    """Return the text of changelogs/config.yaml, the settings with which antsibull-changelog reads the changelog."""
     return _format_yaml(
         {
             "changelog_filename_template": "../CHANGELOG.md",
@@ -175,7 +182,7 @@ def format_changelog_settings(release: ReleaseMetadata) -> str:
 
 
 class _IndentedDumper(yaml.SafeDumper):
-    """Dumper that indents lists below their key, as ansible-lint requires."""
+    """A YAML dumper that indents lists below their key, as ansible-lint requires."""
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
         super().increase_indent(flow, False)

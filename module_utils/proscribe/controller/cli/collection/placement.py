@@ -1,13 +1,11 @@
-"""Installation of the collection into a collections path, as `ansible-galaxy collection install` would do it.
+"""Installation of the collection into a collections path, with the result of `ansible-galaxy collection install`.
 
-The directory is built beside its target and replaces the target in one step. An existing directory is only replaced if
-it is a collection of this name without changes: files that a user added or changed there would be lost.
+The new directory is built beside its target, and replaces the target in one step. An existing target is replaced only
+if it is an unchanged collection of this name. Otherwise files that a user added or changed there would be lost.
 """
 
 from __future__ import annotations
 
-import ctypes
-import errno
 import hashlib
 import io
 import json
@@ -20,6 +18,7 @@ from typing import Any
 
 from ....wire import installation
 from ...compile.reading.plain_file import read_plain_file
+from ...files import fill_directory, place_directory
 from ...policy_errors import PolicyError
 from ...report.text.wording import clean_text
 from .. import CommandError
@@ -28,20 +27,14 @@ from .full_names import CollectionNames
 
 DIRECTORY_OPTION = "--directory"
 MAX_LISTING_BYTES = 16 << 20
-CACHE_DIRECTORY = "__pycache__"  # Python creates it again
-AT_FDCWD, EXCHANGE_FLAG = -100, 2  # arguments of renameat2(2)
-# Raised by the kernel, the file system, or a filter of system calls.
-UNSUPPORTED_ERRORS = (
-    errno.ENOSYS,
-    errno.EINVAL,
-    errno.EPERM,
-)
+CACHE_DIRECTORY = "__pycache__"  # may be lost when a collection is replaced, because Python creates it again
 
 
 def find_target(directory: Path, names: CollectionNames) -> Path:
-    """Return the collection's directory in a collections path. Raises CommandError if its content may not be replaced.
+    """Return the directory for the collection in a collections path: `ansible_collections/NAMESPACE/NAME`.
 
-    The path may end with `ansible_collections`.
+    The collections path `directory` may itself end with `ansible_collections`. Raises CommandError if `directory` does
+    not exist, and if the result exists and may not be replaced.
     """
     if not directory.is_dir():
         raise CommandError(
@@ -60,59 +53,37 @@ def find_target(directory: Path, names: CollectionNames) -> Path:
 
 
 def install_collection(archive: bytes, target: Path) -> None:
-    """Unpack the collection's archive to a directory and replace an existing one. Raises CommandError."""
+    """Unpack the collection's archive (.tar.gz) as the directory `target`. Raises CommandError if that fails.
+
+    An existing target is replaced in one step where the system can exchange two paths; otherwise in two renames.
+    """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(
             dir=target.parent, prefix=".proscribe-", ignore_cleanup_errors=True
         ) as temporary_directory:
             new_directory = Path(temporary_directory, target.name)
-            _unpack_archive(archive, new_directory)
-            if not os.path.lexists(target):
-                os.rename(new_directory, target)
-            elif not _switch_directories(new_directory, target):
-                old_directory = Path(temporary_directory, "before")
-                os.rename(target, old_directory)
-                try:
-                    os.rename(new_directory, target)
-                except OSError:
-                    os.rename(old_directory, target)
-                    raise
+            new_directory.mkdir()
+            fill_directory(new_directory, _read_archive(archive))
+            place_directory(new_directory, target)
     except OSError as error:
         raise CommandError(f"{error.filename or target}: {error.strerror}") from None
 
 
-def _unpack_archive(archive: bytes, directory: Path) -> None:
-    """Write the files and directories of the archive that was just built, readable for all users."""
-    directory.mkdir()
-    directory.chmod(0o755)
+def _read_archive(archive: bytes) -> dict[str, bytes]:
+    """Return the files of the collection's archive (.tar.gz) by path.
+
+    The archive was built in this run, so its paths are trusted.
+    """
     with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as tar:
-        for member in tar:
-            path = directory / member.name
-            for missing_path in [candidate for candidate in (*reversed(path.parents), path) if not candidate.exists()]:
-                if missing_path != path or member.isdir():
-                    missing_path.mkdir()
-                    missing_path.chmod(0o755)
-            if stream := tar.extractfile(member):
-                path.write_bytes(stream.read())
-                path.chmod(0o644)
-
-
-def _switch_directories(first_path: Path, second_path: Path) -> bool:
-    """Exchange two directories in one step. Returns False if this system cannot do it."""
-    exchange = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
-    if exchange is None:
-        return False
-    if exchange(AT_FDCWD, os.fsencode(first_path), AT_FDCWD, os.fsencode(second_path), EXCHANGE_FLAG) == 0:
-        return True
-    error_number = ctypes.get_errno()
-    if error_number in UNSUPPORTED_ERRORS:
-        return False
-    raise OSError(error_number, os.strerror(error_number), str(second_path))
+        return {member.name: stream.read() for member in tar if (stream := tar.extractfile(member))}
 
 
 def _describe_occupant(target: Path, names: CollectionNames) -> str:
-    """Return a description of an existing path that may not be replaced; "" for the installed collection."""
+    """Describe the content of an existing target that may not be replaced; "" for the unchanged collection.
+
+    The description is a phrase for a message, such as `a link` or `the file README.md with changes`.
+    """
     if target.is_symlink():
         return "a link"
     if not target.is_dir():

@@ -1,7 +1,8 @@
-"""Python files of the checkout, adapted to a collection: imports by full name, documentation with full names.
+"""Conversion of Python files for a collection: imports by full name, and documentation with full names.
 
-Plugins of a checkout first set the path of the package. In a collection Ansible finds the package, so these statements
-are removed, with the imports that only they need. Edits follow the syntax tree; all other text stays.
+Plugins of a checkout first add the package `proscribe` to sys.path. In a collection Ansible finds the package, so these
+statements are removed, with the imports that only they need. The syntax tree gives the places of all edits, and other
+text stays unchanged.
 """
 
 from __future__ import annotations
@@ -19,15 +20,18 @@ PACKAGE_PATTERN = re.compile(r"(?:ansible\.module_utils\.)?(proscribe(?:_\w+)?(?
 FROM_PATTERN = re.compile(r"from\s+([\w.]+)")
 DOCUMENTATION, EXAMPLES, RETURN = "DOCUMENTATION", "EXAMPLES", "RETURN"
 LICENSE = "# SPDX-License-Identifier: GPL-3.0-or-later\n"
-# Ansible's checks require the licence as text, and an author's account on GitHub or this mark.
+# Ansible's checks require the licence as text, and for an author an account on GitHub or `(!UNKNOWN)`.
 LICENSE_TEXT = "# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)\n"
 UNKNOWN_AUTHOR = " (!UNKNOWN)"
-# A link to a module or plugin in Ansible's markup.
+# A link in Ansible's documentation markup: M(module), or P(plugin#type).
 LINK_PATTERN = re.compile(r"\b(?P<kind>[MP])\((?P<name>\w+)(?P<rest>#\w+)?\)")
 
 
 def convert_plugin(text: str, names: CollectionNames, source_name: str) -> str:
-    """Return the text of a module, a plugin or a file of module_utils. Raises CommandError."""
+    """Return the text of a module, a plugin or a file of module_utils, converted for the collection.
+
+    Raises CommandError for text that cannot be converted. Its message names the file `source_name`.
+    """
     try:
         tree = ast.parse(text)
     except SyntaxError as error:
@@ -43,7 +47,7 @@ def convert_plugin(text: str, names: CollectionNames, source_name: str) -> str:
 
 
 def expand_links(text: str, names: CollectionNames) -> str:
-    """Return documentation whose links have the full names of modules and plugins."""
+    """Return documentation with the full names of modules and plugins in its links, `M(...)` and `P(...)`."""
 
     def expand_link(link: re.Match[str]) -> str:
         own_names = names.modules if link["kind"] == "M" else names.filters | names.tests
@@ -57,7 +61,7 @@ def expand_links(text: str, names: CollectionNames) -> str:
 
 
 def _find_line_starts(text: str) -> list[int]:
-    """Return the position of each line's begin. The first line has the number 1."""
+    """Return the positions in the text at which lines begin; index 1 is the first line, as in syntax trees."""
     line_starts = [0, 0]
     for line in text.splitlines(keepends=True):
         line_starts.append(line_starts[-1] + len(line))
@@ -65,7 +69,10 @@ def _find_line_starts(text: str) -> list[int]:
 
 
 def _find_span(node: ast.stmt | ast.expr, text: str, line_starts: list[int]) -> tuple[int, int]:
-    """Return start and end of a node in the text. The node's columns count bytes of UTF-8."""
+    """Return the start and the end of a node of the syntax tree, as positions in the text.
+
+    The columns of a node count bytes of UTF-8, so they are converted to characters.
+    """
 
     def find_position(line: int, column: int) -> int:
         line_prefix = text[line_starts[line] :].encode()[:column]
@@ -119,7 +126,10 @@ def _find_documentation_edits(
 
 
 def _expand_fragments(text: str, names: CollectionNames) -> str:
-    """Return documentation with full names of its fragments, and its author in the form of Ansible's checks."""
+    """Return a module's DOCUMENTATION (YAML text) with full names of the documentation fragments that it uses.
+
+    The author gets the mark `(!UNKNOWN)`, because Ansible's checks require an account on GitHub or this mark.
+    """
     root = yaml.compose(text, Loader=yaml.SafeLoader)
     edits: list[Edit] = []
     for key, child in root.value if isinstance(root, yaml.MappingNode) else ():
@@ -134,14 +144,14 @@ def _expand_fragments(text: str, names: CollectionNames) -> str:
 
 
 def _find_path_setup_edits(tree: ast.Module, text: str, line_starts: list[int]) -> Iterator[Edit]:
-    """Yield edits that remove the statements that set the package's path, and everything that only they use."""
+    """Yield edits that remove the top-level statements with sys.path, and the imports and names that only they use."""
     removed_statements: list[ast.stmt] = [
         node for node in tree.body if isinstance(node, ast.Expr | ast.If) and _is_path_setup(node)
     ]
     if not removed_statements:
         return
     has_more = True
-    while has_more:  # names that only removed statements use are removed, too
+    while has_more:  # each removal can make further statements unused
         used_names = {
             name
             for node in tree.body
@@ -156,12 +166,13 @@ def _find_path_setup_edits(tree: ast.Module, text: str, line_starts: list[int]) 
         has_more = bool(unused_statements)
     for node in removed_statements:
         end = line_starts[(node.end_lineno or node.lineno) + 1]
-        blank_length = isinstance(node, ast.Expr | ast.If) and text[end : end + 1] == "\n"  # a blank line after it
+        # A blank line after a removed expression or condition is removed, too.
+        blank_length = isinstance(node, ast.Expr | ast.If) and text[end : end + 1] == "\n"
         yield line_starts[node.lineno], end + blank_length, ""
 
 
 def _is_path_setup(node: ast.stmt) -> bool:
-    """Return whether a statement uses sys.path."""
+    """Return whether a statement uses sys.path, as the statements do that make a checkout's package importable."""
     return any(
         isinstance(part, ast.Attribute)
         and part.attr == "path"

@@ -1,4 +1,4 @@
-"""Address of a collection's sources. Galaxy displays it, and refuses a collection without it."""
+"""The URL of the repository with a collection's sources. Galaxy displays it, and refuses a collection without it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from ...git import run_git
 
 GIT_TIMEOUT_SECONDS = 20
-# Remotes of git, over HTTPS and SSH. They may contain a user's name and password, and with SSH a port.
+# Forms of a git remote, over HTTPS and SSH. It may contain a user's name, a password and a port.
 _SERVER = r"(?P<server>[a-zA-Z0-9][\w-]*(?:\.[\w-]+)+)"
 _PATH = r"/*(?P<path>[\w.~-][\w.~/-]{0,250}?)(?:\.git)?/*"
 REMOTE_PATTERNS = (
@@ -20,7 +20,10 @@ REMOTE_PATTERNS = (
 
 
 def find_repository_url(root: Path) -> str:
-    """Return the https address of the repository from which a checkout was cloned; "" if it is on no server."""
+    """Return the https URL of the repository from which the checkout `root` was cloned; "" if there is none.
+
+    There is no URL if git fails, or if the remote `origin` is missing or not on a server.
+    """
     if not (root / ".git").exists():
         return ""
     try:
@@ -31,7 +34,7 @@ def find_repository_url(root: Path) -> str:
 
 
 def convert_remote_to_url(remote: str) -> str:
-    """Return the https address of a git remote, without name, password and `.git`; "" if it has none."""
+    """Convert a git remote to an https URL, without user, password, SSH port and `.git`; "" for another remote."""
     for pattern in REMOTE_PATTERNS:
         if match := pattern.fullmatch(remote):
             parts = match.groupdict(default="")

@@ -1,4 +1,7 @@
-"""Command `./proscribe init`: a team's own policy repository, from examples/policy-repository and answers."""
+"""Command `./proscribe init`: a new policy repository of a team, from examples/policy-repository and the answers.
+
+The answers come from options or from a terminal.
+"""
 
 from __future__ import annotations
 
@@ -40,12 +43,13 @@ Exit code 2: an answer has a mistake or a file is there already, and nothing was
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the command."""
+    """Add the options of `./proscribe init` to its parser, one for each question of the setup."""
     parser.description = "Make a policy repository: what a team needs to ban services on its hosts."
     parser.epilog = EPILOG
     parser.add_argument("directory", metavar="DIR", help="the new repository, or one with other files in it")
     for question in list_questions(_get_today()):
-        # The attribute `inventory` has another meaning for runs, so this option has another attribute.
+        # The playbook `init` sets the attribute `inventory` to its own inventory (option_variables.py), so the option
+        # `--inventory` of this command is stored as `existing`.
         parser.add_argument(
             f"--{question.option}",
             dest=question.option.replace("-", "_").replace("inventory", "existing"),
@@ -56,7 +60,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Make the repository, print the next steps, and return the exit code. Raises CommandError, PolicyErrors."""
+    """Make the policy repository, print the next commands and notes, and return exit code 0.
+
+    Raises CommandError or PolicyErrors, and then writes nothing.
+    """
     directory = Path(arguments.directory).absolute()
     arguments.inventory = arguments.existing
     answers = read_answers(arguments, _get_today())
@@ -85,7 +92,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _list_notes(answers: SetupAnswers, folder: str, omitted: Sequence[str]) -> Iterator[str]:
-    """Yield notes for the operator, and facts that the operator has to fill in because no answer has them."""
+    """Yield notes for the operator about the new repository, and about facts that the operator has to fill in.
+
+    `folder` is the directory of the policy's files. `omitted` are the names that the tables leave out.
+    """
     departments = [department.name for department in answers.department]
     approvers = f"{folder}/approvers.yml"
     if answers.inventory:
@@ -117,7 +127,11 @@ def _get_today() -> datetime.date:
 
 
 def _make_requirement(answers: SetupAnswers) -> tuple[Mapping[str, str], Mapping[str, bytes]]:
-    """Return the entry of requirements.yml that installs this exact version, and its files. Raises CommandError."""
+    """Return the entry of requirements.yml that installs this version of the collection, and the files for it.
+
+    Without a git repository (`answers.source`), the only file is the collection's archive, by its path in the
+    repository. An installed collection cannot build this archive, so it raises CommandError.
+    """
     if answers.source:
         return {"name": answers.source, "type": "git", "version": f"v{get_own_version()}"}, {}
     if installation.COLLECTION:
@@ -131,17 +145,18 @@ def _make_requirement(answers: SetupAnswers) -> tuple[Mapping[str, str], Mapping
 
 
 class ExpectationTables(NamedTuple):
-    """The tables of expectations."""
+    """The tables of expectations: the answers that the policy must give for some names of sites, apps and files."""
 
-    texts: Mapping[str, str]  # by file name
-    omitted: Sequence[str]  # names with different answers within a row
+    texts: Mapping[str, str]  # the YAML text of each table by file name
+    omitted: Sequence[str]  # names without a row, because hosts of a group have different answers
 
 
 def _make_tables(compile_input: CompileInput, departments: Sequence[str]) -> ExpectationTables:
-    """Return the tables with the current answers of the policy, as `explain --expect` compares them.
+    """Return the tables with the current answers of the policy, for later comparison by `explain --expect`.
 
-    Names with different answers within a group are left out. A group without hosts has no row. Raises CommandError,
-    PolicyErrors.
+    The first table has a row for all hosts, the second a row for each department that has hosts. Without such a
+    department, the second has a row for all hosts, too. A row leaves out names for which its hosts have different
+    answers. Raises CommandError, PolicyErrors.
     """
     compiled = compile_hosts(compile_input, datetime.datetime.now(datetime.timezone.utc))
     facts_by_host = collected_facts.collect_facts(compile_input, compiled.hosts)

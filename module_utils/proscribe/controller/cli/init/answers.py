@@ -1,4 +1,4 @@
-"""Answers for a policy repository, from options or a terminal, each parsed by the reader of its kind."""
+"""The answers of `./proscribe init` for a policy repository, from options or a terminal, parsed and checked."""
 
 from __future__ import annotations
 
@@ -29,28 +29,31 @@ from .. import CommandError, print_message
 from ..waiver.prompts import ask_question
 from . import existing_inventory
 
-DEFAULT_ORGANISATION = "our organisation"  # used without a terminal
+DEFAULT_ORGANISATION = "our organisation"  # used if no option names it and there is no terminal
 PIPELINE_KINDS = ("github", "gitlab", "none")
 GROUP_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 HOST_PATTERN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
-# Without characters that are special in patterns of ssh-keygen(1) and in a shell.
+# The name of an approver, without characters that are special in patterns of ssh-keygen(1) and in a shell.
 PRINCIPAL_PATTERN = re.compile(r"""(?!-)[^\s"'`,*?!:=#\\$<>|&;(){}\[\]]{1,64}""")
 PUBLIC_KEY_PATTERN = re.compile(
     r"((?:sk-)?(?:ssh|ecdsa)-[A-Za-z0-9@.-]{3,60}) ([A-Za-z0-9+/]{20,8000}={0,2})(?: [^\n]*)?\n?"
 )
 MAX_KEY_BYTES = 16 * 1024
-MAX_NAMED_GROUPS = 10  # per question
+MAX_NAMED_GROUPS = 10  # most groups that a question or a message lists
 
 
 class NewDepartment(NamedTuple):
-    """A group of the inventory with its hosts; no hosts if an existing inventory has them."""
+    """A department: a group of the inventory with its hosts; () if an existing inventory has the hosts."""
 
     name: str
     hosts: tuple[str, ...]
 
 
 class Approver(NamedTuple):
-    """An approver of waivers for a department, or for all (""). `key` is the public key, "" for none yet."""
+    """An approver of waivers for a department; `department` is "" for all departments.
+
+    `key` is the public SSH key, "" if there is none yet.
+    """
 
     department: str
     name: str
@@ -59,7 +62,7 @@ class Approver(NamedTuple):
 
 @dataclass(frozen=True)
 class SetupAnswers:
-    """All answers, checked."""
+    """All checked answers for a new policy repository. Each field has the name of its question."""
 
     organisation: str
     contact: str
@@ -74,27 +77,27 @@ class SetupAnswers:
 
 
 class SetupQuestion(NamedTuple):
-    """A question, and the option that answers it instead. `parse` raises UnexpectedValue for a wrong answer."""
+    """A question about a new policy repository, and the command line option that can answer it."""
 
-    option: str
+    option: str  # without the dashes
     text: str
-    parse: Callable[[str], Any]
-    default: str | None = None  # used if there is no answer; None: a terminal requires an answer
+    parse: Callable[[str], Any]  # converts an answer, and raises UnexpectedValue for a wrong one
+    default: str | None = None  # used if there is no answer; None: at a terminal, an answer is required
     is_repeatable: bool = False
     metavar: str = "TEXT"
-    is_prompted: bool = True  # at a terminal
+    is_prompted: bool = True  # at a terminal, the question is asked if the option is missing
     are_words: bool = False  # an answer may have several values, separated by commas or spaces
 
 
 def parse_one_line(text: str) -> str:
-    """Return a line of text that is not empty."""
+    """Return the text without surrounding spaces. Raises UnexpectedValue for empty text and for several lines."""
     if not read_line(text).strip():
         raise UnexpectedValue("", text, "one line of text")
     return text.strip()
 
 
 def parse_department(text: str) -> NewDepartment:
-    """Parse `press=press01,press02`, or `press` alone."""
+    """Parse a department and its hosts: `press=press01,press02`, or `press` alone. Raises UnexpectedValue."""
     name, _, hosts = text.partition("=")
     if not GROUP_PATTERN.fullmatch(name) or name in NO_DEPARTMENT:
         raise UnexpectedValue(
@@ -110,7 +113,10 @@ def parse_department(text: str) -> NewDepartment:
 
 
 def parse_group(text: str, groups: Mapping[str, object] | None) -> NewDepartment:
-    """Parse a department that is a group of the inventory. `groups` is None if the inventory could not be read."""
+    """Parse the name of a department that is a group of an existing inventory. Raises UnexpectedValue.
+
+    `groups` are the groups of that inventory by name; None if the inventory could not be read.
+    """
     name, has_hosts, _ = text.partition("=")
     if has_hosts:
         raise UnexpectedValue(name, DescribedValue("hosts"), "none, since --inventory has them")
@@ -128,7 +134,10 @@ def parse_group(text: str, groups: Mapping[str, object] | None) -> NewDepartment
 
 
 def parse_tenant(text: str) -> tuple[str, str | TenantEntry]:
-    """Parse `google=example.org` or `microsoft=<tenant id>:example.org`."""
+    """Parse the organisation's own tenant: `google=example.org`, or `microsoft=<tenant id>:example.org`.
+
+    Returns the provider and the tenant. Raises UnexpectedValue.
+    """
     provider, _, name = text.partition("=")
     tenant_id, *domains = name.split(":")
     entry = {"id": tenant_id, "domains": domains} if domains and provider == "microsoft" else name
@@ -140,9 +149,10 @@ def parse_tenant(text: str) -> tuple[str, str | TenantEntry]:
 
 
 def parse_approver(text: str, departments: Sequence[str] | None = None) -> Approver:
-    """Parse `press:chan.tai.man=chan.pub`: without a department for all departments, without a file for no key yet.
+    """Parse an approver: `press:chan.tai.man=chan.pub` is a department, a name and the file of a public key.
 
-    `departments` are the known ones; None if they have a mistake.
+    Without a department, the approver is for all departments. Without a file, the approver has no key yet.
+    `departments` are the known names, None if their answer has a mistake. Raises UnexpectedValue.
     """
     approver_text, _, file = text.partition("=")
     department_name, has_department, name = approver_text.rpartition(":")
@@ -166,7 +176,11 @@ def parse_approver(text: str, departments: Sequence[str] | None = None) -> Appro
 
 
 def read_public_key(file: Path) -> str:
-    """Return the public key in a file, without its comment. Any other content of the file is never printed."""
+    """Return the public SSH key in a file, as `TYPE BASE64` without the comment.
+
+    Raises UnexpectedValue for a file without such a key; its message never has content of the file. Raises CommandError
+    if ssh-keygen is missing.
+    """
     expected = "the file of one public SSH key, such as ~/.ssh/id_ed25519.pub"
     try:
         content = read_plain_file(file.expanduser(), MAX_KEY_BYTES)
@@ -184,7 +198,10 @@ def read_public_key(file: Path) -> str:
 
 
 def list_questions(today: datetime.date) -> Sequence[SetupQuestion]:
-    """Return all questions in their order."""
+    """Return all questions for a new policy repository, with their options and defaults.
+
+    `today` is the default for the first day of the ban.
+    """
     category, default_categories = make_choice_reader(*CATEGORIES), ",".join(RESTRICTIONS["categories"].default)
     ending_note, no_answer = "an empty line ends them", ""
     departments = f"A department and its hosts, such as press=press01,press02; {ending_note}"
@@ -241,9 +258,10 @@ OPTION_HELP: Mapping[str, str] = {
 
 
 def read_answers(arguments: argparse.Namespace, today: datetime.date) -> SetupAnswers:
-    """Return the answers from the options. Raises CommandError, and PolicyErrors with every mistake.
+    """Return the answers from the options; at a terminal, ask the user the questions that no option answers.
 
-    At a terminal, the user is asked for the rest.
+    Without a terminal, these questions have their default answers. Raises CommandError, and PolicyErrors with every
+    mistake.
     """
     answers: dict[str, Any] = {}
     errors: list[PolicyError] = []
@@ -271,9 +289,10 @@ def read_answers(arguments: argparse.Namespace, today: datetime.date) -> SetupAn
 def _order_questions(
     arguments: argparse.Namespace, today: datetime.date, earlier_answers: Mapping[str, Any]
 ) -> Iterator[SetupQuestion]:
-    """Yield the questions in their order.
+    """Yield the questions in the order in which they are asked.
 
-    `earlier_answers` are the answers so far, and some decide the next question.
+    `earlier_answers` are the answers so far by name. The caller adds each answer before it requests the next question,
+    because some questions depend on earlier answers.
     """
     by_option = {question.option: question for question in list_questions(today)}
     directory = Path(arguments.directory).absolute()
@@ -305,7 +324,11 @@ def _order_questions(
 
 
 def _make_group_question(department: SetupQuestion, directory: Path, source: str | None) -> SetupQuestion:
-    """Return the question about the groups that are departments. It is asked unless the inventory's groups show it."""
+    """Return the question for the groups of the inventory `source` that are departments.
+
+    If these groups are clear, the question is not asked, and they are its default. `source` is None if the answer about
+    the inventory has a mistake.
+    """
     groups = existing_inventory.read_inventory([directory / source]).groups if source else None
     clear_departments = existing_inventory.find_clear_departments(groups or {})
     names = sorted(set(groups or ()) - set(NO_DEPARTMENT))
@@ -319,7 +342,10 @@ def _make_group_question(department: SetupQuestion, directory: Path, source: str
 
 
 def _parse_answer(question: SetupQuestion, text: str) -> list[Any]:
-    """Return the values of an answer. Raises UnexpectedValue."""
+    """Return the parsed values of an answer's text: several if the question allows it, else one.
+
+    Raises UnexpectedValue for a wrong value.
+    """
     parts = re.split(r"[\s,]+", text.strip(", \t")) if question.are_words else [text]
     return [question.parse(part) for part in parts]
 
@@ -331,7 +357,10 @@ def _parse_default(question: SetupQuestion) -> list[Any]:
 
 
 def _request_answers(question: SetupQuestion) -> list[Any]:
-    """Return the answers that the user types. A wrong answer is requested again."""
+    """Ask a question at the terminal and return the parsed values; the default if the first answer is empty.
+
+    A repeatable question is asked until the user types an empty line. After a wrong answer it is asked again.
+    """
     answers: list[Any] = []
     while True:
         default_note = f" [{question.default}]" if question.default and not answers else ""
@@ -348,7 +377,10 @@ def _request_answers(question: SetupQuestion) -> list[Any]:
 
 
 def _find_conflicts(answers: Mapping[str, Any]) -> Iterator[PolicyError]:
-    """Yield the mistakes of answers that contradict each other."""
+    """Yield the mistakes in departments: no host, a name used twice, or a name that is also a host's.
+
+    Each answer alone is valid, so only a comparison of all answers shows these mistakes.
+    """
     departments: Sequence[NewDepartment] = answers["department"]
     names = [new_department.name for new_department in departments]
     for new_department in departments:

@@ -1,4 +1,7 @@
-"""An existing inventory: its path, and those of its groups that are departments. It is never changed."""
+"""An existing inventory for a new policy repository: its path, and its groups that are departments.
+
+The inventory is only read, never changed.
+"""
 
 from __future__ import annotations
 
@@ -13,25 +16,28 @@ from ...compile.plans.departments import NO_DEPARTMENT, find_outermost_groups
 from ...policy_errors import UnexpectedValue
 from .. import inventory
 
-POLICY_FOLDER = "inventory/prod"  # of the policy, as in the example
-FALLBACK_FOLDER = "proscribe"  # used if an inventory is in POLICY_FOLDER
+POLICY_FOLDER = "inventory/prod"  # directory of the policy's files, as in examples/policy-repository
+FALLBACK_FOLDER = "proscribe"  # used for the policy's files if an inventory is in POLICY_FOLDER
 DEFAULT_SOURCES = (f"{POLICY_FOLDER}/hosts.yml", POLICY_FOLDER, "inventory")
-# An element of a comma-separated list in ansible.cfg.
+# A path that can be an element of a comma-separated list in ansible.cfg.
 SOURCE_PATTERN = re.compile(r"[^\x00-\x1f\x7f,;#$%{}\"'`\\]{1,1000}")
-# As Ansible accepts it; the rule for new groups is stricter.
+# The name of an existing group, as Ansible accepts it. Names of new groups have a stricter rule (answers.py).
 GROUP_PATTERN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 
 
 def find_default_source(directory: Path) -> str:
-    """Return the inventory in a usual place of a directory; "" for none."""
+    """Return the path of an inventory in a usual place below `directory`, relative to it; "" for none."""
     return next((name for name in DEFAULT_SOURCES if (directory / name).exists()), "")
 
 
 def read_source(typed_path: str, directory: Path) -> str:
-    """Return the path of an inventory as ansible.cfg in `directory` names it. Raises UnexpectedValue.
+    """Return the path of an existing inventory for ansible.cfg in `directory`; "" for an empty `typed_path`.
 
     The result is relative to `directory`, or absolute for a path outside of it. A relative `typed_path` starts at
-    `directory`. If nothing is there, it starts at the current directory.
+    `directory`. If nothing exists there, it starts at the current directory.
+
+    Raises UnexpectedValue for a missing path and for characters that ansible.cfg cannot have. A directory that would
+    contain the policy's files is refused as well.
     """
     if not typed_path:
         return ""
@@ -55,14 +61,18 @@ def read_source(typed_path: str, directory: Path) -> str:
 
 
 def choose_policy_folder(directory: Path, source: str) -> str:
-    """Return the directory for the policy's files: not used by an inventory yet, and read by no inventory."""
+    """Return the path, relative to `directory`, for the policy's files: `inventory/prod`, or `proscribe`.
+
+    `source` is the path of an existing inventory, "" for none. With an existing inventory, the result is `proscribe` if
+    `inventory/prod` exists, or if it lies inside `source`.
+    """
     folder = directory / POLICY_FOLDER
     is_taken = os.path.lexists(folder) or folder.resolve().is_relative_to((directory / source).resolve())
     return FALLBACK_FOLDER if source and is_taken else POLICY_FOLDER
 
 
 def read_inventory(sources: Iterable[Path]) -> CompileInput:
-    """Return the compile input of all hosts of some inventories. Raises CommandError, PolicyErrors."""
+    """Return the compile input (hosts and their variables) of these inventories. Raises CommandError, PolicyErrors."""
     options = argparse.ArgumentParser()
     inventory.add_inventory_options(options)
     return inventory.read_compile_input(
@@ -71,10 +81,11 @@ def read_inventory(sources: Iterable[Path]) -> CompileInput:
 
 
 def find_clear_departments(groups: Mapping[str, Set[str]]) -> list[str]:
-    """Return the groups that can only be departments; none if this is not clear.
+    """Return the names of the groups that can only be departments; [] if this is not clear.
 
-    No host may be in two of them, and no group within another group, except groups of all hosts. Otherwise sites,
-    platforms and teams cannot be distinguished.
+    `groups` has the hosts of each group. The result is clear only if no host is in two groups, and if no group is
+    within another group. Groups of all hosts are exempt. Otherwise departments cannot be distinguished from sites,
+    platforms or teams.
     """
     hosts_by_group = {name: frozenset(hosts) for name, hosts in groups.items() if hosts and name not in NO_DEPARTMENT}
     departments = find_outermost_groups(hosts_by_group)

@@ -1,4 +1,7 @@
-"""A directory of new files, created completely or not at all, without overwriting anything."""
+"""Creation of a directory of new files: completely or not at all, without overwriting anything.
+
+The files are first written into a staging directory, and then moved to their target.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,18 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from ...files import add_files, fill_directory
 from ...report.text.wording import summarise_names
 from .. import CommandError
-from ..atomic_file import write_file_atomically
 
 MAX_NAMED_FILES = 3
 
 
 def refuse_existing(directory: Path, names: Iterable[str]) -> None:
-    """Raise CommandError for files that exist already, and for a link or file in place of a directory."""
+    """Raise CommandError if a new file exists already, or if a needed directory is a link or a file.
+
+    `names` are the paths of the new files, relative to `directory`.
+    """
     existing_paths = []
     for name in names:
         path = directory / name
@@ -34,7 +40,10 @@ def refuse_existing(directory: Path, names: Iterable[str]) -> None:
 
 @contextlib.contextmanager
 def create_staging_directory(directory: Path) -> Iterator[Path]:
-    """Yield a new directory on the file system of `directory`, and delete it at the end. Raises CommandError."""
+    """Yield a new empty directory on the file system of `directory`, and delete it after the `with` body.
+
+    Raises CommandError if `directory` is a file, or if its parent does not exist.
+    """
     parent = directory if directory.is_dir() else directory.parent
     if not parent.is_dir() or (os.path.lexists(directory) and not directory.is_dir()):
         raise CommandError(f"DIR: found {str(directory)!r}, expected a directory, or a new name in one")
@@ -45,39 +54,19 @@ def create_staging_directory(directory: Path) -> Iterator[Path]:
 
 
 def write_files(directory: Path, files: Mapping[str, bytes]) -> None:
-    """Write the files, and make scripts executable."""
+    """Write files below a directory, by their relative paths, and make scripts (`#!`) executable."""
+    fill_directory(directory, files)
     for name, content in files.items():
-        path = directory / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_file_atomically(path, content)
         if content.startswith(b"#!"):
-            path.chmod(0o755)
+            (directory / name).chmod(0o755)
 
 
 def move_files(staging_directory: Path, directory: Path) -> None:
-    """Move a directory to its target, completely or not at all. Raises CommandError.
+    """Move the files of the staging directory to `directory`, completely or not at all. Raises CommandError.
 
-    A new target is created in one step. In an existing directory, files are added one by one. If a file cannot be
-    added, all are removed again.
+    Existing files are never replaced.
     """
-    if not directory.is_dir():
-        os.rename(staging_directory, directory)
-        return
-    placed_paths: list[Path] = []
     try:
-        for path in sorted(staging_directory.rglob("*")):
-            target = directory / path.relative_to(staging_directory)
-            if path.is_file():
-                os.link(path, target)  # unlike a rename, a link never replaces a file
-            elif target.is_dir() and not target.is_symlink():
-                continue
-            else:
-                target.mkdir()
-            placed_paths.append(target)
-    except BaseException as error:
-        for target in reversed(placed_paths):
-            with contextlib.suppress(OSError):  # another program has added files
-                target.rmdir() if target.is_dir() else target.unlink()
-        if isinstance(error, OSError):
-            raise CommandError(f"{error.filename2 or error.filename}: {error.strerror}; nothing was written") from None
-        raise
+        add_files(staging_directory, directory)
+    except OSError as error:
+        raise CommandError(f"{error.filename2 or error.filename}: {error.strerror}; nothing was written") from None

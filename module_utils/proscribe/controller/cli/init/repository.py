@@ -1,7 +1,7 @@
-"""Files of a team's policy repository, made from examples/policy-repository.
+"""The files of a new policy repository, made from examples/policy-repository and the answers of `./proscribe init`.
 
-The example is their only source. Files that are the same for everybody are copied, the rest is made from the example's
-data and the answers. Values of a user enter YAML only through the YAML writer.
+Files that are the same for every team are copied from the example. The other files combine the data of the example with
+the answers. Texts of the user enter YAML only through the YAML writer, so that they cannot change its structure.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ UNCHANGED_FILES = (
 )
 PIPELINE_FILES = {"github": (".github/workflows/policy.yml",), "gitlab": (".gitlab-ci.yml",), "none": ()}
 DIFF_SCRIPT = "ci/diff"
-DIFF_COMMAND = 'diff "$1"'  # the command in DIFF_SCRIPT
-COMMENT_SCRIPTS = ("ci/comment.py", DIFF_SCRIPT)  # for every kind of pipeline
+DIFF_COMMAND = 'diff "$1"'  # the command in DIFF_SCRIPT that may get another option
+COMMENT_SCRIPTS = ("ci/comment.py", DIFF_SCRIPT)  # needed by pipelines of GitHub and of GitLab
 HOSTS_FILE = "inventory/prod/hosts.yml"
 VARIABLES_FILE = "inventory/prod/group_vars/all.yml"
 APPROVERS_FILE = "inventory/prod/approvers.yml"
 TABLE_FILES = ("expectations.yml", "exceptions.yml")
 MOLECULE_FILE = "molecule/default/molecule.yml"
-# With controls that only audit, the pipeline would fail every morning.
+# This option is removed from the pipelines. At first all controls only audit, so it would fail them every morning.
 GATE_OPTION = " -e proscribe_compliance_gate=incomplete"
-MAX_PLATFORMS = 2  # number of throw-away hosts, as in the example
+MAX_PLATFORMS = 2  # most throw-away hosts of the Molecule scenario, as in the example
 LOCAL_INVENTORY = {"all": {"hosts": {"localhost": {"ansible_connection": "local"}}}}
-PLACEHOLDER_GROUP = "all"  # used instead of departments while none is named
+PLACEHOLDER_GROUP = "all"  # the group in approvers.yml until the team names departments
 AUDIT_COMMENT = "# Each control reports and changes nothing, until it is on enforce: the README says when.\n"
 TENANT_COMMENT = (
     "# A tenant of Microsoft has an id and domains: {id: <tenant id>, domains: [example.org]}. Exports need both.\n"
@@ -63,7 +63,11 @@ MARKDOWN_PATTERN = re.compile(r"([\\`*_{}\[\]<>()#+!|~&$])")
 
 
 def read_example(name: str, folder: str = POLICY_FOLDER) -> str:
-    """Return a file of the example, with the collection and the policy's directory by their names here."""
+    """Return the text of a file of examples/policy-repository, adapted to the new repository.
+
+    `folder` replaces the example's directory of the policy. If this code is an installed collection, its name replaces
+    the example's collection.
+    """
     text = (EXAMPLE_DIRECTORY / name).read_text(encoding="utf-8").replace(POLICY_FOLDER, folder)
     collection = installation.COLLECTION or EXAMPLE_COLLECTION
     return text.replace(EXAMPLE_COLLECTION, collection).replace(
@@ -81,10 +85,10 @@ def make_files(
     requirement: Mapping[str, str],
     folder: str = POLICY_FOLDER,
 ) -> dict[str, str]:
-    """Return the text of each file by name, except the tables.
+    """Return the texts of all files of a new policy repository by path, except the tables of expectations.
 
-    `departments` are the groups of this repository with their hosts. `requirement` installs the collection. `folder` is
-    the directory of the policy.
+    `departments` has the hosts of each department; no hosts if an existing inventory has them. `requirement` is the
+    entry of requirements.yml for the collection. `folder` is the directory of the policy's files.
     """
     pipeline = PIPELINE_FILES[answers.ci]
     texts = {name: read_example(name, folder) for name in (*UNCHANGED_FILES, *(COMMENT_SCRIPTS if pipeline else ()))}
@@ -115,7 +119,7 @@ def make_files(
         )
         texts[name] = text
     texts = {name.replace(POLICY_FOLDER, folder): text for name, text in texts.items()}
-    # It is in no revision of this repository.
+    # An inventory outside of the repository is in none of its revisions, so the comparison uses its present state.
     if pipeline and (inventory_path := Path(answers.inventory)).is_absolute():
         inventory_folder = inventory_path if inventory_path.is_dir() else inventory_path.parent
         texts[DIFF_SCRIPT] = texts[DIFF_SCRIPT].replace(
@@ -125,12 +129,18 @@ def make_files(
 
 
 def format_table(name: str, answers: Mapping[str, Mapping[str, Sequence[str]]]) -> str:
-    """Return a table of the policy's answers, by hosts and answer."""
+    """Return the YAML text of a table of expectations (`expectations.yml` or `exceptions.yml`).
+
+    `answers` has for each group of hosts the names by the policy's answer, such as `{all: {blocked: [gmail.com]}}`.
+    """
     return format_yaml(answers, read_comments(read_example(name)) + TABLE_COMMENT)
 
 
 def list_example_names(name: str) -> list[str]:
-    """Return the names in a table of the example, without those of the example's own services."""
+    """Return the names in a table of expectations of the example, without those of the example's own services.
+
+    The example's own services have names that end with `.example`.
+    """
     table_names = [
         table_name for rows in _load_example(name).values() for names in rows.values() for table_name in names
     ]
@@ -152,7 +162,8 @@ def _make_restrictions(answers: SetupAnswers) -> Mapping[str, object]:
         "contact": LiteralText(answers.contact),
         "controls": dict.fromkeys(CONTROLS, "audit"),
         "tenants": tenants,
-        # Otherwise new waivers would go beside the existing inventory, where no approver has a key.
+        # Without this variable, new waivers would be written beside the existing inventory, where no approver has a
+        # key.
         "waivers_dir": "waivers" if answers.inventory else "",
         "waiver_signatures": "required",
     }
@@ -160,7 +171,11 @@ def _make_restrictions(answers: SetupAnswers) -> Mapping[str, object]:
 
 
 def _make_approvers(answers: SetupAnswers, departments: Sequence[str]) -> dict[str, dict[str, Any] | None]:
-    """Return the approver list. A department without an approver has no value, which grants nothing."""
+    """Return the content of approvers.yml: the head and the deputies of each department.
+
+    The first approver of a department is its head. A department without an approver has the value None: nobody can
+    approve there.
+    """
     approver_list: dict[str, dict[str, Any] | None] = {}
     for department in departments or [PLACEHOLDER_GROUP]:
         approver_names = list(
@@ -178,9 +193,10 @@ def _format_signers(answers: SetupAnswers) -> str:
 
 
 def _make_molecule_scenario(departments: Sequence[str], folder: str) -> object:
-    """Return a scenario that enforces the whole policy on throw-away hosts.
+    """Return the data of molecule.yml: a scenario that enforces the whole policy on throw-away hosts.
 
-    It does so even if the hosts of the inventory only audit.
+    The first two departments have one such host each. The scenario sets all controls to `enforce`, also while the hosts
+    of the inventory only audit.
     """
     scenario = _load_example(MOLECULE_FILE, folder)
     platform = scenario["platforms"][0]
@@ -191,7 +207,7 @@ def _make_molecule_scenario(departments: Sequence[str], folder: str) -> object:
     ]
     options = scenario["provisioner"]["options"]
     variables = json.loads(options["extra-vars"])
-    variables.pop("proscribe_catalog_dirs")  # a repository names its own catalogue later
+    variables.pop("proscribe_catalog_dirs")  # a new repository has no catalogue of its own
     enforced_controls = dict.fromkeys(CONTROLS, "enforce")
     start_date = RESTRICTIONS["effective_from"].default
     options["extra-vars"] = json.dumps(
@@ -201,7 +217,7 @@ def _make_molecule_scenario(departments: Sequence[str], folder: str) -> object:
 
 
 def list_next_commands(answers: SetupAnswers, folder: str = POLICY_FOLDER) -> list[str]:
-    """Return the next five commands to type in the repository."""
+    """Return the next five commands that the operator types in the new repository, each as a line for a shell."""
     schedule_command = f"ansible-playbook {installation.COLLECTION}.drift"
     if not installation.COLLECTION:
         sources = filter(None, (answers.inventory, f"{folder}/hosts.yml"))
@@ -266,7 +282,10 @@ def _format_readme(
 
 
 def _select_file_rows(example: str, names: Sequence[str]) -> Iterator[str]:
-    """Yield the rows of the table of files for the files that exist here."""
+    """Yield the rows of the README's table of files that the new repository has, and the head of the table.
+
+    `example` is the README of the example. `names` are the paths of the files in the new repository.
+    """
     for row in re.findall(r"^\|.*\|$", example.partition("\n## ")[0], re.MULTILINE):
         file_names = re.findall(r"`([^`]+)`", row.split("|")[1])
         if not file_names or any(name.startswith(file_name) for file_name in file_names for name in names):

@@ -1,4 +1,4 @@
-"""YAML text for human readers that reads back unchanged: ambiguous values are quoted."""
+"""YAML text that is easy to read and gives the same data again when it is parsed: ambiguous values are quoted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TEMPLATE_PATTERN = re.compile(r"\{[{%#]")
 
 
 class LiteralText(str):
-    """A text that Ansible must not treat as a template."""
+    """A text that Ansible must not treat as a template. In YAML, template syntax in it causes the tag `!unsafe`."""
 
     __slots__ = ()
 
@@ -42,12 +42,12 @@ _QuotingDumper.add_representer(LiteralText, _make_text_node)
 
 
 def format_yaml(data: object, comments: str = "") -> str:
-    """Return a YAML document. `comments` are lines before the value."""
+    """Return data as the text of a YAML document. `comments` are complete comment lines for its start."""
     text = yaml.dump(data, Dumper=_QuotingDumper, allow_unicode=True, sort_keys=False, width=118)
     return f"---\n{comments}{text}"
 
 
 def read_comments(text: str) -> str:
-    """Return the comments at the start of a document."""
+    """Return the comment lines at the start of a YAML document, each with its line break; "" for none."""
     lines = text.removeprefix("---\n").split("\n")
     return "".join(f"{line}\n" for line in takewhile(lambda line: line.startswith("#"), lines))

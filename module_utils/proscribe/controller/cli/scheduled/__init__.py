@@ -1,4 +1,4 @@
-"""Command `./proscribe scheduled` of the timers: a single run at a time, and a notification of changes."""
+"""Command `./proscribe scheduled`, which systemd timers start: one run at a time, and a notification of changes."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ not be sent."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the command."""
+    """Add the options of `./proscribe scheduled` to its parser."""
     parser.description = "One scheduled run: what the timers start."
     parser.epilog = EPILOG
     parser.add_argument(
@@ -62,7 +62,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the scheduled command and return the exit code. Raises CommandError."""
+    """Run a scheduled command, send notifications of its changes, and return the exit code. Raises CommandError.
+
+    `arguments.what` is the command: `drift`, `collect`, `catalog`, or `failed` to report a failed run. Only one `drift`
+    or `collect` runs at a time. The exit code is that of the run, or one of exit_codes.py.
+    """
     if arguments.what == "catalog":
         return refresh_catalogue(arguments.options)
     try:
@@ -102,9 +106,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def report_refusal(reason: str, options: Sequence[str]) -> int:
-    """Report a run that was refused before any host was checked, and return the exit code.
+    """Send a notification of a run that was refused before any host was checked, and return the exit code.
 
-    If the notification cannot be sent, the unit that reports failed runs tries again.
+    If the notification cannot be sent, the exit code is NO_REPORT. For this code, the systemd unit that reports failed
+    runs tries again.
     """
     lines: list[str | QuotedLines] = [
         QuotedLines(reason.splitlines(), OUTPUT_HEADING),
@@ -117,15 +122,16 @@ def report_refusal(reason: str, options: Sequence[str]) -> int:
 
 
 def refresh_catalogue(options: Sequence[str]) -> int:
-    """Propose the changes of publishers' lists. Raises CommandError.
+    """Propose the changes of publishers' lists as a commit on a branch, and return the exit code.
 
-    No host is contacted, so this needs no lock against runs.
+    A notification reports the changes, the refused lists, or the mistake that prevented the refresh. No host is
+    contacted, so the lock of scheduled runs is not needed.
     """
-    from . import catalogue_refresh  # imported late, because it loads all formats
+    from . import catalogue_refresh  # imported here: it loads all list formats, which other commands do not need
 
     try:
         message, is_complete = catalogue_refresh.refresh_on_branch(options)
-    # A notification reports the error, because nobody reads the journal of a timer.
+    # Nobody reads the journal of a timer, so a notification reports the error.
     except (CommandError, PolicyErrors) as error:
         lines: list[str | QuotedLines] = [QuotedLines(str(error).splitlines(), OUTPUT_HEADING), ""]
         lines.append("No list was read, and the catalogue stays as it is.")
@@ -141,15 +147,21 @@ def refresh_catalogue(options: Sequence[str]) -> int:
 
 
 def find_reports_directory(options: Sequence[str]) -> Path:
-    """Return the reports directory of a run with these options. Raises CommandError, PolicyErrors."""
-    if os.environ.get(ENVIRONMENT_VARIABLE):  # the units set it, so that no inventory has to be read
+    """Return the directory for the reports of a run with these command line options.
+
+    Raises CommandError or PolicyErrors if the inventory cannot be read.
+    """
+    if os.environ.get(ENVIRONMENT_VARIABLE):  # the systemd units set it, so that no inventory has to be read
         return installation.locate_reports()
     compile_input = inventory.read_compile_input(parse_inventory_arguments(options))
     return find_reports_folder(compile_input.hosts, compile_input.inventory)
 
 
 def summarise_run(directory: Path, reports: Path) -> Notification | None:
-    """Return the notification of a run's changes, from its report and the history; None if nothing changed."""
+    """Return the notification of a run's changes, from its report in `directory` and the history database.
+
+    The result is None if nothing changed. Without a readable history, every defect counts as new.
+    """
     report = read_report(directory)
     try:
         history = open_history(report["run"].get("history") or "off", reports)
@@ -163,7 +175,11 @@ def summarise_run(directory: Path, reports: Path) -> Notification | None:
 def make_request_notifications(
     directory: Path, reports: Path, options: Sequence[str]
 ) -> tuple[Notification | None, list[dict[str, str]]]:
-    """Return the notification of requests that are new in a run (None for none), and the mails to heads."""
+    """Return the notification of users' requests that are new in a run, and the mails to heads of departments.
+
+    `directory` is the report of the run, and `options` are those of the run. The result is (None, []) if there are no
+    new requests, or if they cannot be read.
+    """
     try:
         run = read_report(directory)["run"]
         new_requests = request_notification.select_new_requests(requests_file.read_requests(reports), run["id"])
@@ -180,7 +196,10 @@ def make_request_notifications(
 
 
 def _read_departments(options: Sequence[str]) -> dict[str, request_notification.DepartmentContact]:
-    """Return the departments of an inventory with their heads' addresses. Raises CommandError, PolicyErrors."""
+    """Return the hosts of each department, and the mail address of its head ("" for none), by department.
+
+    `options` are those of the scheduled run, which name the inventory. Raises CommandError, PolicyErrors.
+    """
     compile_input = inventory.read_compile_input(parse_inventory_arguments(options))
     restrictions = read_all_restrictions(compile_input.hosts)
     approver_list = read_approver_list(find_approver_folders(compile_input, restrictions), compile_input.groups)
@@ -194,9 +213,10 @@ def _read_departments(options: Sequence[str]) -> dict[str, request_notification.
 
 @contextlib.contextmanager
 def _lock_scheduled_runs(reports: Path) -> Iterator[None]:
-    """Take the lock of scheduled runs.
+    """Lock the reports directory during the `with` body, so that only one scheduled run is active.
 
-    It is on the reports directory, so that no lock file remains, and a killed process releases it.
+    A lock on the directory leaves no lock file behind, and ends with a killed process. Raises CommandError if another
+    run has the lock, or if other accounts can change the directory.
     """
     try:
         PlanStore(reports / PLANS_DIRECTORY).require_directories()

@@ -1,7 +1,7 @@
-"""A commit on its own branch, in a repository whose working tree, index and hooks stay untouched.
+"""A git commit on a new branch, without hooks, and without a change of the working tree or the index.
 
-The repository's configuration of files (filters, attributes) is not applied: each file is stored byte for byte. A
-branch is created and never moved, so commits that a user adds to a branch stay.
+The filters and attributes of the repository are not applied: each file is stored byte for byte. An existing branch is
+never moved, so commits that a user added to a branch stay.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ...report.text.wording import clean_text
 from .. import CommandError
 
 GIT_TIMEOUT_SECONDS = 120  # per call of git
-MAX_BRANCHES = 20  # per day
+MAX_BRANCHES = 20  # most branches with the same name and different numbers
 _IDENTITY = {
     f"GIT_{role}_{field}": identity
     for role in ("AUTHOR", "COMMITTER")
@@ -25,7 +25,11 @@ _IDENTITY = {
 
 
 def create_commit(top: Path, base_commit: str, files: Mapping[str, bytes], message: str, branch: str) -> str:
-    """Commit files (by path in the repository) on top of a commit, and return the new branch. Raises CommandError."""
+    """Commit files on top of `base_commit`, on a new branch, and return the name of the branch.
+
+    `top` is the top directory of the repository. `files` has the new content by path in the repository. If the branch
+    exists, its name gets a number (`branch-2`). Raises CommandError if git fails, or after MAX_BRANCHES names.
+    """
     with tempfile.TemporaryDirectory(prefix="proscribe-") as temporary_directory:
         index = {"GIT_INDEX_FILE": f"{temporary_directory}/index"}
         _run_git(top, "read-tree", base_commit, environment=index)
@@ -43,7 +47,7 @@ def create_commit(top: Path, base_commit: str, files: Mapping[str, bytes], messa
 
 
 def find_head_commit(top: Path) -> str:
-    """Return the commit that is checked out. Raises CommandError."""
+    """Return the id of the commit that is checked out in the repository `top`. Raises CommandError."""
     return _run_git(top, "rev-parse", "--verify", "HEAD^{commit}")
 
 

@@ -1,7 +1,7 @@
-"""Scheduled refresh of the catalogue: publishers' lists become a commit on a branch, and a notification.
+"""Scheduled refresh of the catalogue: changes of publishers' lists become a commit on a branch, and a notification.
 
-No change reaches a host unless a person merges the branch. The lists are written to a copy of the newest commit. So the
-working tree stays as it is, committed or not.
+No change reaches a host unless a person merges the branch. The lists are written into a copy of the newest commit, so
+the working tree of the repository stays unchanged. Its uncommitted files are not in the commit.
 """
 
 from __future__ import annotations
@@ -26,15 +26,16 @@ from . import branch_commit
 from .notification_transport import parse_inventory_arguments
 
 BRANCH_PREFIX = "proscribe/catalogue-"
-MAX_CHANGE_PERCENT = 25  # percent of a list, as the default of `catalog refresh`
+MAX_CHANGE_PERCENT = 25  # share of a list that may change, the same as the default of `catalog refresh`
 
 
 def refresh_on_branch(
     options: Sequence[str], fetch_publisher: FetchPublisher = fetch_published_list
 ) -> tuple[Notification | None, bool]:
-    """Refresh the catalogue of an inventory. Raises CommandError, PolicyErrors.
+    """Fetch the publishers' lists of an inventory's catalogue, and commit the changed files on a new branch.
 
-    Returns the notification (None: no news), and whether all lists were accepted.
+    Returns the notification (None if no list changed and none was refused), and True if all lists were accepted.
+    `options` are those of the scheduled command. Raises CommandError, PolicyErrors.
     """
     fetch_publisher = cache_fetches(fetch_publisher)
     repository, folders = _find_catalogue_folders(options)
@@ -61,7 +62,11 @@ def refresh_on_branch(
 
 
 def _find_catalogue_folders(options: Sequence[str]) -> tuple[Repository, list[tuple[Path, ...]]]:
-    """Return the repository of an inventory, and its hosts' catalogues with a directory in that repository."""
+    """Return the git repository of an inventory, and the catalogues of its hosts that the repository can change.
+
+    A catalogue is a tuple of directories. At least one of them lies in the repository. Raises CommandError if there is
+    no repository, or no such catalogue.
+    """
     compile_input = inventory.read_compile_input(parse_inventory_arguments(options))
     restrictions = read_all_restrictions(compile_input.hosts)
     source = Path(compile_input.inventory[0]) if compile_input.inventory else compile_input.project
@@ -90,7 +95,11 @@ def _is_inside(folder: Path, top: Path) -> bool:
 def _copy_catalogue(
     repository: Repository, base_commit: str, folders: Iterable[Sequence[Path]], copy_directory: Path
 ) -> dict[Path, bytes]:
-    """Copy the catalogue's directories of a commit, and return the content of their files. Raises CommandError."""
+    """Copy the directories of catalogues from a commit, and return the content of their files by path in the copy.
+
+    `folders` are the catalogues; their directories outside the repository are not copied. Raises CommandError if the
+    commit lacks a directory.
+    """
     top = repository.top.resolve()
     paths = list(
         dict.fromkeys(
@@ -122,9 +131,10 @@ def _select_changed_files(earlier_files: dict[Path, bytes], copy_directory: Path
 def _refresh_copy(
     folders: Sequence[Path], top: Path, copy_directory: Path, fetch_publisher: FetchPublisher
 ) -> list[RefreshOutcome]:
-    """Refresh a catalogue, with the copy in place of the repository.
+    """Refresh the lists of a catalogue in the copy of the repository, and return the outcome for each list.
 
-    Changes of a directory outside the repository go as amendments into the last directory inside it.
+    `folders` are the directories of the catalogue. A directory outside the repository has no copy. Its changes go as
+    amendments into the last directory inside the repository.
     """
     moved_folders = [
         copy_directory / entry.relative_to(top.resolve()) if _is_inside(entry, top) else entry for entry in folders
@@ -142,13 +152,13 @@ def _refresh_copy(
 
 
 def _map_outcome_paths(outcome: RefreshOutcome, copy_directory: Path) -> RefreshOutcome:
-    """Return an outcome with paths of the repository instead of the copy."""
+    """Return the outcome of a list's refresh with paths that are relative to the repository, not in the copy."""
     change = outcome.change and outcome.change._replace(path=outcome.change.path.relative_to(copy_directory))
     return outcome._replace(change=change, error=outcome.error.replace(f"{copy_directory}/", ""))
 
 
 def _format_outcomes(outcomes: Sequence[RefreshOutcome]) -> list[str]:
-    """Return lines on the outcomes: each change and refusal, and the number of unchanged lists."""
+    """Return lines of text about the refresh of lists: each change and refusal, and the number of unchanged lists."""
     notable_outcomes = [
         outcome for outcome in outcomes if outcome.change is None or outcome.change.added or outcome.change.removed
     ]

@@ -1,4 +1,4 @@
-"""Exit codes of a scheduled run, in addition to those of the run itself (docs/scheduling.md)."""
+"""Exit codes of `./proscribe scheduled`, in addition to those of the run that it starts (docs/scheduling.md)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ...schedule.units import LIST_REFUSED_CODE
 __all__ = ["LIST_REFUSED_CODE", "NOT_SENT", "NOT_WRITTEN", "NO_REPORT", "REFUSED_EXIT_CODE", "REPORTED_CODES"]
 
 NO_REPORT = 78  # the run produced no report; systemd's OnFailure= unit reports the failure
-NOT_SENT = 76  # only the notification failed
-NOT_WRITTEN = 74  # only an export failed
-# The codes of runs that have sent their notifications. A refused run has sent its reason.
+NOT_SENT = 76  # only a notification could not be sent; all else succeeded
+NOT_WRITTEN = 74  # only an export could not be written; all else succeeded
+# The run itself has reported these results, so the OnFailure= unit stays silent. A refused run has sent its reason.
 REPORTED_CODES = (2, 4, 10, 11, 13, 14, NOT_WRITTEN, NOT_SENT, REFUSED_EXIT_CODE)

@@ -1,4 +1,4 @@
-"""Notification of a scheduled run that did not end by itself, from systemd's data and the partial report."""
+"""The notification of a scheduled run that failed or was killed, from systemd's data and the partial report."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from pathlib import Path
 from ....base.chat_text import OUTPUT_HEADING
 from ....host.schedule.timers import DRIFT_UNIT
 from ....model.types.run import RunInterruption
+from ...files import replace_file
 from ...report.evaluation.arithmetic import has_answered
 from ...report.evaluation.verdict import NOTHING_EXIT
 from ...report.notification import Notification, QuotedLines, build_notification
-from ...report.storage.report_directory import JOURNAL_FILE, PARTIAL_SUFFIX, open_report_file, replace_file
+from ...report.storage.report_directory import FILE_MODE, JOURNAL_FILE, PARTIAL_SUFFIX, open_report_file
 from ...report.storage.report_reader import NEWEST, UnknownRun, UnreadableReport, find_run, read_records, read_report
 from ...report.text.wording import format_count
 from .exit_codes import NO_REPORT, NOT_SENT, REPORTED_CODES
 from .notification_transport import send_notification
 
-# By exit code of a unit that has not reported the outcome itself. Any other code is a failure.
+# Phrases for exit codes of a run that has not reported its result itself. Any other code is a failure.
 OUTCOMES_BY_CODE = {str(NO_REPORT): "produced no report", NOTHING_EXIT: "evaluated nothing"}
-NOT_WRITTEN_TEXT = "the report cannot be written"  # printed by such a run (reported_run.py)
+NOT_WRITTEN_TEXT = "the report cannot be written"  # a run prints this if it cannot write its report (reported_run.py)
 INVOCATION_PATTERN = re.compile(r"[0-9a-f]{32}")
 MAX_LOG_LINES = 25
 MAX_LINE_LENGTH = 300
@@ -39,7 +40,11 @@ def find_newest_run(reports: Path) -> Path | None:
 
 
 def report_failed_run(reports: Path, options: Sequence[str]) -> int:
-    """Report the reason of the unit's failure, unless the run has sent its own notification. Returns the exit code."""
+    """Send a notification that explains why the unit of scheduled runs failed, and return the exit code.
+
+    Nothing is sent if the run has already sent its own notification. The facts are stored as `ended.json` in the
+    directory `reports`. `options` are those of the run.
+    """
     unit_properties = _read_unit_properties()
     status = unit_properties.get("ExecMainStatus", "")
     if unit_properties.get("Result") == "exit-code" and status.isdigit() and int(status) in REPORTED_CODES:
@@ -47,7 +52,7 @@ def report_failed_run(reports: Path, options: Sequence[str]) -> int:
     notification = make_failure_notification(
         unit_properties, *_find_unended_report(reports), _read_log(unit_properties.get("InvocationID", ""))
     )
-    with contextlib.suppress(OSError), replace_file(reports / "ended.json") as stream:
+    with contextlib.suppress(OSError), replace_file(reports / "ended.json", FILE_MODE) as stream:
         json.dump(notification.facts, stream, indent=2)
     print(notification.subject, notification.text, sep="\n", flush=True)
     return 0 if send_notification(notification, options) else NOT_SENT
@@ -56,10 +61,11 @@ def report_failed_run(reports: Path, options: Sequence[str]) -> int:
 def make_failure_notification(
     unit_properties: dict[str, str], partial_report: str, answered_count: int, log: Sequence[str] = ()
 ) -> Notification:
-    """Return the notification of a run that did not end by itself.
+    """Return the notification of a scheduled run that failed or was killed.
 
-    `unit_properties` are those of systemd. `partial_report` is the directory of its unfinished report, "" for none.
-    `answered_count` is the number of hosts that answered in it. `log` has the last lines of its output.
+    `unit_properties` are systemd's properties of the run. `partial_report` is the directory of the run's unfinished
+    report, "" for none. `answered_count` is the number of hosts that answered in this report. `log` has the last lines
+    that the run printed.
     """
     result, status = unit_properties.get("Result", ""), unit_properties.get("ExecMainStatus", "")
     reasons = {
@@ -92,7 +98,7 @@ def make_failure_notification(
 
 
 def _read_unit_properties() -> dict[str, str]:
-    """Return systemd's properties of the drift unit's last run."""
+    """Return systemd's properties of the last scheduled run by name; {} if systemd does not answer."""
     properties = "Result,ExecMainStatus,ExecMainStartTimestamp,InvocationID"
     command = ["systemctl", "show", f"{DRIFT_UNIT}.service", f"--property={properties}"]
     try:
@@ -103,7 +109,10 @@ def _read_unit_properties() -> dict[str, str]:
 
 
 def _read_log(invocation: str) -> list[str]:
-    """Return the last lines that the drift unit printed in a run; none if the journal cannot be read."""
+    """Return the last lines that a scheduled run printed; [] if the journal cannot be read.
+
+    `invocation` is systemd's InvocationID of the run.
+    """
     if not INVOCATION_PATTERN.fullmatch(invocation):
         return []
     command = [
@@ -123,10 +132,10 @@ def _read_log(invocation: str) -> list[str]:
 
 
 def _find_unended_report(reports: Path) -> tuple[str, int]:
-    """Return the report of the unended run, and the number of hosts that answered in it; "" and 0 for none.
+    """Return the directory of the failed run's report, and the number of hosts that answered; ("", 0) for no report.
 
-    The report is the newest partial one after the newest complete one. Otherwise it is the newest complete one, if it
-    was interrupted a moment ago.
+    The report is the newest partial report, if it is newer than all complete reports. Otherwise it is the newest
+    complete report, if that run was interrupted a moment ago.
     """
     newest_run = find_newest_run(reports)
     begun_reports = sorted(
@@ -143,26 +152,29 @@ def _count_answered_hosts(journal: Path) -> int:
     answered_hosts = set()
     with contextlib.suppress(OSError), open_report_file(journal) as lines:
         for line in lines:
-            with contextlib.suppress(ValueError, TypeError, IndexError):  # the last line may be incomplete
+            with contextlib.suppress(ValueError, TypeError, IndexError):  # a killed run may leave a partial last line
                 if (event := json.loads(line))[:1] == ["answered"]:
                     answered_hosts.add(event[1])
     return len(answered_hosts)
 
 
 def _read_interruption(directory: Path) -> RunInterruption | None:
-    """Return the interruption of a report's run; None for an uninterrupted run."""
+    """Return the data about the interruption of a report's run; None if the run was not interrupted."""
     with contextlib.suppress(OSError, UnreadableReport):
         return read_report(directory)["run"].get("interrupted")
     return None
 
 
 def find_closing_run(directory: Path) -> str:
-    """Return the run that closed the report of an earlier run; "" for a report that its own run wrote."""
+    """Return the id of the later run that completed the report of a killed run.
+
+    The result is "" for a report that its own run completed.
+    """
     interrupted = _read_interruption(directory)
     return interrupted.get("closed_by") or "" if interrupted else ""
 
 
 def _has_just_ended(directory: Path) -> bool:
-    """Return whether a report's run was interrupted a moment ago and closed the report itself."""
+    """Return whether the run of a report was interrupted a moment ago, and completed the report itself."""
     is_recent = time.time() - directory.stat().st_mtime < FAILURE_DELAY_SECONDS
     return is_recent and _read_interruption(directory) is not None and not find_closing_run(directory)

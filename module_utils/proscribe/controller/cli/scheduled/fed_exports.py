@@ -1,4 +1,7 @@
-"""Exports that scheduled runs keep up to date, and the notification of those written again."""
+"""The update of exports by scheduled runs, and the notification of exports that were written again.
+
+Enforcement points, such as a proxy, load an export from its directory (`proscribe_exports_fed`).
+"""
 
 from __future__ import annotations
 
@@ -22,18 +25,22 @@ from .notification_transport import parse_inventory_arguments
 
 
 class RenewedExport(types.ScheduledExport):
-    """An export that was written again, or that could not be written."""
+    """An export that a scheduled run wrote again, or could not write."""
 
-    why: str
+    why: str  # the first difference that made the export outdated, or the error
     differences: NotRequired[int]  # absent if the export could not be written
 
 
 def update_exports(directory: Path, options: Sequence[str]) -> Notification | None:
-    """Write a run's fed exports again if they are outdated, and return the notification; None if all are up to date."""
+    """Write outdated exports of `proscribe_exports_fed` again, and return the notification.
+
+    `directory` has the report of the run, which lists these exports. `options` are those of the run. The result is None
+    if all exports are up to date.
+    """
     fed_exports = [FedExport(**fed_entry) for fed_entry in read_report(directory)["run"].get("exports_fed") or ()]
     if not fed_exports:
         return None
-    from .. import export  # imported late, because it loads all formats
+    from .. import export  # imported here: it loads all export formats, which a run without exports does not need
 
     now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
     all_hosts_arguments = argparse.Namespace(**{**vars(parse_inventory_arguments(options)), "limit": ""})
@@ -57,7 +64,7 @@ def update_exports(directory: Path, options: Sequence[str]) -> Notification | No
 def make_export_notification(
     written_exports: Sequence[RenewedExport], failed_exports: Sequence[RenewedExport]
 ) -> Notification:
-    """Return the notification of exports."""
+    """Return the notification of exports that were written again, and of exports that could not be written."""
     lines = []
     for heading, exports in (
         ("Not written:", failed_exports),

@@ -1,4 +1,4 @@
-"""Sending of notifications to the destinations of the inventory, by the playbook notify."""
+"""Sending of notifications by the playbook `notify`, to the channels in `proscribe_notify` of the inventory."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from ...report.notification import Notification
 from ...report.text.wording import clean_text
 from .. import inventory
 
-MAX_SHOWN_LINES = 12  # per output stream of a failed playbook
+MAX_SHOWN_LINES = 12  # last lines of stdout, and of stderr, that are shown if the playbook fails
 
 
 def send_notification(
     notification: Notification, options: Sequence[str], head_mails: Sequence[Mapping[str, str]] = ()
 ) -> bool:
-    """Send a notification as proscribe_notify of the inventory says, and mails to heads.
+    """Send a notification to the channels in `proscribe_notify` of the inventory, and mails to heads of departments.
 
-    Returns False if sending failed.
+    `options` are those of the scheduled run, which name the inventory. Each mail in `head_mails` has the keys `mail`
+    (the address) and `message`. Returns False if the sending failed.
     """
     with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:  # readable for this account only
         json.dump({**notification.make_payload(), "heads": [*head_mails]}, file)
@@ -37,7 +38,7 @@ def send_notification(
             installation.name_playbook("notify"),
             *_list_inventory_options(options),
             "-e",
-            # Never the text itself, because hosts and their users wrote it.
+            # Only the file's name is passed: Ansible would run templates in the text, which hosts and users wrote.
             json.dumps({"proscribe_notice_file": file.name}),
         ]
         environment = {**os.environ, "ANSIBLE_NO_TARGET_SYSLOG": "1"}  # Ansible would log the whole notification again
@@ -46,16 +47,16 @@ def send_notification(
         )
     if result.returncode:
         print("proscribe: the notification could not be sent:", file=sys.stderr)
-        # Ansible prints the failure of a task on stdout, and the reason why it could not start on stderr.
+        # Ansible prints a failed task on stdout, and the reason for a failed start on stderr, so both are shown.
         lines = [*result.stdout.splitlines()[-MAX_SHOWN_LINES:], *result.stderr.splitlines()[-MAX_SHOWN_LINES:]]
         print(*(clean_text(line) for line in lines if line.strip()), sep="\n", file=sys.stderr)
     return result.returncode == 0
 
 
 def _list_inventory_options(options: Sequence[str]) -> list[str]:
-    """Return the options of a run that locate and read the inventory.
+    """Return the options of a run with which ansible-playbook finds and reads the same inventory.
 
-    --limit is left out, because it would exclude localhost.
+    `--limit` is left out, because it would exclude localhost, on which the notification is sent.
     """
     parsed_arguments = parse_inventory_arguments(options)
     return [

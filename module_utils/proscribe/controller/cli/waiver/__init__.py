@@ -1,7 +1,8 @@
-"""Command `./proscribe waiver`: make, sign, verify, list and revoke exceptions.
+"""Command `./proscribe waiver` with its subcommands, which write, sign, verify, list and revoke waivers.
 
-Each subcommand is a file with a function for its options and a function that runs it. The status of a waiver is never
-decided here, but in `compile.waivers.waiver_status`, as for plans and reports.
+A waiver is an approved exception from the ban. Each subcommand has a module with a function for its options and a
+function that runs it. The module `compile.waivers.waiver_status` alone decides the status of a waiver, also for plans
+and reports.
 """
 
 from __future__ import annotations
@@ -29,11 +30,11 @@ SUBCOMMANDS = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the subcommands, each with its own options."""
+    """Add the subcommands of `./proscribe waiver`, each with its own options and those of the inventory."""
     parser.description = SUMMARY
     add_subcommands(parser, SUBCOMMANDS, inventory.add_inventory_options)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run a subcommand and return its exit code."""
+    """Run the chosen subcommand with the current time, and return its exit code."""
     return int(arguments.run_subcommand(arguments, datetime.datetime.now(datetime.timezone.utc)))

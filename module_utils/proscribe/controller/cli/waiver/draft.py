@@ -1,4 +1,4 @@
-"""Draft of a waiver from a request: the request supplies the options that `waiver new` was not given."""
+"""The draft of a waiver from a user's request, which supplies the missing options of `waiver new --request`."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from ....base.duration import format_moment
 from .. import CommandError
 from .request_status import DRAFTED, WAIVED, RequestStatus
 
-DRAFT_DAYS = 90  # duration of a draft, unless the organisation's limit is lower
+DRAFT_DAYS = 90  # duration of a drafted waiver, unless the organisation's limit is lower
 
 
 def fill_in_options(arguments: argparse.Namespace, request_status: RequestStatus, now: datetime.datetime) -> list[str]:
-    """Fill in the options from a request, and return notes for the approver.
+    """Fill in the missing options of `waiver new` from a user's request, and return notes for the approver.
 
-    The waiver is for the request's user, host and service, and starts with its approval. Raises CommandError if it
-    would open nothing, or if the request has a waiver already.
+    The waiver is for the user, host and service of the request, and starts with its approval. The notes name the
+    controls that still block the service. Raises CommandError if the waiver would have no effect, or if the request has
+    a waiver already.
     """
     request, effect = request_status.request, request_status.effect
     if request_status.state in (DRAFTED, WAIVED):
@@ -27,7 +28,8 @@ def fill_in_options(arguments: argparse.Namespace, request_status: RequestStatus
             raise CommandError(
                 f"--request {request.id} names the service, the host and the user; leave these options out"
             )
-    if "," in request.user:  # the host reports the user's name, and a comma in it would make several users
+    # The host reports the user's name, and can invent it. An option with a comma would be read as several users.
+    if "," in request.user:
         raise CommandError(
             f"request {request.id}: found the user {request.user!r}, expected one user; its host made it up"
         )
@@ -62,7 +64,10 @@ def fill_in_options(arguments: argparse.Namespace, request_status: RequestStatus
 
 
 def _explain_out_of_reach(request_status: RequestStatus) -> str:
-    """Return the reason why no waiver is drafted for the user alone, and the alternatives."""
+    """Return the error message for a draft that would not make the service reachable for the user alone.
+
+    The message has the reason and the alternatives.
+    """
     request, effect = request_status.request, request_status.effect
     closed_controls = effect.closed_controls or effect.host_controls
     verb, clause = ("closes", "it does") if len(closed_controls) == 1 else ("close", "they do")

@@ -1,4 +1,4 @@
-"""Commands `./proscribe waiver list` and `expire-soon`: permissions with their hosts and ends."""
+"""Commands `./proscribe waiver list` and `./proscribe waiver expire-soon`: waivers with their hosts and ends."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ WAIVING_COLOURS = {True: "green", False: "red"}
 
 
 def add_list_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `list`."""
+    """Add the options of `./proscribe waiver list`."""
     parser.epilog = "The exit code is 0, whatever it finds; `expire-soon` and `verify` are for scripts."
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def add_soon_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `expire-soon`."""
+    """Add the options of `./proscribe waiver expire-soon`."""
     parser.epilog = (
         "Exit code 1: a waiver that is in force, or will be, expires in that time, or its review is overdue.\n"
         "Exit code 0 and no output: there is none, so that cron sends no mail."
@@ -55,7 +55,10 @@ def _parse_length(text: str) -> datetime.timedelta:
 
 
 def list_waivers(arguments: argparse.Namespace, now: datetime.datetime) -> int:
-    """Print every waiver, the most urgent first."""
+    """Print every waiver of the inventory, the most urgent first, and return exit code 0 (`waiver list`).
+
+    With `--limit`, only waivers for the chosen hosts are printed.
+    """
     compile_input = inventory.read_compile_input(arguments)
     _print_waivers(
         _list_in_order(compile_input, now, bool(arguments.limit)),
@@ -68,7 +71,10 @@ def list_waivers(arguments: argparse.Namespace, now: datetime.datetime) -> int:
 
 
 def list_due_waivers(arguments: argparse.Namespace, now: datetime.datetime) -> int:
-    """Print the waivers that need attention."""
+    """Print waivers that end soon or whose review is overdue; return exit code 1 if there are any (`expire-soon`).
+
+    Without such waivers nothing is printed, unless the output is JSON or a terminal. So cron sends no mail.
+    """
     compile_input = inventory.read_compile_input(arguments)
     due_waivers = [
         judged_waiver
@@ -87,7 +93,10 @@ def list_due_waivers(arguments: argparse.Namespace, now: datetime.datetime) -> i
 
 
 def is_due_soon(judged_waiver: JudgedWaiver, now: datetime.datetime, within: datetime.timedelta) -> bool:
-    """Return whether a current or future waiver ends within that time, or its review is overdue."""
+    """Return whether a waiver ends within the time `within` from now, or its review is overdue.
+
+    The result is False for a waiver that is neither active nor waiting for its start.
+    """
     return _is_ending_soon(judged_waiver, now, within) or (
         _is_lasting(judged_waiver) and judged_waiver.judgement.is_review_overdue
     )
@@ -137,14 +146,17 @@ def _print_waivers(
 
 
 def _count_seconds_left(judged_waiver: JudgedWaiver, now: datetime.datetime) -> int:
-    """Return the seconds until a current or future waiver ends; 0 for any other."""
+    """Return the seconds until a waiver ends; 0 for a waiver that is neither active nor waiting for its start."""
     if not _is_lasting(judged_waiver):
         return 0
     return max(0, int((judged_waiver.waiver.ends - now).total_seconds()))
 
 
 def _describe_remaining_time(end: datetime.datetime, now: datetime.datetime) -> str:
-    """Return `90 days`, counted as in reports, or a duration such as `7 hours` within the last 24 hours."""
+    """Describe the time from now until the end of a waiver: `90 days`, or `7 hours` within the last 24 hours.
+
+    Days are counted by the calendar, as in reports.
+    """
     remaining = end - now
     if remaining < datetime.timedelta(days=1):
         return format_duration(remaining.total_seconds())
@@ -152,7 +164,11 @@ def _describe_remaining_time(end: datetime.datetime, now: datetime.datetime) -> 
 
 
 def list_lifted_hosts(judged_waiver: JudgedWaiver, lifts: Lifts) -> list[str]:
-    """Return the hosts of a waiver where a control of it was lifted and not observed since."""
+    """Return the hosts of a waiver on which one of its controls was lifted, and not observed since.
+
+    A lift removes the ban of a control from a host, so the waiver has no effect there. `lifts` has the lifts by host
+    and control.
+    """
     controls = set(judged_waiver.waiver.controls)
     return [host for host in judged_waiver.judgement.hosts if controls.intersection(lifts.get(host, ()))]
 
@@ -164,7 +180,10 @@ def format_waiver_table(
     colours: bool,
     lifts: Lifts | None = None,
 ) -> str:
-    """Return the waivers as text, in the given order."""
+    """Return the waivers as a text table of `width` columns, in the given order, after a summary line.
+
+    `colours` adds terminal styles. `lifts` has the lifts of the ban by host and control; None if they are unknown.
+    """
     waiving_count = sum(judged_waiver.judgement.is_waiving for judged_waiver in judged_waivers)
     overdue_count = sum(judged_waiver.judgement.is_review_overdue for judged_waiver in judged_waivers)
     header = [format_count(len(judged_waivers), "waiver"), f"{waiving_count:,} in force"]
@@ -198,7 +217,7 @@ def format_waiver_table(
 
 
 def _describe_lifts(judged_waiver: JudgedWaiver, lifts: Lifts) -> str:
-    """Return a text that names the hosts where the ban is lifted, so that the waiver has no effect; "" for none."""
+    """Return a sentence that names the hosts on which the ban is lifted, so the waiver has no effect; "" for none."""
     hosts = list_lifted_hosts(judged_waiver, lifts)
     if not hosts:
         return ""
@@ -207,7 +226,7 @@ def _describe_lifts(judged_waiver: JudgedWaiver, lifts: Lifts) -> str:
 
 
 def describe_waiver(judged_waiver: JudgedWaiver, now: datetime.datetime) -> str:
-    """Return a text about a waiver: its problem, users, scope, hosts, end, parties and reason."""
+    """Describe a waiver in a text: its problem, users, scope, hosts, end, requester, approver and reason."""
     waiver, judgement = judged_waiver
     groups = [f"the members of {summarise_names(waiver.posix_groups, 3)}"] if waiver.posix_groups else []
     beneficiaries = (
@@ -233,6 +252,6 @@ def describe_waiver(judged_waiver: JudgedWaiver, now: datetime.datetime) -> str:
     end_text = format_moment(waiver.ends)
     if judgement.is_waiving:
         text = f"{_describe_remaining_time(waiver.ends, now)} left, until {end_text}: {beneficiaries} may use {scope}"
-    else:  # a waiver without effect permits nothing
+    else:  # a waiver without effect permits nothing, so the text does not say `may use`
         text = f"It is for {beneficiaries} to use {scope}, from {format_moment(waiver.starts)} until {end_text}"
     return f"{problem}{text}; {parties}: {waiver.reason}"

@@ -1,4 +1,4 @@
-"""Command `./proscribe waiver new`: write a waiver from options, with prompts for missing ones."""
+"""Command `./proscribe waiver new`, which writes a waiver from options and, at a terminal, prompts for missing ones."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ from .listing import describe_waiver
 from .prompts import ask_missing_options, ask_question
 from .request_status import find_request, list_requests
 from .time_options import format_time_option
-from .waiver_files import check_waiver_content, create_file, find_new_waiver_folder
+from .waiver_files import check_waiver_content, create_waiver_file, find_new_waiver_folder
 
-# Required values with their questions. The scope (hosts, groups or zones) is not here; its name is `where`.
+# The question for each required value. The question for the scope, `where`, is added when the values are collected: a
+# single answer names hosts, groups or zones.
 QUESTIONS: Mapping[str, str] = {
     "services": "services (ids of the catalogue, with commas between)",
     "reason": "reason: the need, in a sentence",
@@ -37,7 +38,7 @@ QUESTIONS: Mapping[str, str] = {
     "approved_on": "approved on (a day, a time with its zone, or now)",
     "expires": "expires (a day, a time with its zone, or a length from now such as 90d)",
 }
-# The part of a waiver to correct, by status. With these statuses no signature puts it into effect.
+# For each status that no signature can correct: the key in the waiver's file ({}) that has to be corrected.
 CORRECTION_PLACES = {
     "self_approved": "approved_by in {}",
     "unauthorised": f"approved_by in {{}}, or {APPROVERS_FILE}",
@@ -46,9 +47,9 @@ CORRECTION_PLACES = {
     "no_hosts": "hosts in {}",
     "expired": "expires in {}",
 }
-# Keys of lists that a waiver has only if they are given, each with its option.
-SCOPE_KEYS = ("hosts", "groups", "zones")
-SIGNED_HOSTS_KEY = "signed_hosts"  # `waiver sign` writes it
+SCOPE_KEYS = ("hosts", "groups", "zones")  # a waiver needs at least one of these keys
+SIGNED_HOSTS_KEY = "signed_hosts"  # has no option, because `waiver sign` writes it
+# The option (without dashes) for each key of a waiver that has a list.
 LIST_OPTIONS = {key: key.removesuffix("s").replace("_", "-") for key in LIST_FORMS if key != SIGNED_HOSTS_KEY} | {
     "hours": "hours"
 }
@@ -56,7 +57,7 @@ TEXT_OPTIONS: Mapping[str, str] = {
     "risk": "what may come of it, in a sentence",
     "ticket": "where the request was filed",
 }
-# The correct key of a name, in the notation of the file.
+# A hint in an error that a name belongs to another key, in the notation of the file: `groups: [press]`.
 OTHER_KEY_PATTERN = re.compile(r"\b(hosts|groups|services): \[(.*)\]")
 TIME_HELP = "a day, a time with its zone, or now"
 END_HELP = "a day (included), a time with its zone, or a length from now such as 90d"
@@ -75,7 +76,7 @@ PARTIES_AND_REASON: Mapping[str, str] = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the command: an option for each key of a waiver."""
+    """Add the options of `./proscribe waiver new`: one for each key of a waiver that a user can set."""
     parser.epilog = (
         "Options that take several may be repeated, or have commas between. What is required and not given is asked\n"
         "for at a terminal. A file that is there is never overwritten.\n\n"
@@ -122,7 +123,11 @@ def _format_requirement(key: str) -> str:
 
 
 def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
-    """Write the waiver and print its effect."""
+    """Write a new waiver's file, print its effect and the next commands, and return exit code 0.
+
+    With `--print`, the file is printed instead of written. Raises CommandError for wrong options and for an existing
+    waiver with this id.
+    """
     remarks = []
     if arguments.request:
         remarks = fill_in_options(arguments, find_request(arguments.request, list_requests(arguments, now)), now)
@@ -141,7 +146,7 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
     if arguments.print:
         print(content.decode(), end="")
     else:
-        create_file(path, content)
+        create_waiver_file(path, content)
         print_message(f"wrote {path}")
     effect = (
         "it waives"
@@ -170,9 +175,10 @@ def _judge_content(
     now: datetime.datetime,
     option_errors: Sequence[PolicyError],
 ) -> tuple[Waiver, JudgedWaiver]:
-    """Return the waiver and its judgement. Raises CommandError with every mistake of the options.
+    """Return the waiver that a file with this content would be, with its status. Raises CommandError for mistakes.
 
-    The message names options, because the file does not exist yet.
+    The file `path` does not exist yet, so the message names the options that caused the mistakes. It also has
+    `option_errors`, the mistakes that were found before.
     """
     errors = list(option_errors)
     try:
@@ -188,7 +194,10 @@ def _judge_content(
 
 
 def _map_error_to_option(error: PolicyError, path: str) -> PolicyError:
-    """Return a mistake in the future file as a mistake in the option that it came from."""
+    """Convert a mistake in the waiver's future file `path` to a mistake in the option that gave the value.
+
+    A mistake at another place is returned unchanged.
+    """
     if not error.location.startswith(path):
         return error
     key = error.key.partition("[")[0]
@@ -199,13 +208,14 @@ def _map_error_to_option(error: PolicyError, path: str) -> PolicyError:
 def _collect_values(
     arguments: argparse.Namespace, now: datetime.datetime
 ) -> tuple[dict[str, str | list[str]], list[PolicyError]]:
-    """Return the values of the file, and the errors of options.
+    """Return the values of a waiver's file by key, and the errors of invalid times in options.
 
-    An invalid time is replaced by a valid one, so that the other values are checked as well.
+    At a terminal, the user is asked for missing options. An invalid time is replaced by a valid one, so that the other
+    values are checked as well. Raises CommandError for missing options without a terminal.
     """
     option_errors: list[PolicyError] = []
     values: dict[str, str | list[str]] = {key: _split_option(key, getattr(arguments, key)) for key in LIST_OPTIONS}
-    # A single message names all missing options.
+    # The services and the scope are checked together with the other options, so one message names all missing options.
     arguments.services = ",".join(values["services"])
     arguments.where = ",".join(name for key in SCOPE_KEYS for name in values[key])
     names = {**QUESTIONS, "where": "hosts (or group:<name>, zone:<name>; with commas between)"}
@@ -236,16 +246,19 @@ def _collect_values(
 
 
 def _split_option(key: str, option_texts: Sequence[str]) -> list[str]:
-    """Return the items of an option. A sentence, a path or a time window keeps its commas."""
+    """Split the texts of a repeatable option at commas, and return the items.
+
+    Sentences, paths and time windows may contain commas, so they are not split. `key` is the option's key in a waiver.
+    """
     if key in ("compensating_controls", "paths", "hours"):
         return [part.strip() for part in option_texts if part.strip()]
     return [part.strip() for option_text in option_texts for part in option_text.split(",") if part.strip()]
 
 
 def _propose_id(values: Mapping[str, str | Sequence[str]]) -> str:
-    """Return an id made from the scope and the service, such as press01-whatsapp.
+    """Return an id for a new waiver, made from its scope and service: `press01-whatsapp`.
 
-    At a terminal the user can change it.
+    At a terminal the user is asked, and may type another id.
     """
     places = [name for key in SCOPE_KEYS for name in values[key]]
     id_text = "-".join([places[0], values["services"][0]]) if places and values["services"] else "waiver"

@@ -1,4 +1,4 @@
-"""Questions for missing options: one by one at a terminal; elsewhere an error names all missing options."""
+"""Questions to the user for missing options at a terminal; without a terminal, an error that names these options."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from .. import CommandError
 def ask_missing_options(
     arguments: argparse.Namespace, questions: Mapping[str, str], options: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """Return the answers by name, from the options or from the user.
+    """Return the value for each name in `questions`, from the command line options or typed by the user.
 
-    `questions` has the text of each question by name. `options` has the option by name, if it is not `--<name>`. Raises
-    CommandError, with every missing option, if there is no terminal.
+    `questions` has the text of each question by the attribute's name in `arguments`. `options` has the option for a
+    name if it is not `--<name>`. Raises CommandError, with every missing option, if there is no terminal.
     """
     answers = {name: str(getattr(arguments, name) or "").strip() for name in questions}
     missing = [name for name, text in answers.items() if not text]
@@ -30,7 +30,7 @@ def ask_missing_options(
 
 
 def ask_question(question: str) -> str:
-    """Return the text that the user types in reply. Raises CommandError at the end of the input."""
+    """Print a question on stderr and return the line that the user types. Raises CommandError at the end of input."""
     print(f"{clean_text(question)}: ", end="", file=sys.stderr, flush=True)
     line = sys.stdin.readline()
     if not line:

@@ -1,6 +1,6 @@
-"""Requests of an inventory's hosts, each with its state: open, drafted, waived, refused, ended.
+"""Users' requests for exceptions from an inventory's hosts, with their states: open, drafted, waived, refused, ended.
 
-A host can make up ids, so an id alone never identifies a request. A waiver or a refusal answers a request only if host,
+A host can invent ids, so an id alone never identifies a request. A waiver or a refusal answers a request only if host,
 user and service match, too.
 """
 
@@ -36,9 +36,10 @@ BROWSER, FIREWALL, DNS = "browser", "firewall", "dns"
 
 
 class WaiverEffect(NamedTuple):
-    """The controls that a waiver would open: for the user alone, and for everybody on the host.
+    """The controls that would stop blocking a service if a waiver granted a user's request.
 
-    `closed_controls` are those that a waiver for the user alone leaves closed.
+    `user_controls` would permit the service to the user alone, `host_controls` to everybody on the host. After a waiver
+    for the user alone, `closed_controls` still block the service, because they apply to the whole host.
     """
 
     user_name: str
@@ -49,10 +50,11 @@ class WaiverEffect(NamedTuple):
 
     @property
     def is_useless(self) -> bool:
-        """Return whether the service stays unreachable with a waiver for the user alone.
+        """Return whether the service would stay unreachable with a waiver for the user alone.
 
-        Either its programs may run but cannot resolve a name, or it has only pages. Programs that use known addresses,
-        which the firewall controls, need no names.
+        That happens in three cases. First, no control can make an exception for one user. Second, the DNS filter still
+        blocks the service's names, and the firewall knows no addresses that programs could use without names. Third,
+        the service has only web pages, and the browser policy still blocks them.
         """
         needs_names = DNS in self.closed_controls and FIREWALL not in self.user_controls
         return not self.user_controls or needs_names or (self.is_web_only and BROWSER in self.closed_controls)
@@ -72,16 +74,16 @@ class WaiverEffect(NamedTuple):
 
 
 class RequestStatus(NamedTuple):
-    """A request and its answer."""
+    """A user's request for an exception, its state, and the waiver or refusal that answers the request."""
 
     request: StoredRequest
-    departments: tuple[str, ...]
+    departments: tuple[str, ...]  # names of the departments that have the host
     approvers: tuple[str, ...]  # heads of these departments; a head who may approve for all of them comes first
-    state: str
-    answer: str  # the answer, as a clause; "" for an open request
+    state: str  # one of STATE_ORDER
+    answer: str  # a clause about the answer, such as `waived by press01-whatsapp until ...`; "" for an open request
     waiver_id: str  # id of the waiver that answers the request; "" for none
     effect: WaiverEffect
-    max_days: int  # maximum duration of a waiver on the host
+    max_days: int  # maximum duration of a waiver on the host, in days
 
     @property
     def time(self) -> datetime.datetime:
@@ -89,7 +91,10 @@ class RequestStatus(NamedTuple):
 
 
 def list_requests(arguments: argparse.Namespace, now: datetime.datetime) -> list[RequestStatus]:
-    """Return the requests of the hosts that `arguments` choose, open ones first. Raises CommandError, PolicyErrors."""
+    """Return users' requests from the hosts that `arguments` choose, with their states, open requests first.
+
+    Raises CommandError, PolicyErrors.
+    """
     compile_input = inventory.read_compile_input(arguments)
     try:
         stored = requests_file.read_requests(inventory.locate_reports(arguments).directory)
@@ -114,7 +119,7 @@ def list_requests(arguments: argparse.Namespace, now: datetime.datetime) -> list
 
 
 def find_request(request_id: str, statuses: Sequence[RequestStatus]) -> RequestStatus:
-    """Return the request with that id. Raises CommandError for none, and if several hosts have the id."""
+    """Return the request with this id. Raises CommandError if there is none, or if several hosts have the id."""
     matching_statuses = [status for status in statuses if status.request.id == request_id]
     if not matching_statuses:
         raise CommandError(
@@ -154,7 +159,10 @@ def _make_status(
 def _find_answer(
     request: StoredRequest, waivers: Sequence[JudgedWaiver], refusal: RequestRefusal | None
 ) -> tuple[str, str, str]:
-    """Return the state of a request, its answer as a clause, and the id of the waiver."""
+    """Return the state of a request, a clause about its answer, and the id of the answering waiver ("" for none).
+
+    A waiver in effect counts first, then a refusal, then a drafted waiver, then an ended waiver.
+    """
     answering_waivers = [judged_waiver for judged_waiver in waivers if _is_answer(judged_waiver, request)]
     for waiver, judgement in answering_waivers:
         if judgement.is_waiving:

@@ -1,4 +1,4 @@
-"""Command `./proscribe waiver revoke`: end a waiver by lines appended to its file."""
+"""Command `./proscribe waiver revoke`, which ends a waiver by lines that it appends to the waiver's file."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from .. import CommandError, inventory, print_message
 from . import waiver_text
 from .prompts import ask_missing_options
 from .time_options import format_time_option
-from .waiver_files import check_waiver_content, find_waiver, replace_file
+from .waiver_files import check_waiver_content, find_waiver, replace_waiver_file
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the command."""
+    """Add the options of `./proscribe waiver revoke`."""
     parser.epilog = (
         "The waiver ends at that time, and the next enforcing run closes what it had opened. A revocation needs no\n"
         "signature: it counts although the old one no longer fits. It is remembered: an old copy of the file waives\n"
@@ -37,7 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
-    """Append the revocation. Everything else in the file stays, comments too."""
+    """Append the revocation to the waiver's file, record it for later runs, and return exit code 0.
+
+    The rest of the file stays, including comments. Raises CommandError if the waiver is revoked already, or if the
+    person may not revoke it. A file to which no lines can be appended is an error, too.
+    """
     compile_input = inventory.read_compile_input(arguments)
     judged_waiver = find_waiver(arguments.id, list_judged_waivers(compile_input, now))
     waiver = judged_waiver.waiver
@@ -66,9 +70,9 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
         raise CommandError(f"the lines do not fit the end of {path}; add them by hand:\n{lines}{error}") from None
     if revoked_waiver.revoked is None:
         raise CommandError(f"{path} reads as if nothing had been added; add the revocation by hand")
-    replace_file(path, content)
+    replace_waiver_file(path, content)
     revocation = revoked_waiver.revoked
-    with contextlib.suppress(PolicyErrors):  # the next run notes it otherwise
+    with contextlib.suppress(PolicyErrors):  # if the revocation cannot be recorded now, the next run records it
         revocation_note = SeenRevocation(waiver.id, revocation.by, format_moment(revocation.on), revocation.why)
         note_revocation(find_plan_store(compile_input), compile_input, revocation_note, format_moment(now))
     print_message(f"waiver {waiver.id} is revoked as of {revoked_on}; commit {path}")

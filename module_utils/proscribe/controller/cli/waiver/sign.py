@@ -1,4 +1,4 @@
-"""Command `./proscribe waiver sign`: the approver's signature over a waiver's exact bytes, in a file beside it."""
+"""Command `./proscribe waiver sign`: an approver's signature over the exact bytes of a waiver, in a file beside it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ...policy_errors import PolicyErrors
 from ...report.text.wording import format_count, summarise_names
 from .. import CommandError, inventory, print_message
 from . import waiver_text
-from .waiver_files import check_waiver_content, find_waiver, replace_file
+from .waiver_files import check_waiver_content, find_waiver, replace_waiver_file
 
 DEFAULT_KEY = Path("~/.ssh/id_ed25519")
 SIGNED_HOSTS_PATTERN = re.compile(rb"(?m)^signed_hosts: .*\r?\n?")
@@ -34,7 +34,7 @@ APPROVED_ON_PATTERN = re.compile(rb"(?m)^approved_on: .*$")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the command."""
+    """Add the options of `./proscribe waiver sign`."""
     parser.epilog = (
         f"Writes <file>.sig as `ssh-keygen -Y sign -n {NAMESPACE}` does. A waiver for groups or zones first gets the\n"
         "hosts that they come to now (signed_hosts), so that the signature covers them. Nothing is written unless it\n"
@@ -51,7 +51,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
-    """Sign a waiver, and write the signature only if it is valid."""
+    """Sign a waiver with the approver's key, write the signature if it is valid, and return exit code 0.
+
+    A waiver for groups or zones first gets the list of their present hosts, so that the signature covers them. Raises
+    CommandError, and writes nothing, if the signature would not be valid.
+    """
     waiver, judgement = find_waiver(arguments.id, list_judged_waivers(inventory.read_compile_input(arguments), now))
     file = Path(waiver.file)
     signers = get_signers_path(file)
@@ -65,13 +69,13 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
         print_message(f"waiver {waiver.id} is signed by {waiver.approved_by} already")
         return 0
     key = arguments.key.expanduser()
-    if waiver.request:  # an operator drafted it, and the signature approves it
+    if waiver.request:  # an operator drafted the waiver, so the time of the signature is the time of the approval
         approval_line = f"approved_on: {format_moment(now)}".encode()
         waiver = check_waiver_content(APPROVED_ON_PATTERN.sub(approval_line, waiver.document.content, count=1), file)
     if not covers_all:
         waiver = _add_signed_hosts(waiver, hosts)
     signature = _make_signature(waiver, key)
-    with tempfile.TemporaryDirectory() as folder:  # an invalid signature does no harm here
+    with tempfile.TemporaryDirectory() as folder:  # an invalid signature must not replace a valid signature
         candidate = Path(folder, file.name)
         get_signature_path(candidate).write_bytes(signature)
         verification = verify_signature(waiver.document.content, candidate, signers, waiver.approved_by, now)
@@ -82,8 +86,8 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
         )
     is_changed = waiver.request or not covers_all
     if is_changed:
-        replace_file(file, waiver.document.content)
-    replace_file(get_signature_path(file), signature)
+        replace_waiver_file(file, waiver.document.content)
+    replace_waiver_file(get_signature_path(file), signature)
     host_note = (
         "" if covers_all else f" for {format_count(len(hosts), 'host')} ({summarise_names(hosts, MAX_NAMED_HOSTS)})"
     )
@@ -95,9 +99,9 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
 
 
 def _add_signed_hosts(waiver: Waiver, hosts: Sequence[str]) -> Waiver:
-    """Return a waiver whose file lists the hosts of its groups and zones. Raises CommandError.
+    """Return the waiver with the line `signed_hosts` at the end of its content: the hosts of its groups and zones.
 
-    The file may have a form to which no line can be appended.
+    No file is written. Raises CommandError if the content has a form to which no line can be appended.
     """
     path, content = Path(waiver.file), SIGNED_HOSTS_PATTERN.sub(b"", waiver.document.content)
     line = f"signed_hosts: {waiver_text.format_flow_list(hosts)}\n"
@@ -120,6 +124,9 @@ def _make_signature(waiver: Waiver, key: Path) -> bytes:
 
 
 def _propose_signer_line(waiver: Waiver, key: Path, signers: Path) -> str:
-    """Return a hint for a key that no approver has yet; "" for none."""
+    """Return a hint with the line that assigns `key` to the approver in the file `signers`.
+
+    The hint is "" if the public key cannot be read.
+    """
     line = ssh_signatures.format_signer_line(key, make_approver_signer(waiver.approved_by))
     return f"\nIf {key} is the key of {waiver.approved_by}, {signers} needs this line:\n  {line}" if line else ""

@@ -1,4 +1,4 @@
-"""Times in options: `now`, a day, a time with its zone, or, for an end, a duration from now (`90d`)."""
+"""Times in options: `now`, a day, or a time with its zone. An end may also be a duration from now (`90d`)."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ LAST_SECOND = datetime.time(23, 59, 59)
 
 
 def format_time_option(text: str, option: str, now: datetime.datetime, *, is_end: bool = False) -> str:
-    """Return an option's time in the form of a waiver's file, by default in the controller's zone. Raises PolicyError.
+    """Convert the time in an option to the form of a waiver's file: `2026-12-31T18:00:00+08:00`. Raises PolicyError.
 
-    A day stands for its first second. If the time is an end (`is_end`), a day stands for its last second, because
-    `--expires 2027-01-31` includes that day. An end may also be a duration from now. The error names the option.
+    Without a zone in `text`, the zone is that of the controller. A day means its first second. For an end (`is_end`) it
+    means its last second, because `--expires 2027-01-31` includes that day. An end may also be a duration from now,
+    such as `90d`. The error names `option`.
     """
     if text == "now":
         return _format_local_time(now)

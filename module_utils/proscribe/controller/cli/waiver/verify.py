@@ -1,4 +1,4 @@
-"""Command `./proscribe waiver verify`: signatures of waivers, and their validity."""
+"""Command `./proscribe waiver verify`, which checks the signatures of waivers and prints the status of each waiver."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from .. import inventory, print_message
 from .waiver_files import find_waiver
 
 ENDED_STATUSES = ("expired", "revoked")
-NOT_YET_VALID = "not_yet_valid"  # approved, and signed if required
-NOT_WAIVING_CODE = 1  # a chosen waiver is not in force
+NOT_YET_VALID = "not_yet_valid"  # status before the start of a waiver that is approved, and signed if required
+NOT_WAIVING_CODE = 1  # exit code if a chosen waiver is not in force
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the command."""
+    """Add the options of `./proscribe waiver verify`."""
     parser.epilog = "Exit code 0: every chosen waiver is in force, or with --current will be; 1: one is not."
     parser.add_argument("ids", nargs="*", metavar="ID", help="the waivers to verify (default: all)")
     parser.add_argument(
@@ -34,18 +34,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 class WaiverVerification(TypedDict):
-    """The result for a waiver in the JSON output."""
+    """The result of verifying a waiver, as an entry of the JSON output of `waiver verify`."""
 
     id: str
-    signature: str  # as text
-    signed: bool
+    signature: str  # a clause such as `not signed`
+    signed: bool  # True for a valid signature
     waives: bool
     status: str
-    why: str
+    why: str  # the reason for the status
 
 
 def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
-    """Verify the signatures of waivers, and print the status of each waiver."""
+    """Verify the signatures of the chosen waivers, print the status of each waiver, and return the exit code.
+
+    The exit code is 0 if every chosen waiver is in force, otherwise 1. With `--current`, a future start is accepted.
+    """
     judged_waivers = list_judged_waivers(inventory.read_compile_input(arguments), now)
     selected = [find_waiver(waiver_id, judged_waivers) for waiver_id in arguments.ids] or judged_waivers
     accepted = (ACTIVE, NOT_YET_VALID) if arguments.current else (ACTIVE,)
@@ -66,7 +69,7 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
 
 
 def verify_waiver(judged_waiver: JudgedWaiver, now: datetime.datetime) -> WaiverVerification:
-    """Return the validity of a waiver's signature, and its status."""
+    """Check the signature of a waiver at the time `now`, and return the result with the waiver's status."""
     waiver, judgement = judged_waiver
     file = Path(waiver.file)
     signed = False

@@ -1,15 +1,14 @@
-"""Search, checks and writing of waiver files.
+"""Functions that find, check and write the files of waivers.
 
-A file is written completely or not at all, and only if it can be read.
+A file is written completely or not at all. New content is first read as a waiver (`check_waiver_content`), so no file
+becomes unreadable.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from ...compile.inventory.host_variables import CompileInput
@@ -18,15 +17,16 @@ from ...compile.plans.host_policies import read_all_restrictions
 from ...compile.waivers.document import WaiverFileError, read_waiver
 from ...compile.waivers.judged_waivers import JudgedWaiver
 from ...compile.waivers.waiver import Waiver
-from ...named_files import name_file_in_errors
+from ...files import FILE_MODE, create_file, name_file_in_errors, write_file
 from ...policy_errors import PolicyError, propose_similar_names
 from .. import CommandError
 
-NEW_FILE_MODE = 0o644
-
 
 def find_waiver(waiver_id: str, judged_waivers: Sequence[JudgedWaiver]) -> JudgedWaiver:
-    """Return the waiver with that id or file name, as completed by a shell. Raises CommandError."""
+    """Return the waiver with this id. Raises CommandError for an unknown waiver.
+
+    A path of the waiver's file or of its signature is accepted as well, because a shell completes paths.
+    """
     name = Path(waiver_id).name.removesuffix(".sig").removesuffix(".yml").removesuffix(".yaml")
     for judged_waiver in judged_waivers:
         if judged_waiver.waiver.id == name:
@@ -36,10 +36,11 @@ def find_waiver(waiver_id: str, judged_waivers: Sequence[JudgedWaiver]) -> Judge
 
 
 def find_new_waiver_folder(compile_input: CompileInput) -> Path:
-    """Return the directory for a new waiver. Raises CommandError if the inventory is only a list of names.
+    """Return the directory for the file of a new waiver.
 
-    It is the directory in proscribe_waivers_dir, else `waivers/` of the first source in a directory. Raises
-    PolicyErrors for a named directory that does not exist.
+    It is the directory in `proscribe_waivers_dir`, else `waivers/` in the directory of the first inventory source.
+    Raises PolicyErrors if the directory in `proscribe_waivers_dir` does not exist. Raises CommandError if the inventory
+    is only a list of host names.
     """
     folder = choose_new_waiver_folder(compile_input, read_all_restrictions(compile_input.hosts))
     if folder is None:
@@ -49,7 +50,10 @@ def find_new_waiver_folder(compile_input: CompileInput) -> Path:
 
 
 def check_waiver_content(content: bytes, path: Path) -> Waiver:
-    """Return the waiver that a file with this content would be. Raises WaiverFileError, which names the path."""
+    """Return the waiver that the file `path` with this content would be. The file itself is not written.
+
+    Raises WaiverFileError with every mistake in the content; its message names `path`.
+    """
     with tempfile.TemporaryDirectory() as folder:
         candidate = Path(folder, path.name)
         with name_file_in_errors(candidate):
@@ -73,40 +77,16 @@ def check_waiver_content(content: bytes, path: Path) -> Waiver:
     return dataclasses.replace(waiver, file=str(path), document=dataclasses.replace(waiver.document, path=path))
 
 
-def create_file(path: Path, content: bytes) -> None:
-    """Write a new file. Raises CommandError if it exists, and OSError."""
+def create_waiver_file(path: Path, content: bytes) -> None:
+    """Create a file with this content, completely or not at all. Raises CommandError if it exists, and OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _write_beside(path, content, NEW_FILE_MODE) as temporary_path:
-        try:
-            os.link(temporary_path, path)  # unlike a rename, a link never replaces a file
-        except FileExistsError:
-            raise CommandError(f"{path} is there already; it is left as it is") from None
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file with the mode of the existing one, which it replaces. Raises OSError."""
-    target = path.resolve()  # a link stays a link
-    mode = target.stat().st_mode & 0o777 if target.exists() else NEW_FILE_MODE
-    with _write_beside(target, content, mode) as temporary_path:
-        os.rename(temporary_path, target)
-
-
-@contextlib.contextmanager
-def _write_beside(path: Path, content: bytes, mode: int) -> Iterator[Path]:
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix="~", dir=path.parent)
-    temporary_path = Path(name)
     try:
-        with name_file_in_errors(path), os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-            os.fchmod(stream.fileno(), mode)
-            stream.flush()
-            os.fsync(stream.fileno())
-        yield temporary_path
-        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            temporary_path.unlink()
+        create_file(path, content)
+    except FileExistsError:
+        raise CommandError(f"{path} is there already; it is left as it is") from None
+
+
+def replace_waiver_file(path: Path, content: bytes) -> None:
+    """Replace the content of a file in one step, and keep its mode. A missing file is created. Raises OSError."""
+    target = path.resolve()  # the target of a symbolic link is replaced, so the link stays
+    write_file(target, content, target.stat().st_mode & 0o777 if target.exists() else FILE_MODE)

@@ -16,8 +16,9 @@ DECLARATION_FILE, ACTIVATION_FILE = "app_settings.json", "activation.json"
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:
-    """Return the declaration that denies the programs, and the activation without which a device ignores the
-    declaration.
+    """Return the declaration that denies the programs, and its activation.
+
+    A device ignores a declaration without an activation. Raises ExportError if no restricted service has a bundle id.
     """
     if not (ids_by_service := apple.list_bundle_ids(decision)):
         raise ExportError("nothing to export: the catalogue has no bundle id of a restricted service")

@@ -1,9 +1,8 @@
-"""Format `opnsense`: a blocklist that OPNsense fetches for its resolver, and the file of the format `unbound` as a
-drop-in.
+"""Format `opnsense`: a blocklist that OPNsense fetches, and the file of the format `unbound` as a drop-in.
 
-In a blocklist, `*.example.com` is the name and all names below it. The router does not fetch a list of open names below
-these. So somebody has to enter them into the field Allowlist Domains, an expression for each. The drop-in needs no such
-step.
+Both are for the resolver of the router. In a blocklist, `*.example.com` is the name and all names below it. The router
+does not fetch a list of open names below blocked names. So somebody has to enter the open names into the field
+Allowlist Domains, an expression for each. The drop-in needs no such step.
 """
 
 from __future__ import annotations

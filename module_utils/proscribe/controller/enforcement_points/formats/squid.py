@@ -98,8 +98,10 @@ def _render_path_pattern(path: str) -> str:
 
 
 def list_unsupported_paths(decision: ExportDecision, web_names: ExportedWebNames) -> Iterator[ExportOmission]:
-    """Yield a report entry for each path that is not blocked or opened as the plan says, if Squid does not decrypt
-    HTTPS.
+    """Yield a report entry for each path that Squid cannot block or open as the plan requires without decryption.
+
+    Without decryption of HTTPS, Squid sees only the host. So it can neither block a path of an open host nor open a
+    path of a blocked host.
     """
     for web_name, is_blocked in web_names.is_blocked_by_path.items():
         if is_blocked and not web_names.is_host_blocked(web_name.host):

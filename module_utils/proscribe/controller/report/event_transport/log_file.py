@@ -13,7 +13,7 @@ import stat
 from ....base.ownership import find_exposed_below
 from ....model.types.run import EventSettings
 from ...file_lock import lock_file
-from ...named_files import name_file_in_errors
+from ...files import name_file_in_errors
 from ..exports.event_kinds import EncodedEvent
 from ..storage.report_directory import FILE_MODE
 from .transport import SendingError

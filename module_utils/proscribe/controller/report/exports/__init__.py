@@ -21,9 +21,10 @@ from typing import TextIO
 
 from ....model.types.record import HostRecord
 from ....model.types.report import FleetReport
+from ...files import replace_file
 from ..evaluation.fleet_state import FleetState
 from ..history.transitions import RunTransitions
-from ..storage.report_directory import replace_file
+from ..storage.report_directory import FILE_MODE
 from .format import ReportExport, ReportFormat
 from .host_entries import RecordReader
 
@@ -87,7 +88,7 @@ def write_exports(
     with contextlib.ExitStack() as stack:
         exports = []
         for export_format, path in zip(export_formats, paths):
-            stream = stack.enter_context(replace_file(path))
+            stream = stack.enter_context(replace_file(path, FILE_MODE))
             if fleet_state is not None and export_format.write_fleet_state:
                 export_format.write_fleet_state(stream, report, fleet_state)
             else:
@@ -142,5 +143,5 @@ def refresh_exports(directory: Path, report: FleetReport, fleet_state: FleetStat
     for export_format in list_export_formats().values():
         path = directory / export_format.file_name
         if export_format.write_fleet_state and path.is_file():
-            with replace_file(path) as stream:
+            with replace_file(path, FILE_MODE) as stream:
                 export_format.write_fleet_state(stream, report, fleet_state)

@@ -16,11 +16,12 @@ from ....model.plan import CONTROLS
 from ....model.types.record import HostRecord
 from ....model.types.report import ReportRun
 from ....model.types.run import CompiledRun
+from ...files import replace_file
 from ..evaluation.arithmetic import has_answered
 from ..evaluation.scope import AnyRun, list_observed_controls
 from ..evaluation.unobserved_corrections import UNOBSERVED_KEY, UnobservedCorrection
 from .pruning import RUN_ID_PATTERN
-from .report_directory import open_report_file, replace_file
+from .report_directory import FILE_MODE, open_report_file
 from .report_reader import UnreadableReport, read_records
 
 CORRECTED_FILE = "corrected.json"
@@ -126,5 +127,5 @@ def _write_open_controls(reports: Path, stored_controls: OpenControls, updated_c
     if not updated_controls:
         (reports / CORRECTED_FILE).unlink(missing_ok=True)
     elif updated_controls != stored_controls:
-        with replace_file(reports / CORRECTED_FILE) as stream:
+        with replace_file(reports / CORRECTED_FILE, FILE_MODE) as stream:
             json.dump(updated_controls, stream, indent=1)

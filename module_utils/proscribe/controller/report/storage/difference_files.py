@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from ...files import replace_file
 from .pruning import DIFFERENCES_FOLDER
-from .report_directory import replace_file
 
 PRIVATE_DIRECTORY_MODE, PRIVATE_FILE_MODE = 0o700, 0o600
 MAX_FILE_CHARACTERS = 16 * 1024 * 1024  # most characters of a file

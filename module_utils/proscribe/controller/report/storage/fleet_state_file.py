@@ -17,9 +17,10 @@ from typing import Any
 from ....model.finding import EXTRA_RULE_GROUPS, LIFTED
 from ....model.plan import CONTROLS
 from ...file_lock import describe_holder, lock_file
+from ...files import replace_file
 from ..evaluation.fleet_state import ControlObservation, FleetHost, FleetState, RuleStatePairs
 from ..evaluation.lifts import Lift
-from .report_directory import FILE_MODE, open_report_file, replace_file
+from .report_directory import FILE_MODE, open_report_file
 
 SCHEMA = "proscribe/whole/1"
 FLEET_STATE_FILE = "whole.jsonl"
@@ -129,7 +130,7 @@ def _parse_observation(fields: list[Any], rules: Mapping[int, RuleStatePairs]) -
 
 def write_fleet_state(reports: Path, fleet_state: FleetState) -> None:
     """Replace the file of the fleet state. Raises OSError."""
-    with replace_file(reports / FLEET_STATE_FILE) as stream:
+    with replace_file(reports / FLEET_STATE_FILE, FILE_MODE) as stream:
         stream.writelines(json.dumps(line, separators=(",", ":")) + "\n" for line in _iterate_lines(fleet_state))
 
 

@@ -22,8 +22,8 @@ from typing import Any, TextIO
 
 from ....model.types.run import CompiledRun
 from ...file_lock import lock_file
-from ...named_files import name_file_in_errors, open_named_file
-from .report_directory import FILE_MODE, PARTIAL_SUFFIX, open_report_file, sync_directory
+from ...files import name_file_in_errors, open_named_file, sync_directory
+from .report_directory import FILE_MODE, PARTIAL_SUFFIX, open_report_file
 from .report_directory import JOURNAL_FILE as FILE
 
 MAX_SILENT_SECONDS = 86_400  # seconds without a write after which a run of another machine counts as over

@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ....model.types.run import CompiledRun
+from ...files import replace_file
 from ..collection.collector import HostRunState
 from ..text.reinstall_commands import build_reinstall_command
 from .pruning import LIFTS_FOLDER
-from .report_directory import DIRECTORY_MODE, replace_file
+from .report_directory import DIRECTORY_MODE, FILE_MODE
 
 SCHEMA = "proscribe/lift/1"
 LIFT_FILE = "lift.json"
@@ -42,7 +43,7 @@ def write_lift(
         "limit": run["limit"],
         "controls": run["controls"],
     }
-    with replace_file(lift_directory / LIFT_FILE) as stream:
+    with replace_file(lift_directory / LIFT_FILE, FILE_MODE) as stream:
         json.dump({"schema": SCHEMA, "run": run_facts, "hosts": hosts}, stream, indent=1)
     return lift_directory / LIFT_FILE
 

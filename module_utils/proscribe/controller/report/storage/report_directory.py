@@ -15,13 +15,13 @@ import errno
 import json
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TextIO
 
 from ....model.types.record import HostRecord
 from ....model.types.report import FleetReport
-from ...named_files import name_file_in_errors, open_named_file
+from ...files import replace_file, sync_directory
 
 DIRECTORY_MODE = 0o750
 FILE_MODE = 0o640
@@ -130,43 +130,6 @@ def open_report_file(path: Path, access_flags: int = os.O_RDONLY, errors: str = 
     return os.fdopen(descriptor, encoding="utf-8", errors=errors)
 
 
-def _create_file(path: Path, mode: int = FILE_MODE) -> TextIO:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    os.fchmod(descriptor, mode)
-    return open_named_file(descriptor, path)
-
-
-@contextlib.contextmanager
-def replace_file(path: Path, mode: int = FILE_MODE) -> Iterator[TextIO]:
-    """Open a new file that replaces `path` only if the `with` body ends without an error.
-
-    The text is written to a temporary file beside it, synchronised, and renamed.
-    """
-    temporary_path = path.with_name(f".{path.name}~")
-    with contextlib.suppress(FileNotFoundError):
-        temporary_path.unlink()
-    try:
-        with _create_file(temporary_path, mode) as stream:
-            yield stream
-            stream.flush()
-            with name_file_in_errors(temporary_path):
-                os.fsync(stream.fileno())
-        temporary_path.rename(path)
-    except BaseException:
-        temporary_path.unlink(missing_ok=True)
-        raise
-
-
 def _write_file(path: Path, pieces: Iterable[str]) -> None:
-    with replace_file(path) as stream:
+    with replace_file(path, FILE_MODE) as stream:
         stream.writelines(pieces)
-
-
-def sync_directory(directory: Path) -> None:
-    """Synchronise a directory to the disk, so that renamed and new files survive a power cut."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        with name_file_in_errors(directory):
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

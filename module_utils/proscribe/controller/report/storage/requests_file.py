@@ -14,10 +14,11 @@ from typing import NamedTuple
 
 from ....model.types.record import HostRecord
 from ....model.types.report import FleetReport, ReportRun
+from ...files import replace_file
 from ..evaluation.arithmetic import has_answered
 from ..evaluation.fleet_state import name_run_inventory
 from ..evaluation.scope import is_whole_run, list_observed_controls
-from .report_directory import open_report_file, replace_file
+from .report_directory import FILE_MODE, open_report_file
 
 SCHEMA = "proscribe/requested/1"
 REQUESTS_FILE = "requests.jsonl"
@@ -75,7 +76,7 @@ def store_requests(reports: Path, report: FleetReport, records: Sequence[HostRec
         return problem
     updated_requests = _merge_requests(stored_requests, run, records)
     if updated_requests != stored_requests or problem:
-        with replace_file(reports / REQUESTS_FILE) as stream:
+        with replace_file(reports / REQUESTS_FILE, FILE_MODE) as stream:
             lines = [{"schema": SCHEMA}, *(request._asdict() for request in updated_requests)]
             stream.writelines(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
     return problem

@@ -1,6 +1,7 @@
 """Command `./proscribe catalog recall`: the share of agreed names that the catalogue handles.
 
-Agreed names are those that independent public lists have in common.
+A name is agreed if several independent public lists contain it. The catalogue handles a name if it blocks or reports
+the name, or leaves the name open for a reason (name_status.py).
 """
 
 from __future__ import annotations
@@ -31,32 +32,36 @@ from .measurement import (
 from .name_status import NAME_STATES, make_status_finder
 
 SCHEMA = "proscribe/catalog-recall/1"
-BELOW_GOAL_CODE = 1
-DEFAULT_POPULAR_COUNT = 100_000  # names that count as the most requested
+BELOW_GOAL_CODE = 1  # exit code if a goal is missed
+DEFAULT_POPULAR_COUNT = 100_000  # first names of a ranking that count as the most requested
 
 
 class RecallGoal(NamedTuple):
-    """The least share of handled names in a category: of the most requested names, or of all names."""
+    """A goal of `--at-least`: the least share of handled names in a category.
+
+    It is a share of the most requested names, or of all names (`covers_all_names`). Its text is `vpn=0.95` or
+    `vpn:all=0.95`.
+    """
 
     category: str
     covers_all_names: bool
-    min_share: float
+    min_share: float  # 0 to 1
 
     def __str__(self) -> str:
         return f"{self.category}{':all' if self.covers_all_names else ''}={self.min_share:g}"
 
 
 class RecallReport(NamedTuple):
-    """The lists compared and the results."""
+    """The public lists that the catalogue was compared with, and the results for each category."""
 
     lists: ListContents
     results: Sequence[CategoryResult]
-    popularity: Sequence[str]  # the lists of the most requested names that were used
-    popular_count: int
+    popularity: Sequence[str]  # ids of the lists of the most requested names that were used
+    popular_count: int  # first names of a ranking that count as the most requested
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `recall`."""
+    """Add the options of `./proscribe catalog recall` to its parser."""
     parser.epilog = (
         "The lists are those of recall.yml, in FOLDER: a clone or a download of each, under the name of its folder\n"
         "there. A name counts if two or more independent lists have it. Lists that are not in FOLDER are named. A\n"
@@ -81,7 +86,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_choice_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options that select names. `propose` has them, too."""
+    """Add the options that select names, `--category` and `--popular`, to the parser of `recall` or `propose`."""
     parser.add_argument(
         "--category",
         action="append",
@@ -116,7 +121,10 @@ def _parse_goal(text: str) -> RecallGoal:
 
 
 def run_recall(arguments: argparse.Namespace, loaded: LoadedCatalogue) -> int:
-    """Compare the catalogue with the lists, print the report, and return the exit code."""
+    """Compare the catalogue with public lists, print the report, and return the exit code.
+
+    The exit code is BELOW_GOAL_CODE if a goal of `--at-least` is missed. Raises CommandError, PolicyErrors.
+    """
     categories = arguments.category or CATEGORIES
     for goal in arguments.at_least:
         if goal.category not in categories:
@@ -137,7 +145,11 @@ def run_recall(arguments: argparse.Namespace, loaded: LoadedCatalogue) -> int:
 
 
 def select_needed_lists(loaded: LoadedCatalogue, categories: Collection[str]) -> list[PublicList]:
-    """Return the lists that measuring some categories needs. Raises PolicyErrors, CommandError."""
+    """Return the public lists of recall.yml that are needed to measure some categories.
+
+    They are the lists about these categories, the lists of the most requested names, and the lists whose names another
+    list leaves out (`without`). Raises PolicyErrors for mistakes in recall.yml, CommandError if no catalogue has one.
+    """
     sources = read_public_lists(loaded.directories)
     if not sources:
         raise CommandError(f"no catalogue of these has a recall.yml: {', '.join(map(str, loaded.directories))}")
@@ -153,7 +165,11 @@ def select_needed_lists(loaded: LoadedCatalogue, categories: Collection[str]) ->
 def compare_catalogue(
     loaded: LoadedCatalogue, folder: Path, categories: Collection[str], popular_count: int
 ) -> RecallReport:
-    """Compare the catalogue with the lists in a directory. Raises PolicyErrors, CommandError."""
+    """Compare the catalogue with the public lists in a folder, and return the results for each category.
+
+    The first `popular_count` names of a ranking count as the most requested. Raises PolicyErrors for mistakes in
+    recall.yml, CommandError if it or the folder is missing.
+    """
     sources = select_needed_lists(loaded, categories)
     if not folder.is_dir():
         raise CommandError(f"{folder} is not a directory; expected the folder of the lists")
@@ -167,7 +183,7 @@ def compare_catalogue(
 
 
 def _describe_missed_goals(goals: Iterable[RecallGoal], recall: RecallReport) -> Iterator[str]:
-    """Yield a line for each goal that is not reached."""
+    """Yield a line for the screen for each goal of `--at-least` that is missed, with the reason."""
     results = {result.category: result for result in recall.results}
     for goal in goals:
         handled_share = results[goal.category].compute_share(goal.covers_all_names)
@@ -184,7 +200,7 @@ def _describe_missed_goals(goals: Iterable[RecallGoal], recall: RecallReport) ->
 
 
 def _explain_missing_share(result: CategoryResult, covers_all_names: bool) -> str:
-    """Return the reason why a category has no share."""
+    """Return the reason why a category has no share of handled names, for a message about a missed goal."""
     if result.families < MIN_FAMILIES:
         return f"lists of {result.families} publishers, expected at least {MIN_FAMILIES}"
     if not covers_all_names and not result.has_popularity:
@@ -245,7 +261,10 @@ def _make_list_rows(result: CategoryResult) -> Iterator[tuple[str, ...]]:
 
 
 def _format_share(handled_share: HandledShare | None) -> str:
-    """Return a share as text. It is rounded down, so that only a complete share is shown as 100 %."""
+    """Return a share as text: `158 (45 %)`, `-` for no names, or `not measured`.
+
+    The percentage is rounded down, so that only a complete share is shown as 100 %.
+    """
     if handled_share is None:
         return "not measured"
     return (
@@ -287,7 +306,7 @@ def _make_result_data(result: CategoryResult) -> dict[str, object]:
 
 
 def _count_states(result: CategoryResult) -> dict[str, int]:
-    """Return the number of the most requested names in each state."""
+    """Return by state (NAME_STATES) the number of names in it, among the most requested names of a category."""
     return {
         state: sum(listed_name.standing.state == state for listed_name in result.popular_names) for state in NAME_STATES
     }

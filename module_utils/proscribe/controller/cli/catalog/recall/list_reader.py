@@ -1,4 +1,4 @@
-"""Reading the names of public lists from a directory, and fetching lists into it.
+"""Reader of the public lists in a folder, and their download into this folder.
 
 A list that cannot be read is reported with the reason, never treated as empty.
 """
@@ -19,14 +19,17 @@ from ..public_lists import MAX_LIST_NAMES, PublicList, extract_host_name
 
 
 class ListContents(NamedTuple):
-    """The names of each list read, with their places, and for each other list the reason why it is missing."""
+    """The names of each list that was read, and for each other list the reason why it is missing."""
 
-    names_by_list: Mapping[str, Mapping[str, int]]
-    reasons_by_list: Mapping[str, str]
+    names_by_list: Mapping[str, Mapping[str, int]]  # by list id: each name with its place in the list, from 1
+    reasons_by_list: Mapping[str, str]  # by list id: the reason, as text
 
 
 def read_lists(sources: Iterable[PublicList], folder: Path) -> ListContents:
-    """Read the lists in a directory."""
+    """Read public lists from the files in a folder, and remove from each list the names that it leaves out.
+
+    A list leaves out the names of other lists (`without`). So a list is missing if one of these cannot be read.
+    """
     names_by_list: dict[str, dict[str, int]] = {}
     reasons_by_list: dict[str, str] = {}
     for source in sources:
@@ -53,7 +56,11 @@ def read_lists(sources: Iterable[PublicList], folder: Path) -> ListContents:
 
 
 def _read_names(source: PublicList, folder: Path) -> dict[str, int]:
-    """Return the names of a list, each with its first place. Raises ListReadError, ListFormatError."""
+    """Read a public list from its files in a folder, and return its names, each with its first place.
+
+    The place counts from 1 within a file, or within a part of the file such as a service. Raises ListReadError for a
+    list that is unreadable, too long or too short, and ListFormatError for a wrong format.
+    """
     places_by_name: dict[str, int] = {}
     for _, text in read_texts(source, folder):
         for part in source.named or ("",):
@@ -68,9 +75,10 @@ def _read_names(source: PublicList, folder: Path) -> dict[str, int]:
 
 
 def fetch_lists(sources: Iterable[PublicList], folder: Path, ca_file: str) -> Iterator[str]:
-    """Fetch the lists that have an address into the directory.
+    """Fetch public lists over https into a folder, and yield a line for the screen for each list.
 
-    Yields a line for each list: the number of files, or why it was not fetched.
+    The line has the number of files, or the reason why the list was not fetched. A list without an address is not
+    fetched.
     """
     for source in sources:
         if not source.url:
@@ -85,10 +93,13 @@ def fetch_lists(sources: Iterable[PublicList], folder: Path, ca_file: str) -> It
 
 
 def _fetch_files(source: PublicList, folder: Path, ca_file: str) -> Iterator[Path]:
-    """Fetch the files of a list, each to its path. Raises FetchError, ListReadError."""
+    """Fetch the files of a public list over https, write each to its place in the folder, and yield its path.
+
+    Raises FetchError, ListReadError.
+    """
     for path, text in fetch_texts(source, lambda url: fetch_list(url, ca_file).text):
         file_path = folder / source.folder / path
-        # A cloned repository may contain links to any directory.
+        # The folder may have cloned repositories of strangers. A symbolic link in one may lead to any directory.
         if not Path(os.path.realpath(file_path.parent)).is_relative_to(os.path.realpath(folder)):
             raise ListReadError(f"{file_path.parent} leads out of {folder}")
         write_catalogue_file(file_path, text)

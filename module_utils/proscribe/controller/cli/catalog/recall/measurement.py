@@ -1,7 +1,7 @@
 """Measurement of the share of agreed names that a catalogue handles. Pure.
 
-A name counts if lists of two families vouch for it. The category must be the only subject of one such list. Some lists
-also have names that nobody uses (`only_popular`). These lists vouch only for the most requested names.
+A name is agreed if lists of two families contain it. The category must be the only subject of one of these lists. Some
+lists also have names that nobody uses (`only_popular`). These lists count only for the most requested names.
 """
 
 from __future__ import annotations
@@ -18,31 +18,31 @@ NamesByList = Mapping[str, Mapping[str, int]]  # by list id: each name with its 
 
 
 class PopularNames(NamedTuple):
-    """The most requested names."""
+    """The most requested names, from rankings and from lists without an order."""
 
-    ranks: Mapping[str, int]  # best rank of a name or of a name below it
-    unranked_names: frozenset[str]  # names of lists without order
-    list_ids: tuple[str, ...]
+    ranks: Mapping[str, int]  # by name: its rank, or the rank of a name below it if that is better
+    unranked_names: frozenset[str]  # names of lists without an order
+    list_ids: tuple[str, ...]  # lists that contributed names
 
     def has_name(self, name: str) -> bool:
         return name in self.ranks or name in self.unranked_names
 
 
 class ListedName(NamedTuple):
-    """A name that independent lists have, and its status in the catalogue."""
+    """A name that several independent lists contain, and its status in the catalogue."""
 
     name: str
     standing: NameStatus
-    popular: bool
-    rank: int | None  # None if no ranked list has the name
-    lists: tuple[str, ...]
+    popular: bool  # the name is one of the most requested names
+    rank: int | None  # None if no ranking has the name
+    lists: tuple[str, ...]  # ids of the lists that contain the name
 
 
 class HandledShare(NamedTuple):
-    """The number of handled names among some names."""
+    """The share of some names that the catalogue handles."""
 
     handled: int
-    of: int
+    of: int  # number of all these names
 
     @property
     def fraction(self) -> float | None:
@@ -50,13 +50,13 @@ class HandledShare(NamedTuple):
 
 
 class CategoryResult(NamedTuple):
-    """The measurement of a category."""
+    """The agreed names of a category, such as `vpn`, and the public lists that contain them."""
 
     category: str
     lists: Mapping[str, int]  # number of names in each list read
-    families: int
-    name_count: int  # in all lists
-    listed_names: Sequence[ListedName]  # most requested first
+    families: int  # number of families of the lists read
+    name_count: int  # different names in all lists read
+    listed_names: Sequence[ListedName]  # agreed names, most requested first
     has_popularity: bool  # a list of the most requested names was read
 
     @property
@@ -68,14 +68,17 @@ class CategoryResult(NamedTuple):
         return [listed_name for listed_name in self.listed_names if listed_name.standing.state not in HANDLED_STATES]
 
     def compute_share(self, covers_all_names: bool) -> HandledShare | None:
-        """Return the share of the most requested names, or of all; None if nothing was measured."""
+        """Return the share of handled names among the most requested agreed names, or among all agreed names.
+
+        Return None if the lists are of too few families, or if the most requested names are needed and not known.
+        """
         if self.families < MIN_FAMILIES or not (covers_all_names or self.has_popularity):
             return None
         return compute_share(self.listed_names if covers_all_names else self.popular_names)
 
 
 def compute_share(listed_names: Collection[ListedName]) -> HandledShare:
-    """Return the number of handled names among some names."""
+    """Count how many of some names the catalogue handles, and return this number with the total."""
     return HandledShare(
         sum(listed_name.standing.state in HANDLED_STATES for listed_name in listed_names), len(listed_names)
     )
@@ -84,10 +87,10 @@ def compute_share(listed_names: Collection[ListedName]) -> HandledShare:
 def collect_popular_names(
     sources: Iterable[PublicList], names_by_list: NamesByList, popular_count: int
 ) -> PopularNames:
-    """Return the most requested names.
+    """Return the most requested names, from the public lists with the key `popular`.
 
-    A ranked list contributes its first `popular_count` names. A list without order contributes all of its names, unless
-    it has more than that.
+    A ranking contributes its first `popular_count` names. A list without an order contributes all of its names. It
+    contributes none if it declares more than `popular_count` names. Lists that were not read are skipped.
     """
     ranks: dict[str, int] = {}
     unranked_names: set[str] = set()
@@ -116,7 +119,11 @@ def measure_category(
     popular: PopularNames,
     find_status: Callable[[str], NameStatus],
 ) -> CategoryResult:
-    """Return the status of a category's agreed names in the catalogue."""
+    """Find the agreed names of a category, and return each with its status in the catalogue.
+
+    A name is agreed if lists of MIN_FAMILIES independent families contain it. Names below another agreed name are left
+    out. `find_status` returns the status of a name in the catalogue.
+    """
     category_lists = {
         entry.id: entry for entry in sources if category in entry.categories and entry.id in names_by_list
     }

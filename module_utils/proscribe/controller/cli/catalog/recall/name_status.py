@@ -12,24 +12,28 @@ from ....compile.catalogue.release import KNOWN_GOOD_FILE
 from ..loaded_catalogue import LoadedCatalogue
 
 MISSING_STATE, UNVERIFIED_STATE = "missing", "unverified"
-# The states of a name; the first that applies counts. `part`: only names below it are blocked.
+# States of a name that the catalogue handles. `page`: only a page of the host is blocked. `part`: only names below the
+# name are blocked.
 HANDLED_STATES = ("blocked", "reported", "shared", "decided", "known good", "page", "part")
 NAME_STATES = (*HANDLED_STATES, UNVERIFIED_STATE, MISSING_STATE)
 
 
 class NameStatus(NamedTuple):
-    """The status of a name, and the entry, feed or file that decides it."""
+    """The status of a name in a catalogue, and the entry, feed or file that decides it."""
 
-    state: str
-    source: str = ""
+    state: str  # one of NAME_STATES
+    source: str = ""  # such as `telegram`, `feeds/doh_names` or `known_good.txt`; "" for a missing name
 
 
 def make_status_finder(loaded: LoadedCatalogue) -> Callable[[str], NameStatus]:
-    """Return a function that returns the status of any name."""
+    """Return a function that returns the status of any host name in the catalogue.
+
+    The catalogue is indexed once, because `recall` asks for the status of thousands of names.
+    """
     statuses_below, single_statuses = _map_names_and_children(loaded.catalogue), _map_single_names(loaded)
 
     def find_status(name: str) -> NameStatus:
-        # The longest name decides, because an exception is below the name that it excepts.
+        # The longest of the parent names decides, because an exception is below the blocked name that it opens.
         for parent_name in list_name_and_parents(name):
             if parent_name in statuses_below:
                 return statuses_below[parent_name]
@@ -41,12 +45,12 @@ def make_status_finder(loaded: LoadedCatalogue) -> Callable[[str], NameStatus]:
 
 
 def _map_names_and_children(catalogue: Catalogue) -> dict[str, NameStatus]:
-    """Return the statuses that apply to a name and all names below it.
+    """Return by name the status that applies to this name and to all names below it.
 
-    A status that blocks a name takes precedence over a status that leaves it open.
+    If several entries have the same name, a status that blocks it takes precedence over a status that leaves it open.
     """
     statuses: dict[str, NameStatus] = {}
-    # Enforced services take precedence.
+    # The first status of a name is final (_add_status), so enforced services come first.
     services = sorted(catalogue.services.values(), key=lambda service: not service.enforce)
     for service in services:
         _add_status(
@@ -72,7 +76,10 @@ def _map_names_and_children(catalogue: Catalogue) -> dict[str, NameStatus]:
 
 
 def _map_single_names(loaded: LoadedCatalogue) -> dict[str, NameStatus]:
-    """Return the statuses that apply to a name alone, and to no name below it."""
+    """Return by name the status that applies to this name alone, and to no name below it.
+
+    The states are `known good`, `page` (a page of the host is blocked) and `part` (only names below are blocked).
+    """
     statuses: dict[str, NameStatus] = {}
     services = loaded.catalogue.services.values()
     for name in known_good.read_known_good_lists(loaded.directories)[0].names:

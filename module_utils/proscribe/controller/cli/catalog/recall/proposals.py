@@ -1,6 +1,6 @@
 """Proposals for names that `recall` reports missing: the entry that would gain a name, and the harm to others.
 
-Nothing is added automatically: a person accepts the proposals. Two lists that have a name do not prove that it belongs
+Nothing is added automatically: a person accepts the proposals. Two lists with a name do not prove that the name belongs
 to the service alone.
 """
 
@@ -22,7 +22,7 @@ MIN_LABEL_LENGTH = 5  # letters of a vendor's label: shorter labels are common w
 
 
 class ProposedName(NamedTuple):
-    """A name that the catalogue lacks, with the evidence."""
+    """A name that the catalogue lacks, with the entry that would gain it and the harm to others."""
 
     listed_name: ListedName
     category: str
@@ -31,13 +31,16 @@ class ProposedName(NamedTuple):
 
     @property
     def evidence(self) -> str:
-        """The name, its rank and its lists, as text."""
+        """The name, its rank and its lists, as text: `web.parrot.example, rank 812: ut1_vpn, fmhy_vpn`."""
         rank = f", rank {self.listed_name.rank}" if self.listed_name.rank else ""
         return f"{self.listed_name.name}{rank}: {', '.join(self.listed_name.lists)}"
 
 
 def propose_missing_names(results: Iterable[CategoryResult], loaded: LoadedCatalogue) -> list[ProposedName]:
-    """Return the most requested names that the catalogue lacks, each once, the most requested first."""
+    """Return a proposal for each of the most requested names that the catalogue lacks, ordered by rank.
+
+    A name that is missing in several categories appears once. Names without a rank come last.
+    """
     vendors = _map_vendor_labels(loaded.catalogue.services)
     claimants = {service_id: _make_claimant(service) for service_id, service in loaded.catalogue.services.items()}
     known_good_lists = known_good.read_known_good_lists(loaded.directories)[0]
@@ -64,14 +67,17 @@ def propose_missing_names(results: Iterable[CategoryResult], loaded: LoadedCatal
 
 
 def _extract_vendor_label(name: str) -> str:
-    """Return the label that a vendor has chosen: `parrot` of chat.parrot.co.uk."""
+    """Return the label of a name that its vendor chose: `parrot` of chat.parrot.co.uk; "" for a public suffix."""
     labels = name.split(".")
     suffix = 2 if grammar.check_domain(".".join(labels[-2:])) else 1
     return labels[-suffix - 1] if len(labels) > suffix else ""
 
 
 def _map_vendor_labels(services: Mapping[str, Service]) -> dict[str, str]:
-    """Return by vendor label the only entry that has domains with this label."""
+    """Return by vendor label (`parrot`) the id of the service whose domains have this label.
+
+    Labels that several services have, and labels shorter than MIN_LABEL_LENGTH, are left out.
+    """
     ids_by_label: dict[str, set[str]] = defaultdict(set)
     for service in services.values():
         for name in service.domains:
@@ -86,14 +92,18 @@ def _map_vendor_labels(services: Mapping[str, Service]) -> dict[str, str]:
 def _find_conflict(
     name: str, service: Service | None, claimants: Mapping[str, Claimant], known_good_lists: known_good.KnownGoodLists
 ) -> str:
-    """Return the harm of blocking a name, worded as on loading the catalogue; "" for none."""
+    """Return the known harm to others if an entry blocked a name, as text; "" for none.
+
+    `service` is the entry that would gain the name, or None. The checks and texts are those of a catalogue that loads.
+    """
     if carried_name := find_shared_name(name):
         return f"{carried_name[0]} carries {carried_name[1]}"
     service_id = service.id if service else ""
     entry = {"domains": [name], "allow_domains": service.allow_domains if service else ()}
     for blocked_value in known_good.find_conflicts({service_id: entry}, (), known_good_lists):
         return known_good.describe_expected(blocked_value)
-    # The new claim has a later directory than all others. So a mistake belongs to this name and to no other entry.
+    # Rank 1 puts the new name into a later directory than all entries (rank 0). So check_claims() attributes a conflict
+    # to the new name, not to another entry.
     earlier_claimant = claimants.get(service_id) or Claimant(service_id, 0, [], [], [], [], [], [])
     new_claimant = earlier_claimant._replace(rank=1, domains=[*earlier_claimant.domains, name])
     for mistaken_id, (path, mistaken_value, expectation) in check_claims(
