@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Action: fetch the record that a host's own run has stored, in a single command.
+"""Action that fetches the record that a host's own scheduled run has stored, in a single command.
 
 The report judges the age and the plan of the record.
 """
@@ -21,23 +21,27 @@ from proscribe.wire.audit_installer import RECORD_REQUEST, STORED_KEY
 from proscribe.wire.observation import get_compiled_run
 from proscribe_ansible.action import HostAction, format_printable, get_observe_timeout, results
 
-# The beginning of the record's line; a login shell may print any text before that line.
+# Printed before the record, because a login shell may print any text before it.
 RECORD_MARK = "proscribe-record:"
 MISSING_EXIT_CODE, FORBIDDEN_EXIT_CODE = 3, 4
 
 
 class ActionModule(HostAction[ModuleAnswer]):
-    """Action that contacts a host."""
+    """Action that fetches the stored record of a host."""
 
     reader = staticmethod(results.read_stored_record)
     max_answer_bytes = MAX_ANSWER_BYTES
 
     def get_time_limit(self, variables: Variables) -> float:
-        """Return the time limit of an observation."""
+        """Return the seconds that an observation of the host may take."""
         return get_observe_timeout(variables)
 
     def ask_host(self, variables: Variables) -> ModuleAnswer:
-        """Fetch the record that the host has stored."""
+        """Return the record that the host has stored; {failed, msg} if it cannot be read.
+
+        Without root rights (proscribe_audit_with: stored), the host's audit program returns the record. Otherwise a
+        shell command reads the file.
+        """
         self.validate_argument_spec({})
         run = get_compiled_run(variables)
         if str(variables.get("inventory_hostname")) in run.get("audit_stored", ()):

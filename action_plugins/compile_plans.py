@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Action: compile the plans of all hosts on the controller. This module gathers input for controller/compile."""
+"""Action that compiles the plans of all hosts on the controller. It gathers the input for controller/compile."""
 
 from __future__ import annotations
 
@@ -62,19 +62,24 @@ from proscribe_ansible.private_names import (
 )
 from proscribe_ansible.registration import register_report
 
-# At import time, in Ansible's main process. The action itself runs in a worker.
+# Called at import, in Ansible's main process, which has the callbacks. The action itself runs in a worker.
 register_report(__name__, installation.PROJECT_DIRECTORY / "callback_plugins")
 
 
 class ActionModule(ActionBase):
-    """Action that compiles for all hosts of the play at once."""
+    """Action that compiles the plans of all hosts of the play at once."""
 
-    # Not BYPASS_HOST_LOOP: with linear run_once does the same, and free would end with an error of its own.
+    # BYPASS_HOST_LOOP is not set: with the strategy `linear`, `run_once` does the same. With `free`, Ansible would end
+    # with an error of its own.
     TRANSFERS_FILES = False
     _requires_connection = False
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Answer the task."""
+        """Compile the plans, print the warnings, and return {proscribe_run: the run}. Ansible calls this.
+
+        If this play has compiled a run before, that run is returned. Raises AnsibleError for mistakes in the policy,
+        and for a run that could succeed without a report.
+        """
         if missing := list_missing_names(ACTIONS, "ActionBase()", self):
             raise AnsibleError(describe_missing_names(ACTIONS, missing))
         result: dict[str, Any] = super().run(tmp, task_vars)
@@ -111,7 +116,7 @@ class ActionModule(ActionBase):
             question = dataclasses.replace(question, warnings=tuple(ignored.warnings))
             result["proscribe_run"] = {
                 **compile_run(question),
-                # -b on the command line, which `become` of the plays would hide
+                # whether the command has -b; the `become` of later plays would hide it
                 "become": bool(self._task.become),
                 "task": identify_task(self._task),
                 "play": identify_task(self._task.get_play()),
@@ -127,7 +132,7 @@ class ActionModule(ActionBase):
         return result
 
     def _warn_of_missing_names(self) -> None:
-        """Warn of missing private names of ansible-core that only messages and time depend on."""
+        """Warn of missing private names of ansible-core that affect only messages and time."""
         has_all_names(ANSWERS, {"ActionBase": ActionBase})
         ssh = connection_loader.get("ssh", class_only=True)
         has_all_names(
@@ -145,7 +150,11 @@ class ActionModule(ActionBase):
         )
 
     def _require_reported_run(self, mode: str) -> None:
-        """Refuse a run that would succeed without a report of its hosts."""
+        """Raise AnsibleError for a run without a report, a task without `run_once`, or changes through Mitogen.
+
+        Without a report, the run would succeed whatever the hosts answer. Mitogen does not send the code that modules
+        import by relative names.
+        """
         if mistake := describe_objections(C.CONFIG_FILE or "", str(installation.PROJECT_DIRECTORY)):
             raise AnsibleError(mistake)
         if not self._task.run_once:
@@ -158,7 +167,10 @@ class ActionModule(ActionBase):
             )
 
     def _require_known_tags(self, variables: dict[str, Any]) -> None:
-        """Refuse tags that no task of the project's own playbooks has. Other playbooks may have tags of their own."""
+        """Raise AnsibleError for tags of the command that no task of the project's own playbooks has.
+
+        Other playbooks may have tags of their own, so their tags are not checked.
+        """
         if installation.is_below(str(self._task.get_path()), installation.PLAYBOOKS):
             for tag_variable in ("ansible_run_tags", "ansible_skip_tags"):
                 if mistake := describe_unknown_tags(variables.get(tag_variable) or (), CONTROLS):
@@ -167,7 +179,7 @@ class ActionModule(ActionBase):
     def _require_single_policy(self, ignored: list[PolicyError]) -> None:
         """Raise PolicyErrors for the parts of the policy that this play would ignore.
 
-        These are `ignored`, and values that are set for another role.
+        These are `ignored`, and variables that another role of the play has with other values.
         """
         play = self._task.get_play()
         mistakes = [
@@ -178,9 +190,9 @@ class ActionModule(ActionBase):
             raise PolicyErrors({str(mistake): mistake for mistake in mistakes}.values())
 
     def _require_compiled_role(self, earlier_run: RegisteredRun, tags: list[str]) -> None:
-        """Refuse an included role that the earlier plans do not cover, or whose variables differ from theirs.
+        """Raise AnsibleError for an included role whose controls or variables the plans of `earlier_run` lack.
 
-        Such a role is unknown until a task includes it.
+        An included role is unknown until a task includes it, so the plans may have been compiled without it.
         """
         own_role = find_part(self._task, "_role", Role)
         role = next(iter(own_role.get_dep_chain()[-1:]), None) if own_role else None
@@ -197,14 +209,15 @@ class ActionModule(ActionBase):
             )
 
     def _find_earlier_run(self, variables: dict[str, Any], names: list[str], mode: str) -> RegisteredRun | None:
-        """Return the run that this play has compiled before, so that a play has only one run and report.
+        """Return the run that this play has compiled before; None if there is none.
 
-        It is of this task in an earlier batch (`serial`), or of the task of another role.
+        This task compiled it in an earlier batch (`serial`), or the task of another role did. The play then has only
+        one run and one report.
         """
         batch = {str(name) for name in variables.get("ansible_play_batch") or names}
         task, play = identify_task(self._task), identify_task(self._task.get_play())
         is_in_role = bool(find_part(self._task, "_role", Role))
-        # Gathering the variables of a host takes time, so it is skipped where no earlier run is possible.
+        # To read the variables of a host takes time, so no host is read if an earlier run is impossible.
         others = [name for name in names if name not in batch] if self._task.get_play().serial else []
         for name in names if is_in_role else others:
             run = get_compiled_run(variables["hostvars"].raw_get(name))
@@ -247,7 +260,7 @@ def _make_compile_input(
 
 
 def _select_controls(roles: list[str], tags: list[str]) -> list[str]:
-    """Return the controls of a run: those of its roles, limited by --tags."""
+    """Return the controls of a run: those of its roles, limited by --tags. Raises AnsibleError if none is left."""
     of_roles = _list_role_controls(roles)
     selected = _filter_by_tags(of_roles, tags)
     if not selected:
@@ -261,7 +274,8 @@ def _select_controls(roles: list[str], tags: list[str]) -> list[str]:
 def _list_role_controls(roles: list[str]) -> list[str]:
     """Return the controls of roles; all controls if no role is for a control.
 
-    A role of an extra group of rules is for all controls, because it is observed with all.
+    A role of an extra group of rules (Group Policy, the watch) is for all controls. Such a group is observed only with
+    all controls.
     """
     named_controls = {CONTROL_BY_ACTION.get(role.rpartition(".")[2]) for role in roles}
     return [
@@ -270,13 +284,16 @@ def _list_role_controls(roles: list[str]) -> list[str]:
 
 
 def _filter_by_tags(controls: Iterable[str], tags: list[str]) -> list[str]:
-    """Return the controls that --tags selects; all of them if it names no control."""
+    """Return those of `controls` that --tags names; all of them if --tags names no control."""
     tagged = [control for control in CONTROLS if control in tags] or CONTROLS
     return [control for control in controls if control in tagged]
 
 
 def _find_playbook_folder(variables: dict[str, Any]) -> Path | None:
-    """Return the directory of the running playbook, which may have relative directories. None in a collection."""
+    """Return the directory of the running playbook, in which relative directories of the policy are searched.
+
+    Returns None for a playbook of the collection, or if Ansible names no directory.
+    """
     folder = str(variables.get("playbook_dir") or "")
     inside = installation.COLLECTION and installation.is_below(f"{folder}/", installation.PLAYBOOKS)
     return Path(folder) if folder and not inside else None

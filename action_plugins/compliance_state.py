@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Action: stream the observing code to the host in a single command; else run it as an ordinary module."""
+"""Action that streams the observing code to a host in a single command, or runs it as an ordinary module."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ NO_PIPELINING_WARNING = (
 )
 NO_ANSWER_WARNING = "its Python did not answer the streamed code, which goes as a module now and takes longer"
 NO_PROMPT_MESSAGE = "waiting for privilege escalation prompt"  # a part of Ansible's message if no password prompt comes
-# Shells that can run FIND_PYTHON_COMMAND. ansible_shell_executable may name another shell.
+# Shells that can run FIND_PYTHON_COMMAND. If ansible_shell_executable names another shell, /bin/sh runs it.
 POSIX_SHELLS = {"sh", "ash", "bash", "dash", "ksh", "mksh", "zsh"}
-# Variable of a task in a run that corrects in batches. There problems of users alone do not fail a host; the gate
-# judges the run.
+# Variable of a task in a run that corrects hosts in batches. There, problems of users alone do not fail a host, so that
+# they do not stop the batches. The gate still judges the run.
 SETS_ASIDE_VARIABLE = "proscribe_sets_aside"
 # The arguments of the task, as Ansible declares them.
 ARGUMENTS = {
@@ -67,7 +67,7 @@ ARGUMENTS = {
 
 
 class ActionModule(HostAction[ObservationAnswer]):
-    """Action that observes a host."""
+    """Action that observes a host and returns its record."""
 
     changes_host = False
     reader = staticmethod(results.read_observation)
@@ -75,7 +75,7 @@ class ActionModule(HostAction[ObservationAnswer]):
 
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)
-        self._calls: dict[str, ObservationCall] = {}  # checked calls, by the compiled arguments of a host
+        self._calls: dict[str, ObservationCall] = {}  # checked arguments of calls, by the compiled arguments of a host
         self._unanswered: ActionResult | None = None  # the result of the last stream without an answer
 
     def get_time_limit(self, variables: Variables) -> float:
@@ -83,7 +83,11 @@ class ActionModule(HostAction[ObservationAnswer]):
         return get_observe_timeout(variables)
 
     def ask_host(self, variables: Variables) -> ObservationAnswer:
-        """Observe the host."""
+        """Observe the host and return its checked answer.
+
+        In a batch, the answer may exist already (`transfer`). If the batch needs this action instead, CapturedAction is
+        raised.
+        """
         run, host = get_compiled_run(variables), str(variables.get("inventory_hostname"))
         if host in run.get("windows", ()):
             return self._observe_windows(run, host)
@@ -98,11 +102,11 @@ class ActionModule(HostAction[ObservationAnswer]):
         return self._finish_result(observation, self._exchange_with_host(observation, variables))
 
     def _observe_windows(self, run: CompiledRun, host: str) -> ObservationAnswer:
-        """Return the answer of a Windows host, judged on the controller.
+        """Observe a Windows host with a single command, and return the answer that the controller makes of the output.
 
-        A single command runs Windows' own programs on the host.
+        The command runs Windows' own programs on the host. Raises UnusableAnswer for an unusable output.
         """
-        from proscribe.controller.windows import (  # few inventories have a Windows host
+        from proscribe.controller.windows import (  # only here: few inventories have a Windows host
             answer_reader,
             command_line,
             host_record,
@@ -128,7 +132,11 @@ class ActionModule(HostAction[ObservationAnswer]):
         return results.read_observation(host_record.make_module_result(record, call["gate"]))
 
     def _finish_result(self, observation: HostObservation, result: ObservationAnswer) -> ObservationAnswer:
-        """Note whether the host stores code and plan now, print warnings, and return the result of the task."""
+        """Print the warnings in a host's answer, and return the result of the task.
+
+        The plan store also records whether the host stores code and plan now. In a run that corrects in batches, a host
+        may fail its gate only because of users' findings. Such a host becomes `set_aside` instead of failed.
+        """
         if reason := observation.note_cached(result).pop("not_installed", ""):
             message = f"{observation.host}: the program for audits without root is not installed: {reason}"
             self._display.warning(in_lines(message))
@@ -146,12 +154,15 @@ class ActionModule(HostAction[ObservationAnswer]):
         return result
 
     def make_observation(self, run: CompiledRun, host: str, seconds: int) -> HostObservation:
-        """Return the data that a host of this task is sent."""
+        """Build the observation of a host: the data that this task sends to the host. `seconds` is the time limit."""
         text, call = self._prepare_arguments(run, host)
         return make_observation(run, host, text, call, seconds)
 
     def _exchange_with_host(self, observation: HostObservation, variables: Variables) -> ObservationAnswer:
-        """Return the host's answer by the first transport that gets an answer; {} if the host was given up."""
+        """Return the host's answer by the first transport that gets an answer; {} if the host was given up.
+
+        The transports are the stream, if the connection can pipe, and the module. Raises UnusableAnswer.
+        """
         end = time.monotonic() + observation.seconds
         transports = [self._send_stream] if self.can_stream() else []
         # There is no warning for a connection that cannot pipe at all, because no setting changes that.
@@ -170,7 +181,7 @@ class ActionModule(HostAction[ObservationAnswer]):
                     return result
                 if is_macos(result) and "macos" not in observation.call:
                     return self._exchange_with_host(observation.adapt_to_macos(), variables)
-                if time.monotonic() >= end:  # the host has ended the call, and would end it again
+                if time.monotonic() >= end:  # the host ended the call at its limit, and would do so again
                     self.limiter.end_processes(f"it took longer than {format_duration(observation.seconds)}")
                     return {}
             if result is not None:
@@ -178,7 +189,10 @@ class ActionModule(HostAction[ObservationAnswer]):
         raise UnusableAnswer("it lacks what it was sent")
 
     def _ask_stored_program(self, observation: HostObservation) -> ObservationAnswer:
-        """Return the answer of the host's own program, which only gets names (proscribe_audit_with: stored)."""
+        """Return the answer of the audit program that the host has stored (proscribe_audit_with: stored).
+
+        The program gets only the names of the code and of the plan, which the host has stored, too.
+        """
         request = {"code": observation.code.name, "plan": observation.plan.name, "seconds": observation.seconds}
         program_answer = self.ask_audit_program(
             {**request, "controls": observation.call["controls"], "gate": observation.call["gate"]}, observation.seconds
@@ -188,10 +202,11 @@ class ActionModule(HostAction[ObservationAnswer]):
         return read
 
     def _prepare_arguments(self, run: CompiledRun, host: str) -> tuple[str, ObservationCall]:
-        """Return the plan as JSON text, and the call without the plan.
+        """Return the plan as JSON text, and the checked arguments of the call without the plan.
 
-        Arguments that the task lacks come from the compiled run; the plan is then "". An expression in the playbook
-        would be compiled again for every host.
+        Arguments that the task lacks come from the compiled run; the text of the plan is then "". The project's tasks
+        lack them, because Ansible would compile an expression in the playbook again for every host. Raises
+        AnsibleActionFail.
         """
         compiled = _get_compiled_arguments(run, host)
         call_arguments = {**compiled, **self._task.args}
@@ -202,15 +217,18 @@ class ActionModule(HostAction[ObservationAnswer]):
                 "leave it out); the host was not touched"
             )
         # In a batch, a single action checks the arguments of all hosts. The check costs more than the rest of this
-        # function.
+        # function, so equal arguments are checked once.
         key = repr(compiled)
         if key not in self._calls:
             self._calls[key] = self._check_arguments(call_arguments)
         return plan, self._calls[key]
 
     def _check_arguments(self, call_arguments: Mapping[str, object]) -> ObservationCall:
-        """Check the call against the arguments of the module. Raises AnsibleActionFail."""
-        # The check would copy the whole plan.
+        """Check the arguments of a call and return them without the plan. Raises AnsibleActionFail.
+
+        In check mode, `remember` becomes False.
+        """
+        # The check would copy the whole plan, so it gets an empty plan.
         arguments, self._task.args = (
             self._task.args,
             {**call_arguments, "plan": {}},
@@ -232,7 +250,7 @@ class ActionModule(HostAction[ObservationAnswer]):
         try:
             execution = self._low_level_execute_command(self.command(variables), in_data=stream)
         except AnsibleConnectionFailure as lost:
-            if NO_PROMPT_MESSAGE in str(lost) and not self.limiter.reason:  # a shell may not even start sudo
+            if NO_PROMPT_MESSAGE in str(lost) and not self.limiter.reason:  # the shell may not even start sudo
                 self.require_login_shell(str(variables.get("inventory_hostname")))
             raise
         if self.limiter.reason:
@@ -242,7 +260,7 @@ class ActionModule(HostAction[ObservationAnswer]):
         return result
 
     def command(self, variables: Variables) -> str:
-        """Return the command for the host, which gets a stream as its standard input."""
+        """Return the shell command that starts the host's Python, which reads a stream from its standard input."""
         interpreter = str(self._templar.template(variables.get("ansible_python_interpreter")) or "auto")
         python = f'"$({FIND_PYTHON_COMMAND})"' if interpreter.startswith("auto") else interpreter
         command = f'{python} -I -S -c "{REPLYING_PROGRAM}"'
@@ -258,9 +276,10 @@ class ActionModule(HostAction[ObservationAnswer]):
 
 
 def _get_compiled_arguments(run: CompiledRun, host: str) -> dict[str, object]:
-    """Return the arguments that `compile_plans` read in the inventory for a host.
+    """Return the arguments for a host that `compile_plans` read in the inventory; {} without a compiled run.
 
-    With a baseline, new problems fail the run and not the host.
+    With a baseline (an earlier run to compare with), new problems fail the run and not the host. So the gate is
+    `never`.
     """
     if not run:
         return {}
@@ -269,7 +288,10 @@ def _get_compiled_arguments(run: CompiledRun, host: str) -> dict[str, object]:
 
 
 def _format_plan_text(plan: object) -> str:
-    """Return a plan as JSON text, from a text of `proscribe_plan` or from a mapping."""
+    """Return a plan as JSON text, from a text of the filter `proscribe_plan` or from a mapping.
+
+    Raises AnsibleActionFail for any other value.
+    """
     if isinstance(plan, Mapping):
         return format_canonical(plan)
     if isinstance(plan, str) and plan.lstrip().startswith("{"):

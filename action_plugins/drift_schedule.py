@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Action: run the module of the same name, and let through only the keys that its answer may have."""
+"""Action of the module `drift_schedule`, which passes on only the known keys of a host's answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from proscribe_ansible.action import HostAction, results
 
 
 class ActionModule(HostAction[ChangeAnswer]):
-    """Action for the units of scheduled runs on a machine: it installs or removes them."""
+    """Action that installs or removes the systemd units of scheduled runs on a machine."""
 
     counts_for_own_host = False  # the playbook delegates the controller's part to the controller
     reader = staticmethod(results.read_schedule_change)

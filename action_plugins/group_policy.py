@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Action: run the module of the same name, and let through only the keys that its answer may have."""
+"""Action of the module `group_policy`, which passes on only the known keys of a host's answer."""
 
 from __future__ import annotations
 

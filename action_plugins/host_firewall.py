@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Action: run the module, and confirm new rules over a new connection.
+"""Action that changes the firewall of a host, and confirms new rules over a new connection.
 
-A host takes back rules that cut it off, so the worst result of a bad rule is a wait.
+A host reverts rules that are not confirmed. So the worst effect of rules that cut the host off is a wait.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from proscribe.model.types.run import Variables
 from proscribe.wire import installation
 from proscribe_ansible.action import HostAction, format_printable, results
 
-PAUSE_SECONDS = 1  # seconds before each attempt; the first attempt should also follow the loading of the rules
-GRACE_SECONDS = 30  # seconds for a host to answer again after it has taken its rules back
+PAUSE_SECONDS = 1  # seconds before each attempt; the first one, too, should come after the rules are loaded
+GRACE_SECONDS = 30  # seconds for a host to answer again after it has reverted its rules
 
 # Without these options ssh waits for hours for a host whose packets are refused.
 KEEPALIVE_OPTIONS = "-o ServerAliveInterval=5 -o ServerAliveCountMax=2"
@@ -38,7 +38,7 @@ class ActionModule(HostAction[ChangeAnswer]):
     reader = staticmethod(results.read_firewall_change)
 
     def ask_host(self, variables: Variables) -> ChangeAnswer:
-        """Change the firewall, and confirm the change."""
+        """Change the firewall, confirm the change if the host waits for that, and return the host's answer."""
         result = self.run_module(variables)
         token = result.pop("pending", None)
         if isinstance(token, str):
@@ -48,18 +48,22 @@ class ActionModule(HostAction[ChangeAnswer]):
         return result
 
     def _get_confirm_seconds(self) -> int:
-        """Return the seconds that the host waits for the confirmation, from its plan: a host can claim any number."""
+        """Return the seconds that the host waits for the confirmation.
+
+        They come from the host's plan, because a host can claim any number.
+        """
         plan = self._task.args.get("plan") or {}
         plan = plan if isinstance(plan, Mapping) else json.loads(plan)
         return int(plan["controls"]["firewall"]["settings"].get("confirm_within", CONFIRM_TIMEOUT_SECONDS))
 
     def _confirm_rules(self, token: str, confirm_seconds: int, variables: Variables) -> ChangeAnswer:
-        """Return the host's answer about a change, kept or taken back, over a connection newer than the rules.
+        """Confirm the change `token` over a connection that is newer than the rules, and return the host's answer.
 
-        Raises AnsibleConnectionFailure if the host does not answer even after it must have taken the change back.
+        The answer is a failure if the host has reverted the change. The host reverts it after `confirm_seconds`. Raises
+        AnsibleConnectionFailure if the host does not answer even GRACE_SECONDS after that.
         """
         end = time.monotonic() + confirm_seconds + GRACE_SECONDS
-        # The host can answer once the rules are loaded, have failed to load, or are taken back.
+        # The host can answer the confirmation once the rules are loaded, have failed to load, or are reverted.
         names = {
             outcome: shlex.quote(f"{CHANGE_DIRECTORY}/{outcome}-{token}") for outcome in ("loaded", "failed", "pending")
         }
@@ -79,7 +83,7 @@ class ActionModule(HostAction[ChangeAnswer]):
                 )
 
     def _reset_connection(self) -> None:
-        """Open a new connection for the next command; it ends by itself if the host falls silent."""
+        """Make the next command open a new connection, which `ssh` ends by itself if the host falls silent."""
         self._connection.reset()
         with contextlib.suppress(KeyError):  # only ssh has this option
             ssh_arguments = self._connection.get_option("ssh_extra_args") or ""

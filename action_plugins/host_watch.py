@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Action: add the code and the plans of a host's watch to the module's arguments, and run the module."""
+"""Action of the module `host_watch`, which adds the code and the plans of a host's watch to the arguments."""
 
 from __future__ import annotations
 
@@ -27,7 +27,11 @@ class ActionModule(HostAction[ChangeAnswer]):
     reader = staticmethod(results.read_change)
 
     def ask_host(self, variables: Variables) -> ChangeAnswer:
-        """Run the module, with the code and the plans of the controller."""
+        """Run the module with the code and the plans of the watch, and return its answer.
+
+        Without a watch in the plan, or with `state: absent`, nothing is added. Raises AnsibleActionFail if a plan is
+        missing.
+        """
         plan_argument = self._task.args.get("plan") or {}
         plan: Any = plan_argument if isinstance(plan_argument, Mapping) else json.loads(plan_argument)
         if self._task.args.get("state") != "absent" and "watch" in plan:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Action: select the items of a request in the quarantines of hosts. controller/quarantine decides."""
+"""Action that selects the items of an operator's request in the quarantines of hosts. controller/quarantine decides."""
 
 from __future__ import annotations
 
@@ -35,14 +35,18 @@ from proscribe.wire.plan_store import PlanStore
 
 
 class ActionModule(ActionBase):
-    """Action on the controller, once for all hosts of the play."""
+    """Action that runs on the controller, once for all hosts of the play."""
 
     BYPASS_HOST_LOOP = True
     TRANSFERS_FILES = False
     _requires_connection = False
 
     def run(self, tmp: Any = None, task_vars: Variables | None = None) -> ActionResult:
-        """Answer the task."""
+        """Check the request (step `read`) or select its items (step `choose`), and return the result.
+
+        Ansible calls this. Raises AnsibleError for an invalid request, and for a restore whose losses the operator has
+        not accepted.
+        """
         result: ActionResult = super().run(tmp, task_vars)
         variables = task_vars or {}
         steps = {"step": {"type": "str", "choices": ["read", "choose"], "required": True}}
@@ -68,6 +72,7 @@ class ActionModule(ActionBase):
         }
 
     def _choose_items(self, variables: Variables) -> ActionResult:
+        # Earlier tasks have registered the checked request, the compiled run, and the list of each host's quarantine.
         selection, run = variables["proscribe_asked"], variables["proscribe_compiled"]["proscribe_run"]
         request = QuarantineRequest(**selection["asked"])
         hostvars = variables["hostvars"]

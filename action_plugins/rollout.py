@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Action: decide whether a run goes on, with a batch or at all. proscribe.controller.rollout decides."""
+"""Action that decides whether a correcting run goes on: with its next batch, or at all. controller/rollout decides."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ class ActionModule(ActionBase):
     _requires_connection = False
 
     def run(self, tmp: Any = None, task_vars: Variables | None = None) -> ActionResult:
-        """Answer the task."""
+        """Decide about the next batch (step `next`) or about all hosts of the play (step `whole`). Ansible calls this.
+
+        If the run must stop, the result is {failed, stopped, msg}. In check mode, a run never stops.
+        """
         result: ActionResult = super().run(tmp, task_vars)
         _, arguments = self.validate_argument_spec(
             {"step": {"type": "str", "choices": ["next", "whole"], "required": True}}
@@ -48,12 +51,12 @@ class ActionModule(ActionBase):
             first = str(variables["ansible_play_batch"][0])
             refusal = find_objection(current_decision, first, frozenset(alive), list_set_aside_hosts())
         if refusal and not dry:
-            # Not raised, so that the callbacks can distinguish a run that stops from a task that fails.
+            # No error is raised, so that the callbacks can distinguish a run that stops from a task that fails.
             result.update(failed=True, stopped=True, msg=refusal)
         return result
 
 
 def _list_observed_hosts(hostvars: Any, names: Iterable[str], plans: Mapping[str, str]) -> list[RolloutHost]:
-    """Return the hosts that answered, with their answers. `plans` has the digest of the plan of each host."""
+    """Return the hosts that answered, with their answers. `plans` has the plan digest of each host."""
     answers: list[tuple[str, Any]] = [(name, get_registered(hostvars, name, "proscribe_observed")) for name in names]
     return [evaluate_host(name, plans.get(name, ""), observed) for name, observed in answers if "record" in observed]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Action: run a command of controller/cli, which needs no playbook, with the inventory of this run."""
+"""Action that runs a command of controller/cli, which needs no playbook, with the inventory of this run."""
 
 from __future__ import annotations
 
@@ -30,14 +30,18 @@ COMMANDS_WITHOUT_INVENTORY = ("catalog", "init")  # commands that do not use the
 
 
 class ActionModule(ActionBase):
-    """Action on the controller, once; it connects to no host."""
+    """Action that runs a command on the controller, once; it connects to no host."""
 
     BYPASS_HOST_LOOP = True
     TRANSFERS_FILES = False
     _requires_connection = False
 
     def run(self, tmp: Any = None, task_vars: Variables | None = None) -> ActionResult:
-        """Answer the task."""
+        """Run the command in a separate process, print its output, and return {text, exit_code}. Ansible calls this.
+
+        The options of the command come from the variables with the command as prefix. Raises AnsibleError if the
+        command fails, or if a policy variable would be ignored.
+        """
         result: ActionResult = super().run(tmp, task_vars)
         variables = task_vars or {}
         _, options = self.validate_argument_spec(
@@ -57,7 +61,7 @@ class ActionModule(ActionBase):
             words = make_arguments(command, command_variables, list_typed_variables(self._loader))
         except CommandError as refused:
             raise AnsibleError(str(refused)) from None
-        # A separate process reads the inventory anew, as the typed command does.
+        # The separate process reads the inventory again, as the typed command does, so it gets the same options.
         end = words.index("--") if "--" in words else len(words)
         inventory_options = _list_inventory_options(variables) if command not in COMMANDS_WITHOUT_INVENTORY else []
         argv = [sys.executable, str(installation.COMMAND_PATH), command, *words[:end], *inventory_options, *words[end:]]
@@ -75,7 +79,10 @@ class ActionModule(ActionBase):
 
 
 def _list_inventory_options(variables: Variables) -> list[str]:
-    """Return the options that name the inventory of this run, and those that are needed to read it."""
+    """Return the options that name the inventory of this run, and those that are needed to read it.
+
+    Raises AnsibleError for -J, because the separate process cannot ask for the vault password.
+    """
     if context.CLIARGS.get("ask_vault_pass"):
         raise AnsibleError("found -J, expected --vault-password-file: nobody can be asked twice")
     variable_names = {"--vault-id": "vault_ids", "--vault-password-file": "vault_password_files", "-e": "extra_vars"}

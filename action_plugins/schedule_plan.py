@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Action: decide which units a schedule needs on which machine. proscribe.controller.schedule.schedule_plan decides."""
+"""Action that decides which units a schedule needs on which machine, by controller/schedule/schedule_plan.py."""
 
 from __future__ import annotations
 
@@ -41,14 +41,17 @@ PLAYBOOK_PROGRAM_VARIABLE = "PROSCRIBE_ANSIBLE_PLAYBOOK"
 
 
 class ActionModule(ActionBase):
-    """Action that decides for all hosts of the play at once."""
+    """Action that plans the schedule of all hosts of the play at once."""
 
     BYPASS_HOST_LOOP = True
     TRANSFERS_FILES = False
     _requires_connection = False
 
     def run(self, tmp: Any = None, task_vars: Variables | None = None) -> ActionResult:
-        """Answer the task."""
+        """Plan the schedule, print its warnings, and return {schedule: the plan, with the selected hosts}.
+
+        Ansible calls this. Raises AnsibleError for mistakes in the policy, before any machine is touched.
+        """
         result: ActionResult = super().run(tmp, task_vars)
         variables = task_vars or {}
         self.validate_argument_spec({})
@@ -69,7 +72,7 @@ class ActionModule(ActionBase):
             set_up = selection.names
             restrictions = read_all_restrictions(selection.hosts)
             if any(host_restrictions.schedule == PULL_METHOD for host_restrictions in restrictions.values()):
-                # The controller collects from every host, so its part does not depend on a --limit.
+                # The controller collects records from every host, so its part does not depend on --limit.
                 names = [str(name) for name in variables["groups"]["all"]]
                 selection = select_hosts(names, in_play)
                 restrictions = read_all_restrictions(selection.hosts)
@@ -98,7 +101,8 @@ class ActionModule(ActionBase):
     def _require_visible_policy(self, hostvars: Any, names: list[str], restrictions: Iterable[Restrictions]) -> None:
         """Raise PolicyErrors for parts of the policy that the scheduled runs would not see.
 
-        Scheduled runs read the inventory and their own options. Variables of the schedule itself are in its units.
+        Scheduled runs read the inventory and their own options. Variables of the schedule itself are in its units, so
+        they are exempt.
         """
         elsewhere = find_play_only_variables(hostvars, self._task, names)
         options = {
@@ -115,7 +119,7 @@ class ActionModule(ActionBase):
 
     @staticmethod
     def _is_local_host(hostvars: Any, name: str) -> bool:
-        """Return whether a host is reached without a connection."""
+        """Return whether a host is reached without a connection (`ansible_connection: local`)."""
         try:
             return str(hostvars[name].get("ansible_connection") or "") == "local"
         except Exception:  # templating raises many kinds of exceptions; a connection that depends on facts is not local

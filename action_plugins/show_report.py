@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Action: show a report again, or data of the history. proscribe.controller.cli.report does the work."""
+"""Action that shows a report again, or data of the history. proscribe.controller.cli.report does the work."""
 
 from __future__ import annotations
 
@@ -35,14 +35,17 @@ REPORT_OPTIONS = {
 
 
 class ActionModule(ActionBase):
-    """Action on the controller, once; it connects to no host."""
+    """Action that prints a report on the controller, once; it connects to no host."""
 
     BYPASS_HOST_LOOP = True
     TRANSFERS_FILES = False
     _requires_connection = False
 
     def run(self, tmp: Any = None, task_vars: Variables | None = None) -> ActionResult:
-        """Answer the task."""
+        """Print a report or data of the history, and return the text as {text}. Ansible calls this.
+
+        Raises AnsibleError for a mistyped variable, an invalid option, or a mistake in the policy.
+        """
         result: ActionResult = super().run(tmp, task_vars)
         variables = task_vars or {}
         _, options = self.validate_argument_spec(REPORT_OPTIONS)
@@ -53,7 +56,7 @@ class ActionModule(ActionBase):
         options["write"] = options["write"] and not self._task.check_mode
         try:
             since = word.parse_since(options["since"]) if options["since"] else ""
-            # In a merged report, every host of the inventory is expected in one of the parts.
+            # A merged report expects every host of the inventory in one of its parts, so it needs the inventory.
             inventory = [str(source) for source in variables.get("ansible_inventory_sources") or []]
             names = [str(name) for name in (variables.get("groups") or {}).get("all", ())]
             seen = PlayVariables(variables["hostvars"], self._task, names)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Callback: pass the events of hosts to the reported run (proscribe_ansible/reported_run.py)."""
+"""Callback that passes the events of hosts to the reported run (proscribe_ansible/reported_run.py)."""
 
 from __future__ import annotations
 
@@ -70,9 +70,10 @@ WHOLE_RESULTS_VERBOSITY = 3  # the verbosity from which Ansible, too, prints who
 
 
 def guard_event(method: Callable[..., None]) -> Callable[..., None]:
-    """Have an exception in an event end the run with the exit code of a failed tool.
+    """Decorate an event method: an exception in it ends the run with the exit code of a failed tool.
 
-    Ansible only makes a warning of it. The run would then succeed, without a trustworthy report.
+    Ansible itself only prints a warning. The run would then succeed, without a trustworthy report. Signals wait until
+    the method has ended.
     """
 
     @functools.wraps(method)
@@ -98,7 +99,7 @@ def _read_command() -> RunCommand:
 def _is_linear_strategy(strategy: str) -> bool:
     """Return whether a strategy runs a task for all hosts before the next task.
 
-    Ansible itself reports a strategy that does not exist.
+    An unknown strategy counts as linear, because Ansible itself reports it.
     """
     strategy_class = strategy_loader.get(strategy, class_only=True)
     return strategy_class is None or issubclass(strategy_class, strategy_loader.get("linear", class_only=True))
@@ -110,7 +111,7 @@ def _is_own_play(play: Any) -> bool:
 
 
 def _is_option_given(option: str) -> bool:
-    """Return whether an option of ansible-playbook, such as --skip-tags, leaves out tasks."""
+    """Return whether the command has an option that leaves out tasks, such as --skip-tags."""
     setting = context.CLIARGS.get(option.lstrip("-").replace("-", "_"))
     return bool(setting) and setting not in ("all", ["all"], ("all",))
 
@@ -160,14 +161,17 @@ class CallbackModule(CallbackBase):
             load_shared_plugins()
             gather_hosts()
             known_tags = collect_tags(plays)
-            # With only unknown tags no task begins that could report the mistake.
+            # With only unknown tags no task begins that could report the mistake, so it is reported here.
             for tags in (context.CLIARGS.get("tags"), context.CLIARGS.get("skip_tags")):
                 if mistake := describe_unknown_tags(tags or (), known_tags):
                     self._display.error(clean_text(mistake))
                     self.exit_code.add_code(verdict.MISTAKE_EXIT)
 
     def join_playbook(self, play: Any, manager: Any) -> None:
-        """Begin within a play, after a task has included a role that was unknown before."""
+        """Start to collect events in the middle of a play that has included a role of Proscribe.
+
+        Ansible had not loaded this callback before the first play, so `compile_plans` registers it and calls this.
+        """
         callback_state.register_playbook(play, [play], _is_linear_strategy, self)
         self._reset_state()
         self._has_own_plays = True
@@ -243,7 +247,7 @@ class CallbackModule(CallbackBase):
             shorten_failures(manager, lambda result: get_action_name(result.task) in OBSERVE_ACTIONS, "record")
 
     def _begin_play(self, play: Any, is_own: bool) -> None:
-        """Begin a play, which ends the play before it."""
+        """Register the start of a play, which ends the play before it. `is_own`: the play is of the project."""
         self._count_play_failures()
         callback_state.register_play(play, _is_linear_strategy)
         self._is_own_play_running = is_own
@@ -252,7 +256,10 @@ class CallbackModule(CallbackBase):
             self._run.take_decision(decision)
 
     def _count_play_failures(self) -> None:
-        """Count the failures of an ended play if it was the project's. Failures of other plays concern only Ansible."""
+        """Add the failures of an ended play to those of the project, if the play was the project's.
+
+        Failures of other plays concern only Ansible.
+        """
         count_before, self._counted_failures = self._counted_failures, count_failures(self._manager)
         if self._is_own_play_running:
             self._own_failures += self._counted_failures - count_before
@@ -270,7 +277,10 @@ class CallbackModule(CallbackBase):
         run.end_run(failed)
 
     def _end_interrupted_run(self, reason: str) -> int | None:
-        """End the interrupted run while it unwinds, and return the exit code. Its terminal may be gone."""
+        """End the interrupted run with a report, and return the exit code; None for Ansible's own, or without a run.
+
+        The run's terminal may be gone, so an error of the output does not end this function.
+        """
         run = self._run
         if run is None:
             return None
@@ -288,7 +298,11 @@ class CallbackModule(CallbackBase):
         return self.exit_code.compute_exit_code()
 
     def _report_nothing_compiled(self) -> None:
-        """Report that no plans were compiled and nothing failed. A playbook with other plays may intend that."""
+        """Report that no plans were compiled, although nothing failed.
+
+        If all plays are of the project, the run ends with an exit code for this. A playbook with other plays may intend
+        it, and gets a warning at most.
+        """
         options = list(filter(_is_option_given, ("--start-at-task", "--tags", "--skip-tags", "--step")))
         reason = f": {' and '.join(options)} left out the task that compiles the plans" if options else ""
         if self._has_only_own_plays:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Callback: the screen of a Proscribe run. It is silent about successes; from -v on it is Ansible's own screen."""
+"""Callback for the screen of a Proscribe run. It omits successes; from -v on it is Ansible's own screen."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ from proscribe.controller.report.terminal.dry_run import DryRunChanges
 from proscribe.controller.report.text.terminal_layout import fit_lines, get_screen_width
 from proscribe.controller.report.text.wording import ANSIBLE_PREFIXES, clean_message, clean_text, describe_unreachable
 
-ReportedDifference = Mapping[str, Any]  # the difference of a file in the report of its module
+ReportedDifference = Mapping[str, Any]  # the difference of a file, as a module returns it
 
 MAX_REMEMBERED_ANSWERS = 256  # answers whose changes are cached
 # The modules that report each change as an action.
@@ -74,7 +74,10 @@ CHANGING_ACTIONS = (
 
 
 def _suppress_when_quiet(event: Callable[..., None]) -> Callable[..., None]:
-    """Suppress an event of the default screen in plays of the project."""
+    """Return an event method of the default screen that prints nothing in plays of the project.
+
+    With -v it prints in all plays.
+    """
 
     @functools.wraps(event)
     def show_event(self: CallbackModule, *args: Any, **kwargs: Any) -> None:
@@ -101,19 +104,19 @@ class CallbackModule(Default):
         self._dry_run = DryRunChanges()
         # By the digest of the differences and actions.
         self._changes_by_digest: dict[str, list[differences.ModuleChange]] = {}
-        # A result, and its differences that are not shown yet.
+        # The identity of a result, and its differences that are not shown yet.
         self._pending_differences: tuple[object, list[ReportedDifference]] = (
             None,
             [],
         )
 
-    # -- which plays are ours ------------------------------------------------------------------------------------------
+    # -- plays of the project ------------------------------------------------------------------------------------------
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
         plays = playbook.get_plays()
         files = {get_playbook_path(play) for play in plays if is_compiling_play(play) or is_scheduling_play(play)}
         self._own_files = {file for file in files if file.startswith(f"{PROJECT}/playbooks/")}
-        # A playbook with only plays of the project has no heading either.
+        # A playbook with only plays of the project gets no heading either.
         self._is_quiet = self._display.verbosity == 0 and bool(plays) and all(map(self._is_own_play, plays))
         if not self._is_quiet:
             super().v2_playbook_on_start(playbook)
@@ -129,7 +132,7 @@ class CallbackModule(Default):
     def _is_own_play(self, play: Any) -> bool:
         return get_playbook_path(play) in self._own_files or has_report_task(play) or is_scheduling_play(play)
 
-    # -- what is shown of ours -----------------------------------------------------------------------------------------
+    # -- output for plays of the project -------------------------------------------------------------------------------
 
     def v2_runner_on_ok(self, result: Any) -> None:
         if not self._is_quiet:
@@ -193,7 +196,7 @@ class CallbackModule(Default):
             self._show_text("\n".join(lines))
 
     def _write_full_difference(self, result: Any, file_differences: Sequence[ReportedDifference]) -> str:
-        """Write the whole difference into a file and return its path, or the reason that there is none."""
+        """Write all differences of a result into a file, and return its path, or the reason for no file."""
         if self._files is None:
             return "-v shows it"
         try:
@@ -206,9 +209,10 @@ class CallbackModule(Default):
         return clean_text(shorten_path(str(path), get_working_directory(os.environ)))
 
     def _show_changes(self, result: Any) -> None:
-        """Show the changes of a task, made or in check mode expected, each with its difference if that is shown.
+        """Show the changes that a task has made, or would make in check mode, with their differences.
 
-        A task without a list of actions has a line with its name.
+        A task without a list of actions has a line with its name. In check mode, the changes of the project's modules
+        are stored for `_show_dry_run`.
         """
         is_own_action = get_action_name(result.task) in CHANGING_ACTIONS
         actions = result.result.get("actions") if is_own_action else None
@@ -233,9 +237,9 @@ class CallbackModule(Default):
     def _sum_up_changes(
         self, differing: list[ReportedDifference], actions: list[Any]
     ) -> list[differences.ModuleChange]:
-        """Return the changes of an answer, from the cache for equal answers.
+        """Return the changes in an answer, from the cache for equal answers.
 
-        Ten thousand equal hosts have the same answer, and summing it up takes 20 ms.
+        Ten thousand equal hosts have the same answer, and its summary takes 20 ms.
         """
         key = _compute_digest([*differing, {"actions": actions}])
         if key not in self._changes_by_digest:
@@ -245,14 +249,14 @@ class CallbackModule(Default):
         return self._changes_by_digest[key]
 
     def _show_dry_run(self) -> None:
-        """Show the changes that the dry run has collected so far."""
+        """Show the changes that check mode has collected since the last call, once for all hosts with equal changes."""
         for block in self._dry_run.take_blocks():
             head, *lines = block
             self._show_text(head, C.COLOR_CHANGED)
             self._show_text("\n".join(lines))
 
     def _show_mistake(self, result: Any) -> None:
-        """Show a mistake in the policy: whole, line by line, at every verbosity, once for all hosts that share it."""
+        """Show a mistake in the policy, in full and at every verbosity, once for all hosts that share it."""
         text = str(result.result.get("msg"))
         if text in self._mistakes:
             return
@@ -273,7 +277,7 @@ class CallbackModule(Default):
         return clean_text(self.host_label(result))
 
     def _show_warnings(self, result: Any) -> None:
-        # The test avoids a copy of the whole result, which costs more than the rest.
+        # `result.result` copies the whole result, which costs more than the rest. This test avoids most copies.
         if result.warnings or result.deprecations:
             self._remove_progress_line()
             if hasattr(self, "_handle_warnings"):
@@ -292,7 +296,7 @@ class CallbackModule(Default):
             self._display.display(away, screen_only=True, newline=False)
             sys.stdout.flush()
 
-    # -- what is not shown of ours -------------------------------------------------------------------------------------
+    # -- events without output in plays of the project -----------------------------------------------------------------
 
     v2_runner_on_skipped = _suppress_when_quiet(Default.v2_runner_on_skipped)
     v2_runner_item_on_ok = _suppress_when_quiet(Default.v2_runner_item_on_ok)
@@ -311,7 +315,10 @@ class CallbackModule(Default):
 
 
 def _identify_result(result: Any) -> tuple[Any, Any]:
-    """Return the identity of a result; a callback gets another object of the same result for each event."""
+    """Return a key that identifies a result: the name of its host, and its task.
+
+    A callback gets a different object of the same result for each event.
+    """
     return result.host.get_name(), identify_task(result.task)
 
 

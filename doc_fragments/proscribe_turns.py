@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """The option of the enforcing modules, drift_schedule and quarantine about their turn on a host."""
+    """The option `run` of all modules that take turns on a host: the name of the run, and its waiting time."""
 
     DOCUMENTATION = r"""
 options:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filter: the hosts of a run, for the head of the plays that connect to them."""
+"""Filter for the hosts of a run, in the head of the plays that connect to them."""
 
 from __future__ import annotations
 
@@ -41,12 +41,16 @@ _value:
 """
 
 NO_HOSTS_PATTERN = ["all", "!all"]
-# The variables that the two tasks register, each with its key of the selection.
+# The variables that compile_plans and schedule_plan register, each with the key that contains `selected`.
 REGISTERED_SELECTIONS = (("proscribe_compiled", "proscribe_run"), ("proscribe_scheduled", "schedule"))
 
 
 def proscribe_hosts(hostvars: Any, expected: Iterable[str]) -> list[str]:
-    """Return the selected hosts. Every host of the first play has the same selection, so the first of them decides."""
+    """Return the names of the hosts that the first play selected, or a pattern for all hosts or for none.
+
+    `hostvars` is empty if Ansible only lists or checks the playbook; the pattern is then for all hosts. Every host of
+    the first play (`expected`) has the same selection, so the first of them decides.
+    """
     if not hostvars:
         return ["all"]
     for name in expected:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filter: the plan of a host, for the arguments of a module."""
+"""Filter for the plan of a host, in the arguments of a module."""
 
 from __future__ import annotations
 
@@ -47,7 +47,11 @@ _value:
 
 
 def proscribe_plan(compiled: Mapping[str, Any], host: str) -> str:
-    """Return the JSON text of a host's plan. Its file is named after the digest, so equal plans are stored once."""
+    """Return the JSON text of a host's plan. `compiled` is the registered result of `compile_plans`.
+
+    The file of a plan has its digest as name, so equal plans are stored once. Raises AnsibleFilterError if no plan was
+    compiled for the host.
+    """
     try:
         run = compiled["proscribe_run"]
         digest = run["hosts"][host]

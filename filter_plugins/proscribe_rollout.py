@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filter: the hosts and batches of a correcting play, for its head. controller/rollout decides."""
+"""Filter for the hosts and batches of a correcting play, in its head. controller/rollout decides."""
 
 from __future__ import annotations
 
@@ -52,9 +52,10 @@ NO_HOSTS_PATTERN = ["all", "!all"]
 
 
 def proscribe_rollout(hostvars: Any, part: str) -> list[Any]:
-    """Return a part of the decision.
+    """Return the hosts to correct, in order (`part` is hosts), or the sizes of their batches.
 
-    Jinja would cache a result of constants alone, so the filter takes a variable.
+    If no host is to be corrected, the hosts are a pattern for none. Jinja would cache a result of constants alone, so
+    the filter takes the variable `hostvars`.
     """
     decided = make_decision(Display().warning) if hostvars else None
     if part == "hosts":

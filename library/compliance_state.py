@@ -1,6 +1,6 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ansible module: what is so on a host, measured against its plan."""
+"""Ansible module that runs the observing code on a host, if the action cannot stream the code."""
 
 DOCUMENTATION = r"""
 module: compliance_state
@@ -170,19 +170,19 @@ import marshal
 import sys
 import types
 
-# WANT_JSON: Ansible gives such a module a file with its arguments, and sends nothing of its own library along. So
-# nobody else says where a host's Python is too old, and this file has to be one that Python 3.6 reads.
+# WANT_JSON: this word makes Ansible pass the arguments in a file, and send nothing of its own library along. So no
+# other code reports a Python that is too old. For this report, Python 3.6 must be able to read this file.
 OLDEST_PYTHON = (3, 9)
 
 
 def fail_module(message: str) -> None:
-    """End the call with a message."""
+    """Print a failure with the message as the answer, and exit with code 1."""
     print(json.dumps({"failed": True, "msg": message}))
     sys.exit(1)
 
 
 def main() -> None:
-    """Answer one call: run the observing code out of the stream that the action plugin has put together."""
+    """Run the observing code from the stream in the arguments file, and print its answer as JSON."""
     if sys.version_info[:2] < OLDEST_PYTHON:
         here = f"{sys.executable} is {sys.version.split()[0]}"
         fail_module(f"compliance_state needs Python {OLDEST_PYTHON[0]}.{OLDEST_PYTHON[1]} or newer on the host; {here}")

@@ -1,6 +1,6 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ansible module: the control `dns`, brought in line with a plan or lifted."""
+"""Ansible module that enforces the control `dns` on a host, or lifts it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ansible module: the units of scheduled runs, put in place or taken away."""
+"""Ansible module that installs or removes the systemd units of scheduled runs."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ ARGUMENTS = {
 
 
 def main() -> None:
-    """Answer one call."""
+    """Install or remove the units of a part of the schedule, print the answer, and exit."""
     module = ModuleCall(argument_spec=ARGUMENTS, required_if=[["state", "present", ["part"]]], supports_check_mode=True)
     parameters = module.params
     files, settings, part = parameters.pop("files"), parameters.pop("settings"), parameters["part"]

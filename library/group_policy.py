@@ -1,6 +1,6 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ansible module: the Group Policy objects of a Samba domain controller, brought in line with a plan or lifted."""
+"""Ansible module that enforces the Group Policy objects of a Samba domain controller, or lifts them."""
 
 from __future__ import annotations
 

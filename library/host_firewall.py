@@ -1,6 +1,6 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ansible module: the control `firewall`, brought in line with a plan or lifted."""
+"""Ansible module that enforces the control `firewall` on a host, or lifts it."""
 
 from __future__ import annotations
 
@@ -80,7 +80,10 @@ from ansible.module_utils.proscribe_ansible.module import PLAN_ARGUMENTS, Module
 
 
 def main() -> None:
-    """Answer one call."""
+    """Change the firewall, or confirm a pending change (`confirm`), print the answer, and exit.
+
+    A change is on trial until it is confirmed. A lift and check mode need no trial.
+    """
     module = ModuleCall(
         argument_spec={**PLAN_ARGUMENTS, "plan": {"type": "dict"}, "confirm": {"type": "str"}},
         required_one_of=[["plan", "confirm"]],

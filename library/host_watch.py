@@ -1,6 +1,6 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ansible module: the watch of a host, installed by its plan or lifted."""
+"""Ansible module that installs or removes the watch, by which a host corrects itself between runs."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ from ansible.module_utils.proscribe_ansible.module import PLAN_ARGUMENTS, Module
 
 
 def main() -> None:
-    """Answer one call."""
+    """Install or remove the host's watch as its plan requires, print the answer, and exit."""
     module = ModuleCall(
         argument_spec={**PLAN_ARGUMENTS, "sent": {"type": "str", "default": ""}}, supports_check_mode=True
     )

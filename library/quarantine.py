@@ -1,6 +1,6 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ansible module: what the quarantine of a host holds, listed, restored or pruned."""
+"""Ansible module that lists, restores or prunes the items in the quarantine of a host."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ ARGUMENTS = {
 
 
 def main() -> None:
-    """Answer one call."""
+    """List, restore or prune items of the quarantine, print the answer, and exit."""
     module = ModuleCall(argument_spec=ARGUMENTS, supports_check_mode=True)
     do, ids = module.params["do"], module.params["ids"]
     serve_call(module, lambda: run_quarantine_operation(module.host, do, ids, module.check_mode))

@@ -1,7 +1,9 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Documentation of the action `quarantine_choice`, which runs on the controller only
-(action_plugins/quarantine_choice.py)."""
+"""Documentation of the action `quarantine_choice`, which runs on the controller only.
+
+The action is in action_plugins/quarantine_choice.py.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Start of a command that needs no playbook, where there is no launcher, as in a collection.
+"""The entry point of commands that need no playbook, for a collection, which has no launcher.
 
-python3 .../plugins/module_utils/proscribe_command.py explain whatsapp -i inventory
+Example: python3 .../plugins/module_utils/proscribe_command.py explain whatsapp -i inventory
 """
 
 from __future__ import annotations
@@ -9,5 +9,5 @@ import runpy
 import sys
 
 if __name__ == "__main__":
-    sys.dont_write_bytecode = True  # a collection is written by its installer alone
+    sys.dont_write_bytecode = True  # only its installer writes into a collection, so Python writes no bytecode
     runpy.run_module("proscribe.controller.cli.command_line", run_name="__main__")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Test: whether a host failed a check, for gates in a team's own tasks."""
+"""Jinja test of a host's check for failure, for gates in a team's own tasks."""
 
 from __future__ import annotations
 
@@ -67,7 +67,11 @@ _value:
 
 
 def proscribe_failed(result: object, states: Sequence[str] = OPEN_STATES) -> bool:
-    """Return whether a registered result has one of the states."""
+    """Return whether a registered result of `compliance_state` has one of the states.
+
+    By default, these are `error`, `noncompliant` and `unknown`. Raises AnsibleTemplatePluginError for a text that is no
+    state.
+    """
     wrong = [state for state in states if state not in STATES] if isinstance(states, list | tuple) else [states]
     if wrong:
         expected = f"a list of {', '.join(STATES)}"
@@ -78,7 +82,11 @@ def proscribe_failed(result: object, states: Sequence[str] = OPEN_STATES) -> boo
 
 
 def _list_states(result: object) -> Iterator[str]:
-    """Yield the states in a result of `compliance_state`."""
+    """Yield the states of the host and of its rules in a result of `compliance_state`.
+
+    A result without an evaluated rule is `unknown`. A loop has the states of all its results. Raises
+    AnsibleTemplatePluginError for a value of another type.
+    """
     if not isinstance(result, Mapping):
         problem = f"found {type(result).__name__}, expected what a task of compliance_state registered"
         raise AnsibleTemplatePluginError(f"proscribe_failed: {problem}")

@@ -1,1 +1,1 @@
-"""The code that depends on Ansible's own code: actions, modules, the sweep, registration."""
+"""The code that uses Ansible's own code: actions, modules, the sweep, registration."""

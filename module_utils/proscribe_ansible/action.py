@@ -1,10 +1,11 @@
-"""The base of the actions that contact a host: the Ansible side of a call.
+"""The base class of the actions that contact a host. An action is the controller's side of a module call.
 
-wire/answers defines the possible answers.
+wire/answers defines the possible answers of hosts.
 
-Ansible makes the result of a task from any output of a module on a host. It obeys more of a result than it shows: other
-hosts (`add_host`), variables (`ansible_facts`), handlers, statistics, warnings. So every module that runs on hosts has
-an action of its name, derived from HostAction. It lets only the keys through that the module's reader knows.
+Ansible makes the result of a task from any output of a module on a host. Some keys of a result have effects that the
+screen does not show. They define other hosts (`add_host`) or variables (`ansible_facts`), notify handlers, or change
+statistics and warnings. So every module that runs on hosts has an action of the same name, derived from HostAction. The
+action passes on only the keys that the reader of the module knows.
 """
 
 from __future__ import annotations
@@ -43,16 +44,16 @@ from proscribe.wire.observation import get_compiled_run
 from proscribe.wire.parallel.multiplexing import end_connection, find_control_path
 from proscribe.wire.stream import RECEIVER_PROGRAM, SHELL_EXIT_LINE, pack_for_pipe, parse_answer
 
-# The answer of an honest host with every rule violated has some 0.4 MB. With all differences it has some 3 MB
+# An honest host on which every rule is violated answers with some 0.4 MB. With all differences, it is some 3 MB
 # (docs/speed.md).
 MAX_ANSWER_BYTES = 5 * 1024 * 1024
 CHANGE_TIMEOUT_SECONDS = 3600  # seconds that a change of a host may take: removing packages from slow disks takes long
-OBSERVE_TIMEOUT_SECONDS = 300  # seconds that an observation may take if no run was compiled
+OBSERVE_TIMEOUT_SECONDS = 300  # seconds that an observation may take if `compile_plans` set no timeout
 MAX_ERROR_BYTES = 64 * 1024  # bytes of the error output; only the last ones are stored
-GRACE_SECONDS = 15.0  # seconds beyond a host's own time limit before it is given up
+GRACE_SECONDS = 15.0  # seconds beyond a host's own time limit before the controller gives the host up
 REMOVE_KEYWORD_ADVICE = "remove the keyword from the task, its block, its role or its play; no host was touched"
-SILENT_WAIT_SECONDS = 3.0  # seconds that a module waits for another run before that run is named
-TURN_TIMEOUT_SECONDS = 300.0  # seconds that a module then waits, unless the task has another limit
+SILENT_WAIT_SECONDS = 3.0  # seconds that a module waits for another run before a message names that run
+TURN_TIMEOUT_SECONDS = 300.0  # seconds that a module waits after that message, unless the task sets a limit
 PAUSE_SECONDS = 2.0  # seconds before a busy audit program is called again
 NO_PYTHON = "it has no Python that Ansible finds: install Python 3.9 or newer, or name it in ansible_python_interpreter"
 NO_PROGRAM = (
@@ -65,8 +66,8 @@ AUDIT_FAILURES = {
     audit_installer.BUSY_KEY: "another audit of this host has not ended",
     audit_installer.REFUSED_KEY: "its audit program refused the request",
 }
-SCRIPT_PREFIX = b"#!"  # the beginning of a module that Ansible pipes
-SHELL_PROBE = "proscribe-shell"  # the text that a login shell has to print
+SCRIPT_PREFIX = b"#!"  # the first bytes of a module (a script) that Ansible pipes
+SHELL_PROBE = "proscribe-shell"  # the text that a login shell has to print when it runs commands
 NO_SHELL = (
     "{shell} on {host} does not run the commands of Ansible (/bin/sh -c '...'): {said}. Nothing was run there."
     " Expected: an account whose login shell runs what it is given, such as sh, bash, zsh, csh, fish or nu (usermod"
@@ -79,23 +80,28 @@ Read = TypeVar("Read", bound=ModuleAnswer)
 
 
 class HostAction(ActionBase, Generic[Read]):
-    """An action that contacts a host. A subclass sets `reader`.
+    """A base class of actions that contact a host and return the checked answer of a module.
 
-    It also overrides `ask_host` unless it runs a plain module.
+    A subclass sets `reader`, the function that checks the answer. It also overrides `ask_host`, unless it only runs the
+    module with the name of the task.
     """
 
     TRANSFERS_FILES = False
     _supports_async = False
 
-    # The answer counts for the task's own host; if false, `delegate_to` and `run_once` are permitted.
+    # If true, `delegate_to` and `run_once` are refused, because the answer counts for the task's own host.
     counts_for_own_host = True
-    changes_host = True  # by a module of the project, which takes turns with other runs
+    changes_host = True  # the module changes the host, so it waits while another run changes the host
     reader: Callable[[object], Read]
     max_answer_bytes = MAX_ANSWER_BYTES
     limiter = OutputLimiter(0, 0)  # the limiter of the current call
 
     def run(self, tmp: Any = None, task_vars: Variables | None = None) -> ActionResult:
-        """Answer the task."""
+        """Contact the host and return the result of the task. Ansible calls this.
+
+        For an unusable answer, or after an exceeded limit on output or time, the result is {failed, msg}. The messages
+        of Ansible errors are raised again with escapes, because they contain output of the host.
+        """
         result: ActionResult = super().run(tmp, task_vars)
         variables = task_vars or {}
         if self.counts_for_own_host:
@@ -108,7 +114,7 @@ class HostAction(ActionBase, Generic[Read]):
         except UnusableAnswer as error:
             answer = {"failed": True, "msg": f"its answer cannot be used: {error}"}
         except AnsibleConnectionFailure as connection_error:
-            if not limiter.reason:  # the error of ssh contains output of the host
+            if not limiter.reason:  # the error of ssh contains output of the host, so it is escaped
                 raise AnsibleConnectionFailure(format_printable(connection_error)) from None
         except AnsibleError as error:
             if not limiter.reason:
@@ -123,7 +129,11 @@ class HostAction(ActionBase, Generic[Read]):
         return {**result, **answer}
 
     def _require_own_host(self, variables: Variables) -> None:
-        """Raise AnsibleActionFail if the answer of a host would count for another host, or for none."""
+        """Raise AnsibleActionFail if `delegate_to` or `run_once` makes an answer count for another host, or for none.
+
+        A delegated task would store the answer of the other host for this host. With `run_once`, the other hosts of the
+        play would have no answer.
+        """
         host, name = str(variables.get("inventory_hostname")), self._task.action
         if (delegate := self._task.delegate_to) and str(delegate) != host:
             raise AnsibleActionFail(
@@ -139,13 +149,15 @@ class HostAction(ActionBase, Generic[Read]):
         return CHANGE_TIMEOUT_SECONDS
 
     def ask_host(self, variables: Variables) -> ModuleAnswer:
-        """Return the host's answer: that of the module with the task's name."""
+        """Run the module with the task's name on the host, and return its checked answer. Subclasses override this."""
         return self.run_module(variables)
 
     def run_module(self, variables: Variables, name: str | None = None, **arguments: Any) -> Read:
-        """Return the answer of a module, read; with `arguments`, these replace the arguments of the task.
+        """Run a module on the host and return its checked answer.
 
-        If another run has the host, wait for it, and name it on the terminal.
+        `name` is the module, by default that of the task. `arguments` replace the arguments of the task. If another run
+        changes the host, the module waits for its end, for a limited time. After SILENT_WAIT_SECONDS, a message on the
+        terminal names that run.
         """
         host, call_arguments = variables.get("inventory_hostname"), arguments or self._task.args
         if not self.changes_host:
@@ -172,17 +184,20 @@ class HostAction(ActionBase, Generic[Read]):
             self._display.warning(in_lines(f"{host}: {describe_other_run(shared_turn)}"))
 
     def _report_waiting(self, host: object, busy: TurnEntry, wait: float) -> None:
-        """Print at once the run that this run waits for. Ansible holds a warning back until the task is over."""
+        """Print at once the run that changes the host now (`busy`), and until when this run waits for its end.
+
+        `wait` is the limit in seconds. The message is no warning, because Ansible shows warnings only after the task.
+        """
         since = f"{busy['by']}, which has been changing it since {busy['since']}"
         message = f"{host}: waits for {since}, until {format_timestamp(time.time() + wait)} at the latest"
         self._display.display(fit_message(message, get_screen_width()), C.COLOR_WARN, stderr=True)
 
     def _execute_and_read(self, variables: Variables, name: str | None, arguments: Mapping[str, object]) -> Read:
-        """Return the answer of a module to a single call, read."""
+        """Call a module on the host once, and return its answer as `reader` checked it."""
         answer = self._execute_module(module_name=name, module_args=arguments, task_vars=variables)
         host_answer = self.reader(answer)
-        # The only fact that Ansible discovers by itself and needs again. It comes from the output of the host, so it is
-        # checked.
+        # Ansible discovers the path of Python by itself and needs it for later tasks, so the path is added again. It
+        # comes from the output of the host, so its form is checked.
         key = getattr(self, "_discovered_interpreter_key", None)
         interpreter = str(getattr(self, "_discovered_interpreter", ""))
         if key and INTERPRETER_PATTERN.fullmatch(interpreter):
@@ -190,9 +205,11 @@ class HostAction(ActionBase, Generic[Read]):
         return host_answer
 
     def ask_audit_program(self, request: Mapping[str, object], seconds: float) -> Mapping[Any, Any]:
-        """Return the answer of the audit program of the host (audit_installer.py); {failed, msg} if it does not answer.
+        """Call the stored audit program of the host (audit_installer.py), and return its answer, not yet checked.
 
-        sudo runs the program for this account, whatever `become` says. While another audit runs, the call is repeated.
+        `request` is the JSON input of the program. sudo runs the program for this account, whatever `become` says.
+        While another audit runs, the call is repeated, for at most `seconds`. Returns {failed, msg} if the program does
+        not answer or refuses the request. Returns {} if a limit of `limiter` ended the call.
         """
         command = f"printf '%s\\n' {shlex.quote(json.dumps(request))} | sudo -n {PROGRAM_PATH}"
         end = time.monotonic() + seconds
@@ -217,9 +234,9 @@ class HostAction(ActionBase, Generic[Read]):
             return program_answer
 
     def require_login_shell(self, host: str) -> None:
-        """Raise AnsibleActionFail for a host whose login shell does not run commands.
+        """Raise AnsibleActionFail if the login shell of the account on the host does not run commands.
 
-        Such a shell could read the text of a module, which is piped next.
+        A module is piped to the host next, and such a shell could read the text of the module.
         """
         result = self._low_level_execute_command(f"echo {SHELL_PROBE}", sudoable=False, in_data=SHELL_EXIT_LINE)
         if self.limiter.reason or SHELL_PROBE in result["stdout"].split():
@@ -230,19 +247,19 @@ class HostAction(ActionBase, Generic[Read]):
         raise AnsibleActionFail(NO_SHELL.format(shell=shell, host=host, said=describe_result(result)))
 
     def _find_account(self) -> str:
-        """Return the account of the connection; "" where Ansible does not name it."""
+        """Return the name of the account that the connection uses on the host; "" if Ansible does not name it."""
         return str(self._get_remote_user() or "") if hasattr(self, "_get_remote_user") else ""
 
     def _parse_returned_data(self, res: ActionResult, *more: Any, **named: Any) -> Any:
-        """Parse the output with Ansible's own parser, but only the part that the reader lets through.
+        """Parse the output of a module with Ansible's own parser, but pass only the part that `reader` accepts.
 
-        Ansible's parser warns with any other output of a host, and a text can stand for types of its own. It is still
-        called, because otherwise `module` would read the result.
+        Ansible's parser prints warnings with any other output of the host. It also converts some texts to types of its
+        own. If a release of Ansible no longer calls this method, `_execute_and_read` still checks the result.
         """
         try:
             answer = parse_last_object(res["stdout"])
         except UnusableAnswer as error:
-            # On a terminal (sudo), the message of the shell about a missing python is in the standard output.
+            # On a terminal (sudo), stdout has the shell's message about a missing python, so both outputs are searched.
             output = " ".join(
                 f"{res['stdout'][-MAX_LINE_LENGTH:]} {(res.get('stderr') or '')[-MAX_LINE_LENGTH:]}".split()
             )
@@ -254,9 +271,10 @@ class HostAction(ActionBase, Generic[Read]):
         return super()._parse_returned_data({**res, "stdout": read, "stderr": ""}, *more, **named)
 
     def _low_level_execute_command(self, cmd: str, *args: Any, in_data: bytes | None = None, **named: Any) -> Any:
-        """Execute a command as Ansible does, but pipe no module as text that a shell could read (stream.py).
+        """Execute a command on the host as Ansible does, but pipe a module only in packed form.
 
-        Characters that could control a terminal are escaped in stderr, because Ansible prints it in warnings.
+        A login shell could read the text of a module as commands (stream.py). Characters that could control a terminal
+        are escaped in stderr, because Ansible prints stderr in warnings.
         """
         if in_data and in_data.startswith(SCRIPT_PREFIX):
             cmd, in_data = f'{cmd} -c "{RECEIVER_PROGRAM}"', pack_for_pipe(to_text(in_data))
@@ -265,7 +283,10 @@ class HostAction(ActionBase, Generic[Read]):
         return {**result, "stderr": errors, "stderr_lines": errors.splitlines()}
 
     def cleanup(self, force: bool = False) -> None:
-        """Remove the module's files on the host, with a time limit, because this may never end either."""
+        """Remove the module's files on the host within GRACE_SECONDS, because the host may never answer.
+
+        After a limit was exceeded, nothing is removed.
+        """
         if self.limiter.reason:
             # The host is given up, so its temporary directory stays.
             find_part(self._connection, "_shell", ShellBase).tmpdir = None
@@ -281,8 +302,8 @@ class HostAction(ActionBase, Generic[Read]):
             self._give_up_connection()
 
     def _give_up_connection(self) -> None:
-        """End the open connection of this host, which a session that never ends would hold open."""
-        with contextlib.suppress(Exception):  # only connections of ssh have this command
+        """End the open ssh connection of this host, because a session that never ends would keep it open."""
+        with contextlib.suppress(Exception):  # only ssh connections can build this command
             exit_ = self._connection._build_command(
                 self._connection.get_option("ssh_executable"), "ssh", "-O", "exit", self._connection.host
             )
@@ -293,12 +314,15 @@ class HostAction(ActionBase, Generic[Read]):
 
 
 def _find_busy_turn(answer: ModuleAnswer) -> TurnEntry | None:
-    """Return the run that has the host, if an answer says that the time to wait is over."""
+    """Return the run that changes the host, if an answer reports that the wait for it timed out; else None."""
     return answer.get("busy")
 
 
 def _add_waited_turn(answer: ModuleAnswer, waited: SharedTurn) -> None:
-    """Add the run that was waited for to an answer, in place of the module's own entry."""
+    """Add the run that this run waited for to an answer, in place of the module's own entry.
+
+    The module's own entry has only the waiting time of its last call.
+    """
     answer["other_runs"] = [
         waited,
         *(shared_turn for shared_turn in answer.get("other_runs", ()) if not shared_turn["waited"]),
@@ -306,7 +330,7 @@ def _add_waited_turn(answer: ModuleAnswer, waited: SharedTurn) -> None:
 
 
 def describe_run(run: CompiledRun) -> str:
-    """Describe this run for other runs that want to change the same host: controller, account and run."""
+    """Return a name of this run (run, account, controller), for other runs that wait to change the same host."""
     account, caller = find_account_name(os.getuid()), os.environ.get("SUDO_USER", "")
     user = f"{account} (sudo: {caller})" if caller and caller != account else account
     run_name = f"run {run['id']}" if "id" in run else f"process {os.getppid()}"
@@ -314,7 +338,7 @@ def describe_run(run: CompiledRun) -> str:
 
 
 def describe_other_run(shared_turn: SharedTurn) -> str:
-    """Describe a run that shared a host with this run."""
+    """Describe another run that changed the host before this run, or between two changes of this run."""
     if shared_turn["waited"]:
         return (
             f"waited {shared_turn['waited']} s for {shared_turn['by']}, which had been changing it since "
@@ -324,13 +348,16 @@ def describe_other_run(shared_turn: SharedTurn) -> str:
 
 
 def describe_result(result: ActionResult) -> str:
-    """Describe an unexpected result of a command on a line: its output and its exit code."""
+    """Describe an unexpected result of a command in one line: the end of its output, and its exit code."""
     output = " ".join(f"{result['stdout']} {result['stderr']}".split())[-MAX_LINE_LENGTH:]
     return f"{output and f'it printed {format_printable(output)!r}, '}exit code {result['rc']}"
 
 
 def get_observe_timeout(variables: Variables) -> int:
-    """Return the seconds for an observation of the task's host, as `compile_plans` read them in the inventory."""
+    """Return the seconds that an observation of the task's host may take.
+
+    `compile_plans` read them in the inventory. Without a compiled run they are OBSERVE_TIMEOUT_SECONDS.
+    """
     run = get_compiled_run(variables)
     timeouts = run.get("observe_timeout") or {"usual": OBSERVE_TIMEOUT_SECONDS, "hosts": {}}
     return int(timeouts["hosts"].get(str(variables.get("inventory_hostname")), timeouts["usual"]))

@@ -1,7 +1,7 @@
-"""The worker of a batch: it contacts all its hosts, and hands on the answer of each (parallel_run.py).
+"""The worker of a batch: it contacts all hosts of the batch, and passes on the answer of each (parallel_run.py).
 
-Hosts that are reached alike form a group (connection_groups.py). For its first host, the executor runs until the action
-would contact the host. The others get the same question, at their own addresses.
+Hosts that are reached alike form a group (connection_groups.py). For the first host of a group, Ansible's executor runs
+until the action would contact the host. The other hosts of the group get the same question, at their own addresses.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ from proscribe_ansible.executor import MemberResults, run_executor
 from proscribe_ansible.private_names import SWEEP, has_all_names
 from proscribe_ansible.result_transfer import CapturedAction, HostOutcome, TaskMember, transfer
 
-MAX_SILENT_HOSTS = 64  # silent hosts of a batch, beside the hosts that `forks` allows
+MAX_SILENT_HOSTS = 64  # most silent hosts that a batch waits for, beside the hosts that `forks` allows
 MAX_SHELL_OUTPUT_BYTES = 64 * 1024  # bytes; no login shell prints more around an answer
-MODEL_ADDRESSES = ("a.invalid", "b.invalid")  # the addresses for which Ansible's plugin builds the command
+MODEL_ADDRESSES = ("a.invalid", "b.invalid")  # examples for which Ansible's plugin builds the `ssh` command
 
-# The message of Ansible's ssh plugin if `ssh` has no connection, and input was to be written.
+# The message of Ansible's ssh plugin if `ssh` has no connection to which it could write the input.
 UNREACHABLE = 'Data could not be sent to remote host "{}". Make sure this host can be reached over ssh'
 
 display = Display()
@@ -62,7 +62,7 @@ MakeClientCommand = Callable[[str], tuple[bytes, ...]]  # returns `ssh` with all
 
 
 class _HostRoute(NamedTuple):
-    """The route to hosts that are reached alike."""
+    """The connection data that the hosts of a group share: Ansible's plugins, the command and the passwords."""
 
     action: Any
     connection: Any
@@ -74,7 +74,7 @@ class _HostRoute(NamedTuple):
 
 
 class _HostQuestion(NamedTuple):
-    """A host with its question, ready for a thread."""
+    """A host to contact in a thread: the data to send, and the connection or the command to send them."""
 
     observation: HostObservation
     route: _HostRoute
@@ -84,9 +84,9 @@ class _HostQuestion(NamedTuple):
 
 
 def observe_hosts(batch: Any, members: Sequence[TaskMember], width: int) -> None:
-    """Observe the hosts, `width` at a time, and send their results as the answers come.
+    """Observe the hosts of a batch, `width` at a time, and send their results as the answers come.
 
-    Hosts without an answer at the end are contacted by a worker of their own.
+    `batch` is the worker of the batch. A host without a result at the end gets a worker of its own from Ansible.
     """
     by_name = {member.name: member for member in members}
     try:
@@ -106,11 +106,15 @@ def observe_hosts(batch: Any, members: Sequence[TaskMember], width: int) -> None
         display.warning(in_lines(message))
 
 
-# -- the question -----------------------------------------------------------------------------------------------------
+# -- questions to hosts -----------------------------------------------------------------------------------------------
 
 
 def _list_questions(batch: Any, group: list[TaskMember]) -> Iterator[tuple[str, _HostQuestion]]:
-    """Yield the questions to the hosts of a group, with their names. A host whose task has ended has no question."""
+    """Yield the name of each host of a group, with the question to the host.
+
+    A host has no question if its task ended with a result before any contact. Hosts that the batch cannot reach have
+    none either.
+    """
     members_left = list(group)
     while members_left:
         captured = _capture_action(batch, members_left[0])
@@ -119,11 +123,14 @@ def _list_questions(batch: Any, group: list[TaskMember]) -> Iterator[tuple[str, 
                 questions = ((member.name, _make_question(route, member, members_left[0])) for member in members_left)
                 yield from ((name, question) for name, question in questions if question)
             return
-        members_left.pop(0)  # its task has ended with a result
+        members_left.pop(0)  # its task has ended with a result, so the next host is captured
 
 
 def _capture_action(batch: Any, member: TaskMember) -> CapturedAction | None:
-    """Return the action of a host, ready to contact it; None if the task has ended with a result."""
+    """Run Ansible's executor for a host until the action would contact the host, and return that action.
+
+    Returns None if the task has ended with a result instead.
+    """
     transfer.capturing = True
     try:
         run_executor(batch, member)
@@ -135,7 +142,7 @@ def _capture_action(batch: Any, member: TaskMember) -> CapturedAction | None:
 
 
 def _make_route(captured: CapturedAction) -> _HostRoute | None:
-    """Build the route to the hosts that are reached like this host; None if only Ansible's plugin can reach them."""
+    """Build the route that this host shares with its group; None if only Ansible's plugin can reach these hosts."""
     action, connection = captured.action, captured.action._connection
     become = connection.become
     if type(connection).__module__ != "ansible.plugins.connection.ssh" or not action.can_stream():
@@ -172,12 +179,16 @@ def _make_route(captured: CapturedAction) -> _HostRoute | None:
 
 
 def _make_question(route: _HostRoute, member: TaskMember, model: TaskMember) -> _HostQuestion | None:
-    """Build the question to a host; None if it differs from that of the `model`, or if there is none."""
+    """Build the question to a host; None if the host needs a worker of its own.
+
+    `model` is the first host of the group, for which the route was made. A worker is needed if the connection variables
+    of the host differ from those of `model`. It is also needed if the action refuses the host.
+    """
     connection, variables = route.connection, member.variables
     plugins = [("connection", connection._load_name), ("shell", connection._shell._load_name)]
     plugins += [("become", connection.become._load_name)] if connection.become else []
     names = list_plugin_variables(*plugins)
-    # The variables of the usual plugins were compared for all hosts before.
+    # `group_alike` has compared the variables of the usual plugins, so only those of other plugins are compared here.
     if (
         member is not model
         and not names <= list_plugin_variables(*USUAL_PLUGINS)
@@ -197,10 +208,11 @@ def _make_question(route: _HostRoute, member: TaskMember, model: TaskMember) -> 
 
 
 def _make_client(connection: Any, remote: str, sudoable: bool) -> MakeClientCommand:
-    """Return a function that builds the command of `ssh` for an address.
+    """Return a function that builds the command of `ssh`, with all arguments, for an address.
 
-    Ansible's plugin builds the command for two addresses. They differ in the address and in the socket of the open
-    connection. For other addresses these two parts are replaced.
+    Ansible's plugin builds the command for two example addresses. These commands differ only in the address and in the
+    socket of the open connection. For other addresses the function replaces these two parts. If the replacement does
+    not give the second command, the plugin builds the command for every address.
     """
 
     def make_command(address: str) -> tuple[bytes, ...]:
@@ -214,7 +226,7 @@ def _make_client(connection: Any, remote: str, sudoable: bool) -> MakeClientComm
         connection._run = capture_command
         connection.exec_command(remote, in_data=b"-", sudoable=sudoable)
         del connection._run
-        for descriptor in connection.sshpass_pipe or ():  # the pipe of an sshpass that is never started
+        for descriptor in connection.sshpass_pipe or ():  # pipe to the program sshpass, which is never started
             os.close(descriptor)
         connection.sshpass_pipe = None
         return tuple(map(to_bytes, captured_commands[0]))
@@ -236,11 +248,14 @@ def _make_client(connection: Any, remote: str, sudoable: bool) -> MakeClientComm
     return fill_command if fill_command(MODEL_ADDRESSES[1]) == second else make_command
 
 
-# -- in threads -------------------------------------------------------------------------------------------------------
+# -- contact with hosts, in threads -----------------------------------------------------------------------------------
 
 
 def _ask_host(question: _HostQuestion, step_aside: Callable[[], None]) -> HostOutcome | None:
-    """Contact a host; None if a worker of its own has to do it."""
+    """Send the streams to a host until it answers, and return the outcome; None if it needs a separate worker.
+
+    `step_aside` gives the thread's place to another host. It is called if the host is silent before it is connected.
+    """
 
     def step_aside_unconnected() -> None:
         if not (question.path and os.path.exists(question.path)):  # `ssh` creates the socket once it is connected
@@ -262,7 +277,7 @@ def _ask_host(question: _HostQuestion, step_aside: Callable[[], None]) -> HostOu
                 return partial(_raise_error, wrong)
         if result is not None and not has_no_answer(result):
             return partial(_return_answer, result)
-        if time.monotonic() >= end:  # the host has ended the call, and would end it again
+        if time.monotonic() >= end:  # the host ended the call at its limit, and would do so again
             return partial(
                 _end_for_limit, f"it took longer than {format_duration(question.observation.seconds)}", False
             )
@@ -276,9 +291,10 @@ def _ask_host(question: _HostQuestion, step_aside: Callable[[], None]) -> HostOu
 def _exchange_stream(
     question: _HostQuestion, stream: bytes, seconds: float, report_silence: Callable[[], None]
 ) -> ExchangeResult | None:
-    """Return the output of a host: over the open connection, else by `ssh`.
+    """Send a stream to a host over the open connection, else by `ssh`, and return the output of the host.
 
-    Returns None if `ssh` needs a password, or if the connection was lost.
+    Returns None if `ssh` needs a password, if the open connection was lost, or if this machine lacks resources.
+    `report_silence` is called once if the host prints nothing for a while.
     """
     route, host = question.route, question.observation.host
     limits = ExchangeLimits(MAX_ANSWER_BYTES, seconds)
@@ -299,7 +315,10 @@ def _exchange_stream(
 
 
 def _judge_ending(question: _HostQuestion, ended: ExchangeResult) -> HostOutcome | None:
-    """Return the outcome of a command that ended early or lost its connection; None if its answer decides."""
+    """Return the outcome if a limit, a refused password or a lost connection ended the command; else None.
+
+    After None, the output of the command decides.
+    """
     if ended.cut_reason:
         return partial(_end_for_limit, ended.cut_reason, ended.has_ended)
     if ended.refusal:
@@ -315,7 +334,7 @@ def _return_answer(result: ObservationAnswer, _leash: OutputLimiter) -> Observat
 
 
 def _get_answer(outcome: Any) -> ObservationAnswer | None:
-    """Return the good answer of a host; None for another outcome."""
+    """Return the answer of a host from its outcome; None if the outcome is an error or an exceeded limit."""
     answer: ObservationAnswer | None = None
     if isinstance(outcome, partial) and outcome.func is _return_answer:
         (answer,) = outcome.args

@@ -1,7 +1,7 @@
 """Groups of hosts that are reached alike (batch.py).
 
-Such hosts share the objects made for the first of them: Ansible's plugins with their options, and the command. They
-differ only in their address. All variables of the connection are compared, with their expressions evaluated.
+The hosts of a group share the objects made for the first host: Ansible's plugins with their options, and the command.
+They differ only in their addresses. All variables of the connection are compared, with their expressions evaluated.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from proscribe_ansible.result_transfer import TaskMember
 ADDRESS_VARIABLES = ("ansible_ssh_host", "ansible_host")  # the first that is set counts
 USUAL_PLUGINS = (("connection", "ssh"), ("shell", "sh"), ("become", "sudo"))  # kind and name of each plugin
 INTERPRETER_VARIABLE = "ansible_python_interpreter"  # read by Ansible's executor, so it belongs to no plugin
-# Keywords that decide the connection to a host and its question.
+# Keywords of a task that decide how a host is reached, and what it is sent.
 TASK_KEYWORDS = (
     "args",
     "become",
@@ -38,7 +38,10 @@ TASK_KEYWORDS = (
 
 
 def group_alike(members: Sequence[TaskMember]) -> Iterator[list[TaskMember]]:
-    """Yield groups of hosts that are reached alike and have the same question."""
+    """Yield groups of hosts that are reached alike and have the same question.
+
+    If the task can differ between hosts, each host is a group.
+    """
     if not is_constant_task(members[0].task):
         yield from ([member] for member in members)
         return
@@ -51,7 +54,8 @@ def group_alike(members: Sequence[TaskMember]) -> Iterator[list[TaskMember]]:
 def is_constant_task(task: Any) -> bool:
     """Return whether a task is the same for all hosts that are reached alike.
 
-    In the project's own playbooks expressions only use variables of the connection.
+    A task with `when`, or with an expression in one of TASK_KEYWORDS, can differ. In the project's own playbooks,
+    expressions only use variables of the connection, which are compared anyway.
     """
     if task.when:
         return False
@@ -62,7 +66,10 @@ def is_constant_task(task: Any) -> bool:
 
 @functools.cache
 def list_plugin_variables(*plugins: tuple[str, str]) -> frozenset[str]:
-    """Return the variables of the options of plugins, and those that Ansible passes to plugins."""
+    """Return the names of the variables that configure the plugins (kind, name), except those of the address.
+
+    These are the variables of the plugins' options, those that Ansible passes to any plugin, and the interpreter.
+    """
     for kind, plugin in plugins:  # Ansible knows the variables of a plugin only after loading it
         getattr(loader, f"{kind}_loader").get(plugin, class_only=True)
     names = {name for kind, plugin in plugins for name in C.config.get_plugin_vars(kind, plugin)}
@@ -71,7 +78,7 @@ def list_plugin_variables(*plugins: tuple[str, str]) -> frozenset[str]:
 
 
 def format_values(member: TaskMember, names: frozenset[str]) -> str:
-    """Return the values of a host for these variables, as a text for comparison."""
+    """Return the values that the variables `names` have for a host, as a text for comparison."""
     values_by_name = {
         name: evaluate_variable(member.variables, name) for name in sorted(names & member.variables.keys())
     }
@@ -79,7 +86,10 @@ def format_values(member: TaskMember, names: frozenset[str]) -> str:
 
 
 def evaluate_variable(variables: Variables, name: str) -> Any:
-    """Return the value of a variable. A value without an expression is not evaluated."""
+    """Return the value of a variable with its expression evaluated; the error if that fails.
+
+    A value without an expression is not evaluated.
+    """
     content = variables[name]
     if content is None or isinstance(content, (bool, int)) or isinstance(content, str) and "{" not in content:
         return content

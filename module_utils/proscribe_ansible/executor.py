@@ -1,9 +1,11 @@
-"""Ansible's executor in the worker of a batch (batch.py): it makes results of tasks from answers of hosts.
+"""Ansible's executor in the worker of a batch (batch.py): it makes results of tasks from the answers of hosts.
 
-Its connection and its action exist already, for the first of the hosts that are reached alike. The action takes the
-stored answer instead of contacting the host. Hosts with the same question and a good answer have results that differ
-only in the answer. So the executor runs for the first of them. The answers of the others go to the strategy's process,
-many at a time, and become results there (parallel_run.py).
+The connection and the action exist already. They were made for the first of the hosts that are reached alike. The
+action takes the stored answer instead of contacting the host.
+
+Hosts with the same question and a good answer have results that differ only in the answer. So the executor runs only
+for the first of these hosts. The answers of the other hosts are sent to the strategy's process, many at a time. There
+they become results (parallel_run.py).
 """
 
 from __future__ import annotations
@@ -19,22 +21,23 @@ from proscribe.model.types.answer import ObservationAnswer
 from proscribe_ansible.connection_groups import TASK_KEYWORDS
 from proscribe_ansible.result_transfer import ANSWER_KEYS, TaskMember, transfer
 
-# Keywords that change the result of the action.
+# Keywords of a task that change the result of the action.
 JUDGING_KEYWORDS = ("changed_when", "failed_when", "notify", "no_log")
-WARNED_KEYS = frozenset({"failed", "not_installed", "unwatched"})  # keys that give a host a report of its own
-WHOLE_RESULT_EXPRESSION = "_task.polymorphic_result"  # the meaning of `register: name` since ansible-core 2.21
+WARNED_KEYS = frozenset({"failed", "not_installed", "unwatched"})  # failures and warnings of a single host
+WHOLE_RESULT_EXPRESSION = "_task.polymorphic_result"  # `register: name` means this since ansible-core 2.21
 
 
 class _InsideWorker(WorkerProcess):
-    """Ansible's worker of a host, which runs in the process of the batch."""
+    """Ansible's worker of a host, run inside the process of the batch instead of in a process of its own."""
 
     def __init__(self, batch: Any, member: TaskMember, question: Any) -> None:
         self.__dict__.update(batch.__dict__)
-        # Workers evaluate their task in place, so each needs a task of its own, as after a fork.
+        # A worker evaluates the task in place, so each worker needs a copy of the task, as after a fork.
         task = member.task.copy(exclude_parent=True, exclude_tasks=True)
         task._parent = member.task._parent
         if question is not None:
-            for keyword in TASK_KEYWORDS:  # evaluating an expression costs more than the rest of the task
+            # These values are evaluated already. To evaluate them again would cost more than the rest of the task.
+            for keyword in TASK_KEYWORDS:
                 setattr(task, keyword, getattr(question.route.action._task, keyword))
         self._host, self._task, self._task_vars = member.host, task, dict(member.variables)
         self._play_context = member.play_context
@@ -49,7 +52,7 @@ class _InsideWorker(WorkerProcess):
 
 
 class _ResultQueue:
-    """The queue to the strategy, which stores the last result that passed."""
+    """A wrapper of the queue to the strategy's process that also stores the last result that was sent."""
 
     def __init__(self, queue: Any) -> None:
         self._queue = queue
@@ -67,9 +70,12 @@ class _ResultQueue:
 
 
 class _AnsweredExecutor(TaskExecutor):
-    """Ansible's executor with an existing connection, to which nothing is written, because the answer exists, too."""
+    """Ansible's executor for a host that has answered already. It takes the existing connection of the group.
 
-    question: Any = None  # the question to the host whose task runs now
+    Nothing is written to the connection. Without a question it is Ansible's executor, unchanged.
+    """
+
+    question: Any = None  # the question to the host whose task runs now; None without an answer
 
     def _get_connection(self, *args: Any, **named: Any) -> Any:
         if self.question is None:
@@ -85,7 +91,7 @@ class _AnsweredExecutor(TaskExecutor):
 def run_executor(batch: Any, member: TaskMember, question: Any = None) -> Any:
     """Run Ansible's executor for a host, and return the result that it sends to the strategy.
 
-    With a `question`, the answer to it is stored in the transfer.
+    With a `question`, the host has answered already, and its action takes the answer from `transfer.outcomes`.
     """
     host = member.host
     variables, groups = host.vars, host.groups
@@ -96,21 +102,28 @@ def run_executor(batch: Any, member: TaskMember, question: Any = None) -> Any:
         return inside.sent.last
     finally:
         _AnsweredExecutor.question, workers.TaskExecutor = None, TaskExecutor
-        host.vars, host.groups = variables, groups  # a worker empties them before it sends the host to the strategy
+        host.vars, host.groups = variables, groups  # a worker empties both before it sends its result
 
 
 class MemberResults:
-    """The results of hosts on their way to the strategy. Those that differ only in the answer wait for `flush`."""
+    """The results of the hosts of a batch, on their way to the strategy's process.
+
+    Results that differ only in the answer wait for `flush`, which sends them together.
+    """
 
     def __init__(self, batch: Any) -> None:
         self._batch = batch
-        # By route: a sent result with its answer, and the other hosts with their answers.
+        # Both by the id of a route. `_models` has a sent result with its answer. `_alike` has the hosts that wait for
+        # `flush`, with their answers. The rest of their result is as in the model.
         self._models: dict[int, tuple[Any, Mapping[str, object]]] = {}
         self._alike: dict[int, list[tuple[str, Mapping[str, object]]]] = {}
-        self._plain: dict[int, bool] = {}  # whether a task is plain, by its identity
+        self._plain: dict[int, bool] = {}  # by id of a task: whether the action alone decides its result
 
     def send(self, member: TaskMember, question: Any, answer: ObservationAnswer | None, outcome: Any) -> None:
-        """Send the result of a host. `answer` is its good answer, None for any other `outcome`."""
+        """Send the result of a host, or only gather its answer for `flush` if the rest equals a sent result.
+
+        `answer` is the host's good answer. It is None if the `outcome` is an error or an exceeded limit.
+        """
         task, route = id(member.task), id(question.route)
         if task not in self._plain:
             self._plain[task] = _is_plain_task(member.task)
@@ -123,7 +136,7 @@ class MemberResults:
         transfer.outcomes[member.name] = question.observation, outcome
         sent = run_executor(self._batch, member, question)
         if plain and result.keys() >= ANSWER_KEYS and not result.keys() & WARNED_KEYS and not _has_warnings(sent):
-            self._models.setdefault(route, (sent, result))  # gathered results are like the first
+            self._models.setdefault(route, (sent, result))  # the model of the results that are gathered later
 
     def flush(self) -> None:
         """Send the gathered answers: a single message for all hosts with the same question."""
@@ -133,14 +146,15 @@ class MemberResults:
 
 
 def _has_warnings(wire: Any) -> bool:
-    """Return whether a result has warnings, which belong to a single host."""
+    """Return whether a result has warnings. These belong to a single host, so the result cannot be a model."""
     return "warnings" in wire.return_data if hasattr(wire, "return_data") else bool(wire.utr.warnings)
 
 
 def _is_plain_task(task: Any) -> bool:
     """Return whether the action alone decides the result of a task.
 
-    Since ansible-core 2.21 `register` can have expressions, one for each variable.
+    Keywords such as `failed_when`, and expressions in the name or in `register`, can change the result. Since
+    ansible-core 2.21 `register` can have expressions, one for each variable.
     """
     register = task.register if isinstance(task.register, dict) else {}
     return (

@@ -1,13 +1,13 @@
-"""The orderly end of a run that a signal or an error of Ansible's cuts short.
+"""The orderly end of a run that a signal or an error of Ansible's interrupts.
 
-Ansible does not report this to its callbacks. On SIGINT it raises KeyboardInterrupt and prints "User interrupted
-execution" (exit code 99); SIGTERM and SIGHUP just end it. So this module takes the signals while a run goes on: it ends
-the workers as Ansible does, and the run unwinds, with the exit code of the report. A second SIGINT ends the process at
-once, and the next run closes this run (controller/report/run_end/unfinished_runs.py).
+Ansible does not report an interruption to its callbacks. On SIGINT it raises KeyboardInterrupt and prints "User
+interrupted execution" (exit code 99). SIGTERM and SIGHUP just end the process. So this module handles these signals
+during a run. It ends the workers as Ansible does. The run unwinds and ends with the exit code of its report. A second
+SIGINT ends the process at once, and the next run closes this run (controller/report/run_end/unfinished_runs.py).
 
 This needs names that ansible-core does not promise (CUT_SHORT in private_names.py). It also needs that Ansible always
-calls `cleanup` of the task queue manager last. Where some of it is missing, nothing is changed, and the next run closes
-the interrupted run.
+calls `cleanup` of the task queue manager last. Where a name is missing, the signal handlers are not replaced, and the
+next run closes the interrupted run.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from ansible.executor.process.worker import WorkerProcess
 from proscribe_ansible.private_names import CUT_SHORT, has_all_names
 
 END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-WORKER_END_SECONDS = 5.0  # seconds for the workers to end
+WORKER_END_SECONDS = 5.0  # seconds that interrupted workers have to end before they are killed
 
 
 class RunInterrupter:
-    """The signal handlers of a process, for a callback.
+    """The signal handlers of this process, which end an interrupted run in order. A callback uses them.
 
-    `is_running` returns whether a run goes on. `end_run` ends it, with the reason in words, and returns the exit code;
-    None is Ansible's own.
+    `is_running` returns whether a run is in progress. `end_run` takes the reason in words and ends the run. It returns
+    the exit code; None for Ansible's own. Until then, `code` is the exit code of the process.
     """
 
     def __init__(self, is_running: Callable[[], bool], end_run: Callable[[str], int | None], code: int) -> None:
@@ -48,7 +48,10 @@ class RunInterrupter:
         self._managers: list[Any] = []
 
     def take_signals(self, manager: Any) -> None:
-        """Take the signals of a process in which this task queue manager runs the plays."""
+        """Install the signal handlers in the process in which `manager`, a task queue manager, runs the plays.
+
+        Nothing is installed without a manager, for a known manager, or if a private name is missing.
+        """
         if (
             manager is None
             or any(manager is known_manager for known_manager in self._managers)
@@ -59,17 +62,21 @@ class RunInterrupter:
             self._wrap_start()
         self._managers.append(manager)
         self._wrap_cleanup(manager)
-        if signal.getsignal(signal.SIGINT) != manager._signal_handler:  # another handler may have another purpose
+        if signal.getsignal(signal.SIGINT) != manager._signal_handler:  # not Ansible's handler, so it stays
             return
         for number in END_SIGNALS:
             earlier_handler = signal.getsignal(number)
-            if earlier_handler not in (signal.SIG_IGN, None, self._handle_signal):  # nohup; an earlier manager's
+            # SIG_IGN stays, because nohup sets it. The own handler is there already after an earlier manager.
+            if earlier_handler not in (signal.SIG_IGN, None, self._handle_signal):
                 self._earlier_handlers[number] = earlier_handler
                 signal.signal(number, self._handle_signal)
 
     @contextlib.contextmanager
     def defer_interruption(self) -> Iterator[None]:
-        """Run a block to its end before a signal unwinds the run. Ansible waits for a block in its own threads."""
+        """Run the `with` body to its end before a signal unwinds the run.
+
+        In other threads than the main thread nothing is deferred, because Ansible waits for the body there.
+        """
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -87,7 +94,7 @@ class RunInterrupter:
             return
         self._reason = f"by {signal.Signals(number).name}"
         # Systemd and terminals send a signal to all processes of a run, and the launcher passes on its own signal. So a
-        # single interruption comes as several signals.
+        # single interruption comes as several signals. Further ones are ignored, but SIGINT ends the process at once.
         for taken_signal in self._earlier_handlers:
             signal.signal(taken_signal, signal.SIG_DFL if taken_signal == signal.SIGINT else signal.SIG_IGN)
         if not self._deferral_depth:
@@ -111,9 +118,9 @@ class RunInterrupter:
             os.kill(os.getpid(), number)
 
     def _wrap_start(self) -> None:
-        """Defer signals between the fork of a worker and the note of its process id.
+        """Replace WorkerProcess.start: defer signals between the fork of a worker and the note of its process id.
 
-        Such a worker would go on and change its host, and nothing would end it.
+        A worker without that note would go on and change its host, and nothing would end it.
         """
         start = WorkerProcess.start
 
@@ -125,7 +132,10 @@ class RunInterrupter:
         WorkerProcess.start = start_deferred
 
     def _wrap_cleanup(self, manager: Any) -> None:
-        """Have a run that unwinds end after Ansible has ended its workers, which `cleanup` does in every case."""
+        """Replace `cleanup` of a task queue manager: it also ends a run that unwinds, and sets the exit code.
+
+        Ansible calls `cleanup` in every case, and `cleanup` ends the workers. So the run ends after its workers.
+        """
         cleanup = manager.cleanup
 
         def clean_and_exit() -> None:
@@ -140,17 +150,17 @@ class RunInterrupter:
 
 
 def _has_private_names(manager: Any) -> bool:
-    """Return whether all private names are there."""
+    """Return whether Ansible's objects have all private names that this module uses."""
     queue = getattr(manager, "_final_q", None)
     objects = {"TaskQueueManager()": manager, "AnsibleError": AnsibleError}
     return has_all_names(CUT_SHORT, objects if queue is None else {**objects, "SimpleQueue()": queue})
 
 
 def _forget_closed_workers(manager: Any) -> None:
-    """Remove closed workers from the list of a manager.
+    """Remove closed workers from the list of a task queue manager.
 
-    Ansible closes the worker of a host before it puts the next worker in its place. A call of a closed worker raises an
-    error, also in Ansible's own `cleanup`.
+    Ansible closes the worker of a host before it puts the next worker in its place. Calling a method of a closed worker
+    raises ValueError, also in Ansible's own `cleanup`.
     """
     for place, worker in enumerate(manager._workers):
         try:
@@ -161,10 +171,11 @@ def _forget_closed_workers(manager: Any) -> None:
 
 
 def _end_without_workers(manager: Any) -> None:
-    """Have a task queue manager end whose workers were ended in the middle of their work.
+    """Make a task queue manager able to end after its workers were interrupted in the middle of their work.
 
-    A worker that ends while it writes its result leaves the queue locked, with half a message in it. Ansible would wait
-    for both for ever. So the manager writes nothing any more, and its reader ends because no process can write.
+    Workers that still run are killed. A worker that ends while it writes its result leaves the queue locked, with half
+    a message in it. Ansible would wait forever for both. So `put` no longer writes: it closes the writing end. The
+    manager's reader then ends, because no process can write.
     """
     end = time.monotonic() + WORKER_END_SECONDS
     for worker in filter(None, manager._workers):
@@ -173,7 +184,7 @@ def _end_without_workers(manager: Any) -> None:
         worker.join(max(end - time.monotonic(), 0.0))
         if worker.is_alive():
             with contextlib.suppress(OSError):
-                os.killpg(worker.pid, signal.SIGKILL)  # the process group that it leads
+                os.killpg(worker.pid, signal.SIGKILL)  # the process group that the worker leads
             worker.kill()
             worker.join(WORKER_END_SECONDS)
     queue = manager._final_q
@@ -185,7 +196,7 @@ def _describe_reason(error: BaseException) -> str:
 
 
 def _set_exit_code(error: BaseException, code: int | None) -> None:
-    """Set the exit code of the process in the error that it unwinds with."""
+    """Set the exit code of the process in the error that unwinds it; None leaves Ansible's own code."""
     if code is None:
         return
     if isinstance(error, SystemExit):

@@ -1,4 +1,7 @@
-"""The Ansible side of the modules that change hosts. proscribe.host.host_operations.change does the work."""
+"""The Ansible side of the modules that change hosts: arguments, log, answer.
+
+proscribe.host.host_operations.change does the work of the modules for controls.
+"""
 
 from __future__ import annotations
 
@@ -18,15 +21,15 @@ PLAN_ARGUMENTS = {
 }
 
 
-# The description of this run, which other runs show while they wait (host/system/host_lock.py).
+# `by` names this run for other runs that wait for it; `wait` is its own limit in seconds (host/system/host_lock.py).
 RUN_ARGUMENT = {"run": {"type": "dict", "options": {"by": {"type": "str"}, "wait": {"type": "float"}}}}
 
 
 class ModuleCall(AnsibleModule):
     """A call of a module that changes hosts.
 
-    The log of the host gets the name of the plan, its sender, and the changes. Ansible would log the whole plan with
-    every call.
+    The host's log gets the digest of the plan, the run that sent it, and the changes. Ansible itself would log the
+    whole plan with every call.
     """
 
     def __init__(self, argument_spec: Mapping[str, object], **more: Any) -> None:
@@ -45,13 +48,16 @@ class ModuleCall(AnsibleModule):
         self.log(" ".join(["Invoked with", *(f"{name}={content}" for name, content in parameters.items() if content)]))
 
     def log_actions(self, actions: Sequence[str]) -> None:
-        """Log the changes on one line. Actions contain names of users' files, which must not add lines to the log."""
+        """Write the changes to the host's log, as a single line. In check mode nothing is logged.
+
+        Actions contain names of users' files, which must not add lines to the log.
+        """
         if actions and not self.check_mode:
             self.log(f"Did {format_one_line('; '.join(actions))}")
 
 
 def serve_control(control: str) -> None:
-    """Answer a call of the enforcing module of a control, and exit."""
+    """Enforce or lift a control as the arguments of the call request, print the answer, and exit."""
     module = ModuleCall(argument_spec=PLAN_ARGUMENTS, supports_check_mode=True)
     plan = take_plan(module)
     lift = module.params["state"] == "absent"
@@ -59,9 +65,9 @@ def serve_control(control: str) -> None:
 
 
 def take_plan(module: ModuleCall) -> Any:
-    """Return the plan of a call, and leave only its digest in the parameters.
+    """Return the plan of a call, and replace it by its digest in the parameters.
 
-    So the answer does not carry the whole plan back.
+    Ansible returns the parameters with the answer, so the whole plan would be sent back.
     """
     plan = module.params["plan"]
     module.params["plan"] = (plan or {}).get("digest")
@@ -69,7 +75,11 @@ def take_plan(module: ModuleCall) -> Any:
 
 
 def serve_call(module: ModuleCall, do_work: Callable[[], ChangeAnswer | QuarantineAnswer]) -> None:
-    """Answer a call with the result of `do_work`, or with its failure, and exit."""
+    """Call `do_work`, print its result or its failure as the answer of the module, and exit.
+
+    A failure is a ControlError or ValueError. Its answer has the actions done before it, and `busy` if another run
+    holds the host's lock.
+    """
     try:
         result = do_work()
         module.log_actions(result.get("actions", ()))
@@ -82,5 +92,5 @@ def serve_call(module: ModuleCall, do_work: Callable[[], ChangeAnswer | Quaranti
 
 
 def _list_other_runs(module: ModuleCall) -> dict[str, object]:
-    """Return the runs that this run shared the host with."""
+    """Return {other_runs: the other runs that changed the host around this run}; {} if there are none."""
     return {"other_runs": module.host.other_runs} if module.host.other_runs else {}

@@ -1,4 +1,4 @@
-"""The hosts of a task that may be observed together, in a single process (parallel_run.py)."""
+"""The test whether a host of a task may be observed together with others, in one process (parallel_run.py)."""
 
 from __future__ import annotations
 
@@ -27,11 +27,16 @@ UNUSUAL_KEYWORDS = (
     "debugger",
 )
 
-_last_task: list[Any] = []  # the last task, and whether it is usual; a strategy queues a task for each host
+# A cache of the last task, and whether it is usual: a strategy queues the same task for each host.
+_last_task: list[Any] = []
 
 
 def can_observe_together(strategy: Any, member: TaskMember) -> bool:
-    """Return whether a host may be observed together with others."""
+    """Return whether a host may be observed together with others.
+
+    This needs the strategy `linear`, a connection by ssh and a task without unusual keywords. Windows hosts, and hosts
+    that an audit asks through their stored program, are observed alone.
+    """
     task, variables = member.task, member.variables
     if not _last_task or _last_task[0] is not task:
         _last_task[:] = task, _is_usual_task(task)
@@ -45,7 +50,7 @@ def can_observe_together(strategy: Any, member: TaskMember) -> bool:
 
 
 def _is_usual_task(task: Any) -> bool:
-    """Return whether a task is a single question to a host and its answer."""
+    """Return whether a task is a plain `compliance_state`: a single question to a host and its answer."""
     return (
         task.action == installation.qualify_name("compliance_state")
         and not isinstance(task, Handler)
@@ -54,6 +59,9 @@ def _is_usual_task(task: Any) -> bool:
 
 
 def _list_audit_stored_hosts(variables: Variables) -> Any:
-    """Return the hosts that an account without root rights audits through a program on the host."""
+    """Return the hosts that this audit observes without root rights, through a program stored on the host.
+
+    Other runs than audits have none.
+    """
     run = get_compiled_run(variables)
     return run.get("audit_stored", ()) if run.get("mode") == "audit" else ()

@@ -1,10 +1,11 @@
-"""The sweep: a process that observes many hosts. It is Ansible's worker, for a batch instead of a host.
+"""The sweep: the observation of many hosts by one process, a worker of Ansible for a batch of hosts.
 
 Ansible forks a worker for each host of a task. The worker starts an `ssh`, templates the task, and ends: most of the
-cost of an observation for the controller. Here the hosts that can be observed over SSH are gathered. A single worker is
-forked for a batch of them (batch.py). It contacts them all, a number of them at a time (`forks`). After the answer of a
-host, it runs Ansible's own executor for this host. There the action takes the answer (executor.py). So Ansible
-processes an answer in the same way as ever: conditions, results, registered variables, callbacks, the recap.
+cost of an observation for the controller. This module gathers the hosts that can be observed over SSH. A single worker
+is forked for a batch of these hosts (batch.py). The worker contacts all of them, a number of hosts at a time (`forks`).
+After the answer of a host, the worker runs Ansible's own executor for this host. The action takes the stored answer
+(executor.py). So Ansible processes an answer as without the sweep: conditions, results, registered variables,
+callbacks, the recap.
 
 An unusual host gets a worker of its own: another connection than ssh, a task with a loop, an unexpected answer. The
 batch reports no result for such a host, and Ansible forks a worker for it.
@@ -43,14 +44,14 @@ from proscribe_ansible.private_names import NAME_SEPARATOR, SWEEP, has_all_names
 from proscribe_ansible.result_transfer import HostAnswers, TaskMember
 
 SWEEP_VARIABLE = "PROSCRIBE_SWEEP"  # an environment variable; "off" forks a worker for each host
-MAX_BATCH_HOSTS = 250  # hosts of a process; their variables are in memory until it has started
+MAX_BATCH_HOSTS = 250  # most hosts of a batch; their variables are in memory until its process has started
 MAX_PROCESSES = os.cpu_count() or 1
 PAUSE_SECONDS = 0.01  # seconds between two checks for ended workers and results
-LONG_PAUSE_SECONDS = 0.1  # the same while a batch can send an event
-# Methods that a batch calls in the strategy's process.
+LONG_PAUSE_SECONDS = 0.1  # seconds of the same pause while a batch runs, which can end the pause
+# Methods of Ansible's Display that a batch calls in the strategy's process, by a message in Ansible's queue.
 GIVEN_UP_METHOD = "proscribe_hosts_given_up"
 ANSWERED_METHOD = "proscribe_hosts_answered"
-# The methods that make a result from a worker's message: until ansible-core 2.20, and since.
+# The method that makes a result from a worker's message has two names: until ansible-core 2.20, and since then.
 REHYDRATE_METHODS = tuple(SWEEP.names["StrategyBase"][-1].split(NAME_SEPARATOR))
 
 
@@ -58,7 +59,7 @@ REHYDRATE_METHODS = tuple(SWEEP.names["StrategyBase"][-1].split(NAME_SEPARATOR))
 
 
 class _GatheredHosts:
-    """The hosts of a strategy that wait for their batch, and the hosts of started batches."""
+    """The hosts of a strategy that wait for their batch to start, or for a result of their started batch."""
 
     def __init__(self) -> None:
         self.members: list[TaskMember] = []
@@ -67,7 +68,7 @@ class _GatheredHosts:
 
 
 class _HostBatch(NamedTuple):
-    """The hosts that a worker observes."""
+    """A batch: hosts that a single worker observes."""
 
     number: int
     members: list[TaskMember]
@@ -75,19 +76,19 @@ class _HostBatch(NamedTuple):
 
 
 _gatherings: weakref.WeakKeyDictionary[StrategyBase, _GatheredHosts] = weakref.WeakKeyDictionary()
-_ansible_methods: dict[str, Callable[..., Any]] = {}  # the methods of a strategy that this module replaces
+_ansible_methods: dict[str, Callable[..., Any]] = {}  # by name: the methods of StrategyBase that this module replaces
 _starting_batches: list[_HostBatch] = []
 _processes: list[WorkerProcess] = []
 _batch_numbers = itertools.count()
-# The number of a batch, with the names of the hosts that it has given up.
+# Each entry: the number of a batch, and the hosts that it has given up. Ansible then forks a worker for each of them.
 _given_up_hosts: list[tuple[int, list[str]]] = []
 _strategies: weakref.WeakValueDictionary[int, StrategyBase] = weakref.WeakValueDictionary()  # by the number of a batch
-_news_event = threading.Event()  # a batch has sent something
-_checked_kinds: dict[str, bool] = {}  # whether objects have all used names, by their kind
+_news_event = threading.Event()  # set when a message of a batch has arrived
+_checked_kinds: dict[str, bool] = {}  # by kind of object: whether it has all used private names
 
 
 class BatchWorker(WorkerProcess):
-    """Ansible's worker, which may have a batch of hosts to observe, its own host included."""
+    """Ansible's worker, which observes all hosts of a batch instead of one host if a batch waits to be started."""
 
     def __init__(self, **named: Any) -> None:
         super().__init__(**named)
@@ -98,10 +99,10 @@ class BatchWorker(WorkerProcess):
             _processes.append(self)
 
     def start(self) -> None:
-        """Fork, and drop the batch in this process.
+        """Fork the worker process, and delete the batch in this process to free its memory.
 
-        Ansible stores a worker that has ended until another takes its place. The variables of a host name every other
-        host: a quarter of a megabyte for each of 10,000 hosts.
+        Ansible stores an ended worker until another worker takes its place. The variables of a host contain the names
+        of all hosts: a quarter of a megabyte for each of 10,000 hosts.
         """
         _freeze_imports()
         super().start()
@@ -117,30 +118,37 @@ class BatchWorker(WorkerProcess):
         self.give_up([member.name for member in self.batch.members])
 
     def give_up(self, names: list[str]) -> None:
-        """Have the strategy's process fork workers for these hosts, unless it has their results.
+        """Send a message that makes the strategy's process fork a worker for each of these hosts.
 
-        This message arrives after all results that were sent before.
+        The message arrives after all results that were sent before. So hosts that have a result get no worker.
         """
         if self.batch is not None:
             self._final_q.send_display(GIVEN_UP_METHOD, self.batch.number, names)
 
     def answered(self, wire: Any, answers: HostAnswers) -> None:
-        """Send the strategy's process the answers of hosts whose results differ from `wire` only in the answer."""
+        """Send the strategy's process the answers of hosts whose results differ from `wire` only in the answer.
+
+        `wire` is the result of another host, in the form in which workers send results.
+        """
         if self.batch is not None:
             self._final_q.send_display(ANSWERED_METHOD, self.batch.number, wire, answers)
 
 
 @functools.cache
 def _freeze_imports() -> None:
-    """Exclude all imported objects from the garbage collection, once per process: they are never garbage.
+    """Exclude all imported objects from the garbage collection, because they are never garbage.
 
-    Counting the frozen objects would take longer than the fork.
+    The cache makes this happen once per process. To count the frozen objects instead would take longer than the fork.
     """
     gc.freeze()
 
 
 def install_gathering() -> None:
-    """Have the strategies of this process gather hosts, where that is possible."""
+    """Replace methods of Ansible's strategies in this process, so that they gather hosts for batches.
+
+    Nothing is replaced if PROSCRIBE_SWEEP is "off", if the classes are changed already, or if a private name is
+    missing.
+    """
     if os.environ.get(SWEEP_VARIABLE) == "off" or strategies.WorkerProcess is not WorkerProcess:
         return
     objects: dict[str, object] = {
@@ -159,14 +167,17 @@ def install_gathering() -> None:
 
 
 def _has_used_names(kind: str, checked_object: Any) -> bool:
-    """Return whether an object has all used names of its kind. The first object is checked, and decides for all."""
+    """Return whether an object has all private names that this module uses of its kind.
+
+    Only the first object of a kind is checked, and its result counts for all.
+    """
     if kind not in _checked_kinds:
         _checked_kinds[kind] = has_all_names(SWEEP, {kind: checked_object})
     return _checked_kinds[kind]
 
 
 def _can_gather(strategy: Any) -> bool:
-    """Return whether a strategy, and all objects checked so far, have the used names."""
+    """Return whether hosts may be gathered: the strategy and all objects checked so far have the used names."""
     return (
         all(_checked_kinds.values())
         and _has_used_names("StrategyBase()", strategy)
@@ -175,26 +186,29 @@ def _can_gather(strategy: Any) -> bool:
 
 
 def _queue_task(self: Any, host: Any, task: Any, task_vars: Variables, play_context: Any) -> None:
+    # Replaces Ansible's method, which forks a worker for each host: this one gathers the hosts of an observation.
     member = TaskMember(host, task, task_vars, play_context)
-    # A worker and a result have been checked by then, usually those of the task that compiles the plans.
+    # A worker and a result must have been checked before, usually those of the task that compiles the plans.
     ready = _can_gather(self) and _checked_kinds.keys() >= {"WorkerProcess()", "TaskResult()"}
     if not (ready and _has_used_names("Task()", task) and can_observe_together(self, member)):
         _ansible_methods["_queue_task"](self, *member)
         return
     gathering = _gatherings.setdefault(self, _GatheredHosts())
     gathering.members.append(member)
-    self._pending_results += 1  # otherwise the strategy would not wait
+    self._pending_results += 1  # otherwise the strategy would not wait for the host
     if len(gathering.members) >= MAX_BATCH_HOSTS:
         _start_batch(self, gathering)
 
 
 def _wait_on_pending_results(self: Any, iterator: Any) -> Any:
+    # Replaces Ansible's method: it starts the batch of the gathered hosts before it waits for results.
     if not _can_gather(self):
         return _ansible_methods["_wait_on_pending_results"](self, iterator)
     results = []
     if gathering := _gatherings.get(self):
         _start_batch(self, gathering)
-    # Ansible's own loop checks a thousand times a second, and copies a table of all hosts each time.
+    # Ansible's own loop checks a thousand times a second, and copies a table of all hosts each time. So this loop comes
+    # first.
     waits = _is_waiting_for_ours(self)
     while waits and not self._tqm._terminated:
         _news_event.clear()
@@ -211,20 +225,27 @@ def _wait_on_pending_results(self: Any, iterator: Any) -> Any:
 
 
 def _is_waiting_for_ours(strategy: Any) -> bool:
-    """Return whether the current task, of which a strategy has one at a time, is an action of the project."""
+    """Return whether a strategy waits for results of a task that is one of the project's actions.
+
+    A strategy has only one current task, so the first queued task shows it.
+    """
     queued = next(iter(strategy._queued_task_cache.values()), None)
     ours = map(installation.qualify_name, ("compile_plans", "compliance_state", "rollout"))
     return strategy._pending_results > 0 and queued is not None and queued["task"].action in ours
 
 
 def _take_given_up(number: int, names: list[str]) -> None:
-    """Store the hosts that a batch has given up. Called by Ansible's thread for results."""
+    """Store the hosts that batch `number` has given up. Ansible's thread for results calls this."""
     _given_up_hosts.append((number, names))
     _news_event.set()
 
 
 def _take_answers(number: int, wire: Any, answers: HostAnswers) -> None:
-    """Make the results of hosts from a sent result and their answers. Called by Ansible's thread for results."""
+    """Queue the results of hosts of batch `number`, made from a sent result and the answers of these hosts.
+
+    `wire` is the sent result. Hosts that no longer wait for this batch are ignored. If the results cannot be made, the
+    hosts are given up. Ansible's thread for results calls this.
+    """
     strategy: Any = _strategies[number]
     waiting = _gatherings[strategy].waiting
     hosts = {name: waiting[name][1].host for name, _ in answers if waiting.get(name, (None,))[0] == number}
@@ -232,7 +253,7 @@ def _take_answers(number: int, wire: Any, answers: HostAnswers) -> None:
         return
     try:
         rehydrate = next(getattr(strategy, name) for name in REHYDRATE_METHODS if hasattr(strategy, name))
-        # The original host of the message is unknown here.
+        # The message's original host is unknown here, so the first of these hosts takes its place.
         model = rehydrate(replace(wire, host_name=next(iter(hosts))))
         results = [_copy_result(model, hosts[name], answer) for name, answer in answers if name in hosts]
     except Exception as error:  # the separate workers may not have this error
@@ -245,7 +266,7 @@ def _take_answers(number: int, wire: Any, answers: HostAnswers) -> None:
 
 
 def _copy_result(model: Any, host: Any, answer: Mapping[str, object]) -> Any:
-    """Copy the result `model` for another host with another answer."""
+    """Return a copy of the result `model`, for another host and with the answer of that host."""
     if not hasattr(model, "utr"):
         return type(model)(host, model.task, {**model._return_data, **answer}, model.task_fields)
     unified = model.utr  # since ansible-core 2.21, with the variables that the task registers
@@ -258,6 +279,7 @@ def _copy_result(model: Any, host: Any, answer: Mapping[str, object]) -> Any:
 
 
 def _process_pending_results(self: Any, iterator: Any, *args: Any, **named: Any) -> Any:
+    # Replaces Ansible's method: it also has a worker forked for each host that a batch has given up.
     if not _can_gather(self):
         return _ansible_methods["_process_pending_results"](self, iterator, *args, **named)
     if not (self._results or _given_up_hosts):
@@ -271,7 +293,8 @@ def _process_pending_results(self: Any, iterator: Any, *args: Any, **named: Any)
         waiting.pop(str(result.host.name), None)
     for number, names in given_up if not self._results else ():
         _given_up_hosts.remove((number, names))
-        # A batch of an earlier task says nothing about the hosts of this task.
+        # The batch may be of an earlier task, and the host may wait for another batch now. So both numbers must be
+        # equal.
         for name in [name for name in names if waiting.get(name, (None,))[0] == number]:
             self._pending_results -= 1
             with _suppress_start_event(self._tqm):
@@ -281,7 +304,10 @@ def _process_pending_results(self: Any, iterator: Any, *args: Any, **named: Any)
 
 @contextlib.contextmanager
 def _suppress_start_event(manager: Any) -> Iterator[None]:
-    """Suppress the start event of a host whose task has started before, which callbacks know."""
+    """Suppress the event `v2_runner_on_start` while the `with` body queues a host again.
+
+    The callbacks received this event of the host when its batch was started.
+    """
     send = manager.send_callback
 
     def send_quietly(name: str, *args: Any, **named: Any) -> None:
@@ -296,7 +322,10 @@ def _suppress_start_event(manager: Any) -> Iterator[None]:
 
 
 def _start_batch(strategy: Any, gathering: _GatheredHosts) -> None:
-    """Start the worker of the gathered hosts."""
+    """Start a worker that observes all gathered hosts of a strategy; for a single host, an ordinary worker.
+
+    If the maximum number of batches runs already, this waits until one of them has ended.
+    """
     members, gathering.members = gathering.members, []
     if not members:
         return
@@ -310,7 +339,7 @@ def _start_batch(strategy: Any, gathering: _GatheredHosts) -> None:
         _strategies[batch.number] = strategy
         gathering.waiting.update({member.name: (batch.number, member) for member in members})
         for member in other_members:
-            # As Ansible's own method, but without a worker.
+            # The same entry and event as in Ansible's own method, but without a worker.
             strategy._queued_task_cache[(member.name, member.task._uuid)] = {
                 "host": member.host,
                 "task": member.task,
@@ -326,7 +355,7 @@ def _list_running_workers() -> list[WorkerProcess]:
     """Return the workers of batches that still run."""
 
     def is_running(process: WorkerProcess) -> bool:
-        with contextlib.suppress(ValueError):  # Ansible has closed it after its end
+        with contextlib.suppress(ValueError):  # raised for a worker that Ansible has closed after its end
             return bool(process.is_alive())
         return False
 

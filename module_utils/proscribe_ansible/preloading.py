@@ -1,4 +1,4 @@
-"""Preloading of the plugins that every host's task needs, in the process that all workers are forked from.
+"""Preloading of the plugins that the tasks of all hosts need, in the process from which Ansible forks all workers.
 
 Otherwise each worker would load them again.
 """
@@ -24,10 +24,10 @@ MIN_COLLECTION_OBJECTS = 20_000  # new objects before Python searches for garbag
 
 
 def load_shared_plugins() -> None:
-    """Load the plugins in this process (docs/speed.md)."""
+    """Load the plugins that all workers need, and reduce Python's searches for garbage (docs/speed.md)."""
     filter_loader.get("default")
     test_loader.get("defined")
-    # The first expression of a process costs most.
+    # The first expression that a process evaluates costs most, so it is evaluated here, before any fork.
     Templar(DataLoader()).template(trust_as_template("{{ '' | default('') }}"))
     for loader, name in (
         (action_loader, installation.qualify_name(OBSERVE_ACTIONS[0])),

@@ -1,9 +1,9 @@
 """The private names of ansible-core that Proscribe uses, and its fallback without them.
 
-ansible-core does not promise them, so a release may rename any (tested with 2.19, 2.20 and 2.21). Each name is checked
-on its object before the first host is contacted. Where a name is missing, the feature that uses it is left out, and a
-single warning names it. `tests/unit/proscribe_ansible/test_private_names.py` fails for the use of a name that is not
-here. `docs/decisions/0012` lists them all.
+ansible-core does not promise these names, so a release may rename any (tested with 2.19, 2.20 and 2.21). Each name is
+checked on its object before the first host is contacted. If a name is missing, the feature that uses it is left out,
+and a single warning states that name. `tests/unit/proscribe_ansible/test_private_names.py` fails for the use of
+a name that is not listed here. `docs/decisions/0012` lists them all.
 """
 
 from __future__ import annotations
@@ -20,7 +20,11 @@ NAME_SEPARATOR = "|"  # between the names of the same attribute in different rel
 
 
 class PrivateNames(NamedTuple):
-    """The names that a feature uses, by the class that has them; `Class()` is an object of the class."""
+    """The private names that a feature uses, and the consequence if one of them is missing.
+
+    `names` has the names by the class that has them. `Class()` is an object of the class. The names of a function are
+    its parameters.
+    """
 
     feature: str
     consequence: str  # the behaviour when a name is missing
@@ -107,7 +111,7 @@ ACTIONS = PrivateNames(
         )
     },
 )
-# These have an equal fallback: a part can be found by its type (proscribe/controller/ansible_objects.py).
+# Without these names nothing is lost: a part is then found by its type (proscribe/controller/ansible_objects.py).
 FOUND = PrivateNames(
     "parts of objects",
     "they are found by their type, or elsewhere, and nothing is left out",
@@ -126,7 +130,7 @@ ALL_USES = (SWEEP, CUT_SHORT, ENDING, JOINING, STREAM, ANSWERS, DETAILS, PLACES,
 
 
 def list_missing_names(uses: PrivateNames, kind: str, checked_object: Any) -> list[str]:
-    """List the names of a kind that an object lacks; for a function, the parameters."""
+    """List the names of `kind` in `uses` that an object lacks, each with its kind; for a function, its parameters."""
     parameters = inspect.signature(checked_object).parameters if inspect.isroutine(checked_object) else None
     return [
         f"{kind}.{names}"
@@ -139,12 +143,12 @@ def list_missing_names(uses: PrivateNames, kind: str, checked_object: Any) -> li
 
 
 def describe_missing_names(uses: PrivateNames, names: list[str]) -> str:
-    """Describe the missing names and the consequence."""
+    """Return a message about missing names: the feature that uses them, and the consequence."""
     return f"ansible-core {__version__} has no {', '.join(names)}, for {uses.feature}: {uses.consequence}"
 
 
 def has_all_names(uses: PrivateNames, objects: Mapping[str, object]) -> bool:
-    """Return whether these objects have all names; else warn once of the missing ones.
+    """Return whether the objects, by kind, have all their names; else print a warning with the missing names.
 
     Ansible prints equal warnings of all processes once.
     """

@@ -1,10 +1,10 @@
-"""The registration of the report with the running ansible-playbook, where no configuration registers it.
+"""The registration of the report callback with the running ansible-playbook, if Ansible has not loaded it.
 
 Ansible loads callbacks once, before the first play: the enabled ones, and those in `callback_plugins` beside a playbook
-or in a role that it has read by then. That suffices for the project's playbooks and for `roles:` of a play. It is too
-late for a role that a task includes, and Ansible does not search roles of a collection. So `compile_plans` registers
-the report itself where it is missing: strategies import the action of a task in the main process, before they fork its
-worker.
+or in a role that it has read by then. That suffices for the project's playbooks and for `roles:` of a play. A role that
+a task includes is read too late, and Ansible does not search roles of a collection. So `compile_plans` registers a
+missing report callback itself. The import of its action does that in the main process: strategies import the action of
+a task before they fork its worker.
 
 This needs names that ansible-core does not promise (private_names.py). Where some of them are missing, nothing is
 registered, and `compile_plans` refuses the run before any host is touched.
@@ -37,9 +37,10 @@ LEFT_OUT_TEXT = "(left out here; -vvv prints it)"
 
 
 def register_report(action: str, directory: Path) -> None:
-    """Register the report, unless a callback collects already.
+    """Register the report callback with the running ansible-playbook, unless a callback collects already.
 
-    `action` is the module name of the calling action. `directory` has the callback where it is not in a collection.
+    `action` is the Python module name of the calling action. `directory` has the callback if it is not in a collection.
+    The current play and its manager are found in the calling frames.
     """
     if callback_state.has_collector():
         return
@@ -56,7 +57,7 @@ def register_report(action: str, directory: Path) -> None:
 
 
 def _load_callback(action: str, directory: Path) -> Any:
-    """Load the callback and prepare it as Ansible does."""
+    """Load the report callback and prepare it as Ansible does; None if Ansible does not find it."""
     package = action.split(".")
     if package[0] == "ansible_collections":
         name = f"{package[1]}.{package[2]}.{CALLBACK_NAME}"
@@ -71,7 +72,10 @@ def _load_callback(action: str, directory: Path) -> Any:
 
 
 def find_manager(callback: Any) -> Any:
-    """Return the task queue manager that sends an event to this callback now; None where it is unknown."""
+    """Return the task queue manager that sends an event to this callback now; None if it is unknown.
+
+    The manager is found in the calling frames.
+    """
     for frame in _list_callers():
         manager = frame.f_locals.get("self")
         if isinstance(manager, TaskQueueManager):
@@ -81,7 +85,7 @@ def find_manager(callback: Any) -> Any:
 
 
 def move_to_end(callback: Any, manager: Any) -> bool:
-    """Have this callback receive each event after all others. Returns False where that is not possible.
+    """Make this callback receive each event after all other callbacks. Returns False if that is not possible.
 
     Events that are being sent now use the old order.
     """
@@ -96,10 +100,10 @@ def move_to_end(callback: Any, manager: Any) -> bool:
 
 
 def shorten_failures(manager: Any, is_concerned: Callable[[Any], bool], key: str) -> None:
-    """Have the stdout callback print the failures that `is_concerned` selects without the content of `key`.
+    """Make the stdout callback print a text instead of the content of `key` in certain failed results.
 
-    The stdout callback is the first callback. Ansible copies a result for each callback. So the other callbacks and the
-    registered variable of the task have the whole result.
+    `is_concerned` returns whether a result is one of these. The stdout callback is the first callback of the manager.
+    Ansible copies a result for each callback. So the other callbacks and the registered variable have the whole result.
     """
     callbacks = getattr(manager, "_callback_plugins", None)
     screen = callbacks[0] if isinstance(callbacks, list) and callbacks else None
@@ -126,7 +130,7 @@ def _wrap_shortened(
 
 
 def count_failures(manager: Any) -> int:
-    """Count the failures of hosts, and the unreachable hosts, that Ansible has counted so far."""
+    """Return the number of failures and of unreachable hosts that Ansible has counted so far."""
     stats = find_part(manager, "_stats", AggregateStats)
     return sum(sum(getattr(stats, kind, {}).values()) for kind in ("failures", "dark"))
 

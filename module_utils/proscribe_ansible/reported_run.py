@@ -1,4 +1,4 @@
-"""The current run of a playbook: it takes the events of its hosts, and ends with its report."""
+"""The current run of a playbook, which collects the events of its hosts and ends with its report."""
 
 from __future__ import annotations
 
@@ -44,13 +44,16 @@ from proscribe_ansible.exit_code import PlaybookExitCode
 from proscribe_ansible.terminal import RunTerminal
 
 REPEATS_FAILURES_VARIABLE = (
-    "proscribe_repeats_failures"  # variable of a task that repeats the failures of controls before it
+    "proscribe_repeats_failures"  # variable of a task that only repeats earlier failures of controls
 )
 LIFT, QUARANTINE = "lift", "quarantine"  # modes of runs that observe nothing and write no report
 
 
 class ReportedPlaybookRun:
-    """A run that ends with a report. The results that it takes are Ansible's."""
+    """A run of a playbook, from the result of `compile_plans` to its report. The methods take Ansible's results.
+
+    A lift or a run over quarantines ends with a summary on the terminal instead of a report.
+    """
 
     def __init__(self, run: CompiledRun, terminal: RunTerminal, exit_code: PlaybookExitCode) -> None:
         self._terminal, self._exit_code = terminal, exit_code
@@ -75,7 +78,10 @@ class ReportedPlaybookRun:
     # -- events --------------------------------------------------------------------------------------------------------
 
     def take_decision(self, decision: RolloutDecision) -> None:
-        """Store the decision of a correcting play. A play with batches begins once for each batch."""
+        """Store the rollout decision of a correcting play: the hosts to correct, and their batches.
+
+        A play with batches begins once for each batch, so only the first call has an effect.
+        """
         if self.collector.measure_rollout() is None:
             self.collector.decided(
                 {
@@ -106,7 +112,7 @@ class ReportedPlaybookRun:
             self.collector.decided(result.result["rollout"])
 
     def take_failure(self, result: Any, is_ignored: bool) -> None:
-        """Process the result of a failed task."""
+        """Process the result of a failed task. `is_ignored` is true if the task has `ignore_errors`."""
         action, host, reason = (
             get_action_name(result.task),
             result.host.get_name(),
@@ -140,18 +146,21 @@ class ReportedPlaybookRun:
         self.show_progress()
 
     def show_progress(self) -> None:
-        """Print the progress of the run, where it has changed."""
+        """Print the progress of the run, if an update is due."""
         self._terminal.show_progress(self._progress.format_update(*self.collector.count_progress()))
 
     def _note_event(self, event: str, *values: object) -> None:
-        """Write an event of the run into its journal."""
+        """Write an event into the journal, from which the next run can report this run if it is killed."""
         if self._journal is not None:
             with self._guard_writing():
                 self._journal.write_event(event, *values)
 
     @contextlib.contextmanager
     def _guard_writing(self) -> Iterator[None]:
-        """Guard a block that writes the report: an error there makes the report fail."""
+        """Make an OSError or ValueError in the `with` body, which writes the report, a failure of the report.
+
+        The journal is closed then, and the playbook ends with the exit code of a failed report.
+        """
         try:
             yield
         except (OSError, ValueError) as error:
@@ -164,10 +173,13 @@ class ReportedPlaybookRun:
                 self._journal.close()
         self._journal = None
 
-    # -- its end -------------------------------------------------------------------------------------------------------
+    # -- end of the run ------------------------------------------------------------------------------------------------
 
     def end_run(self, failed: bool) -> None:
-        """End the run; `failed` means that Ansible ends with an error."""
+        """End the run: print and write its report or summary, and add its exit code.
+
+        `failed` means that Ansible ends with an error.
+        """
         with contextlib.suppress(OSError):  # a missing terminal must not prevent the report
             self._terminal.remove_progress_line()
         if self.collector.run["mode"] == LIFT:
@@ -189,7 +201,7 @@ class ReportedPlaybookRun:
         if self._journal is not None and not run.directory:
             self._journal.mark_unwritten()
         self._close_journal()
-        # `compile_plans` has shown its own warnings already.
+        # `compile_plans` has printed its own warnings already, so only the later ones are printed.
         for warning in run.report["warnings"][len(self.collector.run.get("warnings", ())) :]:
             self._terminal.show_warning(warning)
         self._terminal.print_rendered(
@@ -259,13 +271,16 @@ class ReportedPlaybookRun:
 
 
 def _get_whole_result(result: Any) -> ObservationAnswer:
-    """Return a result, which must not be changed. Until ansible-core 2.20 `result.result` copies all of it."""
+    """Return the content of a task's result without a copy, so the caller must not change it.
+
+    Until ansible-core 2.20, `result.result` copies all of it.
+    """
     host_answer: ObservationAnswer = getattr(result, "_return_data", None) or result.result
     return host_answer
 
 
 def _take_quarantine_event(course: QuarantineRun, action: str, host: str, result: Any) -> None:
-    """Process an event of a run over quarantines."""
+    """Pass the result of a task to `course`, which collects the data of a run over quarantines."""
     if action == QUARANTINE_ACTION:
         course.record_answer(host, result)
     elif action == CHOICE_ACTION and "asked" in result:

@@ -14,7 +14,7 @@ ANSWER_KEYS = {"record", "drifted", "privileged"}  # the keys in which answers t
 
 
 class TaskMember(NamedTuple):
-    """A host that a strategy queues for a task."""
+    """A host for which a strategy queues a task, with the arguments of that call."""
 
     host: Any
     task: Any
@@ -27,15 +27,15 @@ class TaskMember(NamedTuple):
         return str(self.host.name)
 
 
-HostAnswers = Sequence[tuple[str, Mapping[str, object]]]  # the names of hosts with their answers
-HostOutcome = Callable[[OutputLimiter], ObservationAnswer]  # returns the answer, or raises its error
+HostAnswers = Sequence[tuple[str, Mapping[str, object]]]  # names of hosts, each with its answer
+HostOutcome = Callable[[OutputLimiter], ObservationAnswer]  # returns a host's answer, or raises the host's error
 
 
 class ActionTransfer:
     """The data that the process of a batch and its actions exchange."""
 
     def __init__(self) -> None:
-        # By the name of the host, until its action takes the entry.
+        # By the name of the host. The host's action removes its entry.
         self.outcomes: dict[str, tuple[HostObservation, HostOutcome]] = {}
         self.capturing = False  # whether the action raises CapturedAction instead of contacting its host
 
@@ -44,9 +44,9 @@ transfer = ActionTransfer()
 
 
 class CapturedAction(BaseException):
-    """The action of a task, at the point at which it would contact its host.
+    """The action of a task, raised where it would contact its host with `command`.
 
-    It is no Exception, because Ansible's executor makes a result of each of those.
+    This class is no Exception, because Ansible's executor turns every Exception into a result.
     """
 
     def __init__(self, action: Any, command: str) -> None:

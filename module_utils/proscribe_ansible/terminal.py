@@ -36,7 +36,7 @@ class RunTerminal:
         return ours and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
 
     def show_progress(self, text: str) -> None:
-        """Print a line with the progress of the run; nothing for an empty text."""
+        """Print a line with the progress of the run. An empty text prints nothing."""
         if text:
             self.show_text(ProgressLine.register_text(text), screen_only=text.endswith("\r"), newline=False)
             sys.stdout.flush()
@@ -46,14 +46,14 @@ class RunTerminal:
         self.display.display(ProgressLine.remove_line(), screen_only=True, newline=False)
 
     def show_text(self, text: str, **options: Any) -> None:
-        """Print a text beside the output of the stdout callback."""
+        """Print a text on stdout; on stderr if the output of the stdout callback is a document for a program."""
         document = C.DEFAULT_STDOUT_CALLBACK.rpartition(".")[2] in DOCUMENT_CALLBACKS
         self.display.display(text, stderr=document, **options)
 
     def print_rendered(self, render: Callable[[TerminalScreen], str]) -> None:
-        """Print the result of `render` for the screen; a log file gets it without colours."""
+        """Print the text that `render` returns for the screen. A log file gets the text without colours."""
         interactive = sys.stdout.isatty()
-        # Output to a pipe or a file has no screen to fit.
+        # Output to a pipe or a file has no screen to fit, so the number of lines is unlimited.
         width, lines = get_screen_width(), shutil.get_terminal_size().lines if interactive else sys.maxsize
         colours = interactive and color.ANSIBLE_COLOR and not os.environ.get("NO_COLOR")
         here = get_working_directory(os.environ)
@@ -62,7 +62,10 @@ class RunTerminal:
             self.display.display(render(TerminalScreen(width, lines, False, here)), log_only=True)
 
     def give_answer(self, text: str) -> None:
-        """Write an answer for machines to a descriptor of the launcher, without any other output; else print it."""
+        """Write an answer for machines to the descriptor PROSCRIBE_ANSWER_FD; without it, print the answer.
+
+        The command `quarantine` opens the descriptor, so that its standard output has only the answer.
+        """
         descriptor = os.environ.get("PROSCRIBE_ANSWER_FD", "")
         if descriptor.isdigit():
             with open(int(descriptor), "w", encoding="utf-8", closefd=False) as stream:
@@ -87,5 +90,5 @@ class RunTerminal:
             self.show_text(fit_lines(f"\n{message}", get_screen_width()))
 
     def show_conclusion(self, text: str) -> None:
-        """Print the reason that the run ends with a failure."""
+        """Print why the run ends with a failure."""
         self.show_text(fit_lines(f"\n{text}", get_screen_width()), color=C.COLOR_ERROR)

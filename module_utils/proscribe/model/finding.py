@@ -131,10 +131,10 @@ def find_covering_waiver(entry: PlanEntry, finding: Finding, place: str = "") ->
 
 
 def is_user_restricted(entry: PlanEntry, finding: Finding) -> bool:
-    """Return whether a service is restricted for the user of a finding: for everybody, or for members of groups
-    (`only`).
+    """Return whether a service is restricted for the user of a finding.
 
-    With `only`, a finding that belongs to no user is not restricted, because it serves other users, too.
+    Without `only` in the entry, the service is restricted for everybody. With `only`, it is restricted for members of
+    groups. Then a finding that belongs to no user is not restricted, because it serves other users, too.
     """
     return "only" not in entry or finding.scope.partition("user:")[2] in entry["only"]["users"]
 

@@ -18,10 +18,9 @@ def format_moved_suffix(item_id: str) -> str:
 
 
 def parse_moved_id(action: str) -> str:
-    """Return the item's id at the end of an action's text, if the action moved an item into the quarantine; ""
-    otherwise.
+    """Return the id of the item that an action moved into the quarantine; "" for another action.
 
-    The text before the id is a path, so users can choose that part.
+    The id is at the end of the action's text. The text before the id is a path, so users can choose that part.
     """
     verb, _, remainder = action.partition(" ")
     _, separator, item_id = remainder.rpartition(" as ")

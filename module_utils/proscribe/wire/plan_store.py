@@ -243,8 +243,9 @@ class PlanStore:
         return content if hashlib.sha256(content).hexdigest() == sha256 else b""
 
     def _read_file(self, name: str, subdirectory: str = "") -> bytes:
-        """Return the content of a file in the store; b"" if the file is missing or untrusted, or longer than
-        MAX_FILE_BYTES.
+        """Return the content of a file in the store; b"" if the file is missing, untrusted or too long.
+
+        The limit is MAX_FILE_BYTES.
         """
         try:
             with self._open_directory(subdirectory) as directory:

@@ -37,10 +37,10 @@ def parse_answer_json(text: str, max_values: int = MAX_VALUES) -> Any:
 
 
 def find_last_line(output: str | bytes, prefix: str) -> str | None:
-    """Return the last line that begins with `prefix`, without the prefix and the line end; None if there is no such
-    line.
+    """Return the last line that begins with `prefix`; None if there is no such line.
 
-    A shell on the host may print any text before and after the line.
+    The result has neither the prefix nor the line end. A shell on the host may print any text before and after the
+    line.
     """
     if isinstance(output, str):
         first, last = _locate_last_line(output, prefix, "\n", "\r")

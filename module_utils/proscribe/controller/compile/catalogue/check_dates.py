@@ -21,7 +21,7 @@ _NUMBER = TextSchema(grammar.make_pattern_check(r"[0-9]{1,6}", "a number, 0 to 9
 
 
 def _check_until_day(text: str) -> str:
-    """A day of the calendar (ISO 8601), at most a year after `day`."""
+    """A day (ISO 8601) such as 2027-05-31, at most a year after `day`."""
     try:
         datetime.date.fromisoformat(text)
     except ValueError:

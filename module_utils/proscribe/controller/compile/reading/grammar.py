@@ -73,7 +73,7 @@ def check_host_name(text: str) -> str:
 
 
 def check_url(text: str) -> str:
-    """A host, or a host and a path: `www.example.com/mail`."""
+    """A host, or a host and a path, without scheme: `www.example.com/mail`."""
     host, slash, path = text.partition("/")
     if "://" in text or check_domain(host) or (slash and not _URL_PATH_PATTERN.fullmatch("/" + path)):
         return "a host, or a host with a path such as www.example.com/mail, without scheme, query and wildcard"
@@ -102,7 +102,7 @@ _MIN_PREFIX_LENGTHS = {4: 12, 6: 24}  # by IP version: the shortest prefix that 
 
 
 def check_network(text: str) -> str:
-    """A network of the public Internet in CIDR notation and canonical spelling, no wider than one service can own."""
+    """A public network in canonical CIDR notation, with a prefix length of at least 12 (IPv4) or 24 (IPv6)."""
     example = "a network such as 198.51.100.0/24 or 2001:db8::/48; a single address is a /32 or /128"
     try:
         net = ipaddress.ip_network(text, strict=False)
@@ -156,13 +156,13 @@ check_service_id = make_pattern_check(
 
 
 def check_label(text: str) -> str:
-    """Text that hosts and reports show; safe in a comment of any format."""
+    """A line of text for hosts and reports: at most 120 characters, without quotes, backslash, $, <, >, { and }."""
     is_valid = text.isprintable() and 0 < len(text) <= 120 and not set(text) & set("\"'`\\$<>{}")
     return "" if is_valid else "one line of at most 120 characters, without quotes, backslash, $, <, >, { and }"
 
 
 def check_native_name(text: str) -> str:
-    """A name of the service in a script of its users, as files and menus have it; compared folded and as a whole."""
+    """A name in a writing system other than Latin, 2 to 40 characters. Case and width do not count in comparisons."""
     if check_label(text) or text.isascii() or not 2 <= len(text) <= 40 or "/" in text or text != text.strip():
         return "a name in a script of its own such as 微信, 2 to 40 characters; Latin names are known by `name`"
     if unicodedata.normalize("NFC", text) != text:
@@ -174,12 +174,12 @@ def check_native_name(text: str) -> str:
 
 
 def check_prose(text: str) -> str:
-    """Explanatory text, which never leaves the controller."""
+    """Explanatory text on a single line, at most 1000 characters. It never leaves the controller."""
     return "" if text.isprintable() and 0 < len(text) <= 1000 else "one line of printable text, at most 1000 characters"
 
 
 def check_day(text: str) -> str:
-    """A day of the calendar (ISO 8601), not in the future by more than a day: clocks differ."""
+    """A day (ISO 8601) such as 2026-11-26, at most a day in the future, because clocks differ."""
     tomorrow = datetime.datetime.now(datetime.timezone.utc).date() + datetime.timedelta(days=1)
     with contextlib.suppress(ValueError):
         if datetime.date.fromisoformat(text) <= tomorrow:
@@ -239,7 +239,7 @@ _SHARED_DIRECTORIES = compile_pattern(
 
 
 def check_path(text: str) -> str:
-    """An absolute path on Linux, or one below every user's home (`~/`), that belongs to the service alone."""
+    """An absolute path on Linux, or a path below every user's home (`~/`), that belongs to the service alone."""
     steps = text.split("/")
     if (
         not _PATH_PATTERN.fullmatch(text)

@@ -35,7 +35,7 @@ _INSTALLER_PATTERN = compile_pattern(r"([A-Za-z0-9][A-Za-z0-9 ._+()-]{3,60})\*?[
 
 
 def check_publisher(text: str) -> str:
-    """The signer of a service's programs, for AppLocker's collections of programs and installers."""
+    """The publisher that signs a service's Windows programs, as AppLocker has it: `O=PARROT LTD, L=PERTH, C=AU`."""
     match = _PUBLISHER_PATTERN.fullmatch(text)
     if not match or text != text.upper():
         return "a publisher as AppLocker has it, in upper case: O=PARROT LTD, L=PERTH, C=AU or with \\PRODUCT\\FILE.EXE"
@@ -45,12 +45,12 @@ def check_publisher(text: str) -> str:
 
 
 def check_appx_publisher(text: str) -> str:
-    """The publisher of an app package: the subject in its manifest, letter for letter."""
+    """The publisher of a Windows app package: the exact text of `Publisher` in its manifest."""
     return "" if _APPX_PATTERN.fullmatch(text) else "the Publisher of an app package's manifest, such as CN=<GUID>"
 
 
 def check_installer(text: str) -> str:
-    """The file name of an installer, with a single `*` for the part that changes between releases."""
+    """The file name of a Windows installer, with at most a single `*` for the part that changes between releases."""
     match = _INSTALLER_PATTERN.fullmatch(text)
     if not match:
         return "the file name of an installer, .exe or .msi, with at most one * behind its fourth letter"

@@ -28,13 +28,13 @@ LIST_FORMS: Mapping[str, tuple[re.Pattern[str], str]] = {
     "controls": (NAME_PATTERN, f"one of {', '.join(CONTROLS)}"),
     "hosts": (NAME_PATTERN, "a host's name"),
     "groups": (NAME_PATTERN, "a group's name"),
-    "zones": (NAME_PATTERN, "a zone, as proscribe_zone names it"),
+    "zones": (NAME_PATTERN, "a network zone, as proscribe_zone names it"),
     "signed_hosts": (NAME_PATTERN, "a host's name"),
     # A name of the user database, as findings have it and the host of the packet filter resolves it. A number is
     # refused, because it may be another user on another host.
     "users": (compile_pattern(r"""(?!-|\d+$)[^\s:/,"']{1,100}"""), "a user's login name"),
     "posix_groups": (POSIX_GROUP_PATTERN, "the name of a group of the host's users"),
-    "versions": (compile_pattern(r"[!-~]{1,100}"), "a version as the package system says it, such as 4.0.1-1"),
+    "versions": (compile_pattern(r"[!-~]{1,100}"), "a version as the package system writes it, such as 4.0.1-1"),
     "paths": (
         compile_pattern(r"(?!.*(?://|/\.\.?(?:/|$)))/.{0,997}[^/]"),
         "an absolute path, such as /opt/wechat/wechat",

@@ -1,7 +1,7 @@
 """The control `browser`: managed policies of the browsers block restricted sites.
 
-Each place of the plan (the path of a policy file) gets its policy whether or not a browser is installed. So the ban is
-in effect before a browser is installed. A browser that a user unpacks at home obeys the same files, and no audit has to
+Each place of the plan (the path of a policy file) gets its policy, even if no browser is installed. So the ban is in
+effect before a browser is installed. A browser that a user unpacks at home obeys the same files, and no audit has to
 search for it.
 
 Rules:
@@ -58,7 +58,7 @@ def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
 
     Raises ControlError for a plan that no browser could follow.
     """
-    from .host_controls import make_desired  # imported here, because a Mac has none of these controls
+    from .host_controls import make_desired  # imported here, because a Mac has none of the other controls
 
     section = plan["controls"]["browser"]
     desired = make_desired(host, plan)
@@ -114,7 +114,8 @@ def judge_policies(
 ) -> list[RuleVerdict]:
     """Return the verdicts on a plan's services, and on the bypasses that the plan closes.
 
-    `installed` has the places of installed browsers. Only these are reported if their sign-in cannot be restricted.
+    `section` is the plan's section `browser`. `installed` has the places of installed browsers. Only these are reported
+    if their sign-in cannot be restricted.
     """
     unseen_reason = _join_reasons(observed_place.observed.unseen_reason for observed_place in observed_places)
     open_names = desired.list_open_names()
@@ -166,8 +167,8 @@ def _find_open_sign_in(
 ) -> dict[str, Finding]:
     """Return, by id of a place, the finding that its browsers let every account sign in.
 
-    They do so if a tenant's domains are unknown. A place where the organisation's own policy restricts sign-in is left
-    out.
+    Sign-in is open if a tenant's domains are unknown. A place where the organisation's own policy restricts sign-in is
+    left out.
     """
     if all(tenant.domains for tenant in read_microsoft_tenants(section["settings"])):
         return {}  # checked first, because most hosts then need not compute the rules
@@ -200,7 +201,7 @@ def _judge_service(
 
 
 def list_policy_faults(observed_places: Sequence[ObservedPlace]) -> list[Finding]:
-    """Return a finding for each place whose policy file has other faults than names that are not blocked."""
+    """Return a finding for each place whose policy file has faults other than names that are not blocked."""
     return [
         _make_finding(
             observed_place.place,
@@ -280,7 +281,7 @@ def enforce(host: Host, plan: Plan) -> Changes:
 
 
 def lift(host: Host, plan: Plan) -> Changes:
-    """Return the changes that remove Proscribe's policies and restore the organisation's, whatever the plan says."""
+    """Return the changes that remove Proscribe's policies and restore the organisation's, for any plan."""
     from . import browser_changes
 
     return browser_changes.lift(host, plan)

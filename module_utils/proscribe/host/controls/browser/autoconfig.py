@@ -1,7 +1,7 @@
 """Configuration of Firefox by a script (AutoConfig).
 
-In its sandbox such a script sets preferences, and no policy yields to them. ESR and some relatives permit a script
-without the sandbox. Such a script may do anything.
+In its sandbox, such a script sets preferences, which override no policy. Firefox ESR and some relatives permit a script
+without the sandbox. Such a script may do anything, so it may also undo policies.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Changes of enforcing and lifting at all the places together.
+"""Changes that enforce or lift the policies at all places of a host.
 
 The places are independent: a failure at one place is reported, and the other places are changed all the same.
 """
@@ -51,7 +51,7 @@ def enforce(host: Host, plan: Plan) -> Changes:
 
 
 def _explain_early_files(host: Host, written: Sequence[PolicyPlace]) -> list[str]:
-    """Return the note on policy files for browsers that are not installed; an empty list without such files."""
+    """Return the note about policy files of browsers that are not installed; [] if `written` has no such place."""
     early_places = [place for place in written if not place.present and _is_browser_missing(host, place)]
     if not early_places:
         return []
@@ -63,9 +63,9 @@ def _explain_early_files(host: Host, written: Sequence[PolicyPlace]) -> list[str
 
 
 def _is_browser_missing(host: Host, place: PolicyPlace) -> bool:
-    """Return whether no package system has installed a browser that reads a place.
+    """Return whether no package system has installed a browser that reads the file of a place.
 
-    The result is False if that cannot be observed.
+    The result is False if that cannot be observed, or if the paths of the browsers are unknown.
     """
     paths = [
         *place.paths,
@@ -79,7 +79,7 @@ def _is_browser_missing(host: Host, place: PolicyPlace) -> bool:
 
 
 def lift(host: Host, plan: Plan) -> Changes:
-    """Return the changes that remove Proscribe's policies and restore the organisation's, whatever the plan."""
+    """Return the changes that remove Proscribe's policies and restore the organisation's, for any plan."""
     everywhere = [*list_places(host, plan, everywhere=True), *browser_forks.list_earlier_places(host)]
     place_changes = [
         _make_place_changes(place, functools.partial(FAMILY_MODULES[place.family].lift, host, place))
@@ -115,7 +115,7 @@ def _save_forks(host: Host, remembered: str) -> None:
 
 
 def _remember_before(save_forks: Callable[[], None], changes: Changes) -> Changes:
-    """Return the same changes. Each of them first saves the places of forks, so that a lift finds them."""
+    """Return changes whose actions first save the places of forks, so that a lift finds these places."""
 
     def apply_both(action: ControlAction) -> None:
         save_forks()
@@ -127,7 +127,10 @@ def _remember_before(save_forks: Callable[[], None], changes: Changes) -> Change
 
 
 def _forget_forks(host: Host, plan: Plan) -> None:
-    """Forget the places of forks. Raises ControlError as long as a fork still has a file of Proscribe's."""
+    """Delete the file with the places of forks, by which a lift finds Proscribe's files there.
+
+    Raises ControlError as long as such a policy file exists.
+    """
     remaining_paths = [
         place.path for place in browser_forks.list_earlier_places(host) if host.find_entry(place.path) is not None
     ]

@@ -20,7 +20,7 @@ from .policy_places import OWN_FILE, PolicyPlace
 REMEMBERED_FORKS_PATH = STATE_DIRECTORY + "/browser/forks.json"
 DESKTOP_ENTRY_DIRECTORIES = ("/usr/share/applications", "/usr/local/share/applications")
 PROGRAM_DIRECTORIES = ("/usr/local/bin", "/usr/bin", "/bin", "/usr/games")
-# the limit between a launcher, a thousandth of this size, and a browser's binary, ten times this size
+# separates launchers (about a thousandth of this size) from browsers' binaries (about ten times this size)
 MIN_BINARY_BYTES = 20 * 1024 * 1024
 _WEB_HANDLER_PATTERN = compile_pattern(r"^MimeType=(?:.*;)?x-scheme-handler/https?(?:;|$)", MULTILINE)
 _COMMAND_PATTERN = compile_pattern(r"^Exec=(.+)$", MULTILINE)
@@ -55,7 +55,10 @@ class ForkSearch(NamedTuple):
 
 
 def find_forks(host: Host, known_places: Sequence[PolicyPlace]) -> ForkSearch:
-    """Search for browsers whose programs belong to none of the known places."""
+    """Find the installed browsers whose programs belong to none of the known places.
+
+    A binary that has not changed since an earlier run is not searched again: the cache has its policy folder.
+    """
     earlier_facts = _read_remembered_forks(host)
     forks: dict[str, BrowserFork] = {}
     facts: dict[str, list[object]] = {}
@@ -119,7 +122,7 @@ def _list_web_openers(host: Host) -> Iterator[tuple[str, str]]:
 
 
 def _find_program(host: Host, command: str) -> str:
-    """Return the file that the command of a desktop entry runs. Links are resolved.
+    """Return the path of the file that the command of a desktop entry runs, with links resolved.
 
     Raises ValueError for a command that cannot be parsed.
     """
@@ -133,11 +136,10 @@ def _find_program(host: Host, command: str) -> str:
 
 
 def _list_binaries(host: Host, target: str) -> Iterator[tuple[str, os.stat_result]]:
-    """Yield (path, status) of the binaries that a program consists of or starts.
+    """Yield (path, status) of the large executable files that a program (`target`) is or starts.
 
-    The program itself counts if it is large. A small program is a launcher: then large files beside it, or at paths in
-    its text, count. A file that accounts other than root may write is left out, because a user's file must not choose a
-    policy folder.
+    A small program is a launcher: then large files beside it, or at paths in its text, count. A file that accounts
+    other than root may write is left out: a user's file must not choose a policy folder.
     """
     for path in dict.fromkeys([target, *_list_launched_paths(host, target)]):
         status = host.find_entry(path)
@@ -162,7 +164,7 @@ def _list_launched_paths(host: Host, target: str) -> Iterator[str]:
         return
     folder = target.rpartition("/")[0]
     named_paths = [path_bytes.decode().rstrip("/.") for path_bytes in host.search_file(target, _PROGRAM_PATH_PATTERN)]
-    # Scripts of distributions assemble the path: LIBDIR=/usr/lib/$APPNAME.
+    # Launch scripts of distributions assemble the path (LIBDIR=/usr/lib/$APPNAME), so their text does not have it.
     usual_paths = [f"{lib}/{target.rpartition('/')[2]}" for lib in ("/usr/lib", "/usr/lib64", "/opt")]
     for place in [*named_paths, *(usual_paths if folder in PROGRAM_DIRECTORIES else [folder])]:
         yield place
@@ -170,7 +172,7 @@ def _list_launched_paths(host: Host, target: str) -> Iterator[str]:
 
 
 def _find_policy_folder(host: Host, binary: str) -> str:
-    """Return the policy folder whose path is in a binary; "" if the binary has no such path, or more than one."""
+    """Return the policy folder whose path is in a binary; "" if the binary has none, or more than one."""
     try:
         folders = {match.decode() for match in host.search_file(binary, _POLICY_PATH_PATTERN)}
     except (ObservationError, ControlError):

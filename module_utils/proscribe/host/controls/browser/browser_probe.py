@@ -1,9 +1,9 @@
 """Probe of the effect, on request only: the browsers of this host try to open a name that they have to refuse.
 
-Each browser is started without a window, as a transient user (system/transient_user.py), with a profile of its own. All
-names lead to a listener on this host, so that no connection leaves it. This applies to the refused name and to the
-control name, which shows that the browser works at all. This is the only observation that writes: it makes the home of
-that user, and removes it afterwards.
+Each browser is started without a window, as a transient user (system/transient_user.py), with a profile of its own. It
+opens the refused name and a control name, which shows that the browser works at all. Both names lead to a listener on
+this host, so no connection leaves the host. This is the only observation that writes: it makes the home of that user,
+and removes the home afterwards.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 RULE_NAME = "browser/probe"
 CONTROL_NAME = SiteName("control.invalid")  # nobody can register this name (RFC 2606), and no list has it
 START_TIMEOUT_SECONDS = 40  # for one start; a browser takes 1 to 4 seconds, but far more on a busy host
-SETTLE_SECONDS = 2.0  # Firefox's first page gets this time after the second page, which was requested later
+SETTLE_SECONDS = 2.0  # time for Firefox's first page, after the second page (requested later) has connected
 # A browser that does not report its end gets this multiple of the control name's time for the refused name.
 TIME_FACTOR = 4
 # With this lock of the developer tools, Chromium (156) never prints a page, and reports no error.
@@ -54,7 +54,7 @@ class ProbeCandidate(NamedTuple):
 
 
 class ProbeOutcome(NamedTuple):
-    """Outcome of a start."""
+    """Outcome of one start of a browser."""
 
     state: str  # COMPLIANT, NONCOMPLIANT or UNKNOWN
     detail: str
@@ -82,10 +82,11 @@ def probe_browsers(host: Host, plan: Plan) -> RuleVerdict:
 
 
 def list_candidates(host: Host, plan: Plan) -> Iterator[ProbeCandidate]:
-    """Yield the installed browsers of the plan's places, and their relatives (forks). Each comes once."""
+    """Yield the installed browsers of the plan's places, and the forks that the catalogue does not have, each once."""
     known_places = list_places(host, plan)
     programs = [(place, _find_program(host, path)) for place in known_places if place.has_sites for path in place.paths]
-    # A program in a directory of commands mostly starts another of these programs, by its name or from its folder.
+    # A program in a directory of commands mostly starts another of these programs, by its name or from its folder. So
+    # such programs come last, and are left out if the program that they start is already a candidate.
     programs.sort(key=lambda place_program: place_program[1].rpartition("/")[0] in PROGRAM_DIRECTORIES)
     started_names: set[str] = set()
     for place, binary in programs:
@@ -113,7 +114,10 @@ def list_packaged_browsers(host: Host, plan: Plan) -> Iterator[ProbeCandidate]:
 
 
 def _find_program(host: Host, path: str) -> str:
-    """Return the file behind a path if it is a program that only root can change; "" if not."""
+    """Return the file behind a path if it is a program that only root can change; "" if not.
+
+    Programs of flatpaks and snaps give "", because only the package system can start them.
+    """
     try:
         target = host.resolve_link(path)
         status = host.find_entry(target)
@@ -130,7 +134,10 @@ def _find_program(host: Host, path: str) -> str:
 
 
 def start_browser(host: Host, candidate: ProbeCandidate, refused_name: SiteName) -> ProbeOutcome:
-    """Start a browser, and judge the names that it opens."""
+    """Start a browser as a transient user, and judge which of the two names it opens.
+
+    If the start fails, the outcome is UNKNOWN with the reason.
+    """
     try:
         visit_names = _choose_visit(host, candidate.place)
         with Listener() as listener, make_transient_user(host) as transient_account:
@@ -143,7 +150,10 @@ def start_browser(host: Host, candidate: ProbeCandidate, refused_name: SiteName)
 
 
 def _choose_visit(host: Host, place: PolicyPlace) -> Callable[[TransientUser, str, Listener, SiteName], str]:
-    """Return the function that opens the two names in the browsers of a place."""
+    """Return the function that opens the two names in the browsers of a place.
+
+    A Chromium whose developer tools are locked by a policy gets another function, because it cannot print a page.
+    """
     if place.family != "chromium":
         return _open_in_firefox
     folder = ChromiumPolicyFolder(host, place, NO_RULES)
@@ -154,7 +164,10 @@ def _choose_visit(host: Host, place: PolicyPlace) -> Callable[[TransientUser, st
 
 
 def judge_connections(refused_name: SiteName, hits: int, control_hits: int, complaint: str) -> ProbeOutcome:
-    """Return the outcome for the connections to the two names. `complaint` is the browser's last message."""
+    """Return the outcome from the numbers of connections to the refused name (`hits`) and to the control name.
+
+    `complaint` is the browser's last error message.
+    """
     if hits:
         return ProbeOutcome(NONCOMPLIANT, f"{refused_name} was opened")
     if control_hits:
@@ -185,14 +198,17 @@ def judge_outcomes(section: PlanSection, outcomes: Sequence[tuple[ProbeCandidate
         for candidate, candidate_outcome in outcomes
         if candidate_outcome.state == UNKNOWN
     ]
-    # Enforcement corrects files, and their faults have rules of their own.
+    # No drift, because enforcement corrects only files, and faults of files have rules of their own.
     return judge_rule(RULE_NAME, {"mode": section["mode"]}, open_findings, "; ".join(silent_reasons))._replace(
         findings=tuple(findings), drifted=False
     )
 
 
 def _open_in_chromium(transient_account: TransientUser, binary: str, listener: Listener, refused_name: SiteName) -> str:
-    """Open the names one after the other. Without a window Chromium opens one name, prints the page and ends."""
+    """Open the names in Chromium one after the other, and return its last error message.
+
+    Without a window, Chromium opens one name, prints the page and ends.
+    """
     argv = [*_make_chromium_command(transient_account, binary, listener), "--dump-dom"]
     for name in (refused_name, CONTROL_NAME):
         with transient_account.run_program([*argv, _format_url(name)], START_TIMEOUT_SECONDS, {}) as process:
@@ -203,9 +219,11 @@ def _open_in_chromium(transient_account: TransientUser, binary: str, listener: L
 def _open_in_chromium_by_time(
     transient_account: TransientUser, binary: str, listener: Listener, refused_name: SiteName
 ) -> str:
-    """Open the names in a Chromium that cannot print a page and therefore does not end.
+    """Open the names in a Chromium that cannot print a page, and return its last error message.
 
-    The refused name gets far more time than the control name needed. That time includes the creation of the profile.
+    Such a Chromium does not end after a page, so a name counts as refused if no connection comes in time.
+    The refused name gets far more time than the control name needed. The time of the control name includes the creation
+    of the profile.
     """
     argv = _make_chromium_command(transient_account, binary, listener)
     control_seconds = _measure_connection(
@@ -225,7 +243,7 @@ def _open_in_chromium_by_time(
 def _measure_connection(
     transient_account: TransientUser, argv: Sequence[str], listener: Listener, name: SiteName, max_seconds: float
 ) -> float:
-    """Run a browser until it connects for a name, or until `max_seconds` pass. Returns the seconds that it took."""
+    """Run a browser until it connects for a name, ends, or `max_seconds` pass, and return the seconds that passed."""
     start_time = time.monotonic()
     with transient_account.run_program(argv, START_TIMEOUT_SECONDS, {}) as process:
         while (
@@ -246,7 +264,10 @@ def _make_chromium_command(transient_account: TransientUser, binary: str, listen
 
 
 def _open_in_firefox(transient_account: TransientUser, binary: str, listener: Listener, refused_name: SiteName) -> str:
-    """Open both names in tabs, and wait for the second name."""
+    """Open both names in tabs of Firefox, and return its last error message.
+
+    The wait ends some time after the connection for the control name, which is the second tab.
+    """
     preferences = {
         "app.normandy.enabled": False,
         "app.update.enabled": False,

@@ -16,12 +16,12 @@ READ_ONCE_FAMILIES = ("firefox", "thunderbird")
 # Some relatives of Chromium miss a change in the first seconds after their start (156: in the second and third). They
 # notice it at their next check, every 15 minutes (tried; kReloadInterval of Chromium's async_policy_loader.cc).
 UNNOTICED_SECONDS, RECHECK_SECONDS = 4, 15 * 60
-# Paths of programs in flatpaks and snaps. By design, these have a file system of their own, in which the path of their
-# place exists.
+# Paths of programs in flatpaks and snaps. By design, these have a file system of their own, in which the path of the
+# policy file exists. So their view of the file is not compared with the host's.
 PACKAGED_PREFIXES = ("/app/", "/snap/")
 
-# If this file is in their root directory, Firefox and its relatives assume that they run in a flatpak (tried on 153).
-# They then read policies below /app, where their user may have put any file.
+# With this file in its root directory, Firefox (and any relative) assumes that it runs in a flatpak (tried on 153).
+# Then it reads policies below /app, where its user may have put any file.
 FLATPAK_INFO_FILE = ".flatpak-info"
 
 
@@ -53,7 +53,7 @@ def _find_unmanaged(host: Host, places: Sequence[PolicyPlace], processes: Iterab
     programs_by_pid = {process.pid: process.exe for process in browser_processes}
     for process in browser_processes:
         if programs_by_pid.get(host.read_parent_pid(process)) == process.exe:
-            continue  # a helper process of the browser, which runs in a sandbox
+            continue  # a helper process of the browser, whose sandbox hides files
         detail = _explain_unmanaged(host, process, by_program[process.exe.rpartition("/")[2]])
         if detail:
             user = host.find_process_owner(process)
@@ -90,7 +90,7 @@ def _explain_unmanaged(host: Host, process: Process, places: Sequence[PolicyPlac
         status = host.find_entry(place.path)
         if not (visible_by_path[place.path] and status and start_time):
             continue
-        # ctime, the time of the last change of the inode, is used because no program can set it back, unlike mtime.
+        # ctime (last change of the inode) is used, because no program can set it back, unlike mtime.
         seconds_after_start = status.st_ctime - start_time
         if place.family in READ_ONCE_FAMILIES and seconds_after_start > 1:
             return f"started {host.format_start_time(process)}, before {place.path} was written: restart it"

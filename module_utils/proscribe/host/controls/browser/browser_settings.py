@@ -1,8 +1,8 @@
 """Bypasses of a block list that browsers themselves offer, a row each, and the policies that close them.
 
-A row is a switch of `proscribe_browser_settings` and a rule of the report (`browser/<id>`, with dashes). A row that is
-closed by default lets a user past the ban. A row that is left alone by default keeps the ban, and serves users or the
-organisation's own checks. Developer tools stay, so that an administrator can examine a block.
+A row is a switch of `proscribe_browser_settings` and a rule of the report (`browser/<id>`, with dashes). A bypass that
+is blocked by default would let a user evade the ban. A bypass that is unmanaged by default does not break the ban, and
+serves users or the organisation's own checks. Developer tools stay, so that an administrator can examine a block.
 
 Sources: https://chromeenterprise.google/policies/, https://learn.microsoft.com/deployedge/microsoft-edge-policies, and
 the schema in Firefox (toolkit/components/enterprisepolicies/schemas). Values tried on Chromium 156 and Firefox ESR 153.
@@ -100,7 +100,7 @@ SETTINGS: Mapping[str, BrowserSetting] = {
         "also tools and extensions with the browser's own rights. Developer tools of pages stay.",
         BLOCKED,
         {"RemoteDebuggingAllowed": False},
-        # WebDriver itself: firefox_preferences.py
+        # No policy locks WebDriver itself: firefox_preferences.py does.
         _make_locked_preferences(
             {
                 "devtools.chrome.enabled": False,
@@ -159,5 +159,5 @@ SETTINGS: Mapping[str, BrowserSetting] = {
 
 
 def format_rule_name(setting: str) -> str:
-    """Return the name of a setting's rule in the report."""
+    """Return the name of a setting's rule in the report, such as `browser/dns-over-https`."""
     return "browser/" + setting.replace("_", "-")

@@ -44,7 +44,7 @@ WORK_LOGIN_HOSTS = ["login.microsoftonline.com", "login.microsoft.com", "login.w
 
 
 def list_closing_policies(rules: BrowserRules, place: PolicyPlace) -> dict[str, Policies]:
-    """Return, by closed bypass, the policies that close it in the browsers of a place."""
+    """Return, by id of a closed bypass, the policies that close the bypass in the browsers of a place."""
     policies_by_setting: dict[str, Policies] = {}
     for id_, setting_value in rules.settings:
         setting = browser_settings.SETTINGS[id_]
@@ -91,8 +91,8 @@ def make_policies(
     """Return the policies of Proscribe's file; {} if it needs none.
 
     `foreign_blocks` are names that the organisation's own files block: Proscribe does not open them. `merged_lists` are
-    the lists that other files have joined. `decided_settings` are the settings that the organisation has set itself.
-    `extension_policies` close PROXY_EXTENSIONS beside other files.
+    the names of lists that other files let Chromium join. `decided_settings` are the settings that the organisation has
+    set itself. `extension_policies` close PROXY_EXTENSIONS beside other files; None if there are no other files.
     """
     if not rules:
         return {}
@@ -119,8 +119,8 @@ def make_policies(
 def make_microsoft_headers(tenants: Sequence[Tenant]) -> list[dict[str, object]]:
     """Return the headers by which Microsoft refuses other tenants, with the hosts that they go to.
 
-    The context is the id of the tenant that sets the restriction, which is the first one. With the id of another
-    tenant, Microsoft would log there who signs in.
+    CONTEXT_HEADER has the id of the tenant that sets the restriction, which is the first of `tenants`. With the id of
+    another tenant, the log of that tenant would show who signs in.
     """
     work_headers = {"Restrict-Access-To-Tenants": ",".join(name for tenant in tenants for name in tenant.names)}
     if tenants[0].id:
@@ -160,11 +160,11 @@ def _is_header_rule(entry: object) -> bool:
 
 
 def render_policies(policy_table: Policies) -> bytes:
-    """Return the content of the file, with one entry a line."""
+    """Return the content of a policy file, with one entry on each line."""
     return (dump_json(policy_table, indent=1) + "\n").encode()
 
 
 def render_alone(rules: BrowserRules, place: PolicyPlace) -> bytes | None:
-    """Return the file for a folder without other policies; None if there is nothing to set."""
+    """Return the content of Proscribe's file for a folder without other files; None if there is no policy to set."""
     own_policies = make_policies(rules, place)
     return render_policies(own_policies) if own_policies else None

@@ -1,4 +1,4 @@
-"""Changes of Chromium's policy folders: Proscribe's file is written or deleted."""
+"""Changes of Chromium's policy folders: `enforce` writes Proscribe's file, `lift` deletes it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,10 @@ RULE_NAME = "browser/policy-file"
 
 
 def enforce(host: Host, place: PolicyPlace, rules: BrowserRules) -> Changes:
-    """Return the changes that write a file with differences, and delete backups of it.
+    """Return the changes that write Proscribe's file if it differs from the desired file, and delete backups of it.
 
-    The differences are in content, owner, mode or kind.
-
-    Overrides by the organisation's files, and the rights on its directories, are refused: they belong to the
-    organisation.
+    Differences in content, owner, mode or kind count. Overrides by other files, and wrong rights on directories, become
+    refusals: these files and directories belong to the organisation.
     """
     folder = ChromiumPolicyFolder(host, place, rules)
     rendered = folder.rendered_content
@@ -62,7 +60,10 @@ def _list_deletions(host: Host, folder: ChromiumPolicyFolder, include_own: bool)
 
 
 def _read_previous_text(folder: ChromiumPolicyFolder) -> str:
-    """Return the previous content for the diff. The target of a link stays secret: the link's maker chose it."""
+    """Return the previous content of Proscribe's file, for the diff.
+
+    The content of a link's target stays secret, because whoever made the link chose the target.
+    """
     return "a link\n" if folder.is_link else _decode_content(folder.content)
 
 

@@ -88,7 +88,7 @@ _URL_FIELD_CHECKS = {
 
 
 class ExtensionLists(NamedTuple):
-    """Ids on the lists of extensions that are in effect: blocked, allowed, and installed by force."""
+    """Ids of extensions on the lists that are in effect: blocked, allowed, and installed by force."""
 
     blocked_ids: Sequence[str] = ()
     allowed_ids: Sequence[str] = ()
@@ -123,7 +123,7 @@ def is_joined(files: Iterable[ChromiumPolicyFile]) -> bool:
 
 
 def _list_merged_policies(files: Iterable[ChromiumPolicyFile]) -> list[object] | None:
-    """Return the policies that Chromium joins, by the last file that names any; None if no file does."""
+    """Return the names of policies that Chromium joins, from the last file with such a list; None without a list."""
     merging_files = [file for file in sorted(files) if MERGE_DICTIONARIES in file.policy_table]
     return read_list(merging_files[-1].policy_table, MERGE_DICTIONARIES) if merging_files else None
 
@@ -140,7 +140,7 @@ def join_settings(files: Sequence[ChromiumPolicyFile]) -> dict[str, object]:
 
 
 def read_effective_settings(files: Sequence[ChromiumPolicyFile]) -> dict[str, object]:
-    """Return the ExtensionSettings that Chromium applies."""
+    """Return the ExtensionSettings that Chromium applies; {} if it ignores them because of an invalid entry."""
     settings = join_settings(files)
     if find_flawed_entry(settings):
         return {}
@@ -163,7 +163,7 @@ def find_deciding_file(files: Sequence[ChromiumPolicyFile], key: str) -> str:
 
 
 def group_entries_by_id(settings: Policies) -> dict[str, dict[str, object]]:
-    """Return the entries of extensions by id. The key of an entry may name several ids."""
+    """Return, by id of an extension, its entry. The key of an entry in `settings` may name several ids."""
     return {
         id_: read_table(settings, key)
         for key in sorted(settings)
@@ -173,9 +173,9 @@ def group_entries_by_id(settings: Policies) -> dict[str, dict[str, object]]:
 
 
 def list_permission_openings(settings: Policies, lists: ExtensionLists, excepted_ids: Iterable[str]) -> Iterator[str]:
-    """Yield what wrongly lets extensions have the permissions: "*", ids of extensions, and update URLs.
+    """Yield the keys that wrongly give extensions a permission of PERMISSIONS: "*", extension ids, update URLs.
 
-    `excepted_ids` may have the permissions.
+    `excepted_ids` are extensions that may have the permissions.
     """
     default = read_table(settings, EVERY_EXTENSION)
     mode = default.get(MODE_FIELD, "blocked" if EVERY_EXTENSION in lists.blocked_ids else "allowed")
@@ -201,7 +201,7 @@ def list_permission_openings(settings: Policies, lists: ExtensionLists, excepted
 
 
 class ExtensionFit(NamedTuple):
-    """Policies for Proscribe's file.
+    """Policies of extensions for Proscribe's file.
 
     `is_fitting` is False if no policies can block the permissions, unless the organisation's files change.
     """
@@ -213,7 +213,9 @@ class ExtensionFit(NamedTuple):
 def fit_extension_settings(
     foreign_files: Sequence[ChromiumPolicyFile], own_name: str, excepted_ids: Sequence[str]
 ) -> ExtensionFit:
-    """Return the policies that block the permissions and leave the organisation's files their effect.
+    """Return the policies that block PERMISSIONS and do not change the effect of the organisation's files.
+
+    `own_name` is the name of Proscribe's file. `excepted_ids` are extensions that may have the permissions.
 
     The first choice is a file with Proscribe's entries only, which Chromium joins to the organisation's. The second
     choice is a file with all of the organisation's settings, which is not joined. It works only if no file sorts after

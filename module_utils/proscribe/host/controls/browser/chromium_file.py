@@ -1,4 +1,4 @@
-"""File of a policy folder of Chromium, as a browser reads it."""
+"""File in a policy folder of Chromium, as a browser reads it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 
 class ChromiumPolicyFile(NamedTuple):
-    """File of a policy folder. `policy_table` is {} if the file is not readable, or is no JSON object."""
+    """Policy file in a folder, and the reasons why browsers do not apply its policies.
+
+    `policy_table` is {} if the file is not readable, or is no JSON object. Files sort by name, as Chromium reads them.
+    """
 
     name: str
     policy_table: Policies
@@ -30,14 +33,16 @@ class ChromiumPolicyFile(NamedTuple):
 def check_policy_file(host: Host, path: str, status: os.stat_result) -> tuple[ChromiumPolicyFile, bytes | None]:
     """Read a policy file, and judge it as Chromium would, which runs as a user.
 
-    Returns the judged file, and its content (None if it could not be read).
+    Returns the judged file, and its content in bytes (None if it could not be read). `status` is the status of the
+    entry at the path.
     """
     name = path.rpartition("/")[2]
     try:
         foreign_access = explain_foreign_access(host, path, status)
         content = host.read_file(path)
     except ObservationError as unseen_error:
-        # The file is secret only if nobody but root can read it. Otherwise browsers may read what this account cannot.
+        # This account cannot read the file. If only root can read it, browsers cannot read it either. Otherwise
+        # browsers may read it, so its effect is unknown.
         unclear_reason = "" if is_secret(host, path, status) else str(unseen_error)
         return ChromiumPolicyFile(
             name, {}, "not readable for users", is_hidden=True, unclear_reason=unclear_reason

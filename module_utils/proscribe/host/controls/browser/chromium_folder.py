@@ -47,12 +47,12 @@ from .site_rules import MAX_CHROMIUM_ENTRIES, MAX_LIST_ENTRIES, BrowserRules, Si
 if TYPE_CHECKING:
     from ..policy_values import Policies
 
-# Browsers that accept MAX_CHROMIUM_ENTRIES: Chromium was tried. The limit of browsers by other makers is unknown.
+# Browsers that accept MAX_CHROMIUM_ENTRIES (tried with Chromium). The limit of other makers' browsers is unknown.
 TRIED_BROWSERS = frozenset({"chromium", "google_chrome"})
-# Required entries of the lists whose entries are not texts.
+# By list whose entries are not texts: the entries that Chromium requires, in words for messages.
 ENTRY_DESCRIPTIONS = {TENANT_HEADERS: "complete header rules"}
 CLOUD_FIRST_POLICY = "CloudPolicyOverridesPlatformPolicy"
-# Every key that Proscribe may have written. These keys distinguish a backup of its file from an organisation's file.
+# Every key that Proscribe may have written. By these keys, a backup of its file differs from an organisation's file.
 _OWN_POLICY_NAMES = {
     *(
         POLICY_MARK,
@@ -71,9 +71,9 @@ _OWN_POLICY_NAMES = {
 
 
 class ChromiumPolicyFolder:
-    """The folder of a place, read once.
+    """Policy folder of a place, read once: Proscribe's file, the organisation's files, and their joint effect.
 
-    Raises ObservationError, or ControlError for a folder behind a user's link.
+    The constructor raises ObservationError, or ControlError for a folder behind a user's link.
     """
 
     def __init__(self, host: Host, place: PolicyPlace, rules: BrowserRules) -> None:
@@ -134,13 +134,13 @@ class ChromiumPolicyFolder:
         return own_policies
 
     def _fit_extensions(self) -> ExtensionFit:
-        """Return the policies that close PROXY_EXTENSIONS beside the other files."""
+        """Return the policies of extensions that close PROXY_EXTENSIONS beside the organisation's files."""
         if PROXY_EXTENSIONS not in dict(self.rules.settings):
             return ExtensionFit({})
         return fit_extension_settings(self.foreign_files, self.own_name, self.rules.chrome_allowed)
 
     def list_decided_settings(self) -> set[str]:
-        """Return the settings that the organisation has set in a file of its own."""
+        """Return the ids of the plan's settings for which a file of the organisation has a policy: its choice stays."""
         foreign_policies = {name for file in self.foreign_files for name in file.policy_table}
         return {
             id_ for id_, _ in self.rules.settings if not foreign_policies.isdisjoint(SETTINGS[id_].deciding_policies)
@@ -153,11 +153,11 @@ class ChromiumPolicyFolder:
 
     @property
     def rendered_content(self) -> bytes | None:
-        """The desired content of the file; None if there should be no file."""
+        """Desired content of Proscribe's file; None if there should be no file."""
         return render_policies(self.expected_policies) if self.expected_policies else None
 
     def _list_read_files(self) -> list[ChromiumPolicyFile]:
-        """Return the files that browsers read."""
+        """Return the files that browsers read: the organisation's, and Proscribe's if users can read it."""
         return [*self.foreign_files, *([self.own_file] if self.own_file and self.faults.is_readable else [])]
 
     def find_source(self, setting: str) -> tuple[str, object]:
@@ -169,7 +169,7 @@ class ChromiumPolicyFolder:
         return last_source
 
     def list_effective_texts(self, setting: str) -> list[str]:
-        """Return the texts of a list that is in effect (`list_effective_entries`)."""
+        """Return the entries of a list as Chromium applies it, texts only (`list_effective_entries`)."""
         return [entry for entry in self.list_effective_entries(setting) if isinstance(entry, str)]
 
     def list_effective_entries(self, setting: str) -> list[object]:
@@ -214,7 +214,7 @@ class ChromiumPolicyFolder:
         return reasons + self._find_cloud_priority()
 
     def _find_cloud_priority(self) -> list[str]:
-        """Return the reason if a file gives policies of the browser's account or of its vendor's console priority."""
+        """Return the fault, or [], that a file prefers policies of the browser's account or of its vendor's console."""
         name, source_value = self.find_source(CLOUD_FIRST_POLICY)
         return (
             [f"{name} sets {CLOUD_FIRST_POLICY}, so that other policies win over all files here"]
@@ -223,7 +223,7 @@ class ChromiumPolicyFolder:
         )
 
     def list_unfit_files(self) -> list[str]:
-        """Return the files beside which Proscribe's file cannot block a permission of extensions."""
+        """Return the fault, or [], of files beside which Proscribe's file cannot block a permission of extensions."""
         if self._extension_fit.is_fitting:
             return []
         names = ", ".join(
@@ -237,7 +237,7 @@ class ChromiumPolicyFolder:
         ]
 
     def _find_spoiling_files(self, joined_lists: set[str]) -> list[str]:
-        """Return the files whose part of a joined list Chromium rejects.
+        """Return the faults of files whose part of a joined list Chromium rejects.
 
         The other parts of the list then have no effect either.
         """
@@ -251,7 +251,7 @@ class ChromiumPolicyFolder:
         ]
 
     def list_changeable_files(self) -> list[str]:
-        """Return the files of the organisation that others than root could change to set policies."""
+        """Return the faults of the organisation's files that accounts other than root could change to set policies."""
         return [
             f"{file.name} beside it {file.foreign_access}" for file in sorted(self.foreign_files) if file.foreign_access
         ]
@@ -279,7 +279,7 @@ class ChromiumPolicyFolder:
         )
 
     def _list_foreign_openers(self) -> list[tuple[SiteName, str]]:
-        """Return the blocked names that the organisation's files allow, each with its description."""
+        """Return (name, description) of each exception in the organisation's files that opens a blocked name."""
         required_effect = ClosestMatch(map(str, self.rules.blocked_names), map(str, self.rules.allowed_names))
         openers = []
         for file in sorted(self.foreign_files):
@@ -290,7 +290,7 @@ class ChromiumPolicyFolder:
         return openers
 
     def make_observation(self) -> PolicyObservation:
-        """Return the joint effect of all the files."""
+        """Return the observation of the folder: the joint effect of all files, open settings, and faults."""
         block_texts, allow_texts = self.list_effective_texts(BLOCK_LIST), self.list_effective_texts(ALLOW_LIST)
         required_effect = ClosestMatch(map(str, self.rules.blocked_names), map(str, self.rules.allowed_names))
         entries = [entry for entry in map(parse_chromium_entry, allow_texts) if entry and entry.name.host != "*"]
@@ -334,7 +334,7 @@ class ChromiumPolicyFolder:
         return self.own_file.loss_reason if self.own_file else "no policy file"
 
     def _describe_differences(self) -> list[str]:
-        """Describe briefly the superfluous and the missing parts of the file."""
+        """Describe the differences of Proscribe's file from the desired file; [] if there are none."""
         if self.content == self.rendered_content:
             return []
         if self.own_file is None:
@@ -345,7 +345,7 @@ class ChromiumPolicyFolder:
         return [f"not as the plan has it: {difference_text}"] if difference_text else ["written in another format"]
 
     def _list_open_settings(self) -> dict[str, str]:
-        """Return the reason for each setting that is open."""
+        """Return, by id of a setting, the reason why the bypass is open. Closed settings are left out."""
         decided_settings = self.list_decided_settings()
         reasons = {
             id_: next(
@@ -386,7 +386,7 @@ class ChromiumPolicyFolder:
         )
 
     def list_header_overrides(self) -> list[str]:
-        """Return the fault of the file that makes browsers send another value of a header than the plan's."""
+        """Return the fault, or [], of a file that makes browsers send another value of a header than the plan's."""
         from .tenant_mechanisms import find_overriding_header
 
         required = read_list(self.expected_policies, TENANT_HEADERS)
@@ -397,7 +397,7 @@ class ChromiumPolicyFolder:
         return [f"{next(files, self.own_name)} sets another value of the header {header}"] if header else []
 
     def _explain_open_proxies(self) -> str:
-        """Return the reason why extensions wrongly may set a proxy; "" if none may."""
+        """Return the reason why extensions may set a proxy although the plan forbids it; "" if none may."""
         files = self._list_read_files()
         settings = read_effective_settings(files)
         extension_lists = ExtensionLists(
@@ -439,7 +439,7 @@ class ChromiumPolicyFolder:
         ]
 
     def _list_unblocked_extensions(self) -> set[str]:
-        """Return the extensions that should be blocked and are not.
+        """Return the ids of extensions that the plan blocks and that are not blocked.
 
         An exception has priority over a refusal: https://chromeenterprise.google/policies/#ExtensionSettings
         """

@@ -1,7 +1,7 @@
 """JSON as Chromium reads it (JSON_PARSE_CHROMIUM_EXTENSIONS).
 
-Chromium accepts comments, commas before a closing bracket and a byte order mark. In texts it accepts line ends, `\\v`
-and `\\x41`. A file that Chromium accepts must not look like a file that it ignores.
+Chromium accepts comments, commas before a closing bracket and a byte order mark. In strings it accepts line ends,
+`\\v` and `\\x41`. A strict parser would report such a file as ignored, although Chromium applies it.
 """
 
 from __future__ import annotations
@@ -41,5 +41,5 @@ def _keep_strings(match: Match[str]) -> str:
 
 
 def _convert_escape(match: Match[str]) -> str:
-    """Return an escape sequence of Chromium's JSON as strict JSON has it."""
+    """Convert an escape sequence of Chromium's JSON (`\\x41`, `\\v`) to strict JSON. Other sequences stay unchanged."""
     return f"\\u00{match[1]}" if match[1] else "\\u000b" if match[0] == "\\v" else match[0]

@@ -1,7 +1,7 @@
 """Degrees to which the other controls of a host close a name.
 
-NAME_OPEN: not at all. NAME_ALONE_CLOSED: the name, but not the names below it. NAME_CLOSED_WITH_ALL_BELOW: both. They
-help to choose the names for browsers' lists.
+NAME_OPEN: not at all. NAME_ALONE_CLOSED: the name, but not the names below it. NAME_CLOSED_WITH_ALL_BELOW: both. The
+lists of browsers have limited room, so names with a high degree are the first that the lists omit.
 """
 
 from __future__ import annotations
@@ -23,4 +23,4 @@ class OtherControls(Protocol):
         """Ids of the services whose networks the other controls close."""
 
     def measure_degree(self, host: str) -> int:
-        """Return the degree to which the other controls close a name."""
+        """Return the degree to which the other controls close a host name: one of the three constants."""

@@ -1,8 +1,8 @@
 """Desired policies of a plan for the browsers of a host.
 
-They are the same for every host of the plan. So a host that caches the plan computes them once (`compute_once`). Only a
-host whose files differ from the desired files needs the rules themselves. If there are more names than browsers' lists
-accept, the policies also depend on the host's DNS backend (host_controls.py).
+The policies are the same for every host of the plan. So a host that caches the plan computes them once
+(`compute_once`). Only a host whose files differ from the desired files needs the rules themselves. If there are more
+names than browsers' lists accept, the policies also depend on the host's DNS backend (host_controls.py).
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ FAMILY_MODULES = {"chromium": chromium, "firefox": firefox, "thunderbird": firef
 
 
 class DesiredPolicies:
-    """Required policies, for one observation of a host.
+    """Policies that a plan requires in the browsers of a host, for one observation or change of the host.
 
-    `other_controls` describes which names the host's other controls close. It matters only if browsers' lists cannot
-    have all names. With None, no other control closes a name.
+    `other_controls` measures which names the host's other controls (dns, firewall) close. It matters only if browsers'
+    lists have no room for all names. With None, no other control closes a name.
     """
 
     def __init__(self, plan: Plan, other_controls: OtherControls | None = None) -> None:
@@ -38,7 +38,7 @@ class DesiredPolicies:
 
     @property
     def rules(self) -> BrowserRules:
-        """All rules of the plan. Raises ControlError for a plan that no browser could follow."""
+        """All browser rules of the plan. Raises ControlError for a plan that no browser could follow."""
         if self._rules is None:
             url = str(self._plan.get("request_url") or "")
             section = self._plan["controls"]["browser"]
@@ -48,20 +48,20 @@ class DesiredPolicies:
         return self._rules
 
     def __bool__(self) -> bool:
-        """Return whether there is any policy to set."""
+        """Return whether the plan requires any policy in browsers."""
         return bool(compute_once(self._plan, "browser/anything", lambda: bool(self.rules)))
 
     @property
     def closed_settings(self) -> list[str]:
-        """Ids of the bypasses that the plan closes. Their rules in the report have these names."""
+        """Ids of the bypasses that the plan closes, such as `dns_over_https`. The report has a rule for each."""
         return list(compute_once(self._plan, "browser/closed", lambda: self.rules.closed_settings))
 
     def choose_rules(self, place: PolicyPlace) -> BrowserRules:
-        """Return the rules for the programs that read the file of a place."""
+        """Return the rules for the programs that read the file of a place. Thunderbird gets no sites."""
         return self.rules if place.has_sites else self.rules.exclude_sites()
 
     def render_file(self, place: PolicyPlace) -> bytes | None:
-        """Return the file of a place as it is if only Proscribe has policies there; None if no policy is to be set."""
+        """Return the content of a place's file with Proscribe's policies only; None if there is no policy to set."""
         name = f"browser/file {place.id} {place.path}{self._make_cache_suffix()}"
         content = compute_once(self._plan, name, lambda: self._render_alone(place))
         return None if content is None else bytes(content)
@@ -79,7 +79,7 @@ class DesiredPolicies:
         )
 
     def list_open_names(self) -> dict[str, list[tuple[str, int]]]:
-        """Return, by service, (name, degree) for each name that browsers do not block because their lists are full.
+        """Return, by service id, (name, degree) for each name that browsers do not block because their lists are full.
 
         The degree says how far another control closes the name (closing_degrees.py). Names that another control closes
         completely are left out. Raises ControlError for a plan that no browser could follow.
@@ -92,7 +92,7 @@ class DesiredPolicies:
         return open_names
 
     def _find_open_names(self) -> dict[str, list[tuple[str, int]]]:
-        """Compute the result of `list_open_names`."""
+        """Compute the result of `list_open_names`, which is cached with the plan."""
         open_names: dict[str, list[tuple[str, int]]] = {}
         for id_, left_out in self._fit_names().omitted_names.items():
             for site_name in left_out:

@@ -15,7 +15,10 @@ from .policy_places import PolicyPlace
 
 
 def check_place(host: Host, place: PolicyPlace, desired: DesiredPolicies) -> PolicyObservation:
-    """Return the observation of a place's policy. Raises ControlError for a plan that no browser could follow."""
+    """Return the observation of a place's policy file and of the preferences file beside it.
+
+    Raises ControlError for a plan that no browser could follow.
+    """
     observed = _check_policy(host, place, desired)
     content = firefox_preferences.render_preferences(REMOTE_DEBUGGING in desired.closed_settings)
     try:
@@ -34,7 +37,7 @@ def check_place(host: Host, place: PolicyPlace, desired: DesiredPolicies) -> Pol
 
 
 def _check_policy(host: Host, place: PolicyPlace, desired: DesiredPolicies) -> PolicyObservation:
-    """Return the observation of the policy file of a place."""
+    """Return the observation of the policy file of a place, without the preferences file."""
     is_chromium = place.family == "chromium"
     content = desired.render_file(place)
     try:

@@ -42,7 +42,7 @@ REFUSING_MODES = ("blocked", "removed")
 
 
 def is_blocking_permissions(entry: Policies, is_default: bool = False) -> bool:
-    """Return whether the extensions of an entry can have none of the permissions.
+    """Return whether an entry blocks all of PERMISSIONS for its extensions.
 
     `is_default` is True for the entry "*", in which `allowed_permissions` has no effect.
     """
@@ -54,7 +54,7 @@ def is_blocking_permissions(entry: Policies, is_default: bool = False) -> bool:
 
 
 def make_blocking_default(default: Policies) -> dict[str, object]:
-    """Return the entry "*" with Proscribe's permissions added to those that it blocks."""
+    """Return the entry "*" (`default`) with PERMISSIONS added to the permissions that it blocks."""
     other_permissions = [
         permission for permission in read_list(default, BLOCKED_PERMISSIONS_FIELD) if permission not in PERMISSIONS
     ]
@@ -62,7 +62,7 @@ def make_blocking_default(default: Policies) -> dict[str, object]:
 
 
 def make_exception(default: Policies) -> dict[str, object]:
-    """Return the entry of an extension that may have the permissions.
+    """Return the entry of an extension that may have PERMISSIONS.
 
     `default` is the entry "*" of the organisation, without Proscribe's fields.
     """
@@ -74,7 +74,7 @@ def make_due_settings(
 ) -> dict[str, object]:
     """Return the organisation's ExtensionSettings with Proscribe's entries added.
 
-    `excepted_ids` may have the permissions. `taken_ids` get no entry, because the organisation's keys name them
+    `excepted_ids` are extensions that may have PERMISSIONS. `taken_ids` get no entry, because other entries name them
     already. If the organisation blocks the permissions for all extensions, nothing is added. Otherwise Proscribe would
     permit what the organisation blocks.
     """

@@ -2,7 +2,7 @@
 
 Firefox reads one file only: the file below /etc or, if /etc has none, the file of its own installation. So Proscribe
 merges its policies into the organisation's (firefox_merge.py describes the merge and its removal). A file that has
-nothing but Proscribe's policies only needs a comparison.
+nothing but Proscribe's policies needs only a comparison (exact_match.py).
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 WEBSITE_FILTER, DNS_OVER_HTTPS, TENANT_DOMAINS = "WebsiteFilter", "DNSOverHTTPS", "AllowedDomainsForApps"
 PREFERENCES_POLICY = "Preferences"
-# Policy that adds an entry to the menu Help. It is used because the page of a blocked site cannot show a text or a
-# link.
+# Policy that adds a link to the menu Help, to the organisation's page for requests of exceptions. Firefox's page of a
+# blocked site cannot show a text or a link.
 SUPPORT_MENU_POLICY = "SupportMenu"
 # Without this preference, Firefox (153) connects to a site on its command line before it checks the block list. Even
 # with it, Firefox looks up the site's name. No known preference prevents that.
@@ -54,8 +54,8 @@ def make_filter_lists(rules: BrowserRules, foreign_names: Iterable[SiteName] = (
 
     `foreign_names` are names that the organisation itself blocks: no exception permits them. In Firefox, an exception
     applies to everything below it, even to a blocked name. So if a blocked name is below a permitted name, the
-    exception is for the permitted host only, not for hosts below it. If the blocked name is a path of the same host,
-    there is no exception, and the permitted name stays blocked. Paths are compared in lower case.
+    exception is for the permitted host alone. If the blocked name is a path of the same host, there is no exception.
+    Then the permitted name stays blocked. Paths are compared in lower case.
     """
     # No policy of Firefox adds the headers by which Microsoft distinguishes accounts. So the host where private
     # accounts sign in is blocked. The organisation's accounts do not need that host.
@@ -99,9 +99,10 @@ def make_filter_lists(rules: BrowserRules, foreign_names: Iterable[SiteName] = (
 
 
 def _list_uppermost_names(lowered_names: list[SiteName], allowed_names: Iterable[SiteName]) -> list[SiteName]:
-    """Return the blocked names that no other blocked name covers.
+    """Return the blocked names that no other blocked name covers, because a covered name needs no entry.
 
-    Only a path, or a name at or below a permitted host, can be covered.
+    The rules have no superfluous names (BrowserRules). So only a path, or a name at or below a permitted host, can be
+    covered.
     """
     known_names = set(lowered_names)
     allowed_suffixes = tuple("." + site_name.host for site_name in allowed_names)
@@ -128,7 +129,7 @@ def _format_pattern(site_name: SiteName, include_below: bool = True) -> str:
 
 
 def list_closing_policies(rules: BrowserRules, place: PolicyPlace) -> dict[str, Policies]:
-    """Return, by closed bypass, the policies of Firefox or Thunderbird that close it."""
+    """Return, by id of a closed bypass, the policies of Firefox or Thunderbird that close the bypass."""
     policies_by_setting: dict[str, Policies] = {}
     for id_, setting_value in rules.settings:
         setting = SETTINGS[id_]
@@ -160,12 +161,12 @@ def list_closing_policies(rules: BrowserRules, place: PolicyPlace) -> dict[str, 
 
 
 def _list_refused_extensions(rules: BrowserRules) -> tuple[str, ...]:
-    """Return the extensions that are blocked by their ids, even if an exception permits them."""
+    """Return the ids of extensions that have a blocking entry each, so that they get no entry as an exception."""
     return rules.firefox_extensions if dict(rules.settings).get(EXTENSIONS) == BLOCKED else ()
 
 
 def make_policies(rules: BrowserRules, place: PolicyPlace, filter_lists: WebsiteFilterLists) -> dict[str, object]:
-    """Return the policies that Proscribe sets, without those of the organisation."""
+    """Return Proscribe's policies for the file of a place, without those of the organisation."""
     own_policies: dict[str, object] = {}
     if filter_lists.blocked_patterns:
         own_policies[WEBSITE_FILTER] = {

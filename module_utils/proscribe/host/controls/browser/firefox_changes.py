@@ -1,4 +1,4 @@
-"""Changes of Firefox's policy file: Proscribe's policies are merged in, and the organisation's file is restored."""
+"""Changes of Firefox's policy file: `enforce` merges Proscribe's policies, `lift` restores the organisation's file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PRIVATE_MODE = 0o600
 
 
 def enforce(host: Host, place: PolicyPlace, rules: BrowserRules) -> Changes:
-    """Return the changes to the policy file of a place, and to the preferences beside it."""
+    """Return the changes that enforce the rules in the policy file and the preferences file of a place."""
     return _join_changes(_enforce_policy(host, place, rules), firefox_preferences.list_changes(host, place, rules))
 
 
@@ -27,10 +27,10 @@ def _join_changes(first: Changes, second: Changes) -> Changes:
 
 
 def _enforce_policy(host: Host, place: PolicyPlace, rules: BrowserRules) -> Changes:
-    """Return the change that stores the organisation's file and writes the merged file.
+    """Return the changes to the policy file of a place, and refusals for its faults that Proscribe does not correct.
 
-    There is no change if the file is as desired. If the plan has no policy for the place, the organisation's file is
-    restored.
+    If the file differs from the desired file, one action stores the organisation's file and writes the merged file. If
+    the plan has no policy for the place, the organisation's file is restored.
     """
     policy_file = FirefoxPolicyFile(host, place, rules)
     refusals = [
@@ -67,16 +67,16 @@ def _enforce_policy(host: Host, place: PolicyPlace, rules: BrowserRules) -> Chan
 def lift(host: Host, place: PolicyPlace) -> Changes:
     """Return the changes that restore the organisation's file with its later edits.
 
-    If the organisation had no file, Proscribe's file is deleted.
+    If the organisation had no file, Proscribe's file is deleted. Proscribe's preferences file is deleted, too.
     """
     changes = Changes(_list_restoring_actions(host, FirefoxPolicyFile(host, place, NO_RULES)))
     return _join_changes(changes, firefox_preferences.list_changes(host, place, NO_RULES))
 
 
 def _write_policy(host: Host, policy_file: FirefoxPolicyFile) -> None:
-    # If this is killed at any point, this order leaves enough files: the next run, or a lift, can still separate
-    # Proscribe's policies from the organisation's.
     """Store the organisation's file, write the merged file, and write the note about the merge."""
+    # A kill may interrupt this function at any point. The order of the writes always leaves enough files: the next run,
+    # or a lift, can still separate Proscribe's policies from the organisation's.
     original = policy_file.make_stored_original()
     interim_note, final_note = policy_file.make_merge_notes()
     if original is not None and original != policy_file.original:
@@ -95,7 +95,7 @@ def _format_note(note: MergeNote) -> str:
 def _list_restoring_actions(host: Host, policy_file: FirefoxPolicyFile) -> list[ControlAction]:
     """Return the actions that restore the organisation's file, and delete the files that Proscribe stored.
 
-    A file at the path without Proscribe's policies stays as it is.
+    If the policy file has none of Proscribe's policies, it stays unchanged, and only the stored files are deleted.
     """
     path = policy_file.place.path
     original = policy_file.make_stored_original()

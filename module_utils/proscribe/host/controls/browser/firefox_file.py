@@ -1,13 +1,13 @@
-"""A policies.json of Firefox with more than Proscribe's own part: its parts, desired content and effect.
+"""A policies.json of Firefox that differs from Proscribe's part alone: its parts, desired content and effect.
 
 The organisation's file is stored unchanged, byte for byte, below /var/lib/proscribe/browser. A note beside it has the
 document before the merge, and the merged document. The path may now have:
 
-- nothing, or an empty file: somebody removed a merged file. The note still has the organisation's part. - a file with
-Proscribe's mark: the merged file, perhaps with later edits of the organisation. - a file with the mark that is not
-valid JSON: Firefox ignores it. It is rewritten from the note. - a file without the mark: the organisation's new file.
-It replaces an earlier file of the organisation. - a file without the mark that is not valid JSON, or a link: it is only
-reported, and not changed.
+- nothing, or an empty file: somebody removed a merged file. The note still has the organisation's part.
+- a file with Proscribe's mark: the merged file, perhaps with later edits of the organisation.
+- a file with the mark that is not valid JSON: Firefox ignores this file. It is rewritten from the note.
+- a file without the mark: the organisation's new file. It replaces an earlier file of the organisation.
+- a file without the mark that is not valid JSON, or a link: this is only reported, and not changed.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ DEFAULT_FIELDS: Mapping[str, type] = {
 
 
 class MergeNote(NamedTuple):
-    """Stored facts of a merge."""
+    """Note about a merge: facts that Proscribe stores to separate the two parts of the file later."""
 
     base: Policies  # document before the merge: the organisation's file, or that of Firefox's installation, or {}
     written: list[Policies]  # merged document; two documents during a write
@@ -59,9 +59,9 @@ class MergeNote(NamedTuple):
 
 
 class FirefoxPolicyFile:
-    """The file of a place, read once.
+    """Policy file of a place for Firefox, read once, with the organisation's stored file and the note of the merge.
 
-    Raises ObservationError, or ControlError for a path behind a user's link.
+    The constructor raises ObservationError, or ControlError for a path behind a user's link.
     """
 
     def __init__(self, host: Host, place: PolicyPlace, rules: BrowserRules) -> None:
@@ -92,7 +92,7 @@ class FirefoxPolicyFile:
         self.expected_document = self._make_expected_document()
 
     def _read_file(self, host: Host) -> None:
-        """Read the file, and note the reason if Firefox ignores it."""
+        """Read the policy file, and set the reason if Firefox ignores the file, or if Proscribe must not change it."""
         if self.status is None:
             self.loss_reason = "no policy file"
             return
@@ -130,7 +130,7 @@ class FirefoxPolicyFile:
             self.note = None  # a damaged note counts as missing
 
     def _find_base_document(self) -> tuple[bool, Policies]:
-        """Return whether the organisation's part changed since the merge, and its current content."""
+        """Return whether the organisation's part changed since the merge, and the current document of that part."""
         if self.document is not None and not self.is_marked:
             return True, self.document
         if self.content is not None and self.is_empty and not self.note:
@@ -160,7 +160,7 @@ class FirefoxPolicyFile:
 
     @property
     def is_in_effect(self) -> bool:
-        """True if the file has the desired content, in any format."""
+        """True if the policy file has the desired content, in any format, and no faults of owner or mode."""
         if self.faults.file_faults:
             return False
         if self.expected_document is None:
@@ -188,7 +188,10 @@ class FirefoxPolicyFile:
         )
 
     def make_merge_notes(self) -> tuple[MergeNote, MergeNote]:
-        """Return the note for the time of the write, and the note for the time after it."""
+        """Return the note for the time of the write, and the note for the time after the write.
+
+        The first note has the earlier documents, too: an interrupted write may leave any of them at the path.
+        """
         final_note = MergeNote(self.base_document, [self.expected_document or {}], 0o644)
         if self.status is not None and not self.is_marked and not (self.is_empty and self.note):
             status = self.status
@@ -206,7 +209,7 @@ class FirefoxPolicyFile:
         return final_note._replace(written=[*earlier_documents, *final_note.written]), final_note
 
     def make_observation(self) -> PolicyObservation:
-        """Return the effect of the file."""
+        """Return the observation of the policy file: its effect, open settings, and faults."""
         in_effect = read_table({} if self.document is None or self.loss_reason else self.document, "policies")
         foreign_policies = read_table(self.base_document, "policies")
         block_patterns, exception_patterns = (
@@ -252,7 +255,7 @@ class FirefoxPolicyFile:
         )
 
     def _list_open_settings(self, current_policies: Policies) -> dict[str, str]:
-        """Return the reason for each setting that is open."""
+        """Return, by id of a setting, the reason why the bypass is open. Closed settings are left out."""
         reasons = {
             id_: self.loss_reason or describe_differences(current_policies, {**current_policies, **required_policies})
             for id_, closing_policies in list_closing_policies(self.rules, self.place).items()
@@ -271,7 +274,7 @@ class FirefoxPolicyFile:
         return reasons
 
     def _explain_open_proxies(self, current_policies: Policies) -> str:
-        """Return the reason why extensions wrongly may set a proxy; "" if none may."""
+        """Return the reason why extensions may set a proxy although the plan forbids it; "" if none may."""
         settings = read_table(current_policies, EXTENSION_SETTINGS)
         default = read_table(settings, EVERY_EXTENSION)
         if wrong_fields := [
@@ -299,7 +302,7 @@ class FirefoxPolicyFile:
         )
 
     def _list_unblocked_extensions(self, current_policies: Policies) -> set[str]:
-        """Return the extensions that should be blocked and are not."""
+        """Return the ids of extensions that the plan blocks and that are not blocked."""
         extension_entries = read_table(current_policies, EXTENSION_SETTINGS)
         refused_ids = self.rules.firefox_extensions if EXTENSIONS in dict(self.rules.settings) else ()
         return {

@@ -2,9 +2,9 @@
 
 Three documents show the owner of each entry. `base` is the organisation's document before the merge, `written` the
 merged document, and `current` the document now at the path. `remove_own_policies` undoes in `current` just the changes
-from `base` to `written`. A value as it was written returns to its value in `base`. Every other value is a later edit of
-the organisation and stays. So an edit of the merged file survives the next run and the lift, and no part of Proscribe
-does.
+from `base` to `written`. A value that still equals its value in `written` returns to its value in `base`. Every other
+value is a later edit of the organisation and stays. So edits of the merged file survive the next run and the lift. The
+lift removes all of Proscribe's policies.
 
 The merge keeps every setting of the organisation. It joins the lists of WebsiteFilter. It joins ExtensionSettings and
 Preferences entry by entry, and "*" of ExtensionSettings field by field. The organisation's own Proxy stays and is
@@ -52,7 +52,7 @@ TABLE_POLICIES = (EXTENSION_SETTINGS, PREFERENCES_POLICY)
 
 
 def parse_policies(content: bytes) -> dict[str, object]:
-    """Parse a policies.json as strictly as Firefox does. Raises ValueError that names the fault."""
+    """Parse a policies.json as strictly as Firefox does. Raises ValueError with the fault as its text."""
 
     def refuse_constant(text: str) -> NoReturn:
         raise ValueError(f"{text} is not JSON")
@@ -85,7 +85,7 @@ def merge_policies(base: Policies, own_policies: Policies) -> dict[str, object]:
 
 
 def list_required_changes(policies: Policies, own_policies: Policies) -> dict[str, object]:
-    """Return the policies that have to change, with their new values, to close as much as Proscribe's."""
+    """Return, by name, the new values of the policies that have to change to close as much as Proscribe's."""
     return {
         name: _join_table(name, policies.get(name), policy_value)
         for name, policy_value in own_policies.items()
@@ -110,7 +110,7 @@ def is_closing(name: str, foreign_value: object, own_value: object) -> bool:
         return _is_narrower(foreign_value, own_value)
     if (
         name == SUPPORT_MENU_POLICY and isinstance(foreign_value, dict) and foreign_value
-    ):  # the organisation's own entry closes as much
+    ):  # this policy closes nothing, so the organisation's own menu entry stays
         return True
     if name == PROXY_POLICY:  # the organisation's own value suffices, as long as users cannot change it
         return isinstance(foreign_value, dict) and foreign_value.get("Locked") is True and "Mode" in foreign_value
@@ -128,7 +128,7 @@ def is_closing(name: str, foreign_value: object, own_value: object) -> bool:
 
 
 def _join_table(name: str, foreign_value: object, own_value: object) -> object:
-    """Return Proscribe's entries beside the organisation's if a policy is a table, else in place of it."""
+    """Return the new value of a policy: Proscribe's, joined with the organisation's if the policy is a table."""
     if not isinstance(foreign_value, dict) or not isinstance(own_value, dict):
         return own_value
     if name == PROXY_POLICY and "Mode" in foreign_value:
@@ -139,9 +139,9 @@ def _join_table(name: str, foreign_value: object, own_value: object) -> object:
 
 
 def _join_extensions(foreign_settings: Policies, own_settings: Policies) -> dict[str, object]:
-    """Return the organisation's ExtensionSettings with Proscribe's entries.
+    """Return the organisation's ExtensionSettings with Proscribe's entries added.
 
-    An exception opens nothing that the organisation's settings block.
+    An exception of Proscribe's opens nothing that the organisation's settings block.
     """
     joined_settings = dict(foreign_settings)
     default = read_table(foreign_settings, EVERY_EXTENSION)
@@ -165,7 +165,7 @@ def _join_extensions(foreign_settings: Policies, own_settings: Policies) -> dict
 
 
 def _is_answered(foreign_entry: object, mode: object) -> bool:
-    """Return whether the organisation's own entry blocks or permits an extension as Proscribe's would."""
+    """Return whether the organisation's own entry blocks or permits an extension as Proscribe's mode would."""
     return isinstance(foreign_entry, dict) and (foreign_entry.get(MODE_FIELD) == "blocked") == (mode == "blocked")
 
 
@@ -183,10 +183,10 @@ def _parse_domains(text: str) -> set[str]:
 
 
 def remove_own_policies(current: Policies, base: Policies, written_documents: Sequence[Policies]) -> dict[str, object]:
-    """Return the organisation's document inside a merged document.
+    """Return the organisation's part of a merged document (`current`), with the organisation's later edits.
 
-    `written_documents` has the last document that Proscribe wrote. It has two documents after an interrupted write:
-    either may be at the path.
+    `base` is the organisation's document before the merge. `written_documents` has the last document that Proscribe
+    wrote. After an interrupted write it has two documents: either may be at the path.
     """
     remaining_keys = {key: value for key, value in current.items() if key not in (POLICY_MARK, "policies")}
     policies = _restore_table(
@@ -268,13 +268,16 @@ def _restore_filter(current: Policies, base: Policies, written_filters: Sequence
             elif not restored_filter[name] and not isinstance(base.get(name), list):
                 restored_filter[name] = base[
                     name
-                    # Firefox ignores a value of the organisation that is no list, so Proscribe's list replaced it
+                    # The organisation's value is no list. Firefox ignores it, so Proscribe's list replaced it.
                 ]
     return restored_filter
 
 
 def guess_written_policies(current: Policies) -> list[Policies]:
-    """Return a substitute for a lost record of written documents: all settings that Proscribe manages."""
+    """Guess the documents that Proscribe wrote, for `remove_own_policies`, if the note of the merge is lost.
+
+    The guess has one document: all values in `current` that Proscribe may have written.
+    """
     policies = read_table(current, "policies")
     managed_policies = {name for setting in SETTINGS.values() for name in setting.firefox} - {
         PROXY_POLICY,

@@ -1,8 +1,9 @@
-"""A file of Firefox' default preferences, with those that no policy can lock.
+"""File of Firefox's default preferences (proscribe.js), for preferences that no policy can lock.
 
 Firefox reads every *.js file of this directory beside its policies. A preference that is locked there stays locked for
-users, profiles and browsers that users unpack at home (tried: ESR 153). The preference prevents the start of Marionette
-and the Remote Agent, as DisableDeveloperTools does. It does not affect the developer tools.
+users, profiles and browsers that users unpack at home (tried: ESR 153). The preference `remote.policy.disabled`
+prevents the start of Marionette and the Remote Agent, as the policy DisableDeveloperTools does. Unlike that policy, the
+preference does not affect the developer tools.
 """
 
 from __future__ import annotations
@@ -27,28 +28,37 @@ MAX_FILE_BYTES = 1024 * 1024
 
 
 def find_preferences_path(place: PolicyPlace) -> str:
-    """Return the path of the file; "" for a place without one."""
+    """Return the path of Proscribe's preferences file for a place; "" for a place without one."""
     if place.family != "firefox" or not place.path.endswith(POLICIES_SUFFIX):
         return ""
     return f"{place.path[: -len(POLICIES_SUFFIX)]}{PREFERENCES_SUFFIX}/{OWN_FILE}"
 
 
 class PreferenceFaults(NamedTuple):
-    """Faults of the file, and faults beside it that cost its effect and that Proscribe does not correct."""
+    """Faults of Proscribe's preferences file, and faults of its surroundings that Proscribe does not correct.
+
+    Each of these other faults may make the file ineffective.
+    """
 
     own_fault: str = ""
     other_faults: Sequence[str] = ()
 
 
 def render_preferences(is_closed: bool) -> bytes | None:
-    """Return the desired content of the file; None if there should be no file."""
+    """Return the desired content of the preferences file; None if there should be no file.
+
+    `is_closed` is True if the plan closes remote debugging.
+    """
     if not is_closed:
         return None
     return f'// {WRITTEN_BY}\npref("{NO_REMOTE_CONTROL_PREFERENCE}", true, locked);\n'.encode()
 
 
 def check_preferences(host: Host, place: PolicyPlace, content: bytes | None) -> PreferenceFaults:
-    """Return the faults of the file. Raises ObservationError, and ControlError for a path behind a user's link."""
+    """Return the faults of a place's preferences file, whose desired content is `content` (None: no file).
+
+    Raises ObservationError, and ControlError for a path behind a user's link.
+    """
     path = find_preferences_path(place)
     if not path:
         return PreferenceFaults()
@@ -80,7 +90,7 @@ def _explain_other_file(host: Host, path: str) -> str:
 
 
 def add_faults(observed: PolicyObservation, preference_faults: PreferenceFaults) -> PolicyObservation:
-    """Return the observation of a place with the faults of this file added."""
+    """Return the observation of a place with the faults of the preferences file added."""
     all_faults = [*filter(None, [preference_faults.own_fault]), *preference_faults.other_faults]
     if not all_faults:
         return observed
@@ -89,8 +99,11 @@ def add_faults(observed: PolicyObservation, preference_faults: PreferenceFaults)
 
 
 def list_changes(host: Host, place: PolicyPlace, rules: BrowserRules) -> Changes:
-    """Return the write or the deletion that the file needs. Raises ObservationError and ControlError."""
-    from ..base import ChangeRefusal, Changes, ControlAction  # an observation does not import it
+    """Return the changes of a place's preferences file, a write or a deletion, and the refusals.
+
+    Raises ObservationError and ControlError.
+    """
+    from ..base import ChangeRefusal, Changes, ControlAction  # imported here, because an observation does not need it
 
     path, content = find_preferences_path(place), render_preferences(REMOTE_DEBUGGING in dict(rules.settings))
     preference_faults = check_preferences(host, place, content)

@@ -1,8 +1,8 @@
 """Names that other controls close on the same host, so that browsers need them least.
 
 Only a control that enforces closes anything. A DNS filter closes a name and all names below it; a hosts file closes
-that name alone. The firewall closes networks. A host cannot know which names lead there. So such a name may be left out
-of the lists, but it still counts as open.
+that name alone. The firewall closes networks. A host cannot know which names lead to these networks. So such a name may
+be left out of the lists, but it still counts as open.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ ENFORCE = "enforce"
 
 
 class HostControls:
-    """The other controls of a plan on a host.
+    """Other controls of a plan (dns, firewall) on a host, with the names and networks that they close.
 
-    `measure_backend` returns the degree in which the DNS backend closes a name. It is called at most once, and only if
-    the degree matters.
+    `measure_backend` returns the degree to which the DNS backend closes a name (closing_degrees.py). It is called at
+    most once, and only if the degree matters.
     """
 
     def __init__(self, plan: Plan, measure_backend: Callable[[], int]) -> None:
@@ -38,7 +38,7 @@ class HostControls:
 
     @property
     def highest_degree(self) -> int:
-        """Degree in which the host's DNS backend closes a name."""
+        """Degree to which the host's DNS backend closes a name that the control dns blocks."""
         if self._highest_degree is None:
             self._highest_degree = self._measure_backend() if is_dns_effective_in_browsers(self._plan) else NAME_OPEN
         return self._highest_degree
@@ -51,7 +51,7 @@ class HostControls:
         return frozenset(id_ for id_, entry in entries if entry["mode"] == ENFORCE and entry.get("networks"))
 
     def measure_degree(self, host: str) -> int:
-        """Return the degree in which a name is closed."""
+        """Return the degree to which the control dns closes a name."""
         if self.highest_degree == NAME_OPEN:
             return NAME_OPEN
         if self._dns_names is None:
@@ -68,7 +68,7 @@ class HostControls:
 
 def _list_dns_names(section: PlanSection) -> tuple[AbstractSet[str], AbstractSet[str]]:
     """Return the names that a plan's control dns blocks, and the names below them that it lets through."""
-    # An audited service is not closed, and its exceptions open nothing.
+    # The control dns does not close the names of an audited service, so exceptions of such a service open nothing.
     enforced_services = {
         id_: entry
         for id_, entry in section["services"].items()
@@ -84,7 +84,7 @@ def make_desired(host: Host, plan: Plan) -> DesiredPolicies:
 
 
 def is_dns_effective_in_browsers(plan: Plan) -> bool:
-    """Return True if a plan's control dns enforces, and browsers use no resolver of their own."""
+    """Return whether a plan's control dns enforces, and browsers use no resolver of their own."""
     controls = plan["controls"]
     settings = controls["browser"]["settings"].get("browsers", {})
     return "dns" in controls and controls["dns"]["mode"] == ENFORCE and settings.get("dns_over_https") == BLOCKED

@@ -11,7 +11,7 @@ from typing import Iterator, Mapping
 from ....model.finding import Finding
 from ...system import Host
 
-# Key: a path that the browser ignores. Value: the path that it reads, and the browser's id.
+# Key: a path that the browser ignores. Value: the path that the browser reads instead, and the browser's id.
 UNREAD_PATHS: Mapping[str, tuple[str, str]] = {
     "/etc/firefox-esr/policies": ("/etc/firefox/policies/policies.json", "firefox_esr"),
     "/etc/firefox/policies.json": ("/etc/firefox/policies/policies.json", "firefox"),
@@ -21,9 +21,10 @@ UNREAD_PATHS: Mapping[str, tuple[str, str]] = {
 
 
 def find_unread_policies(host: Host) -> Iterator[Finding]:
-    """Yield a finding for each existing path of UNREAD_PATHS.
+    """Yield a finding for each path of UNREAD_PATHS that exists on the host.
 
-    Such a file is no violation, because the ban does not depend on it.
+    The detail names the path that the browser reads instead. Such a file is no violation, because the ban does not
+    depend on it.
     """
     for path, (effective_path, browser) in UNREAD_PATHS.items():
         if host.find_entry(path) is not None:

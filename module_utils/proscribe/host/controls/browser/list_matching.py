@@ -1,4 +1,4 @@
-"""Evaluation of block lists, also the organisation's: the addresses that a browser blocks in the end.
+"""Evaluation of block lists and their exceptions, also the organisation's: the addresses that a browser blocks.
 
 If the effect of an entry is unclear, the worse reading counts. An entry that blocks only in part (one scheme, one port)
 blocks nothing. An exception that permits in part permits everything.
@@ -44,7 +44,7 @@ def parse_chromium_entry(text: object) -> SiteListEntry | None:
 def parse_firefox_entry(text: object) -> SiteListEntry | None:
     """Parse an entry of WebsiteFilter; None if it is invalid.
 
-    It is a match pattern of extensions, which Firefox compares in lower case.
+    An entry is a match pattern as in browser extensions. Firefox compares it in lower case.
     """
     if text == "<all_urls>":
         return SiteListEntry(SiteName("*"))
@@ -94,10 +94,10 @@ class ClosestMatch:
 
 
 class FilterMatch:
-    """Decision of Firefox about addresses: an address is blocked if an entry of `block` matches it, and no exception
-    does.
+    """Decision of Firefox about addresses: an entry of `block` blocks an address unless an exception matches it.
 
-    It does not matter which of them is closer. Only the first MAX_LIST_ENTRIES of each list count.
+    It does not matter whether the entry or the exception is closer to the address. Only the first MAX_LIST_ENTRIES
+    entries of each list count. Entries of `block` that block only in part do not count.
     """
 
     def __init__(self, block: Iterable[object], exceptions: Iterable[object]) -> None:

@@ -1,8 +1,8 @@
 """Policies of a browser from a single table: the registry of Windows, or the managed preferences of macOS.
 
-The code for policy files on hosts judges the table too. So the table is converted to files in memory. One file has the
-values that equal the plan's. Another file, which comes first, has all other values. Firefox has a single file in any
-case.
+The code that judges policy files on hosts judges the table, too. So the table is converted to files in memory. One file
+has the values that equal the plan's. Another file, which comes first, has all other values. For Firefox there is always
+a single file.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
     from ....model.types.plan import Plan
     from ..policy_values import Policies
 
-# These names sort so that the file with the plan's values comes last.
+# In Chromium the last file by name counts. These names sort so that the file with the plan's values comes last.
 DIRECTORY, OWN_FILE, OTHER_FILE = "/managed", "the policy", "another policy"
 NO_POLICY = "no policy is set"
 NO_KNOWN_BROWSER = "no browser of which policies are known is installed"
 UNKNOWN_BROWSER_DETAIL = "a browser of which no policies are known"
 RUNNING_UNOBSERVED = "whether browsers that run go by these policies is not observed on {}"
 NO_PACKAGED_BROWSERS = "{} has no flatpaks and no snaps"
-# Messages about files that make no sense for a table: a missing file, and another format.
+# Messages of the code for files that make no sense for a table. They are reworded or dropped.
 _NO_FILE_FAULT, _FORMAT_FAULT = "no policy file", "written in another format"
 
 
@@ -51,10 +51,10 @@ def judge_managed_policies(
     unseen_reason: str,
     platform: str,
 ) -> list[RuleVerdict]:
-    """Return the verdicts on every service of the plan, every bypass that it closes, and the policies themselves.
+    """Return the verdicts on every service of the plan, every bypass that the plan closes, and the policies themselves.
 
     `observed_places` are those of the installed browsers. `unknown_browsers` are names of browsers whose policies
-    Proscribe does not know. `unseen_reason` is the reason why there may be other browsers; "" if there are none.
+    Proscribe does not know. `unseen_reason` is the reason why there may be further browsers; "" if there are none.
     `platform` is a name for messages.
     """
     section = plan["controls"]["browser"]
@@ -84,7 +84,7 @@ def judge_managed_policies(
 
 
 class _MemoryFiles:
-    """Substitute for a host: it has only the given files, in a single directory."""
+    """Substitute for a Host that has only the given files (content by name), all in DIRECTORY."""
 
     root = "/"
 
@@ -113,7 +113,7 @@ class _MemoryFiles:
 def check_managed_policies(
     desired: DesiredPolicies, place: PolicyPlace, due_policies: Policies, current_policies: Policies | None
 ) -> PolicyObservation:
-    """Return the observation of the policies in a place's browsers.
+    """Return the observation of a browser's policies that come from a table.
 
     `due_policies` are the plan's policies for this platform. `current_policies` are the present policies, with their
     JSON types; None if the browser has no table of policies. Raises ControlError for a plan that no browser could
@@ -175,9 +175,9 @@ def _translate_faults(observation: PolicyObservation) -> PolicyObservation:
 
 
 def convert_to_due_types(due_value: object, current_value: object) -> object:
-    """Convert a current value to the types of the plan's value (`due_value`).
+    """Convert 0 and 1 in a current value to booleans where the plan's value (`due_value`) has booleans.
 
-    Some platforms store booleans as numbers.
+    Some platforms store booleans as numbers, which would otherwise differ from the plan's values.
     """
     if isinstance(due_value, bool) and current_value in (0, 1) and not isinstance(current_value, str):
         return bool(current_value)

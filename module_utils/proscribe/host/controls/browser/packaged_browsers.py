@@ -42,9 +42,11 @@ class FlatpakInstallation(NamedTuple):
 
 
 def check_packaged(host: Host, places: Sequence[PolicyPlace], other_places: Sequence[PolicyPlace]) -> BrowserCheck:
-    """Check the packaged browsers of `places`. Browsers of `other_places` may be installed too.
+    """Check that the policy reaches the flatpaks and snaps that read the files of `places`.
 
-    Each user's own browsers are observed in a separate process with its own budget: users control their homes.
+    `other_places` are further places of the plan. Of their browsers, only packages with an unknown policy path are
+    reported. Each user's own browsers are observed in a separate process with its own budget, because users control
+    their homes.
     """
     findings: list[Finding] = []
     gaps: list[str] = []
@@ -121,9 +123,9 @@ def _note_gaps(gaps: list[str]) -> Iterator[None]:
 
 
 def _check_links(host: Host, place: PolicyPlace, id_: str) -> Iterator[Finding]:
-    """Yield findings for links that lead nowhere inside the flatpak.
+    """Yield findings for links on the path of the policy file that a flatpak cannot follow.
 
-    A wrapper copies only files, and a flatpak sees nothing but /etc.
+    The wrapper of a flatpak copies only regular files. The flatpak sees none of the host's directories but /etc.
     """
     step = ""
     for name in place.path.split("/")[1:]:
@@ -139,7 +141,7 @@ def _check_links(host: Host, place: PolicyPlace, id_: str) -> Iterator[Finding]:
 
 
 class FlatpakPermissions:
-    """Access of an application to the host's /etc.
+    """Access of a flatpak application to the host's /etc, computed from its files of permissions and overrides.
 
     Each file of overrides has priority over the earlier files. Their order: the application's own, the system's for all
     and for this application, the user's for all and for this application.
@@ -153,7 +155,7 @@ class FlatpakPermissions:
         self, system: FlatpakInstallation | None, user_installations: Sequence[FlatpakInstallation], gaps: list[str]
     ) -> Iterator[Finding]:
         """Yield a finding for the system, or for each user whose overrides deny the access."""
-        granted = {"host-etc": True}  # a user's own installation grants this, or is another application
+        granted = {"host-etc": True}  # without the system's: a user's own installation grants this, or is another app
         if self.metadata_path and (text := self.host.read_text(self.metadata_path)) is not None:
             granted = apply_overrides({}, text)
         system_overrides = [f"{SYSTEM_FLATPAKS}/overrides/{name}" for name in ("global", self.id)]
@@ -185,7 +187,10 @@ class FlatpakPermissions:
 
 
 def apply_overrides(granted: dict[str, bool], text: str) -> dict[str, bool]:
-    """Return the granted file systems after a file of permissions or overrides (flatpak-metadata(5))."""
+    """Return the file systems (name, whether granted) after a file of permissions or overrides (flatpak-metadata(5)).
+
+    `granted` has the file systems before the file, `text` the content of the file.
+    """
     entries = []
     group = ""
     for line in text.splitlines():
@@ -194,7 +199,7 @@ def apply_overrides(granted: dict[str, bool], text: str) -> dict[str, bool]:
             group = line
         elif group == "[Context]" and line.partition("=")[0].strip() == "filesystems":
             entries = [entry.strip() for entry in line.partition("=")[2].split(";")]
-    # The reset revokes earlier grants, and none of the following.
+    # The entry `!host:reset` revokes the grants of earlier files, but none of its own file.
     new_grants = {} if "!host:reset" in entries else dict(granted)
     for entry in entries:
         new_grants[entry.lstrip("!").partition(":")[0]] = not entry.startswith("!")
@@ -202,14 +207,14 @@ def apply_overrides(granted: dict[str, bool], text: str) -> dict[str, bool]:
 
 
 def has_etc(granted: dict[str, bool]) -> bool:
-    """Return whether an application with these file systems has the host's /etc. Each of the two grants is enough."""
+    """Return whether an application sees the host's /etc. The grant `host` is enough, and so is `host-etc`."""
     return granted.get("host", False) or granted.get("host-etc", False)
 
 
 def _check_extensions(host: Host, place: PolicyPlace, id_: str, installation: FlatpakInstallation) -> Iterator[Finding]:
-    """Yield findings for a user's own extensions at the place's extension point: flatpak searches there first."""
+    """Yield findings for a user's own extensions at the place's extension point: flatpak searches the user's first."""
     own_extension = place.path[len(SYSTEM_FLATPAKS) :].split("/")[2]
-    # Any other extension point accepts a single extension.
+    # An extension point with OWN_EXTENSION_SUFFIX accepts several extensions, any other accepts a single one.
     extension_point = (
         own_extension[: -len(OWN_EXTENSION_SUFFIX)] if own_extension.endswith(OWN_EXTENSION_SUFFIX) else ""
     )
@@ -243,7 +248,7 @@ def _has_snap(host: Host, name: str) -> bool:
 
 
 def _check_snap(host: Host, place: PolicyPlace, name: str, gaps: list[str]) -> Iterator[Finding]:
-    """Yield a finding unless the AppArmor profile of a snap has a connected plug for the place."""
+    """Yield a finding unless a connected plug lets a snap see the policy folder, by its AppArmor profile."""
     profiles = [
         f"{APPARMOR_PROFILES}/{profile_name}"
         for profile_name in host.list_directory(APPARMOR_PROFILES)

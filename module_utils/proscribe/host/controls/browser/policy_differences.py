@@ -1,6 +1,7 @@
 """Differences between the policies of a file and those of the plan, as text for an operator. Pure.
 
-The text names a policy and counts the entries of its lists. It names no site: a hundred rules then share one cause.
+The text names a policy and counts the entries of its lists. The text names no site, so that a hundred rules (one for
+each service) share one cause.
 """
 
 from __future__ import annotations

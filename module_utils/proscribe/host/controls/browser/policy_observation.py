@@ -74,7 +74,7 @@ class PolicyObservation(NamedTuple):
 
 
 def make_lost_observation(error: ControlError, settings: Iterable[str], extensions: Iterable[str]) -> PolicyObservation:
-    """Make the observation of a place that cannot be observed safely: no policy is in effect."""
+    """Make the observation of a place that cannot be observed safely: it reports that no policy is in effect."""
     reason = str(error)
     return PolicyObservation(
         general_reason=reason,
@@ -95,8 +95,8 @@ class PolicyFileFaults(NamedTuple):
 def check_policy_path(host: Host, path: str) -> PolicyFileFaults:
     """Check owner, mode and ACL of an existing policy file, and of the directories that lead to it.
 
-    A browser runs as its user. A file that its user cannot read is no policy. A path that others can write lets anybody
-    set policies. Raises ObservationError.
+    A browser runs as its user, so a file that the user cannot read has no effect. If accounts other than root can write
+    to the path, they can set policies. Raises ObservationError.
     """
     directories = []
     is_readable = True
@@ -156,7 +156,11 @@ def list_leading_directories(host: Host, path: str) -> list[tuple[str, os.stat_r
 
 
 def explain_foreign_access(host: Host, path: str, status: os.stat_result) -> str:
-    """Describe who else than root can change what browsers read at a path; "" for nobody. Raises ObservationError."""
+    """Describe the access by which accounts other than root can change the file at a path; "" if none can.
+
+    The text continues a sentence that begins with the name of the file. For a link, the access to its target and to the
+    directories before the target counts. Raises ObservationError.
+    """
     if stat.S_ISLNK(status.st_mode):
         if status.st_uid != _read_owner(host):
             return f"is a link that others can change ({describe_rights(status)})"
@@ -192,12 +196,15 @@ def _read_owner(host: Host) -> int:
 
 
 def _explain_unreadable(host: Host, path: str, status: os.stat_result, needed_mode: int) -> str:
-    """Return the rights that prevent some users from reading a file or a directory; "" if all can read."""
+    """Return the rights that prevent some users from reading a file or a directory; "" if all can read.
+
+    `needed_mode` has the bits of a mode that every user needs.
+    """
     if status.st_mode & needed_mode != needed_mode:
         return describe_rights(status)
     return BY_ACL if any(acl_mode & needed_mode != needed_mode for acl_mode in _list_acl_rights(host, path)) else ""
 
 
 def _list_acl_rights(host: Host, path: str) -> list[int]:
-    """Return the rights that an ACL gives each named user and group, as bits of a mode."""
+    """Return the rights that an ACL gives each named user, the owning group and each named group, as mode bits."""
     return list_acl_rights(host.read_acl(path), (ACL_USER, ACL_OWNING_GROUP, ACL_NAMED_GROUP))

@@ -1,8 +1,8 @@
 """Places where browsers read policies, and where Proscribe writes its files.
 
-The plan has them from the catalogue's browsers.yml, where each browser has one entry. A place is the path of a single
-file, which several browsers may read. A browser that a user unpacks at home reads it too, because the path is compiled
-in.
+The plan has the places from the catalogue's browsers.yml, where each browser has one entry. A place is the path of a
+single file, which several browsers may read. A browser that a user unpacks at home reads the file too, because the path
+is compiled into the browser.
 """
 
 from __future__ import annotations
@@ -52,12 +52,15 @@ class PolicyPlace(NamedTuple):
 
     @property
     def has_sites(self) -> bool:
-        """True if a policy at this place can block sites, which Thunderbird has not."""
+        """True if a policy at this place can block sites; False for Thunderbird, which opens no sites."""
         return self.family != THUNDERBIRD
 
 
 def list_places(host: Host, plan: Plan, everywhere: bool = False) -> list[PolicyPlace]:
-    """Return the places of a host. `everywhere` adds the places of programs that are not installed."""
+    """Return the places of a plan where Proscribe writes policy files on a host.
+
+    A place with a condition (`present`) is left out if none of these paths exists. `everywhere` includes all places.
+    """
     machine = os.uname().machine
     placeholders = {
         "<id>": OWN_EXTENSION_SUFFIX[1:],

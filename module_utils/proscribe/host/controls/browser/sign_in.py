@@ -1,7 +1,7 @@
-"""Providers of the accounts of browsers, and policies that leave sign-in to an organisation's tenants.
+"""Providers of the accounts of browsers, and policies that permit sign-in for an organisation's tenants only.
 
-A browser signs in at one provider, whatever accounts its pages use. Only a tenant at that provider has accounts to
-permit. Without such a tenant, nobody signs in.
+A browser itself signs in at one provider, whatever accounts its pages use. Only a tenant at that provider has accounts
+to permit. Without such a tenant, the policies refuse every sign-in.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ SIGN_IN_PATTERN_POLICY = "RestrictSigninToPattern"
 
 
 def sign_in_policies(rules: BrowserRules, place: PolicyPlace) -> Policies:
-    """Return the policies that let only accounts of the tenants sign in a place's browsers.
+    """Return the policies by which a place's browsers accept only accounts of the plan's tenants for sign-in.
 
-    The result is empty if the domains of these accounts are unknown.
+    Without a tenant at the provider, the policies refuse every sign-in. The result is {} if the domains of the tenants'
+    accounts are unknown.
     """
     providers = _list_providers(place)
     if explain_open_sign_in(rules, place):
@@ -56,17 +57,17 @@ def _list_providers(place: PolicyPlace) -> set[str]:
 
 
 def _make_pattern(domains: Iterable[str]) -> str:
-    """Return a pattern of the accounts of some domains.
+    """Return a regular expression for the accounts of some domains.
 
-    Chromium compares it with the whole name, and ignores case.
+    Chromium compares the expression with the whole name of the account, and ignores case.
     """
     return ".*@(" + "|".join(domain.replace(".", "[.]") for domain in domains) + ")"
 
 
 def _make_case_sensitive_pattern(domains: Iterable[str]) -> str:
-    """Return a pattern of the accounts of some domains for Edge, which distinguishes upper and lower case.
+    """Return a regular expression for the accounts of some domains, in Edge, which distinguishes case.
 
-    Anchors make the pattern match the whole name: Edge's documentation does not guarantee that.
+    Anchors make the expression match the whole name: Edge's documentation does not guarantee that.
     """
     return "^[^@]+@(" + "|".join("".join(map(_match_letter, domain)) for domain in domains) + ")$"
 

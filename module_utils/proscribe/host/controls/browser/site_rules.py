@@ -36,11 +36,11 @@ if TYPE_CHECKING:
 # 1000th, and counts a repeated entry twice.
 MAX_LIST_ENTRIES = 1000
 # The documentation of Chromium and Edge has the limit 1000 too. Chromium (156) accepts 1500 entries each of
-# URLBlocklist and URLAllowlist, counted after the files are joined. In a joined list, a repeated entry counts once, the
-# entries of the last file by name come first, and an invalid entry counts. In a list that is not joined, each
+# URLBlocklist and URLAllowlist, counted after the files are joined. In a joined list, a repeated entry counts once, and
+# an invalid entry counts. The entries of the last file by name come first. In a list that is not joined, each
 # repetition counts. Source: real browsers in tests/integration/test_browser_limits.py.
 MAX_CHROMIUM_ENTRIES = 1500
-# kinds of names, the most important first: users type it, a page, any other host
+# Kinds of names, the most important first: an address that users type, a page (host with a path), any other host.
 TYPED_NAME, PAGE_NAME, HOST_NAME = range(3)
 
 _HOST_PATTERN = compile_pattern(r"(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\.)+[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
@@ -51,7 +51,7 @@ _PATH_PATTERN = compile_pattern(r"(?:/[A-Za-z0-9._~!$&'()+,;=:@%/-]*)?")
 class SiteName(NamedTuple):
     """Host with all hosts below it, and the start of a path ("" for every path).
 
-    Names are sorted as they are written.
+    Names sort by host, then by path.
     """
 
     host: str
@@ -81,13 +81,13 @@ class BrowserRules(NamedTuple):
     request_url: str = ""  # the organisation's page for requests of exceptions
 
     def __bool__(self) -> bool:
-        """Return whether there is any policy to set."""
+        """Return whether the rules require any policy."""
         tenants = self.google_domains or self.microsoft_tenants
         return bool(self.blocked_names or self.settings or tenants or self.chrome_extensions or self.firefox_extensions)
 
     @property
     def closed_settings(self) -> list[str]:
-        """Ids of the bypasses that are closed. Their rules in the report have these names."""
+        """Ids of the bypasses that are closed, such as `dns_over_https`. The report has a rule for each of them."""
         tenants = ((GOOGLE_TENANTS, self.google_domains), (MICROSOFT_TENANTS, self.microsoft_tenants))
         return [*(id_ for id_, _ in self.settings), *(id_ for id_, names in tenants if names)]
 
@@ -111,7 +111,7 @@ def parse_site_name(text: str) -> SiteName:
 
 
 def list_service_names(entry: PlanEntry) -> list[SiteName]:
-    """Return the names of a service in the plan."""
+    """Return the names of a service in the plan: its domains, and its URLs (hosts with a path)."""
     return [parse_site_name(text) for text in (*entry.get("domains", ()), *entry.get("urls", ()))]
 
 
@@ -174,7 +174,7 @@ class NameVerdicts:
     def find_blockers(self, address: SiteName) -> set[str]:
         """Return the ids of the services that block an address; an empty set if it is not blocked.
 
-        They are the services at the closest blocked name. Services whose own exception is closer are left out.
+        The result has the services at the closest blocked name. Services whose own exception is closer are left out.
         """
         opening_ids: set[str] = set()
         for host in list_covering_hosts(address.host):
@@ -259,7 +259,8 @@ def fit_names(section: PlanSection, other_controls: OtherControls | None = None)
         )
 
     listed_names = make_name_list(max_blocked)
-    # there are too many exceptions: fewer blocked names need fewer exceptions
+    # There are too many exceptions. Fewer blocked names need fewer exceptions. So a binary search finds how many of the
+    # blocked names fit.
     if not listed_names.is_fitting(max_blocked):
         fitting_count, excessive_count = 0, min(max_blocked, len(blocked))
         while excessive_count - fitting_count > 1:
@@ -272,21 +273,21 @@ def fit_names(section: PlanSection, other_controls: OtherControls | None = None)
 
 
 def _count_allowed_names(section: PlanSection) -> int:
-    """Return how many names may be blocked.
+    """Return how many names of services browsers' block lists have room for.
 
-    It is one less if Microsoft tenants are restricted: Firefox needs one entry to block the sign-in of private
-    accounts.
+    If Microsoft tenants are restricted, there is room for one name less: Firefox needs an entry to block the sign-in of
+    private accounts.
     """
     return MAX_LIST_ENTRIES - (1 if section["settings"].get("tenants", {}).get("microsoft") else 0)
 
 
 def _make_whole_list(verdicts: NameVerdicts) -> NameList:
-    """Return the list of all names that the lists need, if browsers would accept any number."""
+    """Return the names that the lists would need if browsers accepted any number of names."""
     return NameList((site_name, verdicts.is_blocked(site_name)) for site_name in verdicts.list_all_names())
 
 
 def _rank_names(services: Mapping[str, PlanEntry], other_controls: OtherControls | None) -> dict[SiteName, NameRank]:
-    """Return the rank of each name. Names with lower ranks are listed first."""
+    """Return the rank (NameRank) of each name of a restricted service. Names with lower ranks are listed first."""
     network_service_ids = other_controls.network_service_ids if other_controls else frozenset()
     ranks: dict[SiteName, NameRank] = {}
     for id_, entry in services.items():
@@ -331,7 +332,7 @@ def _find_rank(ranks: Mapping[SiteName, NameRank], site_name: SiteName) -> NameR
 def _list_omitted_names(verdicts: NameVerdicts, listed_names: NameList) -> dict[str, list[SiteName]]:
     """Return, by service, the blocked names for which the lists have no room.
 
-    A name below another such name of the service is left out.
+    The keys are service ids. A name below another such name of the service is left out.
     """
     omitted_names: dict[str, list[SiteName]] = {}
     reported_names: set[tuple[str, str, str]] = set()
@@ -358,7 +359,7 @@ def make_rules(section: PlanSection) -> BrowserRules:
 
 
 def make_rules_with_names(section: PlanSection, decisions: Mapping[SiteName, bool]) -> BrowserRules:
-    """Return the rules of a plan's section `browser`. `decisions` has the names, each with whether it is blocked."""
+    """Return the rules of a plan's section `browser`. `decisions` says for each listed name whether it is blocked."""
     settings = section["settings"]
     managed = settings.get("browsers", {})
     return BrowserRules(
@@ -367,7 +368,7 @@ def make_rules_with_names(section: PlanSection, decisions: Mapping[SiteName, boo
         # In the order of SETTINGS, so that the file does not depend on the order of keys in the plan.
         settings=tuple((id_, managed[id_]) for id_ in SETTINGS if managed.get(id_, UNMANAGED) != UNMANAGED),
         google_domains=tuple(sorted(read_google_domains(settings))),
-        # Not sorted: the organisation names the tenant first that Microsoft gets as the tenant that sets the
+        # Not sorted, because the first tenant has a meaning: Microsoft gets its id as that of the tenant that sets the
         # restriction.
         microsoft_tenants=read_microsoft_tenants(settings),
         chrome_extensions=_list_refused_extensions(section["services"], "chrome"),
@@ -378,7 +379,7 @@ def make_rules_with_names(section: PlanSection, decisions: Mapping[SiteName, boo
 
 
 def make_minimal_names(services: Mapping[str, PlanEntry]) -> dict[SiteName, bool]:
-    """Return the names that a list of any length needs, each with whether it is blocked.
+    """Return, by name, whether it is blocked, for all names that a list of any length needs.
 
     Raises ControlError for a name that no browser would accept.
     """
@@ -386,7 +387,7 @@ def make_minimal_names(services: Mapping[str, PlanEntry]) -> dict[SiteName, bool
 
 
 def _list_refused_extensions(services: Mapping[str, PlanEntry], store: str) -> tuple[str, ...]:
-    """Return the extensions of restricted services in a store ("chrome" or "firefox").
+    """Return the ids of restricted services' extensions in a store ("chrome" or "firefox").
 
     Extensions that a waived service has too are left out.
     """
@@ -397,12 +398,12 @@ def _list_refused_extensions(services: Mapping[str, PlanEntry], store: str) -> t
 
 
 def _list_waived_extensions(services: Mapping[str, PlanEntry], store: str) -> set[str]:
-    """Return the extensions of waived services in a store."""
+    """Return the ids of waived services' extensions in a store ("chrome" or "firefox")."""
     return {id_ for entry in services.values() if entry["mode"] == "waived" for id_ in list_extensions(entry, store)}
 
 
 def _list_allowed_extensions(section: PlanSection, store: str) -> tuple[str, ...]:
-    """Return the extensions of a store that the organisation allows, and those of waived services.
+    """Return the ids of a store's extensions that the organisation allows or that belong to waived services.
 
     An id of 32 letters is from Chrome's store, any other from Mozilla's.
     """
@@ -416,5 +417,5 @@ def _list_allowed_extensions(section: PlanSection, store: str) -> tuple[str, ...
 
 
 def list_extensions(entry: PlanEntry, store: str) -> tuple[str, ...]:
-    """Return the ids of a service's browser extensions."""
+    """Return the ids of a service's browser extensions in a store ("chrome" or "firefox")."""
     return tuple(entry.get("extensions", {}).get(store, ()))

@@ -1,6 +1,6 @@
 """Mechanisms that separate the organisation's accounts from others on shared hosts, by family of browsers.
 
-The report has them beside the compliant rule, because browsers differ in what they cover.
+The report shows the mechanisms beside a compliant rule, because browsers differ in the accounts that they refuse.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ MAX_NAMED_DOMAINS = 3
 
 
 def list_tenant_mechanisms(id_: str, rules: BrowserRules, places: Iterable[PolicyPlace]) -> Iterator[Finding]:
-    """Yield the mechanism that refuses other accounts, as one finding for each family of browsers."""
+    """Yield a finding for each family of browsers, with the policy that refuses other accounts and what it covers.
+
+    `id_` is GOOGLE_TENANTS or MICROSOFT_TENANTS.
+    """
     ids: dict[str, list[str]] = {}
     for place in places:
         ids.setdefault(place.family, []).append(place.id)
@@ -64,8 +67,8 @@ def _join_names(names: tuple[str, ...]) -> str:
 def find_overriding_header(required: Sequence[object], entries: Sequence[object]) -> tuple[object, str]:
     """Return the entry of HttpHeaderInjection that overrides a required header, and the name of the header.
 
-    Returns (None, "") without such an entry. The closest pattern of a header counts; of equal patterns the last in the
-    list (156).
+    Returns (None, "") without such an entry. For an address, the closest pattern with the header counts. Of equal
+    patterns the last in the list counts (Chromium 156).
     """
     own_headers = [
         (index, *header) for index, entry in enumerate(entries) if entry in required for header in _list_headers(entry)
@@ -85,7 +88,7 @@ def find_overriding_header(required: Sequence[object], entries: Sequence[object]
 
 
 def _list_headers(entry: object) -> Iterator[tuple[SiteName, str, str]]:
-    """Yield the headers of an entry: the pattern of its sites, the name, and the value."""
+    """Yield (pattern of the sites, name, value) for each header of an entry of HttpHeaderInjection."""
     rule = entry if isinstance(entry, dict) else {}
     for pattern in filter(None, map(parse_chromium_entry, read_list(rule, "patterns"))):
         for header in read_list(rule, "headers"):

@@ -1,7 +1,7 @@
 """Operations of an operator on a quarantine: list, restore, prune. They do not change the ban.
 
-The operator names items by ids, which are compared with the ids of existing items. No id becomes a part of a path. The
-original path of an item is in the control of its user. So a forked process reads and writes there
+The operator names items by ids, which are compared with the ids of existing items. No id becomes a part of a path. A
+user controls the original paths of the user's items. So a forked process reads and writes at these paths
 (system/forked_work.py). A user who makes a home hang cannot delay the restore of another user's item.
 """
 
@@ -31,7 +31,7 @@ ROOT_NAME = "root"
 
 
 class ChosenEntry(NamedTuple):
-    """Requested id with the action for its item. If there is no action, `reason` says why."""
+    """Requested id of an item, with the action for that item or the reason why there is no action."""
 
     id: str
     action: ControlAction | None
@@ -41,7 +41,7 @@ class ChosenEntry(NamedTuple):
 def make_quarantine_answer(host: Host) -> QuarantineAnswer:
     """Return all items of the quarantine for the controller. Raises ControlError and ObservationError.
 
-    A run that was killed before its move began leaves a folder. This folder is left out.
+    A run that was killed before its move began leaves a folder without an item, which is left out.
     """
     listed_entries: list[Listed] = []
     broken: list[BrokenItem] = []
@@ -67,9 +67,9 @@ def make_quarantine_answer(host: Host) -> QuarantineAnswer:
 
 
 def _make_listed_entry(entry: QuarantineEntry, homes: Mapping[str, str]) -> Listed:
-    # The user whom a waiver must name: the user of the home that has the path or, outside of homes, the owner of the
-    # file.
     """Return an item as the controller lists it. `homes` has user names by the path of their home."""
+    # `place_of` is the user that a waiver must name: the user of the home that has the path or, outside of homes, the
+    # owner of the file.
     place_of = next((homes[above] for above in _iterate_parents(entry.path) if above in homes), "")
     return {
         "id": entry.id,
@@ -133,7 +133,7 @@ def make_outcomes(
 def _choose_restore(host: Host, entry: QuarantineEntry, latest: Mapping[str, str]) -> ChosenEntry:
     """Return the action that restores an item, or the reason why it cannot be restored.
 
-    `latest` has the id of the latest requested item for each path: only that item goes to the path.
+    `latest` has, by path, the id of the latest requested item. Only that item is restored to the path.
     """
     try:
         reason = _ask_apart(entry, partial(explain_obstacle, host, entry)) or explain_superseded(
@@ -147,7 +147,7 @@ def _choose_restore(host: Host, entry: QuarantineEntry, latest: Mapping[str, str
 
 
 def _restore_entry(host: Host, entry: QuarantineEntry) -> str:
-    """Restore an item, and return a note about lost privileges, or "". Raises ControlError."""
+    """Restore an item, and return a note about lost privileges, or "". Raises ControlError if nothing is left of it."""
     lost_privileges = restore_entry(host, entry)
     if lost_privileges is None:
         raise ControlError("an earlier run had not moved it, or had begun to prune it; nothing is left of it here")
@@ -169,8 +169,9 @@ def _make_entry_action(verb: str, entry: QuarantineEntry, apply: Callable[[], ob
 
 
 def _ask_apart(entry: QuarantineEntry, question: Callable[[], str]) -> str:
-    """Return the result of a function that reads files of the item's user.
+    """Return the result of `question`, a function that reads files of the item's user.
 
-    The function runs in a forked process, except for an item of root.
+    The function runs in a forked process, because a user can make a file that never answers. For an item of root, it
+    runs in this process.
     """
     return str(run_apart(question, DEFAULT_LIMITS)) if entry.attributes.uid else question()

@@ -1,4 +1,4 @@
-"""Removal of packages of the rpm family: simulated first, and done only if no other package goes or comes."""
+"""Removal of rpm packages: simulated first, and done only if it removes and installs no other packages."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from .rpm_transaction import extract_error, run_transaction
 
 SIMULATION_TIMEOUT_SECONDS = 120  # dnf may wait for another dnf before it simulates
 
-# Libraries that only the removed package needed stay, with any configuration of the administrator. dnf cannot remove
-# names that [main] excludes, and our install block is there.
+# Libraries that only the removed package needed stay, whatever an administrator has configured. Our install block
+# excludes the restricted names in [main], and dnf cannot remove excluded names. So these excludes are disabled.
 DNF_OPTIONS = ["--disablerepo=*", "--setopt=clean_requirements_on_remove=False", "--setopt=disable_excludes=main"]
 # The first available front end is recorded for a new installation.
 FRONT_ENDS = ("dnf5", "dnf", "zypper", "yum", "microdnf")
@@ -30,7 +30,7 @@ SOLVABLE_PATTERN = re.compile(r'<solvable [^>]*\bname="([^"]+)"')
 
 
 def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
-    """Return one transaction for all packages that can go without any other, and the reasons for the rest."""
+    """Return one removal for all packages that can be removed without others, and the refused packages with reasons."""
     chosen, refusals = (packages, []) if not _find_objection(host, packages) else _choose_removable(host, packages)
     if not chosen:
         return [], refusals
@@ -49,11 +49,11 @@ def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlA
 
 
 def _choose_removable(host: Host, packages: Sequence[Package]) -> tuple[list[Package], list[tuple[Package, str]]]:
-    """Return as many of the packages as can go, and the reasons for the rest."""
+    """Return as many packages as can be removed together without others, and the other packages with reasons."""
     chosen: list[Package] = []
     reasons: dict[Package, str] = {}
     has_grown = True
-    while has_grown:  # a dependent package may have been chosen since
+    while has_grown:  # a package that needs a refused one may have been chosen since
         has_grown = False
         for package in [package for package in packages if package not in chosen]:
             reasons[package] = _find_objection(host, [*chosen, package])
@@ -88,7 +88,8 @@ def _find_objection(host: Host, packages: Sequence[Package]) -> str:
 def find_front_end(host: Host, packages: Sequence[Package]) -> str:
     """Return the front end that records the history of this host's packages, or "" if rpm itself must remove them.
 
-    zypper does not remove a package that it has locked, and our install block has locked the restricted packages.
+    zypper does not remove a package that it has locked. If our install block has locked one of the packages, rpm
+    removes all of them.
     """
     tool = next((name for name in ("dnf5", "dnf", "zypper") if host.find_tool(name)), "")
     if tool == "zypper" and list_locked_names(read_file_text(host, ZYPPER_LOCKS)) & {
@@ -101,7 +102,8 @@ def find_front_end(host: Host, packages: Sequence[Package]) -> str:
 def find_dnf_objection(result: ToolResult, packages: Sequence[Package]) -> str:
     """Explain why a simulated dnf transaction is refused, or return "" if it only removes the named packages.
 
-    By then, no package needs the named packages. The counts show all other changes of dnf.
+    An earlier test with rpm has shown that no other package needs the named packages. So the counts in dnf's summary
+    are enough to find other changes.
     """
     steps = [(verb.lower(), int(count)) for verb, count in SUMMARY_PATTERN.findall(result.out)]
     if not steps:
@@ -112,7 +114,7 @@ def find_dnf_objection(result: ToolResult, packages: Sequence[Package]) -> str:
 
 
 def find_zypper_objection(result: ToolResult, packages: Sequence[Package]) -> str:
-    """Explain why a simulated zypper transaction in XML is refused, or return ""."""
+    """Explain why a simulated zypper transaction (XML) is refused, or return "" if it only removes the packages."""
     names = {package.id for package in packages}
     steps = [
         (verb, name)

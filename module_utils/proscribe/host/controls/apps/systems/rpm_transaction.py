@@ -41,7 +41,7 @@ def run_transaction(host: Host, argv: Sequence[str]) -> None:
 
 
 def _is_busy(tool: str, result: ToolResult) -> bool:
-    """Return whether a tool stopped because of another tool.
+    """Return whether a tool stopped because another package manager holds a lock.
 
     The lock is zypper's own, or rpm's, which all tools need.
     """
@@ -50,7 +50,7 @@ def _is_busy(tool: str, result: ToolResult) -> bool:
 
 
 def extract_error(result: ToolResult) -> str:
-    """Return the errors of a tool in one line."""
+    """Return the error lines of a tool's output, joined to one line and cut to the last 400 characters."""
     text = result.err.strip() or result.out.strip()
     errors = [line for line in text.splitlines() if line.lower().startswith(ERROR_PREFIXES)]
     return " ".join(" ".join(errors or [text]).split())[-400:]

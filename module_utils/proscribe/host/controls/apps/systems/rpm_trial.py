@@ -1,8 +1,8 @@
 """Trial of the block of the rpm family: rpm tests the installation of a trial package that provides a restricted name.
 
-Settings that let dnf and zypper drop the guard, or ignore their own lists, are read. `rpm --test` checks everything
-that an installation checks, and changes nothing. The front ends are not run: they load the data of their repositories,
-and use rpm in the end.
+With some settings, dnf may remove the guard package, or dnf and zypper may ignore their own lists. Such settings are
+read from their files. `rpm --test` checks everything that an installation checks, and changes nothing. The front ends
+are not run: they load the data of their repositories, and use rpm in the end.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ DNF_CONFIGURATION = "/etc/dnf/dnf.conf"
 # Directories of dnf5's further configuration.
 DNF5_DIRECTORIES = ("/etc/dnf/libdnf5.conf.d", "/usr/share/dnf5/libdnf.conf.d")
 ZYPP_CONFIGURATION = "/etc/zypp/zypp.conf"
-# Settings of [main] by key, with the files that count: if an administrator has set one, the block may be incomplete.
+# By setting of [main]: the files that can have it. If an administrator has set one, the block may be incomplete.
 RISKY_SETTINGS = {
     **dict.fromkeys(("disable_excludes", "protected_packages"), (DNF_CONFIGURATION, *DNF5_DIRECTORIES)),
     **dict.fromkeys(("locksfile.apply", "locksfile.path"), (ZYPP_CONFIGURATION,)),
@@ -43,9 +43,9 @@ def list_dependencies(host: Host) -> Iterator[str]:
 
 
 def find_open_routes(host: Host, restricted: str) -> str:
-    """Describe the routes that would let a restricted package in, or return "".
+    """Describe the routes by which a restricted package could be installed in spite of the block, or return "".
 
-    Raises ObservationError and ControlError.
+    `restricted` is the name of a package. Raises ObservationError and ControlError.
     """
     problems = [*_find_risky_settings(host)]
     return "; ".join(

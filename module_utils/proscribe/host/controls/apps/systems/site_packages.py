@@ -1,4 +1,4 @@
-"""Directories of Python packages: the distributions in them, with names that PyPI treats as equal."""
+"""Directories of Python packages: the distributions in them, with names compared as PyPI compares them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _VERSION = compile_pattern(r"[\w.+!~:-]{1,64}", ASCII)
 
 
 def normalise_name(name: str) -> str:
-    """Return the canonical spelling of a name (PEP 503)."""
+    """Return the canonical spelling of a Python package's name (PEP 503)."""
     name = name.replace("_", "-").replace(".", "-")
     while "--" in name:
         name = name.replace("--", "-")
@@ -22,7 +22,7 @@ def normalise_name(name: str) -> str:
 
 
 def list_package_directories(host: Host, library: str) -> Iterator[str]:
-    """Yield the directories of packages below a `lib`."""
+    """Yield the paths of the package directories below a `lib` directory. They need not exist."""
     for python in host.list_directory(library):
         if python == "python3" or (python.startswith("python3.") and python[8:].isdecimal()):
             yield f"{library}/{python}/site-packages"
@@ -32,9 +32,10 @@ def list_package_directories(host: Host, library: str) -> Iterator[str]:
 def find_distributions(
     host: Host, directory: str, ids: AbstractSet[str], manager: str, owner: User | None = None, handle: str = ""
 ) -> Iterator[Package]:
-    """Yield the given packages that are in a directory, each with the path of its metadata.
+    """Yield the packages among `ids` that are in a directory, each with the path of its metadata.
 
-    Only metadata with one of these names is opened: `<name>-<version>.dist-info`, without a hyphen in the name.
+    Only metadata with the name of such a package is opened. Metadata is called `<name>-<version>.dist-info`, without a
+    hyphen in the name. `handle` is the name that the package system uses.
     """
     ids_by_name = {normalise_name(id_): id_ for id_ in ids}
     for entry in host.list_directory(directory):
@@ -50,11 +51,14 @@ def find_distributions(
 
 
 def parse_metadata(metadata: str) -> dict[str, str]:
-    """Return the fields before the first empty line. The last field of each name counts."""
+    """Return, by name, the fields of a metadata file before the first empty line.
+
+    If a name occurs several times, its last field counts.
+    """
     head = metadata.partition("\n\n")[0]
     return {name: text.strip() for name, colon, text in (line.partition(":") for line in head.split("\n")) if colon}
 
 
 def accept_claimed_version(text: object) -> str:
-    """Return a version that a user may have written if it looks like a version, or ""."""
+    """Return `text` if it looks like a version, or "". A user may have written any other text there."""
     return text if isinstance(text, str) and _VERSION.fullmatch(text) else ""

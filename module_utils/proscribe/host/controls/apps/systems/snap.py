@@ -1,6 +1,6 @@
 """Snaps, which are always installed for the whole host: from the directory of snapd, with details from snapd itself.
 
-snapd removes a snap after a snapshot of its users' data that no retention deletes.
+Before snapd removes a snap, it makes a snapshot of the users' data in the snap, which no retention deletes.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ CONTROL_GROUP_PATTERN = compile_pattern(r"/snap\.([a-z0-9-]+)(?:_[a-z0-9]+)?\.")
 
 
 def find_packages(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
-    """Return the given snaps that are installed.
+    """Return the snaps among `ids` that are installed, and "" (no snap is unknown).
 
     snapd is queried only if such a snap is present. Without an answer of snapd, the revision replaces the version.
     """
@@ -73,7 +73,7 @@ def _query_snapd(host: Host) -> bytes:
 
 
 def parse_snaps(answer: bytes, field: str = "version") -> dict[str, str]:
-    """Return a field of every installed snap by its instance. Invalid parts are left out (snapd REST API)."""
+    """Return, by instance of an installed snap, a field of snapd's answer (REST API). Invalid parts are left out."""
     try:
         reply: Any = parse_json(answer)
     except (ValueError, RecursionError):
@@ -85,10 +85,11 @@ def parse_snaps(answer: bytes, field: str = "version") -> dict[str, str]:
 
 
 def make_program_matcher(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
-    """Make the function that identifies a program by the mount of its snap, or by the control group from snapd.
+    """Make the function that returns the restricted snap of a running program, or "".
 
-    By the mount, the program must come from the host's file there. An interpreter of the base snap has only the control
-    group. snapd itself ends the programs of a snap that it removes.
+    A program below the mount of a snap belongs to that snap, if it is the host's file at this path. An
+    interpreter of the base snap is identified only by the control group that snapd gives it. snapd itself ends the
+    programs of a snap that it removes.
     """
     present_ids = {package.id for package in packages}
 
@@ -111,10 +112,10 @@ def is_block_applicable(host: Host) -> bool:
 
 
 def make_block_parts(block: InstallBlock) -> tuple[BlockPart, ...]:
-    """Return the rule that users neither install nor remove any snap, nor log in to its store.
+    """Return the polkit rule by which users neither install nor remove any snap, nor log in to the snap store.
 
-    snapd does not pass to polkit the change that a user requests. For a logged-in user, it does not ask polkit any
-    more.
+    snapd does not pass the change that a user requests to polkit, so the rule cannot refuse single snaps. For a user
+    who is logged in to the store, snapd does not ask polkit any more.
     """
     return (
         make_polkit_rule(
@@ -131,9 +132,9 @@ REMOVAL_TIMEOUT_SECONDS = 600  # the users' data in a snap may be large
 
 
 def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
-    """Return the removal actions and the refused snaps.
+    """Return the actions that remove snaps, and the refused snaps with reasons.
 
-    snapd removes only the given snap, and refuses if others need it.
+    snapd removes only the given snap, and refuses if other snaps need it.
     """
     if not host.find_tool("snap"):
         return [], [(package, "snap itself is not installed on this host") for package in packages]

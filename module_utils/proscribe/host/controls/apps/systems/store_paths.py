@@ -30,7 +30,10 @@ def split_store_name(base: str) -> tuple[str, str]:
 
 
 def list_profiles(host: Host, directory: str, store: str) -> Iterator[tuple[str, str]]:
-    """Yield the profiles in a directory, each with its current store path."""
+    """Yield the profiles in a directory, each with its current store path in `store`.
+
+    Raises ObservationError for more than MAX_PROFILES profiles.
+    """
     names = [name for name in host.list_directory(directory) if not GENERATION_PATTERN.fullmatch(name)]
     if len(names) > MAX_PROFILES:
         raise ObservationError(f"{directory} has more than {MAX_PROFILES} profiles")
@@ -74,7 +77,7 @@ def read_store_file(
 def find_process_package(host: Host, process: Process, store: str) -> str:
     """Return the name of the store package that a running program belongs to, or "".
 
-    A program in a container gives "", because its path proves little.
+    A program in a container gives "", because its path says nothing about the host's files.
     """
     if not process.exe.startswith(store + "/"):
         return ""

@@ -1,7 +1,7 @@
-"""Functions of package systems without an install block and without a name for their running programs.
+"""Functions of package systems that cannot block installations and cannot identify their running programs.
 
-Everybody who can write somewhere can install there. The running program is an interpreter, and no trustworthy fact
-identifies its package. The file of such a system imports these functions.
+Every user who can write to a directory can install packages into it. The running program is an interpreter, and no
+trustworthy fact identifies its package. The file of such a system imports these functions.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Removal of packages, each with a tool of its owner and as its owner, until the package is gone."""
+"""Removal of packages: each is uninstalled by a tool that runs as the package's owner, with a check of the result."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def plan_package_removals(
 
 
 class PackageTools:
-    """Tools of a removal.
+    """Search for the tools that uninstall packages.
 
-    The choice of a tool runs none of them: a user's own tool may not answer, and the host's lock is held.
+    The search runs no tool: a user's own tool may never answer, and this run holds the host's lock meanwhile.
     """
 
     def __init__(self, host: Host) -> None:
@@ -72,7 +72,7 @@ class PackageTools:
         if key not in self.tool_presence:
             try:
                 self.tool_presence[key] = ask_for_user(user, lambda: self.host.find_entry(path) is not None)
-            # The path is behind the user's own link, and the tool runs with the rights of that user.
+            # The path is behind the user's own link. The tool counts as present, because it runs as that user.
             except (ControlError, ObservationError):
                 self.tool_presence[key] = True
         return self.tool_presence[key]
@@ -81,8 +81,8 @@ class PackageTools:
 def explain_foreign_ownership(host: Host, package: Package, path: str, places: Sequence[str] = ()) -> str:
     """Explain why root does not remove a package of the host, or return "".
 
-    A package of the distribution owns `path`, or users can change one of the `places` that the tool runs from. A user's
-    own package has no such reason.
+    A reason is a package of the distribution that owns `path`. Another reason is that users can change one of `places`,
+    where the tool runs from. For a user's own package there is no such reason.
     """
     if package.owner:
         return ""
@@ -100,7 +100,8 @@ def explain_foreign_ownership(host: Host, package: Package, path: str, places: S
 def explain_environment_refusal(package: Package, tool: str, installer: str) -> str:
     """Explain why the environment of a Python package is not removed, or return "".
 
-    The environment belongs to another package, or its `tool` is missing. `installer` is the program that installed it.
+    The reason is that the environment belongs to another package, or that its `tool` is missing. `installer` is the
+    program that installed the environment.
     """
     environment = package.handles[0]
     if normalise_name(environment) != normalise_name(package.id):

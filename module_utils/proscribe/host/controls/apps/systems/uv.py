@@ -1,4 +1,6 @@
-"""Python programs that uv installed as tools, each in an environment of its own. Dependencies in it are observed too.
+"""Python programs that uv installed as tools, each in an environment of its own.
+
+The dependencies in these environments are observed, too.
 
 By default the environments are below a user's ~/.local/share/uv/tools. UV_TOOL_DIR or XDG_DATA_HOME may set another
 place in the home. Then the links to the programs in ~/.local/bin lead there (uv's reference, "Storage").
@@ -54,7 +56,7 @@ def find_user_packages(host: Host, user: User, ids: AbstractSet[str]) -> tuple[l
 def _list_tool_directories(host: Host, user: User) -> tuple[list[str], list[str]]:
     """Return the directories of a user's tools, and the reasons why some are missing.
 
-    They are the default directory, and the targets of the links to the programs.
+    The result has the default directory, and the directories to which the links in ~/.local/bin lead.
     """
     names, gaps = check_each([user.home + PROGRAMS_DIRECTORY], host.list_directory)
     if len(names) > MAX_LINKS:
@@ -77,18 +79,21 @@ def _list_tool_directories(host: Host, user: User) -> tuple[list[str], list[str]
 
 
 def list_owned_directories(host: Host, user: User | None) -> list[str]:
-    """Return the environments: files in an environment go or stay with it."""
+    """Return the directories of a user's environments: files in an environment are removed only with all of it."""
     return _list_tool_directories(host, user)[0] if user else []
 
 
 # -- removal
 
-# Uv must read no configuration of a project and use no network.
+# uv must read no configuration of a project and use no network.
 UV_ENVIRONMENT = {"UV_NO_CONFIG": "1", "UV_OFFLINE": "1", "UV_NO_PROGRESS": "1", "UV_PYTHON_DOWNLOADS": "never"}
 
 
 def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
-    """Return the removal of whole environments, if the restricted package is the environment's own package."""
+    """Return the actions that remove whole environments, and the refused packages with reasons.
+
+    An environment is removed only if the restricted package is its own package, not a dependency.
+    """
     tools = PackageTools(host)
 
     def plan_package_removal(package: Package) -> ControlAction | str:

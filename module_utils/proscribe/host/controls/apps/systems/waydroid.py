@@ -17,7 +17,7 @@ from .place_checks import check_each, summarise_reasons
 MANAGER = "waydroid"
 WAYDROID_DIRECTORY = "~/.local/share/waydroid"
 TRACES = (WAYDROID_DIRECTORY,)
-DATA_DIRECTORY = "/data/data"  # below that directory
+DATA_DIRECTORY = "/data/data"  # below WAYDROID_DIRECTORY
 
 
 def find_packages(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
