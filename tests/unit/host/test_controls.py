@@ -6,19 +6,16 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from proscribe.host.controls import base, change_execution
-from proscribe.host.controls.base import ChangeRefusal, Changes, ControlAction
+from proscribe.host.controls import change_execution
+from proscribe.host.controls.base import Changes, ControlAction
 from proscribe.host.controls.change_execution import (
     ChangesFailedError,
     apply_changes,
-    make_change_answer,
-    make_refusals,
 )
 from proscribe.host.controls.observe_only_record import choose_controls, make_observed_record
 from proscribe.host.controls.policy_values import find_missing_entries, is_same_json, make_distinct_entries
 from proscribe.host.system import ControlError
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, RECORD_SCHEMA, Finding, RuleVerdict
-from proscribe.model.removal_record import RemovedPackage
 
 
 def nothing() -> None:
@@ -73,51 +70,6 @@ def test_failed_action_of_a_user_is_left_and_his_actions_have_no_memory_limit():
     large = write("d", lambda: f"{len(bytes(256 << 20)) >> 20} MB", user="alice")
     done = ["write /a", "write /c", "write /d 256 MB"]
     assert apply_changes(Changes([write("a"), hers, write("c"), large])) == {"done": done, "left": [(hers, "denied")]}
-
-
-def test_differences_beyond_the_limit_are_cut(monkeypatch):
-    monkeypatch.setattr(base, "MAX_DIFFERENCE_CHARACTERS", 5)
-    actions = [base.ControlAction("write", "/a", dict, "abc", "def"), base.ControlAction("write", "/b", dict, "x", "y")]
-    assert [(item["before_header"], item["before"], item["after"]) for item in base.make_diffs(actions)] == [
-        ("write /a", "abc", "de"),
-        ("write /b", "", ""),
-    ]
-
-
-@pytest.mark.parametrize("left", [False, True])
-def test_answer_has_what_was_done_refused_and_removed(left):
-    action = ControlAction("write", "/a", nothing, "before", "after")
-    removed = RemovedPackage("apt", "chat", "1.0", "system", "chat")
-    changes = Changes([action], [ChangeRefusal("apps/chat", "/b", "busy")], notes=["why"], removed_packages=[removed])
-    carried: Any = {"left": [(action, "x")], "done": []} if left else {"pending": {"token": "t", "within": 60}}
-    finding = Finding("process", "chat")
-    answer = make_change_answer(changes, carried, [ChangeRefusal("apps/mail", "/c", "gone")], [finding] * 4001)
-    assert answer.pop("findings") == [finding.convert_to_dict()] * 4000
-    header = {"before_header": "write /a", "after_header": "write /a"}
-    assert answer == {
-        "changed": not left,
-        "actions": [] if left else ["write /a"],
-        "diff": [] if left else [{**header, "before": "before", "after": "after"}],
-        "refused": [
-            {"rule": "apps/chat", "subject": "/b", "reason": "busy"},
-            {"rule": "apps/mail", "subject": "/c", "reason": "gone"},
-        ],
-        "removed": [removed._asdict()],
-        **({} if left else {"pending": {"token": "t", "within": 60}, "notes": ["why"]}),
-    }
-    quiet = make_change_answer(
-        changes._replace(notes=[], removed_packages=[]), {"left": [], "done": ["write /a again"]}, [], []
-    )
-    assert (quiet["actions"], sorted(quiet)) == (
-        ["write /a again"],
-        ["actions", "changed", "diff", "findings", "refused"],
-    )
-
-
-def test_actions_left_of_users_are_refused_for_each_rule():
-    hers = ControlAction("remove", "/home/alice/chat", nothing, user="alice", rules=["apps/chat", "apps/mail"])
-    reason = "alice's, could not be changed: busy"
-    assert make_refusals([(hers, "busy")]) == [ChangeRefusal(rule, "/home/alice/chat", reason) for rule in hers.rules]
 
 
 PLATFORM = {"os": "macos", "release": "15"}

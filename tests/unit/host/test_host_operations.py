@@ -137,9 +137,8 @@ def test_browsers_are_started_on_request_only(scripted, monkeypatch, only, probe
 
 def test_watch_that_cannot_be_seen_is_none_unless_the_plan_has_it(host, monkeypatch):
     monkeypatch.setattr(Host, "find_entry", make_refusal(ObservationError("closed")))
-    assert not host_operations.has_watch(host, make_plan("apps"), []) and host_operations.has_watch(
-        host, make_plan("apps", watch={}), []
-    )
+    assert not host_operations.has_watch(host, make_plan("apps"), [])
+    assert host_operations.has_watch(host, make_plan("apps", watch={}), [])
 
 
 @pytest.mark.parametrize(("names", "rules"), [(["A", "B c"], ["group_policy/a", "group_policy/b-c"]), (None, [])])

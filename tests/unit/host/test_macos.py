@@ -419,9 +419,5 @@ def test_property_list_has_the_types_of_json(mac, form):
     values = {"s": "x", "i": 5, "f": 2.5, "b": False, "d": {"k": {"v": True}}}
     others = {"date": datetime.datetime.fromisoformat("2026-01-01"), "data": b"x", "l": [1, b"x", ["y"]]}
     mac.file("/x.plist", plistlib.dumps({**values, **others}, fmt=form))
-    assert property_list.read_property_list(mac.host, "/x.plist") == {
-        **values,
-        "date": None,
-        "data": None,
-        "l": [1, None, ["y"]],
-    }
+    expected = {**values, "date": None, "data": None, "l": [1, None, ["y"]]}
+    assert property_list.read_property_list(mac.host, "/x.plist") == expected

@@ -249,16 +249,6 @@ def test_group_has_its_listed_members_and_those_whose_own_it_is(host, group, mem
         assert groups.list_members(host, group) == members
 
 
-def test_members_are_waived_and_no_other_user(host):
-    exception = {"waiver": "w1", "users": ["carol"], "posix_groups": ["press"]}
-    assert find_covering_waiver({"mode": "enforce", "exceptions": [exception]}, of("alice")) == "", "not resolved yet"
-    found, missed = resolve_groups(host, plan("apps", a={"exceptions": [exception]}))
-    now = entry(found, control="apps")
-    assert missed == [] and "waivers" not in found
-    waivers = {user: find_covering_waiver(now, of(user)) for user in ("alice", "bob", "carol", "dave")}
-    assert waivers == {"alice": "w1", "bob": "w1", "carol": "w1", "dave": ""}
-
-
 @pytest.mark.parametrize(
     ("names", "members"), [(["empty", "press"], ["alice", "bob"]), (["empty"], []), (["staff"], ["alice", "ally"])]
 )

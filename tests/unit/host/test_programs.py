@@ -158,11 +158,3 @@ def test_pacman_is_stopped_with_a_message_that_the_shell_does_not_interpret(shel
     assert ["wechat" in lines[0], "qq" in lines[1]] == [True, True]
     assert lines[2].endswith("ask o'neil {x} @HOOK@ $HOME") and lines[3:] == ["it's {over} @WHOM@", "$(reboot) \\n"]
     assert [line.rpartition(" ")[2] for line in (tmp_path / "log").read_text().splitlines()] == ["wechat", "qq"]
-
-
-@shells
-def test_program_of_the_firewall_prints_its_usage(shell, tmp_path):
-    (tmp_path / "firewall").write_text(boot_units.render_program())
-    done = subprocess.run([*shell, str(tmp_path / "firewall")], text=True, capture_output=True)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert [line.split()[1] for line in done.stderr.splitlines() if line] == ["watch", "try", "take-back", "later"]

@@ -141,10 +141,8 @@ def test_observation_is_of_this_host_in_its_own_name(call):
     ((host, settings, operations),) = call.observed
     assert host is call.host and settings == watch_files.read_settings(call.host)
     assert (operations.observe, operations.change) == (host_operations.observe, host_operations.change)
-    assert (host.starting_unit, host.changed_by) == (
-        "proscribe-watch.timer",
-        "this host's own observation (proscribe-watch)",
-    )
+    expected = ("proscribe-watch.timer", "this host's own observation (proscribe-watch)")
+    assert (host.starting_unit, host.changed_by) == expected
 
 
 @pytest.mark.parametrize("content", [b"", b"%08x" % crc32(b"nonsense") + b"nonsense", b"%08x" % crc32(b"")])

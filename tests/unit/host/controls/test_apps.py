@@ -276,14 +276,8 @@ def test_program_has_time_to_end(host, monkeypatch, settings, seconds):
 
 
 def in_full(action: ControlAction) -> tuple[str, str, str, str, list[str], list[str]]:
-    return (
-        str(action),
-        action.before,
-        action.after,
-        action.user,
-        [*action.rules],
-        [item.id for item in action.removed_packages],
-    )
+    removed = [item.id for item in action.removed_packages]
+    return str(action), action.before, action.after, action.user, [*action.rules], removed
 
 
 def test_actions_have_subjects_users_and_rules(host, monkeypatch):
@@ -327,9 +321,8 @@ def test_actions_have_subjects_users_and_rules(host, monkeypatch):
     assert result.refusals == [ChangeRefusal("apps/telegram", "Telegram of alice (pid 9)", doubt)]
     assert result.is_independent and result.save_before and result.save_after
     result.save_before()
-    assert [(item.id, item.at[:4] > "2025") for item in removed_packages.read_removed_packages(host)] == [
-        ("wechat", True)
-    ]
+    expected = [("wechat", True)]
+    assert [(item.id, item.at[:4] > "2025") for item in removed_packages.read_removed_packages(host)] == expected
     carry_out(result.actions)
     result.save_after()
     assert host.list_directory("/var/lib/proscribe/apps") == ["walk"]
@@ -541,9 +534,8 @@ def test_finding_that_a_waiver_covers_belongs_to_the_others():
     assert desired().choose_holder_services(["ape", "ant"], of_alice) == ["ape"]
     assert desired().choose_holder_services(["ape", "ant"], of_alice._replace(scope="user:bob")) == ["ape", "ant"]
     present = {**SERVICES["ant"], "exceptions": [{"waiver": "w4", "paths": ["/opt/x"]}]}
-    assert desired(ant=present, owl=SERVICES["owl"]).choose_holder_services(["owl", "ant"], of_alice, "/opt/x") == [
-        "ant"
-    ]
+    found = desired(ant=present, owl=SERVICES["owl"]).choose_holder_services(["owl", "ant"], of_alice, "/opt/x")
+    assert found == ["ant"]
 
 
 @pytest.mark.parametrize("key", ["processes", "paths", "desktop_files", "markers", "windows", "web_hosts", "copies"])

@@ -16,7 +16,6 @@ from proscribe.host.controls.apps.systems.package import Package
 from proscribe.host.plan_resolution import resolve_groups
 from proscribe.host.system import Host, Process, User
 from proscribe.host.watch.restricted_programs import RestrictedPrograms, make_prefilter_sets
-from proscribe.model.finding import Finding, find_covering_waiver
 
 ALICE, BOB = User("alice", 51004, 51004, "/home/alice"), User("bob", 51005, 51005, "/home/bob")
 VERSION = {"waiver": "w1", "versions": ["1.0"]}  # of every package of the fake dpkg
@@ -114,13 +113,6 @@ def test_waiver_spares_the_installation_it_names(host, monkeypatch, packages, ex
     host.program(7, "/app/bin/wechat")
     verdict = observe(host, plan(wechat=wechat(exception)))
     assert (verdict.state, kinds(verdict)) == (state, counting)
-
-
-@pytest.mark.parametrize("change", [{"kind": "file"}, {"scope": "user:alice"}, {"version": ""}])
-def test_version_covers_packages_of_the_host_alone(change):
-    package = Finding("package", "wechat", "dpkg", "1.0", "system", "/opt/wechat")
-    entry = {"exceptions": [{**VERSION, "versions": ["1.0", ""]}]}
-    assert (find_covering_waiver(entry, package), find_covering_waiver(entry, package._replace(**change))) == ("w1", "")
 
 
 class Shared(MadeHost):

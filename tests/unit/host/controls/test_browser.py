@@ -227,9 +227,8 @@ def test_enforce_and_lift_leave_foreign_files(scratch, chromium, firefox, beside
     tree.enforce()
     now = tree.foreign()
     merged = FIREFOX if not isinstance(firefox, str) else ""
-    assert {path: now.get(path) for path in before if path != merged} == {
-        path: seen for path, seen in before.items() if path != merged
-    }
+    found = {path: now.get(path) for path in before if path != merged}
+    assert found == {path: seen for path, seen in before.items() if path != merged}
     tree.enforce(plan(BROWSERS, "chat.example"))
     tree.lift()
     assert tree.foreign() == before

@@ -1,9 +1,7 @@
 """The changes of a DNS filter and of the hosts file."""
 
 import os
-import socket
 import struct
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -184,13 +182,8 @@ def test_hits_are_counted_by_the_service_of_the_nearest_name(tmp_path, monkeypat
     monkeypatch.setattr(Host, "privileged", True)
     hosts = "a.wechat.com WeChat.com x.home.work.wechat.com wx.qq.com notwechat.com own.example"
     host, calls = make_journal(tmp_path, "".join(f"config {name} is NXDOMAIN\n" for name in hosts.split()))
-    assert refusal_counts.count_service_hits(
-        host, "dnsmasq.service", dnsmasq.DNSMASQ_LANGUAGE.hit_pattern, COUNTED
-    ) == {
-        "wechat": 3,
-        "personal": 1,
-        "also": 1,
-    }
+    found = refusal_counts.count_service_hits(host, "dnsmasq.service", dnsmasq.DNSMASQ_LANGUAGE.hit_pattern, COUNTED)
+    assert found == {"wechat": 3, "personal": 1, "also": 1}
     options = ["--unit=dnsmasq.service", "--boot", "--quiet", "--no-pager", "--output=cat", "--lines=5000"]
     assert calls == [["/usr/bin/journalctl", *options]]
 
@@ -247,22 +240,6 @@ def test_any_answer_of_a_resolver_is_parsed_without_error(reply):
         assert answer is None or 0 <= answer.rcode < 16
 
 
-def test_a_datagram_goes_to_the_address_and_back(tmp_path):
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
-        server.bind(("127.0.0.1", 0))
-        address, port = server.getsockname()
-
-        def echo() -> None:
-            message, client = server.recvfrom(100)
-            server.sendto(message[::-1], client)
-
-        threading.Thread(target=echo, daemon=True).start()
-        assert Host(str(tmp_path)).send_datagram(address, port, b"abc", 60) == b"cba"
-        assert Host(str(tmp_path)).send_datagram(address, port, b"abc", 0.05) is None, "open and silent"
-    with pytest.raises(ConnectionRefusedError):
-        Host(str(tmp_path)).send_datagram(address, port, b"abc", 60)
-
-
 def observed_servers(*servers: str, **more: Any) -> DnsObservation:
     return DnsObservation(**{"servers": servers, "uplinks": (), "conf_writer": "", "pids_by_unit": {}, **more})
 
@@ -275,12 +252,8 @@ def test_filter_answers_at_the_first_name_server(tmp_path, server, address, past
     found = drop_in.make_drop_in_filter(
         Host(str(tmp_path)), of, "dnsmasq", DNSMASQ_UNIT, "/etc/a.conf", DNSMASQ_LANGUAGE, check
     )
-    assert (found.manager, found.file_path, found.check_command, found.units) == (
-        "dnsmasq",
-        "/etc/a.conf",
-        check,
-        (DNSMASQ_UNIT,),
-    )
+    expected = ("dnsmasq", "/etc/a.conf", check, (DNSMASQ_UNIT,))
+    assert (found.manager, found.file_path, found.check_command, found.units) == expected
     assert ([item.id for item in found.bypasses], found.log_unit, found.is_raced) == (past, "", False)
     assert found.make_stages("text") == [({"/etc/a.conf": "text"}, AGAIN, [(address, 53)], (), AGAIN, ())]
 
@@ -307,8 +280,6 @@ DOMAINS = st.sets(st.from_regex(r"[a-z]{1,5}\.(com|org)", fullmatch=True), min_s
 HOSTS, ORDER = "/etc/hosts", "/etc/nsswitch.conf"
 RULE, DNS_FIRST = "dns/hosts-file", b"hosts: dns files\npasswd: files\n"
 FILES_FIRST = f"# BEGIN proscribe\n# {WRITTEN_BY}\nhosts: files dns\n# END proscribe\n#proscribe# ".encode() + DNS_FIRST
-BEFORE = f"{ORDER} has `dns` before `files` in its line `hosts`"
-CLOSED = "users' programs cannot read it"
 MOUNTED = "it is a mount point of its own, as in some containers: what starts the container has to"
 
 
@@ -407,9 +378,8 @@ def test_lifting_gives_back_every_byte(content, names):
     enforced = hosts_block.render_block(names, is_new_file=False) + content
     ours = hosts_block.render_block(names, is_new_file=False)
     for likely in (b"", ours, hosts_block.render_block({*names, "another.example"}, is_new_file=False)):
-        assert hosts_block.split_hosts_file(enforced, lambda: names, likely) == hosts_block.HostsFileParts(
-            ours, content
-        )
+        found = hosts_block.split_hosts_file(enforced, lambda: names, likely)
+        assert found == hosts_block.HostsFileParts(ours, content)
 
 
 @given(FILES, DOMAINS, st.integers(0, 400))
@@ -459,9 +429,8 @@ def test_hosts_file_is_judged_and_corrected(tmp_path):
         assert changes.refusals == [] and written == {path: ("write", there.read_text(path)) for path in written}
         apply(changes)
         lines.append(f"  writes {', '.join(written) or 'nothing'}")
-        assert there.read_file(HOSTS) == BLOCK + OWN and there.read_file(ORDER) == (
-            "order" in made and FILES_FIRST or None
-        )
+        assert there.read_file(HOSTS) == BLOCK + OWN
+        assert there.read_file(ORDER) == ("order" in made and FILES_FIRST or None)
         assert (tmp_path / case / "etc/hosts").stat().st_mode & 0o777 == 0o644
     compare(Path(__file__).parents[2] / "recorded/controls/hosts_file.txt", fold("\n".join(lines)))
 
@@ -474,10 +443,8 @@ def test_without_a_name_to_block_what_is_left_over_counts_alone(tmp_path):
     there, other = make_hosts(tmp_path), Finding("file", "/x")
     nothing = RuleVerdict(RULE, NOT_APPLICABLE, reason="no name is to be blocked")
     assert hosts_file.observe_hosts_file(there, plan()) == ([nothing], set())
-    assert hosts_file.observe_hosts_file(there, plan(), [other]) == (
-        [RuleVerdict(RULE, NONCOMPLIANT, (other,), drifted=True)],
-        set(),
-    )
+    found = hosts_file.observe_hosts_file(there, plan(), [other])
+    assert found == ([RuleVerdict(RULE, NONCOMPLIANT, (other,), drifted=True)], set())
 
 
 def test_mounted_hosts_file_is_refused_and_left(tmp_path):
@@ -523,7 +490,5 @@ def test_all_of_it_is_taken_back(tmp_path):
         (f"write {ORDER}", FILES_FIRST.decode(), DNS_FIRST.decode()),
     ]
     apply(changes)
-    assert (hosts_file.find_hosts_leftovers(there, section, "why"), hosts_file.read_foreign_lines(there, section)) == (
-        [],
-        OWN,
-    )
+    found = (hosts_file.find_hosts_leftovers(there, section, "why"), hosts_file.read_foreign_lines(there, section))
+    assert found == ([], OWN)

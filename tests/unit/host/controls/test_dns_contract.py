@@ -51,9 +51,8 @@ def test_documents_say_of_it_what_is_so(name, host):
     rows.append((f"`{name}`", said.hit_line or "none", f"`{said.journal_unit}`"))
     assert [row for row in rows if f"| {' | '.join(row)} |" not in page] == []
     assert sum(f"| `{name}` |" in line for line in page) == len(rows)
-    assert said.table_rows and bool(said.hit_line) is bool(said.journal_unit) is (
-        language(name).hit_pattern is not None
-    )
+    assert said.table_rows
+    assert bool(said.hit_line) is bool(said.journal_unit) is (language(name).hit_pattern is not None)
     assert said.hit_line or not described(host, name).log_unit
     if declared.kind == SERVER_KIND:  # the others have tests of their own in test_dns_services.py
         assert bool(said.tested_hosts) is (sample(name).packaged is not None)

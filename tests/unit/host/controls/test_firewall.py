@@ -229,9 +229,8 @@ def test_a_limit_for_connections_to_the_hosts_own_sshd_stands_before_loopback_pa
     limit = "tcp dport { 22, 2222 } ct state new meta skuid != 0 ct count over 8 jump refuse-local-ssh"
     assert rules(text, "output")[1:3] == (f"meta oiftype loopback {limit}", "meta oiftype loopback accept")
     assert not any("local-ssh" in line for line in rules(text, "forward"))
-    assert changed(text, "over 8", "over 9000")["local-ssh"] == [
-        f"rule meta oiftype loopback {limit}: missing in chain output"
-    ]
+    expected = [f"rule meta oiftype loopback {limit}: missing in chain output"]
+    assert changed(text, "over 8", "over 9000")["local-ssh"] == expected
 
 
 def changed(text: str, old: str, new: str) -> dict[str, list[str]]:

@@ -12,17 +12,12 @@ from proscribe.host.controls.group_policy.desired_gpos import (
     DesiredGpo,
     collect_desired_gpos,
     make_gpo_attributes,
-    render_gpt_ini,
 )
 from proscribe.host.controls.group_policy.domain import SambaDomain
-from proscribe.host.controls.group_policy.identity import MARK_PREFIX, make_gpo_guid, make_gpo_rule, read_marked_name
+from proscribe.host.controls.group_policy.identity import make_gpo_guid
 from proscribe.host.controls.group_policy.ldif import (
     LdifEntry,
     format_line,
-    make_add_record,
-    make_guarded_exchange,
-    make_modify_record,
-    make_replacement,
     parse_ldif,
 )
 from proscribe.host.controls.group_policy.permissions import (
@@ -48,12 +43,6 @@ EDITS_RULES = "{62C1845D-C4A6-4ACB-BBB0-C895FD090385}"  # of AppLocker
 @pytest.mark.parametrize("domain", ["example.com", "EXAMPLE.COM"])
 def test_an_id_follows_from_the_domain_and_the_name(domain):
     assert make_gpo_guid(domain, "Proscribe desktops") == "{564ECAE6-2359-8653-974C-178DC694F313}"
-
-
-def test_mark_has_the_name_of_an_object_and_a_rule_its_identifier():
-    names = [read_marked_name(description) for description in (f"{MARK_PREFIX}Proscribe", "", "Its name: Proscribe")]
-    assert names == ["Proscribe", "", ""]
-    assert make_gpo_rule("Proscribe: Desktops (2) ") == "group_policy/proscribe-desktops-2"
 
 
 @pytest.fixture
@@ -148,11 +137,8 @@ def test_ldif_answer_is_parsed_into_entries():
         },
     )
     assert other == LdifEntry("CN=b", {})
-    assert (one.get_value("displayName"), one.get_value("member"), one.get_value("absent")) == (
-        "Desktops",
-        "CN=one,DC=example",
-        "",
-    )
+    expected = ("Desktops", "CN=one,DC=example", "")
+    assert (one.get_value("displayName"), one.get_value("member"), one.get_value("absent")) == expected
 
 
 @pytest.mark.parametrize(
@@ -169,25 +155,6 @@ def test_ldif_answer_is_parsed_into_entries():
 )
 def test_a_value_that_could_be_taken_for_something_else_is_encoded(value, written):
     assert format_line("a", value) == written
-
-
-def test_records_of_changes():
-    assert make_add_record("CN=a", [("b", "c"), ("d", "e")]) == "dn: CN=a\nchangetype: add\nb: c\nd: e\n\n"
-    parts = [
-        make_replacement("b", "c"),
-        make_replacement("d", ""),
-        make_guarded_exchange("e", "f", "g"),
-        make_guarded_exchange("h", "i", ""),
-    ]
-    assert make_modify_record("CN=a", [*parts, make_guarded_exchange("j", "", "k")]).splitlines() == [
-        *("dn: CN=a", "changetype: modify"),
-        *("replace: b", "b: c", "-"),
-        *("replace: d", "-"),
-        *("delete: e", "e: f", "-", "add: e", "e: g", "-"),
-        *("delete: h", "h: i", "-"),
-        *("add: j", "j: k", "-"),
-        "",
-    ]
 
 
 def test_the_page_of_requests_is_the_groups():
@@ -223,10 +190,6 @@ def test_directory_attributes_follow_from_the_object(rules, extensions):
         "gPCUserExtensionNames": "",
         "gPCWQLFilter": "",
     }
-
-
-def test_the_file_by_which_a_client_sees_a_change():
-    assert render_gpt_ini(3) == f"; {WRITTEN_BY}\r\n[General]\r\nVersion=3\r\n".encode()
 
 
 DOMAIN, SHORT = "S-1-5-21-1-2-3", "O:DAG:DAD:P(A;;RP;;;AU)"

@@ -64,14 +64,12 @@ def test_addresses_and_ports_are_read_from_files(tmp_path, read, path, text, fou
 
 
 def test_strict_dns_over_tls_is_read_from_resolved(tmp_path):
+    conf = "etc/systemd/resolved.conf"
     for value, strict in (("yes", True), ("true", True), ("no", False), ("yes\nDNSOverTLS=no", False)):
-        conf = {"etc/systemd/resolved.conf": f"DNSOverTLS={value}\nDNS = x\nXDNSOverTLS=yes\n"}
-        assert management_exemptions.is_resolver_tls_required(make_host(tmp_path, conf)) is strict, value
-    assert (
-        management_exemptions.is_resolver_tls_required(make_host(tmp_path, {"etc/systemd/resolved.conf": ""})) is False
-    )
-    strict = {"etc/systemd/resolved.conf": "DNSOverTLS=yes\n", "etc/systemd/resolved.conf.d/a.conf": "DNSOverTLS=no\n"}
-    assert management_exemptions.is_resolver_tls_required(make_host(tmp_path, strict)) is False
+        made = make_host(tmp_path, {conf: f"DNSOverTLS={value}\nDNS = x\nXDNSOverTLS=yes\n"})
+        assert management_exemptions.is_resolver_tls_required(made) is strict, value
+    later = make_host(tmp_path, {conf: "DNSOverTLS=yes\n", f"{conf}.d/a.conf": "DNSOverTLS=no\n"})
+    assert management_exemptions.is_resolver_tls_required(later) is False
 
 
 def chain(*parents: str) -> dict[str, str]:

@@ -138,10 +138,8 @@ def test_program_and_host_agree_on_places_and_limits():
     names = ("REQUEST_SCHEMA", "MAX_REQUEST_BYTES", "MAX_REASON_CHARACTERS")
     assert [getattr(program, name) for name in names] == [getattr(request_files, name) for name in names]
     assert program.MAX_REQUESTS == request_files.MAX_USER_REQUESTS
-    assert (program.ANSWERS_PATH, "/".join(program.REQUESTS_DIRECTORY)) == (
-        answers.ANSWERS_PATH,
-        request_files.REQUESTS_DIRECTORY,
-    )
+    expected = (answers.ANSWERS_PATH, request_files.REQUESTS_DIRECTORY)
+    assert (program.ANSWERS_PATH, "/".join(program.REQUESTS_DIRECTORY)) == expected
 
 
 def test_request_is_written_for_its_user_alone(home, capfd):
@@ -260,11 +258,6 @@ def test_request_that_cannot_be_written_leaves_no_file(home, monkeypatch):
     with pytest.raises(OSError, match="No space"):
         program.write_request("owl", "x")
     assert list(make_place(home).iterdir()) == []
-
-
-@pytest.mark.parametrize("word", ["owl", "OWL", " night\tbird ", "Night Bird"])
-def test_service_is_known_by_its_id_or_a_name(word):
-    assert program.find_service(word, KNOWN) == "owl"
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[", b"\xff"])

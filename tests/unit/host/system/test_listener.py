@@ -4,6 +4,8 @@ import socket
 import threading
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from patience import LONGEST, until
 from proscribe.host.system import listener
 from proscribe.host.system.listener import Listener, parse_http_host, parse_server_name
@@ -56,6 +58,11 @@ def test_name_is_read_from_a_client_hello(record, name):
 )
 def test_name_is_read_from_an_http_request(request_, name):
     assert parse_http_host(request_) == name
+
+
+@given(st.binary(max_size=80) | st.binary(max_size=80).map(lambda tail: hello("a.example")[:60] + tail))
+def test_any_bytes_are_parsed_without_error(said):
+    assert isinstance(parse_server_name(said), str) and isinstance(parse_http_host(said), str)
 
 
 def connect(listening: Listener) -> socket.socket:

@@ -52,10 +52,8 @@ def run_in_network(script: str) -> Any:
 
 
 def test_number_after_the_last_is_1():
-    assert [RulesetGeneration(number, "x").make_next() for number in (1, 2**32 - 1)] == [
-        RulesetGeneration(2, "x"),
-        RulesetGeneration(1, "x"),
-    ]
+    expected = [RulesetGeneration(2, "x"), RulesetGeneration(1, "x")]
+    assert [RulesetGeneration(number, "x").make_next() for number in (1, 2**32 - 1)] == expected
 
 
 @NETWORK
@@ -114,6 +112,5 @@ def test_real_transaction_is_the_next_generation_of_its_network():
     assert (same, second, third) == (first, first.make_next(), first.make_next().make_next())
     elsewhere = RulesetGeneration(*run_in_network(CHANGED)[0])
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    assert elsewhere.namespace != first.namespace and {seen.namespace.split()[0] for seen in (first, elsewhere)} == {
-        boot
-    }
+    assert elsewhere.namespace != first.namespace
+    assert {seen.namespace.split()[0] for seen in (first, elsewhere)} == {boot}

@@ -154,9 +154,8 @@ def test_systemd_is_asked_only_about_services_of_which_nothing_shows(tmp_path):
     services = (UNIT, "unbound.service", "NetworkManager.service")
     assert find_running_units(machine, services) == {UNIT: 70} and machine.called == []
     machine.put("/usr/lib/systemd/system/unbound.service", "[Service]\n")  # installed, and it does not run
-    assert find_running_units(machine, services) == {UNIT: 70, "unbound.service": 0} and machine.called == [
-        ["unbound.service"]
-    ]
+    assert find_running_units(machine, services) == {UNIT: 70, "unbound.service": 0}
+    assert machine.called == [["unbound.service"]]
 
 
 @pytest.mark.parametrize("folder", ("/etc/systemd/system", *BEFORE, *BEHIND))

@@ -107,9 +107,8 @@ def test_heartbeat_shows_the_state_of_the_daemon(watched, change, state, detail)
     states = {NOTICED: COMPLIANT, UNABLE: NOT_APPLICABLE, UNTRIED: UNKNOWN, DEAF: NONCOMPLIANT, LATE: NONCOMPLIANT}
     assert (verdict.rule, verdict.state) == (heartbeat.LAUNCHES_RULE, states[state])
     assert verdict.drifted is heard.is_wrong
-    assert [(finding.id, finding.detail) for finding in verdict.findings] == [
-        (units.LAUNCHES_UNIT, detail)
-    ] * heard.is_wrong
+    expected = [(units.LAUNCHES_UNIT, detail)] * heard.is_wrong
+    assert [(finding.id, finding.detail) for finding in verdict.findings] == expected
     assert bool(verdict.reason) is (state in (UNABLE, UNTRIED))
 
 

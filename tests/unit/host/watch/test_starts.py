@@ -18,10 +18,7 @@ from proscribe.host.controls.apps.portable import appimage
 from proscribe.host.watch.starts import program_cache
 from proscribe.host.watch.starts.content_check import may_be_restricted
 from proscribe.host.watch.starts.daemon_report import (
-    UNKNOWN_PROCESS,
-    format_beat,
     format_report,
-    has_noted_beat,
     parse_number_field,
     parse_report,
 )
@@ -154,11 +151,8 @@ def test_file_without_a_mark_is_read_once_and_remembered_up_to_a_number(monkeypa
 def test_answer_of_the_prefilter_is_remembered():
     remembered, prefilter = ProgramCache(), Prefilter({"parts": ["owl"]})
     assert [remembered.judge_path(path, prefilter) for path in ("/opt/owl/x", "/opt/elf/x")] == [True, False]
-    assert [remembered.judge_path(path, None) for path in ("/opt/owl/x", "/opt/elf/x", "/srv/owl")] == [
-        True,
-        False,
-        False,
-    ]
+    expected = [True, False, False]
+    assert [remembered.judge_path(path, None) for path in ("/opt/owl/x", "/opt/elf/x", "/srv/owl")] == expected
 
 
 @pytest.mark.parametrize(
@@ -191,18 +185,6 @@ def test_verified_start_is_innocent_for_a_while_and_longer_by_its_file(key, end)
 def test_line_breaks_and_half_lines_are_no_fields():
     text = format_report({"pid": "7", "by": "fanotify on\n2", "unseen": ""})
     assert parse_report(text + "\n half\n") == {"pid": "7", "by": "fanotify on 2", "unseen": ""}
-
-
-@pytest.mark.parametrize(
-    ("beats", "expected"),
-    [
-        *((beats, False) for beats in (None, "", format_beat(7, 99), format_beat(8, 100), "7", "7:-100")),
-        *((beats, True) for beats in (format_beat(7, 100), format_beat(UNKNOWN_PROCESS, 101))),
-        (f"{format_beat(8, 200)} {format_beat(7, 1)} {format_beat(7, 200)}", True),
-    ],
-)
-def test_heartbeat_counts_for_one_process_and_time(beats, expected):
-    assert has_noted_beat({} if beats is None else {"beats": beats}, 7, 100) is expected
 
 
 @pytest.mark.parametrize(

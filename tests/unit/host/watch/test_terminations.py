@@ -60,10 +60,8 @@ def test_process_that_has_ended_is_not_held():
 
 def test_process_that_ends_while_it_is_held_is_released():
     process, endings = subprocess.Popen(["sleep", "600"]), ProcessTerminations()
-    assert (
-        not endings.begin_termination(Process(process.pid, "/x"), lambda: (process.kill(), process.wait()))
-        and not endings
-    )
+    assert not endings.begin_termination(Process(process.pid, "/x"), lambda: (process.kill(), process.wait()))
+    assert not endings
 
 
 def test_process_that_outlives_kill_is_reported_once(monkeypatch):
@@ -75,9 +73,7 @@ def test_process_that_outlives_kill_is_reported_once(monkeypatch):
         assert endings.process_due(kill) == []
         end = endings.get_due_time()
         assert kill + 1 < end < kill + 60 and endings.process_due(end - 0.1) == []
-        assert (
-            endings.process_due(end) == [f"process {process.pid} (/x)"]
-            and not endings
-            and endings.get_due_time() is None
-        )
+        assert endings.process_due(end) == [f"process {process.pid} (/x)"]
+        assert not endings
+        assert endings.get_due_time() is None
         process.kill()

@@ -82,9 +82,8 @@ def test_unknown_browser_is_reported_enforced_and_remembered(tree, policies, rem
     os.unlink(tree.root / "opt/owl/owl")
     assert list(json.loads(browser_forks.find_forks(tree.host, []).remembered_text)) == remembered
     tree.lift()
-    assert (
-        not (tree.root / browser_forks.REMEMBERED_FORKS_PATH[1:]).exists() and list((tree.root / "etc").iterdir()) == []
-    )
+    assert not (tree.root / browser_forks.REMEMBERED_FORKS_PATH[1:]).exists()
+    assert list((tree.root / "etc").iterdir()) == []
 
 
 NONE = [

@@ -89,9 +89,8 @@ def test_extension_settings_of_several_files_are_joined(given_, result):
     ],
 )
 def test_wrong_entry_disables_all_extension_settings(settings, key):
-    assert find_flawed_entry(settings) == key and read_effective_settings(files(of(settings))) == (
-        {} if key else settings
-    )
+    assert find_flawed_entry(settings) == key
+    assert read_effective_settings(files(of(settings))) == ({} if key else settings)
 
 
 @pytest.mark.parametrize(
@@ -145,9 +144,8 @@ def test_beside_any_files_ours_blocks_the_permission_or_changes_nothing(foreign)
     if not fit.is_fitting:
         assert fit.policies == {} and now == theirs
         return
-    assert now == make_due_settings(theirs, [C], [C] if f"{A},{C}" in theirs else []) and is_blocking_permissions(
-        now["*"], is_default=True
-    )
+    assert now == make_due_settings(theirs, [C], [C] if f"{A},{C}" in theirs else [])
+    assert is_blocking_permissions(now["*"], is_default=True)
     assert {key: entry for key, entry in theirs.items() if key != "*"}.items() <= now.items()
     default = theirs.get("*", {})
     assert {**now["*"], "blocked_permissions": 0} == {**default, "blocked_permissions": 0} or now["*"] == default
@@ -238,19 +236,9 @@ def test_firefox_settings_come_back_from_a_merge_with_later_edits(theirs, manage
         assert back["*"] == {**before, "blocked_permissions": [*before.get("blocked_permissions", []), "history"]}
 
 
-@pytest.mark.parametrize(
-    ("theirs", "expected"),
-    [
-        ({}, {"*": BLOCK, "mine": EXCEPTION}),
-        (
-            {"*": {"blocked_permissions": ["x"]}, "other": {}},
-            {"*": BLOCKS, "other": {}, "mine": {"blocked_permissions": ["x"], **EXCEPTION}},
-        ),
-        ({"mine": ALLOWED}, {"*": BLOCK, "mine": ALLOWED}),
-        ({"*": {**BLOCKS, **ALLOWS}}, {"*": {**BLOCKS, **ALLOWS}}),
-    ],
-)
-def test_the_organisations_settings_with_ours_in_them(theirs, expected):
-    assert make_due_settings(theirs, ["mine", "taken"], ["taken"]) == expected and "taken" in make_due_settings(
-        {}, ["taken"]
-    )
+def test_the_organisations_settings_with_ours_in_them():
+    theirs = {"*": {"blocked_permissions": ["x"]}, "other": {}}
+    mine = {"blocked_permissions": ["x"], **EXCEPTION}
+    assert make_due_settings(theirs, ["mine", "taken"], ["taken"]) == {"*": BLOCKS, "other": {}, "mine": mine}
+    both = {"*": {**BLOCKS, **ALLOWS}}
+    assert make_due_settings(both, ["mine"], []) == both and "taken" in make_due_settings({}, ["taken"])

@@ -24,33 +24,16 @@ def plan(of: dict[str, Any] = MAIL, **more: Any) -> dict[str, Any]:
 
 def test_a_place_without_sites_has_the_settings_alone():
     desired = DesiredPolicies(plan())
-    assert desired.choose_rules(FIREFOX) is desired.rules and desired.choose_rules(BIRD) == BrowserRules(
-        settings=(("about_config", "blocked"),)
-    )
-    assert b"mail.example" in (desired.render_file(FIREFOX) or b"") and b"mail.example" not in (
-        desired.render_file(BIRD) or b""
-    )
-
-
-def test_places_with_the_same_policy_share_it_and_a_plan_that_says_nothing_has_none():
-    desired = DesiredPolicies(plan())
-    other = CHROMIUM._replace(id="google_chrome", path="/etc/opt/chrome/policies/managed/proscribe.json")
-    files = [desired.render_file(CHROMIUM), desired.render_file(other)]
-    assert files[0] == files[1] and files[0] is not None
-    nothing = DesiredPolicies(plan(section()))
-    assert (bool(nothing), nothing.closed_settings, nothing.render_file(CHROMIUM), nothing.render_file(FIREFOX)) == (
-        False,
-        [],
-        None,
-        None,
-    )
+    assert desired.choose_rules(FIREFOX) is desired.rules
+    assert desired.choose_rules(BIRD) == BrowserRules(settings=(("about_config", "blocked"),))
+    assert b"mail.example" in (desired.render_file(FIREFOX) or b"")
+    assert b"mail.example" not in (desired.render_file(BIRD) or b"")
 
 
 A = "a" * 32
 FALLBACKS = ("/usr/lib/firefox/distribution/policies.json", "/usr/lib/firefox-esr/distribution/policies.json")
 VPN = {"vpn": {"domains": ["vpn.example"], "extensions": {"chrome": [A], "firefox": ["vpn@example"]}}}
 SECTION = section(VPN, browsers={"dns_over_https": "blocked"})
-NOTHING = section()
 WHOLE = PolicyObservation(None, (), True, "", {}, (), frozenset(), (), "", "")
 BOTH = pytest.mark.parametrize("place", [CHROMIUM, FIREFOX._replace(fallbacks=FALLBACKS)], ids=["Chromium", "Firefox"])
 
@@ -70,13 +53,6 @@ def tree(tmp_path, monkeypatch):
 
 def seen(tree: Tree, place: PolicyPlace, of: dict = SECTION) -> PolicyObservation:
     return check_place(tree.host, place, DesiredPolicies({**tree.plan, "controls": {"browser": of}}))
-
-
-@BOTH
-def test_empty_plan_wants_no_policy_file(tree, place):
-    assert seen(tree, place, NOTHING) == place.family
-    (tree.root / place.path[1:]).unlink()
-    assert seen(tree, place, NOTHING) == WHOLE
 
 
 @BOTH

@@ -10,10 +10,11 @@ import pytest
 from browser_hosts import Tree, section
 from browser_places import FIREFOX
 from described import describe_fields
+from fake_tools import refuse
 from proscribe.host.controls.browser import firefox, firefox_changes
 from proscribe.host.controls.browser.firefox_file import FirefoxPolicyFile
 from proscribe.host.controls.browser.site_rules import NO_RULES, BrowserRules, make_rules
-from proscribe.host.system import Host, ObservationError
+from proscribe.host.system import ObservationError
 from recording import compare, fold
 
 MAIL = {"domains": ["mail.example"], "extensions": {"firefox": ["vpn@example", "b@example"]}}
@@ -165,14 +166,7 @@ def test_a_file_that_the_plan_no_longer_has_is_reported_and_deleted(preferences_
 
 
 def test_a_file_that_cannot_be_seen_is_unknown(preferences_tree, monkeypatch):
-    read = Host.read_file
-
-    def refuse(host: Host, path: str) -> bytes | None:
-        if path == f"/{FILE}":
-            raise ObservationError("it cannot be read")
-        return read(host, path)
-
-    monkeypatch.setattr(Host, "read_file", refuse)
+    refuse(monkeypatch, "read_file", {f"/{FILE}": ObservationError("it cannot be read")})
     assert reported(preferences_tree)[0] == "unknown"
 
 

@@ -352,9 +352,8 @@ def test_lost_note_makes_every_managed_policy_ours():
     ours[PREFERENCES] = {speculation: 5, "network.http.http3.enable": 5}
     ours[SETTINGS] = {"*": BLOCK, "a": REFUSED, "b": EXCEPTION, "c": {**ALLOWED, **EXCEPTION}}
     assert guess_written_policies({"policies": current}) == [{"policies": ours}]
-    assert guess_written_policies({"policies": {PREFERENCES: "x", SETTINGS: {"*": {}}}}) == [
-        {"policies": {SETTINGS: {}}}
-    ]
+    expected = [{"policies": {SETTINGS: {}}}]
+    assert guess_written_policies({"policies": {PREFERENCES: "x", SETTINGS: {"*": {}}}}) == expected
 
 
 def test_link_in_place_of_firefoxs_file_is_refused_and_left(tree):

@@ -137,9 +137,8 @@ def test_table_of_policies_has_verdicts(pairs, others, unseen, mail, policies):
     plan = {"browsers": BROWSERS, "controls": {"browser": section({"mail": MAIL})}}
     owl = Finding("browser", "Owl", detail="a browser of which no policies are known")
     wrong = (policy("proscribe.json", "chromium", CHROMIUM.path, "odd; x"), owl) if others else ()
-    assert managed_policies.judge_managed_policies(
-        plan, DesiredPolicies(plan), seen(*pairs), others, unseen, "macOS"
-    ) == [
+    found = managed_policies.judge_managed_policies(plan, DesiredPolicies(plan), seen(*pairs), others, unseen, "macOS")
+    assert found == [
         RuleVerdict("browser/mail", mail[0], reason=mail[1]),
         RuleVerdict("browser/running", UNKNOWN if pairs else NOT_APPLICABLE, reason=RUN if pairs else FREE),
         PACKAGED,

@@ -70,10 +70,8 @@ def test_filter_is_tried(tmp_path, witness, others, gives_up, found, queried):
 
 def test_behind_systemd_resolved_the_witness_has_to_do(tmp_path):
     host = Library(tmp_path, OURS, OPEN)
-    assert (effect_test.probe_filter_effect(host, NAMES, lambda: False, is_case_preserved=False), host.queried) == (
-        FilterEffect(),
-        [W],
-    )
+    found = (effect_test.probe_filter_effect(host, NAMES, lambda: False, is_case_preserved=False), host.queried)
+    assert found == (FilterEffect(), [W])
 
 
 @pytest.fixture

@@ -169,9 +169,8 @@ def test_a_stage_that_was_not_begun_is_not_taken_back(host):
     host.write_file(NAMES, "old\n")
     with pytest.raises(ControlError):
         put(host)[0].apply()
-    assert (
-        host.list_service_commands() == ["start unit", "leave unit", "left unit"] and host.read_text(NAMES) == "old\n"
-    )
+    assert host.list_service_commands() == ["start unit", "leave unit", "left unit"]
+    assert host.read_text(NAMES) == "old\n"
 
 
 def test_a_resolver_has_a_while_to_answer(host, monkeypatch):

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from made_users import put, tree
 from proscribe.host.controls.dns import private_files, private_mounts
 from proscribe.host.system import Host
-from proscribe.host.system.mounts import is_remote_type
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, UNKNOWN
 
 # proc_pid_mountinfo(5): id, parent, device, root, mount point, options, optional fields, "-", type, source, options
@@ -170,13 +169,6 @@ def test_mount_over_the_target_of_a_link_counts(tmp_path):
 def test_endless_list_of_mounts_is_unknown(tmp_path):
     state, why = Machine(tree(tmp_path), ROOT + OVER * (private_files.MAX_TABLE_BYTES // len(OVER) + 1)).state()
     assert state == UNKNOWN and "/proc/77/mountinfo is larger than" in why
-
-
-@pytest.mark.parametrize(
-    ("type_", "remote"), [("ocfs2", True), ("fuse.x", True), ("nfs4", True), ("ext4", False), ("p", False)]
-)
-def test_remote_file_systems_may_never_answer(type_, remote):
-    assert is_remote_type(type_) is remote
 
 
 @root_only

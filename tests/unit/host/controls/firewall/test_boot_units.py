@@ -18,9 +18,8 @@ from proscribe.host.controls.firewall import boot_units
 from proscribe.host.system import ToolResult
 from proscribe.model.finding import Finding
 
-TEXT, LATE_DROP_IN = "table inet proscribe {\n}\n", f"/run/systemd/system/{WATCH_UNIT}.d/x.conf"
-DROP_IN, CONTROL = f"/etc/systemd/system/{LOAD_UNIT}.d/x.conf", f"/etc/systemd/system.control/{LOAD_UNIT}"
-TRANSIENT = f"/run/systemd/transient/{WATCH_UNIT}"
+TEXT = "table inet proscribe {\n}\n"
+DROP_IN = f"/etc/systemd/system/{LOAD_UNIT}.d/x.conf"
 PENDING, BACK = f"{CHANGE_FOLDER}/pending-0123456789ab", "2026-11-25T08:00:00Z unreached 0 0\n"
 LAST = "the last change was taken back at 2026-11-25T08:00:00Z"
 
@@ -57,10 +56,7 @@ def mask(host: FirewallHost) -> None:
         (lambda host: host.path(LOAD_ENABLED).unlink(), unit(LOAD_UNIT, "not enabled", LOAD_ENABLED)),
         (mask, unit(LOAD_UNIT_FILE, "masked", LOAD_UNIT_FILE)),
         (lambda host: host.lay(WATCH_UNIT_FILE, ""), unit(WATCH_UNIT_FILE, "masked", WATCH_UNIT_FILE)),
-        (lambda host: host.lay(LATE_DROP_IN, ""), unit(WATCH_UNIT, f"overridden by {LATE_DROP_IN}", LATE_DROP_IN)),
         (lambda host: host.lay(DROP_IN, ""), unit(LOAD_UNIT, f"overridden by {DROP_IN}", DROP_IN)),
-        (lambda host: host.lay(CONTROL, ""), unit(LOAD_UNIT, f"overridden by {CONTROL}", CONTROL)),
-        (lambda host: host.lay(TRANSIENT, ""), unit(WATCH_UNIT, f"overridden by {TRANSIENT}", TRANSIENT)),
     ],
 )
 def test_changed_file_of_the_boot_is_named(host, change_host, found):
@@ -100,11 +96,8 @@ def test_plan_not_in_force_has_its_reason(host, files, detail, first):
 
 def test_without_a_table_all_files_are_left_over(host):
     units = [unit(path, "left over", path) for path in (LOAD_UNIT_FILE, WATCH_UNIT_FILE)]
-    assert boot_units.find_boot_defects(host, NFT, "") == [
-        file(BOOT_FILE, "left over"),
-        *units,
-        file(PROGRAM, "left over"),
-    ]
+    found = boot_units.find_boot_defects(host, NFT, "")
+    assert found == [file(BOOT_FILE, "left over"), *units, file(PROGRAM, "left over")]
     for path in (BOOT_FILE, LOAD_UNIT_FILE, WATCH_UNIT_FILE, PROGRAM):
         host.path(path).unlink()
     assert boot_units.find_boot_defects(host, NFT, "") == []

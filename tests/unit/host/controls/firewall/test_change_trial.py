@@ -89,9 +89,8 @@ def test_new_rules_are_armed_and_neither_loaded_nor_kept(host, settings, within)
         [*run, f"--unit=proscribe-try-{TOKEN}", PROGRAM, "try", *end],
     ]
     assert host.read_text(f"{CHANGE_FOLDER}/pending-{TOKEN}") == f"{DIGEST} {1000 + within}"
-    assert (
-        host.read_text(f"{CHANGE_FOLDER}/previous.nft") == f"table inet proscribe\ndelete table inet proscribe\n{LIVE}"
-    )
+    expected = f"table inet proscribe\ndelete table inet proscribe\n{LIVE}"
+    assert host.read_text(f"{CHANGE_FOLDER}/previous.nft") == expected
     assert (host.read_text(f"{CHANGE_FOLDER}/wanted.nft"), host.read_text(BOOT_FILE)) == (TEXT, None)
     assert {path.stat().st_mode & 0o777 for path in host.path(CHANGE_FOLDER).iterdir()} == {0o600}
 

@@ -80,11 +80,8 @@ def test_another_spelling_is_compared_as_this_host_lists_it(host):
         observe_table(host, "nft", TEXT)
     host.answers["unshare"] = ToolResult(1, "", "unshare: unshare failed")
     seen = observe_table(host, "nft", TEXT)
-    assert (seen.findings_by_rule, seen.unseen_reason, seen.is_right) == (
-        {"ruleset": []},
-        table_listing.NO_NAMESPACE_REASON,
-        False,
-    )
+    expected = ({"ruleset": []}, table_listing.NO_NAMESPACE_REASON, False)
+    assert (seen.findings_by_rule, seen.unseen_reason, seen.is_right) == expected
 
 
 def test_superfluous_and_missing_tables_are_reported(host):
@@ -108,22 +105,14 @@ def test_unchanged_table_is_read_by_its_counters(host):
     assert host.ran == [counters]
     seen = observe_table(host, "nft", text_of("203.0.113.7", "203.0.113.8"), TEXT)
     assert seen.loaded_parts == table_listing.parse_table(TEXT)
-    assert [finding.detail for finding in seen.findings_by_rule["telegram"]] == [
-        "1 missing: 203.0.113.8",
-        "1 missing: ::203.0.113.8",
-        "1 missing: 0:cb00:7108::",
-    ]
+    expected = ["1 missing: 203.0.113.8", "1 missing: ::203.0.113.8", "1 missing: 0:cb00:7108::"]
+    assert [finding.detail for finding in seen.findings_by_rule["telegram"]] == expected
     host.answers["counters"] = ToolResult(0, "", "")
     host.ran.clear()
     assert observe_table(host, "nft", TEXT, TEXT).is_right and host.ran == [counters, LIST]
     host.is_destination_refused = lambda *where: False  # type: ignore[method-assign]
     seen = observe_table(host, "nft", TEXT, TEXT)
     assert seen.findings_by_rule == {"ruleset": [table_listing.NO_EFFECT_FINDING]} and not seen.is_right
-    effect = "192.0.0.8, which it refuses last, is not refused"
-    assert (
-        Finding("effect", "proscribe", "nftables", path="inet proscribe", detail=effect)
-        == table_listing.NO_EFFECT_FINDING
-    )
     host.answers["list"] = ToolResult(0, "", "")
     assert observe_table(host, "nft", "").is_right  # no witness is to be refused
 
@@ -168,9 +157,8 @@ def load(host: FirewallHost, generation: RulesetGeneration) -> None:
 def test_the_one_change_that_was_ours_is_known(host):
     host.generations_per_load = 1
     load(host, host.generation)
-    assert loaded_state.is_table_unchanged(host, text_of(ONE, TWO)) and not loaded_state.is_table_unchanged(
-        host, text_of(ONE)
-    )
+    assert loaded_state.is_table_unchanged(host, text_of(ONE, TWO))
+    assert not loaded_state.is_table_unchanged(host, text_of(ONE))
     assert not loaded_state.is_table_alone(host, text_of(ONE, TWO))  # the other tables were not observed
     host.generation = host.generation.make_next()
     assert not loaded_state.is_table_unchanged(host, text_of(ONE, TWO))

@@ -53,9 +53,8 @@ def test_the_values_of_the_registry(made, machine, user):
     assert [
         (item.key, item.value_name, decode_entry(item)) for item in account_restrictions.list_machine_entries(made)
     ] == machine
-    assert [
-        (item.key, item.value_name, decode_entry(item)) for item in account_restrictions.list_user_entries(made)
-    ] == user
+    found = [(item.key, item.value_name, decode_entry(item)) for item in account_restrictions.list_user_entries(made)]
+    assert found == user
     if "browser" in made["controls"]:
         assert [
             entry

@@ -35,10 +35,9 @@ PLAN = planned()
 SITE, ACCOUNT = f"CN=Berlin,CN=Sites,{domain_controllers.CONFIGURATION}", "S-1-5-21-1-2-3-1104"
 ACCESS = f"(A;CI;CCDCLCSWRPWPDTLOSDRCWDWO;;;{ACCOUNT})"
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
-POL, SECURITY = f"{FOLDER}/Machine/Registry.pol", f"{FOLDER}/Machine/Microsoft"
+POL = f"{FOLDER}/Machine/Registry.pol"
 SERVICE = {"mode": "enforce", "windows_processes": ["chat.exe"]}
 WITH_RULES = planned({"apps": {"mode": "enforce", "services": {"chat": SERVICE}, "settings": {}}, "ous": [LAPTOPS]})
-HERS, LINK = f"[LDAP://CN={THEIRS},{POLICIES};2]", f"[LDAP://{OBJECT};0]"
 NOTE = (f"note {STATE_PATH}", "", "")
 RECORDED = Path(__file__).parents[3] / "recorded/controls/group_policy_steps.txt"
 Step = tuple[str, str, str]
@@ -378,9 +377,8 @@ def test_an_answer_that_is_none_is_read_as_far_as_it_goes(text):
     for entry in ldif.parse_ldif(f"dn: x\n{text}\n\ndn:: {text}\n"):
         assert isinstance(entry.dn, str)
     assert permissions.find_permission_defects(text, DIRECTORY_DESCRIPTOR)
-    assert isinstance(normalise_dn(text), str) and domain_controllers.fits(
-        f"(a={escape_condition(text)})", {"a": [text]}
-    )
+    assert isinstance(normalise_dn(text), str)
+    assert domain_controllers.fits(f"(a={escape_condition(text)})", {"a": [text]})
 
 
 def steps(done: Changes) -> list[Step]:
@@ -426,17 +424,12 @@ def test_foreign_files_are_set_aside_under_new_names(controller):
     ]
     (folder / "x").symlink_to("/etc/passwd")
     (folder / "GPT.INI.new").write_text("")
-    assert steps(changes.enforce_group_policy(controller, planned())) == [
-        (f"set aside {FOLDER}/x", "", ""),
-        (f"set aside {FOLDER}/GPT.INI.new", "", ""),
-        NOTE,
-    ]
+    expected = [(f"set aside {FOLDER}/x", "", ""), (f"set aside {FOLDER}/GPT.INI.new", "", ""), NOTE]
+    assert steps(changes.enforce_group_policy(controller, planned())) == expected
     for number in (2, 3):
         (folder / "x").write_text(str(number))
-        assert (
-            steps(changes.enforce_group_policy(controller, planned()))[0][0]
-            == f"set aside {FOLDER}/x as {aside}/x.{number}"
-        )
+        expected = f"set aside {FOLDER}/x as {aside}/x.{number}"
+        assert steps(changes.enforce_group_policy(controller, planned()))[0][0] == expected
     assert [controller.read_text(f"{aside}/x{end}") for end in ("", ".2", ".3")] == ["1", "2", "3"]
     assert controller.path(f"{aside}/x").stat().st_mode & 0o777 == 0o600
     assert ASIDE_FOLDER in changes.lift_group_policy(controller, planned()).notes[0]

@@ -251,9 +251,6 @@ def test_state_directory_that_others_can_write_or_that_is_a_link_is_refused(call
 
 
 def test_program_reads_the_paths_that_a_schedule_writes():
-    assert (pull.SETTINGS_PATH, pull.STATE_DIRECTORY, pull.RECORD_PATH) == (
-        timers.PULL_SETTINGS_PATH,
-        timers.PULL_STATE_DIRECTORY,
-        timers.RECORD_PATH,
-    )
+    expected = (timers.PULL_SETTINGS_PATH, timers.PULL_STATE_DIRECTORY, timers.RECORD_PATH)
+    assert expected == (pull.SETTINGS_PATH, pull.STATE_DIRECTORY, pull.RECORD_PATH)
     assert commits.SIGNERS_PATH == timers.SIGNERS_PATH

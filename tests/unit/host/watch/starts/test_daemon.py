@@ -185,9 +185,8 @@ def test_heartbeat_that_fanotify_reports_is_written_down(machine):
     daemon = LaunchDaemon(())
     machine.fanotify.events = [([(open_file(machine.heartbeat)[0], 77)], False)]
     daemon.take_starts()
-    assert daemon_report.has_noted_beat(machine.reported(), 77, 0) and not daemon_report.has_noted_beat(
-        machine.reported(), 78, 0
-    )
+    assert daemon_report.has_noted_beat(machine.reported(), 77, 0)
+    assert not daemon_report.has_noted_beat(machine.reported(), 78, 0)
 
 
 @ROOT
@@ -515,10 +514,8 @@ def test_daemon_wakes_for_the_first_work_that_is_due(machine, dues, seconds):
     daemon.read_due = daemon.mounts_due = daemon.missed_due = daemon.scan_due = None
     daemon.budget.consume_time(1e9)
     daemon.read_due = 100.0
-    assert (
-        daemon.compute_timeout(100.0) == pytest.approx(daemon.budget.compute_wait())
-        and daemon.budget.compute_wait() > 0
-    )
+    assert daemon.compute_timeout(100.0) == pytest.approx(daemon.budget.compute_wait())
+    assert daemon.budget.compute_wait() > 0
     daemon.mounts_due = 100.0
     assert daemon.compute_timeout(100.0) == 0.0, "it costs nothing"
 

@@ -74,11 +74,8 @@ def test_budget_gives_the_share_of_the_time_that_has_passed():
     budget = VerificationBudget(10.0)
     assert (budget.seconds_left, budget.compute_wait(), budget.count_affordable()) == (0.3, 0.0, 31)
     budget.consume_time(0.08, 4)  # twice as much for each as before
-    assert (budget.seconds_left, budget.seconds_per_start, budget.count_affordable()) == (
-        pytest.approx(0.22),
-        pytest.approx(0.0125),
-        18,
-    )
+    expected = (pytest.approx(0.22), pytest.approx(0.0125), 18)
+    assert (budget.seconds_left, budget.seconds_per_start, budget.count_affordable()) == expected
     budget.consume_time(-1.0)
     budget.fill_budget(12.0)
     assert budget.seconds_left == pytest.approx(0.22 + 2 * 0.0125)
@@ -104,12 +101,8 @@ def test_users_take_turns_and_a_start_that_is_not_due_waits():
         for pid in pids:
             waiting.add_start(ProgramStart(pid, "/x", (), uid, float(pid % 10)))
     assert waiting.take_due_starts(0, 1.0) == []
-    assert [start.pid for start in waiting.take_due_starts(4, 1.0)] == [
-        10,
-        20,
-        30,
-        11,
-    ] and waiting.get_due_time() == 1.0
+    assert [start.pid for start in waiting.take_due_starts(4, 1.0)] == [10, 20, 30, 11]
+    assert waiting.get_due_time() == 1.0
     assert [start.pid for start in waiting.take_due_starts(9, 9.0)] == [31, 12] and waiting.get_due_time() is None
     for number in range(50):
         waiting.add_start(ProgramStart(number, "/x", (), 1000, 0.0))

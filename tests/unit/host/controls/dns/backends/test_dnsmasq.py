@@ -106,11 +106,3 @@ def test_dnsmasq_files_are_read_once_without_ours(tmp_path):
         ("/b.conf", "server=/b.org/10.0.0.1", "b.org"),
         ("/d/x", "server=/d.org/10.0.0.1", "d.org"),
     ]
-
-
-def test_dnsmasq_witness_has_digest_and_address():
-    assert dnsmasq.DNSMASQ_LANGUAGE.make_lines(["a.org"], ["x.a.org"]) == ["local=/a.org/", "server=/x.a.org/#"]
-    assert dnsmasq.DNSMASQ_LANGUAGE.make_witness_lines("w.internal", "abc", "") == ['txt-record=w.internal,"abc"']
-    assert dnsmasq.DNSMASQ_LANGUAGE.make_witness_lines("w.internal", "abc", "127.0.0.9")[1:] == [
-        "host-record=w.internal,127.0.0.9"
-    ]

@@ -73,12 +73,8 @@ def test_networkmanager_is_described_with_files_and_openers(tmp_path, files, ser
     found = networkmanager.describe_filter(make_host(tmp_path, files, "dnsmasq"), RUNS._replace(servers=servers), {})
     switch = {} if switched else {SWITCH: f"# {WRITTEN_BY}\n[main]\ndns=dnsmasq\n"}
     assert found.make_stages("text") == [({FILE: "text", **switch}, [RELOAD], [("127.0.0.1", 53)], (), [RELOAD], ())]
-    assert (found.manager, found.file_path, found.units, found.log_unit) == (
-        "networkmanager",
-        FILE,
-        (networkmanager.NETWORKMANAGER_UNIT,),
-        logs,
-    )
+    expected = ("networkmanager", FILE, (networkmanager.NETWORKMANAGER_UNIT,), logs)
+    assert (found.manager, found.file_path, found.units, found.log_unit) == expected
     assert found.make_check_command("/x") == ("/usr/bin/dnsmasq", "--test", "-C", "/x")
     assert [bypass.id for bypass in found.bypasses] == past
     assert found.opening_lines == [(f"/{OWN}", "server=/b.org/10.0.0.1", "b.org")] * (OWN in files)

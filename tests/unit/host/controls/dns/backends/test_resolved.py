@@ -56,22 +56,12 @@ def test_resolved_gets_a_filter_unit_and_a_drop_in(tmp_path):
         "removed_commands": [RESTART[0], ("systemctl", "try-restart", resolved.RESOLVED_UNIT)],
         "required_paths": (),
     }
-    assert (found.manager, found.file_path, found.log_unit, found.units) == (
-        "resolved",
-        FILE,
-        OWN,
-        (OWN, resolved.RESOLVED_UNIT),
-    )
+    expected = ("resolved", FILE, OWN, (OWN, resolved.RESOLVED_UNIT))
+    assert (found.manager, found.file_path, found.log_unit, found.units) == expected
     assert (list(found.bypasses), found.routed_domains) == ([], [])
     assert found.make_check_command("/x") == ("/usr/bin/dnsmasq", "--test", "-C", "/x")
-    assert resolved.list_possible_stages(host(tmp_path), RUNS._replace(pids_by_unit={}))[1] == (
-        {DROP_IN: ""},
-        (),
-        (),
-        (),
-        [],
-        (),
-    )
+    expected = ({DROP_IN: ""}, (), (), (), [], ())
+    assert resolved.list_possible_stages(host(tmp_path), RUNS._replace(pids_by_unit={}))[1] == expected
 
 
 @pytest.mark.parametrize(
@@ -89,9 +79,8 @@ def test_resolved_filter_asks_its_upstreams(tmp_path, settings, files, upstream)
     for passwd, user in [({}, "nobody"), ({"etc/passwd": "root:x:0:0\ndnsmasq:x:9:9\n"}, "dnsmasq")]:
         made = host(tmp_path, {**files, **passwd})
         own = [f"user={user}", "port=153", "listen-address=127.0.0.153", "bind-interfaces", "no-hosts", "cache-size=0"]
-        assert resolved.describe_filter(made, RUNS, settings).extra_lines == "".join(
-            f"{line}\n" for line in (*own, *upstream)
-        )
+        found = resolved.describe_filter(made, RUNS, settings).extra_lines
+        assert found == "".join(f"{line}\n" for line in (*own, *upstream))
         assert resolved.list_asking_users(made, RUNS) == sorted(["systemd-resolve", user])
 
 

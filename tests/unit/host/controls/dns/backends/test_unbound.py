@@ -84,12 +84,3 @@ def test_unbound_is_described_with_files_and_openers(tmp_path):
         ("/a/own.conf", 'name: "Y.org."', "y.org"),
     ]
     assert unbound.find_obstacle(made, RUNS._replace(pids_by_unit={}))
-
-
-def test_unbound_witness_has_digest_and_address():
-    text = """  local-data: 'w.internal. 0 IN TXT "abc"'"""
-    assert unbound.UNBOUND_LANGUAGE.make_witness_lines("w.internal", "abc", "") == [text]
-    assert unbound.UNBOUND_LANGUAGE.make_witness_lines("w.internal", "abc", "127.0.0.9") == [
-        text,
-        "  local-data: 'w.internal. 0 IN A 127.0.0.9'",
-    ]
