@@ -27,17 +27,20 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 # The name of a schema, what its documents are called, and what they are.
 ABOUT = read_rows(
     f"""
-event | Event | A line of events.jsonl: ASCII, at most {MAX_LINE_BYTES:,} bytes; a cut text ends with ... or has a count
-export | Export | manifest.json of ./proscribe export: what is in it, and what not
-host-record | Host record | A line of hosts.jsonl: what is known of one expected host
-plan | Plan | The compiled policy of the hosts that share it, in reports/plans/<digest>.json
-quarantine-list | Quarantine list | What ./proscribe quarantine list --format json prints: the quarantines of the hosts
-    that were asked
-report | Fleet report | report.json: the expected hosts of a run reconciled with the host records that came
-service | Service | catalog/<category>/<id>.yml. docs/catalogue.md says what each key means; the reader also checks what
-    no pattern says, such as that a network is public and that no other service claims the same
-waiver | Waiver | waivers/<id>.yml of an inventory: an approved exception. docs/waivers.md says what each key means; the
-    reader also checks the order of the times, and which controls can be narrowed
+event | Event | A line of events.jsonl: a JSON object in ASCII, at most {MAX_LINE_BYTES:,} bytes. A text that was cut
+    ends with `...`. A key that ends with _left_out counts the items that were left out.
+export | Export | manifest.json of ./proscribe export: the content of a policy export, and the parts that it lacks
+host-record | Host record | A line of hosts.jsonl: the state of an expected host, with the evidence
+plan | Plan | Compiled policy of all hosts that share it, in reports/plans/<digest>.json
+quarantine-list | Quarantine list | Output of ./proscribe quarantine list --format json: the quarantines of the selected
+    hosts
+report | Fleet report | report.json: the expected hosts of a run, reconciled with the host records that the run received
+service | Service | catalog/<category>/<id>.yml: a service of the catalogue. docs/catalogue.md describes each key. The
+    program that reads the file also checks facts that no pattern can express. For example, a network has to be public,
+    and no other service may claim the same name.
+waiver | Waiver | waivers/<id>.yml of an inventory: an approved exception. docs/waivers.md describes each key. The
+    program that reads the file also checks two facts: the order of the times, and that each control can apply the
+    limits such as users.
 """
 )
 SHAPES = {"event": event, "host-record": record, "plan": plan, "service": service, "waiver": waiver}

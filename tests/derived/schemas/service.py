@@ -10,7 +10,7 @@ from .shapes import FLAG, TEXT, about, keyed, listed, matching, one_of, shut
 
 def service():
     shape = shape_of(SERVICE)
-    shape["properties"]["id"]["description"] = "The name of its file"
+    shape["properties"]["id"]["description"] = "Id of the service, and name of its file without the suffix"
     return shape
 
 

@@ -5,7 +5,7 @@ from proscribe.model.vocabulary import CONTROLS, REQUEST_ID_PATTERN
 
 from .shapes import about, keyed, listed, matching, one_of, shut
 
-TIME = about(matching(document.MOMENT_PATTERN), "A time with its zone, such as 2026-12-31T18:00:00+08:00")
+TIME = about(matching(document.MOMENT_PATTERN), "Time with its zone: ISO 8601, such as 2026-12-31T18:00:00+08:00")
 TEXT = {"type": "string", "maxLength": document.MAX_TEXT_LENGTH}
 NEEDED = {**TEXT, "minLength": 1}
 
@@ -19,14 +19,18 @@ def waiver():
 
 def _of_key(key):
     if key == "id":
-        return about(matching(document.ID_PATTERN), "The name of its file")
+        return about(matching(document.ID_PATTERN), "Id of the waiver, and name of its file without the suffix")
     if key == "controls":
         return listed(one_of(CONTROLS))
     if key == "hours":
         one = matching(document.hours.HOURS_PATTERN)
-        return about({"anyOf": [one, listed(one)]}, "When it is open, in the host's own zone; one, or several")
+        return about(
+            {"anyOf": [one, listed(one)]},
+            "Days and times at which the service is open, in the host's time zone: a text such as `mon-fri "
+            "09:00-18:00`, or a list of such texts",
+        )
     if key == "request":
-        return about(matching(REQUEST_ID_PATTERN), "The id of the request that it answers")
+        return about(matching(REQUEST_ID_PATTERN), "Id of the user's request that the waiver answers")
     if key in document.LIST_FORMS:
         pattern, what = document.LIST_FORMS[key]
         return listed(about(matching(pattern), what), 1 if key in document.REQUIRED_KEYS else 0)

@@ -43,16 +43,18 @@ UNDOCUMENTED_KEY = object()
 Count = Annotated[int, SchemaKeywords(minimum=0)]
 PositiveCount = Annotated[int, SchemaKeywords(minimum=1)]
 Moment = Annotated[str, SchemaKeywords(format="date-time")]
-HostMoment = Annotated[Moment, "UTC, by the host's clock"]
+HostMoment = Annotated[Moment, "Time by the host's clock: ISO 8601, UTC, such as 2026-11-25T00:30:05Z"]
 Day = Annotated[str, SchemaKeywords(format="date")]
 PlanDigest = Annotated[str, SchemaKeywords(pattern=DIGEST_PATTERN)]
 RequestUrl = Annotated[
-    str, "Where a refused user can ask; not there where nothing is set", SchemaKeywords(pattern=URL_PATTERN)
+    str,
+    "URL where a refused user can ask for an exception. The key is missing if no URL is set.",
+    SchemaKeywords(pattern=URL_PATTERN),
 ]
 RequestId = Annotated[str, SchemaKeywords(pattern=REQUEST_ID_PATTERN)]
 QuarantineId = Annotated[str, SchemaKeywords(pattern=ITEM_ID)]
-RuleName = Annotated[str, "<control>/<service> or <control>/<setting>"]
-WaiverId = Annotated[str, "The waiver's id"]
+RuleName = Annotated[str, "Name of a rule: `<control>/<service>` or `<control>/<setting>`"]
+WaiverId = Annotated[str, "Id of the waiver; null if no waiver covers the rule"]
 
 State = Annotated[str, SchemaKeywords(enum=STATES)]
 EventState = Annotated[str, SchemaKeywords(enum=EVENT_STATES)]
@@ -62,9 +64,13 @@ ControlMode = Annotated[str, SchemaKeywords(enum=CONTROL_MODES)]
 PlanMode = Annotated[str, SchemaKeywords(enum=RESTRICTED_MODES)]
 RunMode = Annotated[str, SchemaKeywords(enum=RUN_MODES)]
 FailedGate = Annotated[str, SchemaKeywords(enum=GATES[1:])]
-NoteKind = Annotated[str, ", ".join(NOTE_KINDS)]
-WaiverStatus = Annotated[str, f"active, or why it waives nothing: {', '.join(WAIVER_STATUSES[:-1])}"]
-QuarantinedKind = Annotated[str, ", ".join(QUARANTINED_KINDS)]
+NoteKind = Annotated[str, f"Kind of the note: {', '.join(NOTE_KINDS)}"]
+WaiverStatus = Annotated[
+    str,
+    "Status of the waiver. Only an active waiver has an effect. The other statuses name the reason: "
+    f"{', '.join(WAIVER_STATUSES[:-1])}",
+]
+QuarantinedKind = Annotated[str, f"Kind of the item: {', '.join(QUARANTINED_KINDS)}"]
 
 Platform = Annotated[dict[str, str], SchemaKeywords(properties={name: {"type": "string"} for name in PLATFORM_KEYS})]
 Port = Annotated[int, SchemaKeywords(minimum=1, maximum=65535)]
@@ -72,23 +78,24 @@ Minute = Annotated[int, SchemaKeywords(minimum=0, maximum=1440)]
 Window = Annotated[list[Minute], SchemaKeywords(minItems=3, maxItems=3)]
 OpeningHours = Annotated[
     list[Window],
-    "Openings of a week on the host's clock: the day (0 is Monday), from which minute, until which",
+    "Weekly opening times by the host's clock. Each is [day, first minute, end minute]. Day 0 is "
+    "Monday; minutes count from midnight.",
     SchemaKeywords(minItems=1),
 ]
 LeftOutCounts = Annotated[
     dict[str, Count],
-    f"How much more there was, of each of {', '.join((*CONTROLS, *EXTRA_RULE_GROUPS, JOURNAL))}: incidents and ended "
-    f"programs, or "
-    "lines",
+    "Numbers of entries that the record leaves out. Keys: "
+    f"{', '.join((*CONTROLS, *EXTRA_RULE_GROUPS, JOURNAL))}. The key {JOURNAL} counts lines of the "
+    "journal; the other keys count incidents and ended programs.",
     SchemaKeywords(maxProperties=len((*CONTROLS, *EXTRA_RULE_GROUPS, JOURNAL))),
 ]
 
 # Types of events.
-PlanOfHost = Annotated[Optional[str], "The digest of the plan that the host answered for"]
-LeftOutOfEvent = Annotated[Count, "How many more there were, for which the line had no room"]
+PlanOfHost = Annotated[Optional[str], "Digest of the plan for which the host answered; null without an answer"]
+LeftOutOfEvent = Annotated[Count, "Number of further entries that were left out to limit the size of the line"]
 PreviousState = Annotated[
     Optional[State],
-    "The state before, where something changed and the history has one: error, noncompliant, unknown or waived. Null "
-    "for what was compliant, did not apply, was not in the plan, or was never observed: the history does not tell "
-    "these apart",
+    "State before the change: error, noncompliant, unknown or waived. Null without a change. Also "
+    "null if the earlier state was compliant or not_applicable, was never observed, or was not in the "
+    "plan. The history does not distinguish these cases.",
 ]

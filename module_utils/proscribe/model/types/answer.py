@@ -1,4 +1,7 @@
-"""The answers of the modules on hosts (host/host_operations.py), as wire/answers/results.py returns them."""
+"""The checked answers of the modules on hosts, as the readers of wire/answers/results.py return them.
+
+host/host_operations.py makes the answers on a host.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,16 @@ from .record import FindingRecord, ObservedRecord
 
 
 class TurnEntry(TypedDict):
-    """The process that changes or changed a host, and since when."""
+    """A run that changes or has changed a host: its name (`by`), and the UTC time (`since`)."""
 
     by: str
     since: str
 
 
 class SharedTurn(TurnEntry):
-    """Another run that changed the host, too. `waited` is 0 if it came between two changes of this run."""
+    """Another run that changed the host. `waited` is 0 if it came between two changes of this run."""
 
-    waited: int  # seconds
+    waited: int  # seconds that this run waited for the other run
 
 
 class ModuleAnswer(TypedDict, total=False):
@@ -29,20 +32,20 @@ class ModuleAnswer(TypedDict, total=False):
     # the other run that holds the host's lock, if waiting for the lock timed out; nothing was changed then
     busy: TurnEntry
     other_runs: list[SharedTurn]
-    ansible_facts: dict[str, str]  # the interpreter that the action discovered; no host reports it
+    ansible_facts: dict[str, str]  # the path of Python, added by the action; no host reports it
 
 
 class ObservationAnswer(ModuleAnswer, total=False):
-    """The answer of `compliance_state`. Without a record it has the reason."""
+    """The answer of `compliance_state`. Without `record` it has the reason: a failure, or `lacking`."""
 
     record: ObservedRecord
-    drifted: list[str]
-    privileged: bool
+    drifted: list[str]  # controls that an enforcing run would correct
+    privileged: bool  # whether the host was observed as root
     not_installed: str  # why the program for audits without root is not installed
     unwatched: list[str]  # controls that the host's own watch does not correct after this run
     lacking: bool  # True if the host lacks code or a plan of which the controller sent only the name
     system: str  # the system of a Mac that received code for Linux
-    # True if only users' own files make the gate fail; set by the controller, which then does not fail the host.
+    # True if only users' own files make the gate fail. The controller sets it, and does not fail the host then.
     set_aside: bool
     cached: bool  # True if the host has code and plan in its cache now; only in the answer to a stream
 
@@ -57,7 +60,7 @@ class FileDifference(TypedDict):
 
 
 class RefusedChange(TypedDict):
-    """A change that enforcing called for and that was refused."""
+    """A change that the plan requires and that the host did not make, with the reason."""
 
     rule: str
     subject: str
@@ -65,7 +68,7 @@ class RefusedChange(TypedDict):
 
 
 class PendingChange(TypedDict):
-    """A change of the firewall that waits `within` seconds for its confirmation."""
+    """A firewall change that waits `within` seconds for its confirmation. `token` identifies the change."""
 
     token: str
     within: int
@@ -80,15 +83,15 @@ class ChangeAnswer(ModuleAnswer, total=False):
     diff: list[FileDifference]
     notes: list[str]
     removed: list[dict[str, str]]  # packages that a lift does not install again, in the form of model/removal_record.py
-    pending: PendingChange | str  # the controller reads only the token
+    pending: PendingChange | str  # a host sends the mapping; the reader leaves only the token
 
 
 class QuarantineAnswer(ModuleAnswer, total=False):
-    """The answer of `quarantine`: to a list, or to a restore or prune."""
+    """The answer of `quarantine`: the items if listed, the outcomes if items were restored or pruned."""
 
     quarantined: list[QuarantineItem]
     broken: list[BrokenItem]
-    left_out: int
+    left_out: int  # number of items beyond the limits of a list
     outcomes: list[ItemOutcome]
     actions: list[str]
     diff: list[FileDifference]

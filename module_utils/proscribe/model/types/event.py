@@ -33,17 +33,24 @@ class EventLine(TypedDict):
 
     schema: Annotated[str, SchemaKeywords(const=EVENT_SCHEMA)]
     kind: str
-    id: Annotated[str, "The same for the same event of the same run", SchemaKeywords(pattern="^[0-9a-f]{32}$")]
-    time: Annotated[
-        Moment, "UTC: when the host was observed, as far as its clock lies within the run; else the run's end"
+    id: Annotated[
+        str,
+        "Id of the event. If the same event of a run arrives twice, both copies have the same id.",
+        SchemaKeywords(pattern="^[0-9a-f]{32}$"),
     ]
-    run: Annotated[str, "The id of the run"]
+    time: Annotated[
+        Moment,
+        "Time of the host's observation: ISO 8601, UTC. The host's clock counts, limited to the time of "
+        "the run. Without an observation, the time is the end of the run.",
+    ]
+    run: Annotated[str, "Id of the run"]
     mode: RunMode
-    catalog: Annotated[str | None, "The release of the catalogue"]
-    host: Annotated[str | None, "The inventory name; null for the run and its gate"]
+    catalog: Annotated[str | None, "Release of the catalogue of services; null if the catalogue has none"]
+    host: Annotated[str | None, "Name of the host in the inventory; null for events of kind run and gate"]
     changed: Annotated[
         bool | None,
-        "Whether this is new since the observation before, by the history; null where it does not tell",
+        "True if the event is new since the previous observation, by the history of runs. Null if the "
+        "history does not have the run.",
     ]
 
 
@@ -70,13 +77,24 @@ class EventFinding(TypedDict):
 class HostEvent(EventLine):
     """Event about the state of a host."""
 
-    state: Annotated[EventState, "The worst state of the rules that the run observed; gone: left the inventory"]
+    state: Annotated[
+        EventState,
+        "Worst state of the rules that the run observed. `gone`: the host left the inventory. "
+        "`not_served`: Proscribe cannot observe the host.",
+    ]
     previous: PreviousState
-    reason: Annotated[str | None, "Why there is no answer that counts, or why the host is not served"]
+    reason: Annotated[
+        str | None, "Reason why the host has no valid answer, or is not served; null for a host with a valid answer"
+    ]
     plan: PlanOfHost
-    controls: Annotated[list[Control] | None, "The controls that the run observed: the state is about no other"]
+    controls: Annotated[
+        list[Control] | None,
+        "Controls that the run observed. The state is about these controls only. Null or empty means all controls.",
+    ]
     rules_evaluated: Count
-    errors: Annotated[list[EventError], "What failed, or was refused, as in hosts.jsonl"]
+    errors: Annotated[
+        list[EventError], "Failures on the host and refused changes, with the keys of `errors` in hosts.jsonl"
+    ]
     errors_left_out: LeftOutOfEvent
 
 
@@ -84,16 +102,27 @@ class RuleEvent(EventLine):
     """Event about the state of a rule on a host."""
 
     rule: RuleName
-    same_cause: Annotated[list[RuleName], "More rules that changed in the same way by the same files"]
+    same_cause: Annotated[
+        list[RuleName],
+        "Names of further rules that changed in the same way because of the same files. This event is "
+        "about all of them.",
+    ]
     same_cause_left_out: LeftOutOfEvent
-    control_mode: Annotated[ControlMode | None, "Of its control on this host"]
-    state: Annotated[EventState, "withdrawn: the plan does not have the rule any more"]
+    control_mode: Annotated[ControlMode | None, "Mode of the rule's control on this host; null if unknown"]
+    state: Annotated[
+        EventState,
+        "State of the rule on the host. `withdrawn`: the plan no longer has the rule. `gone`: the host "
+        "left the inventory. `lifted`: the ban of the rule's control was removed from the host.",
+    ]
     waiver: WaiverId | None
     reason: str | None
-    findings: Annotated[list[EventFinding], "The evidence, with the keys of hosts.jsonl"]
+    findings: Annotated[list[EventFinding], "Evidence for the state, with the keys of `findings` in hosts.jsonl"]
     findings_left_out: LeftOutOfEvent
     previous: PreviousState
-    since: Annotated[Moment | None, "Where something changed: when the incident began that goes on, or ended"]
+    since: Annotated[
+        Moment | None,
+        "Start of the incident that began, continues or ended with this change: ISO 8601, UTC. Null without a change.",
+    ]
     plan: PlanOfHost
 
 
@@ -101,8 +130,13 @@ class ActionEvent(EventLine):
     """Event about a change that a run made on a host."""
 
     control: str
-    action: Annotated[str, "What was done; in check mode (changed is false) what would be"]
-    quarantine_id: Annotated[str | None, "Where something was moved into the quarantine: the id to restore it by"]
+    action: Annotated[
+        str, "Change that the run made. In check mode (`changed` is false): change that the run would make."
+    ]
+    quarantine_id: Annotated[
+        str | None,
+        "Id by which the moved item can be restored from the quarantine; null if the action moved nothing there",
+    ]
     plan: PlanOfHost
 
 
@@ -111,20 +145,32 @@ class BetweenEvent(EventLine):
 
     what: Annotated[
         str,
-        "What the host did between two runs, or what is to be known of its watcher: incident (it was open), ended "
-        "(a restricted program), frozen (by root), stale (no run renews its plan), unobserved (by its own watcher)",
+        "Kind of the event between two runs. `incident`: rules were not compliant. `ended`: a restricted "
+        "program was ended at its start. `frozen`: root paused the host's watch, the service that "
+        "observes and corrects the host. `stale`: no run has renewed the host's plan in time. "
+        "`unobserved`: the watch has not observed the host in time.",
         SchemaKeywords(enum=BETWEEN_RUN_EVENTS),
     ]
-    rule: Annotated[str | None, "Of an incident and of an ended program"]
+    rule: Annotated[
+        str | None,
+        "Rule of an incident or of an ended program. For an incident of several rules: the control. Null "
+        "for other events.",
+    ]
     program: str | None
-    user: Annotated[str | None, "Whose program was ended, or who froze the watcher"]
-    first: Annotated[str | None, "UTC, by the host's clock"]
-    last: Annotated[str | None, "UTC, by the host's clock"]
+    user: Annotated[str | None, "User whose program was ended, or account that paused the watch; null for other events"]
+    first: Annotated[
+        str | None,
+        "First time by the host's clock: ISO 8601, UTC. For `frozen`: end of the pause. For `stale`: last "
+        "renewal of the plan. For `unobserved`: last observation. Null if never.",
+    ]
+    last: Annotated[
+        str | None, "Last time by the host's clock: ISO 8601, UTC. Null unless `what` is `incident` or `ended`."
+    ]
     times: Count
-    corrected: Annotated[Count, "How many of these times the host closed it again by itself"]
-    users: Annotated[list[str], "Who was logged in"]
+    corrected: Annotated[Count, "Number of these times at which the host corrected the rules itself"]
+    users: Annotated[list[str], "Users who were logged in when the host observed the incident"]
     users_left_out: LeftOutOfEvent
-    until: Annotated[str | None, "Until when the watcher is frozen"]
+    until: Annotated[str | None, "End of the pause of the watch: ISO 8601, UTC. Null unless `what` is `frozen`."]
     reason: str | None
     plan: PlanOfHost
 
@@ -132,20 +178,20 @@ class BetweenEvent(EventLine):
 class RequestEvent(EventLine):
     """Event about a user's request for an exception."""
 
-    request: Annotated[str, "The id of the request"]
+    request: Annotated[str, "Id of the request"]
     user: str
-    service: Annotated[str, "As the user typed it"]
-    reason: Annotated[str, "As the user typed it"]
-    requested: Annotated[Moment, "By the host's clock"]
+    service: Annotated[str, "Service, as the user typed it"]
+    reason: Annotated[str, "Reason for the request, as the user typed it"]
+    requested: Annotated[Moment, "Time of the request by the host's clock: ISO 8601, UTC"]
     plan: PlanOfHost
 
 
 class GateEvent(EventLine):
     """Event about a run's gate: whether the run passed or failed."""
 
-    gate: Annotated[str | None, "The strictest gate of the run's hosts; null where the run failed without one"]
+    gate: Annotated[str | None, "Strictest compliance gate of the run's hosts; null if the run failed without a gate"]
     passed: bool
-    exit: Annotated[int | None, "What the launcher ends with; null for Ansible's own code"]
+    exit: Annotated[int | None, "Exit code of the launcher `./proscribe`; null if it exits with Ansible's own code"]
     reason: str | None
 
 
@@ -165,22 +211,34 @@ class RunEvent(EventLine):
     playbook: str
     started: Moment
     finished: Moment
-    inventory: Annotated[str, "Its sources, with commas"]
-    limit: Annotated[str | None, "--limit"]
-    catalog_version: Annotated[str, "The digest of the catalogue"]
-    stopped: Annotated[str | None, "Why a run did not come to its end"]
-    whole: Annotated[bool, "Whether every host of the inventory was expected, for every control"]
-    controls: Annotated[list[Control] | None, "The controls that the run observed"]
+    inventory: Annotated[str, "Sources of the inventory, separated by commas"]
+    limit: Annotated[str | None, "Value of the option --limit, which selects hosts; null without the option"]
+    catalog_version: Annotated[str, "Digest of the catalogue's content"]
+    stopped: Annotated[str | None, "Reason why the run ended early; null for a complete run"]
+    whole: Annotated[
+        bool, "True if the run covered every host of the inventory and every control, and was not interrupted"
+    ]
+    controls: Annotated[list[Control] | None, "Controls that the run observed. Null or empty means all controls."]
     expected_hosts: Count
-    hosts: Annotated[dict[State, Count], "Expected hosts by state"]
-    rules: Annotated[dict[State, Count], "Evaluated rules by state"]
-    not_served: Annotated[Count, "Hosts that cannot be observed; they are no expected hosts"]
-    coverage: Annotated[CountShare, "Hosts that were evaluated at all"]
-    compliance_strict: Annotated[CountShare, "Hosts that meet the ban"]
-    compliance_with_waivers: Annotated[CountShare, "Hosts that meet it, or have an approved exception"]
+    hosts: Annotated[dict[State, Count], "Number of expected hosts in each state"]
+    rules: Annotated[dict[State, Count], "Number of evaluated rules in each state, on all expected hosts"]
+    not_served: Annotated[
+        Count, "Number of hosts that Proscribe cannot observe. They are not among the expected hosts."
+    ]
+    coverage: Annotated[
+        CountShare, "Share of hosts that were evaluated, of the expected hosts and the hosts that are not served"
+    ]
+    compliance_strict: Annotated[
+        CountShare, "Share of compliant and repaired hosts, of the expected hosts to which the ban applies"
+    ]
+    compliance_with_waivers: Annotated[
+        CountShare, "Share of compliant, repaired and waived hosts, of the expected hosts to which the ban applies"
+    ]
     events: Annotated[
         EventCounts | None,
-        "How many events of these kinds changed, sent or not; null where the history does not tell",
+        "Number of events with a change, by kind, sent or not. Null if the history does not have the run.",
     ]
-    events_left_out: Annotated[Count, "How many events above the limit were not sent"]
-    warnings: Annotated[Count, "Warnings of the report until then"]
+    events_left_out: Annotated[
+        Count, "Number of events that were left out because the run's limit of events was reached"
+    ]
+    warnings: Annotated[Count, "Number of warnings in the report when this event was made"]

@@ -60,22 +60,36 @@ class ServicePolicy(TypedDict):
 
     name: NotRequired[str]
     mode: Annotated[str, SchemaKeywords(enum=SERVICE_MODES)]
-    waiver: NotRequired[Annotated[str, "With mode waived: the waiver's id"]]
-    hours: NotRequired[Annotated[OpeningHours, "With mode waived: it is open at these times only"]]
-    otherwise: NotRequired[Annotated[PlanMode, "With hours: the mode at other times"]]
-    opens: NotRequired[
-        Annotated[dict[str, list[str]], "With hours: the hosts that other services allow while this one is open"]
+    waiver: NotRequired[Annotated[str, "Id of the waiver; only with mode `waived`"]]
+    hours: NotRequired[
+        Annotated[
+            OpeningHours,
+            "Weekly times at which the waiver opens the service, by the host's clock. Each is [day, first "
+            "minute, end minute]; day 0 is Monday. The key exists only with mode `waived`. A waiver without "
+            "it applies at all times.",
+        ]
     ]
-    effective_from: NotRequired[Annotated[Day, "With mode upcoming: the day it begins"]]
+    otherwise: NotRequired[Annotated[PlanMode, "Mode of the service at other times; only with `hours`"]]
+    opens: NotRequired[
+        Annotated[
+            dict[str, list[str]],
+            "Host names that stay allowed for other services while this service is open; only with `hours`. "
+            "Key: id of the service that otherwise blocks the names.",
+        ]
+    ]
+    effective_from: NotRequired[Annotated[Day, "First day of the restriction, ISO 8601; only with mode `upcoming`"]]
     only: NotRequired[
         Annotated[
             OnlyGroups,
-            "For apps and firewall: it is restricted for the members of these groups alone",
+            "User groups to whose members the restriction is limited; only in the controls apps and firewall",
             SchemaKeywords(required=("posix_groups",)),
         ]
     ]
     exceptions: NotRequired[
-        Annotated[list[PartialWaiver], "Waivers for a part: what fits one in all keys that it has is waived"]
+        Annotated[
+            list[PartialWaiver],
+            "Waivers for a part of the service. A finding is waived if it matches all keys of a waiver.",
+        ]
     ]
     unresolved: NotRequired[Annotated[str, UNDOCUMENTED_KEY]]
 
@@ -83,42 +97,55 @@ class ServicePolicy(TypedDict):
 class AppIdentifiers(TypedDict, total=False):
     """The identifiers of a service that the control `apps` searches for."""
 
-    packages: Annotated[dict[str, list[str]], "Names by package system"]
+    packages: Annotated[dict[str, list[str]], "Names of packages, by package system such as apt or flatpak"]
     processes: list[str]
     paths: list[str]
-    desktop_files: Annotated[list[str], "Names of desktop entries"]
+    desktop_files: Annotated[list[str], "File names of desktop entries"]
     names: Annotated[
         list[str],
-        "What people call the service in their own script: AppImages and launchers of that name are reported, and "
-        "never moved for it",
+        "Names of the service in writing systems other than Latin. AppImages and launchers with such a "
+        "name are reported. The name alone is no reason to move them.",
     ]
     markers: Annotated[
         dict[str, list[str]],
-        "What its maker has left in a program: go (packages), gecko (vendors), and programs, base names that count "
-        "with such a mark only",
+        "Marks inside the service's programs. Key `go`: Go packages or modules from which a program is "
+        "built. Key `gecko`: vendors of a Gecko program. Key `programs`: base names of programs that "
+        "count only with such a mark.",
     ]
-    windows: Annotated[list[str], "Paths of Windows programs, below a folder of programs"]
-    windows_processes: Annotated[list[str], "Image names of Windows programs"]
-    windows_packages: Annotated[dict[str, list[str]], "Ids of Windows packages: winget, appx"]
+    windows: Annotated[
+        list[str], "Paths of Windows programs, relative to a directory of programs such as %ProgramFiles%"
+    ]
+    windows_processes: Annotated[list[str], "Image names of Windows programs, such as Program.exe"]
+    windows_packages: Annotated[dict[str, list[str]], "Ids of Windows packages, by package system: winget or appx"]
     windows_registered: Annotated[
         dict[str, list[str]],
-        "What installers register on Windows: names of uninstall keys, and names with their publishers",
+        "Registrations of installers on Windows. Key `keys`: names of uninstall keys. Key `names`: "
+        "display names with publishers, as `name by publisher`.",
     ]
     windows_publishers: Annotated[
         dict[str, list[str]],
-        "Who signs on Windows: programs, as AppLocker writes it; appx: publisher\\name of an app package",
+        "Signers on Windows. Key `programs`: publishers in AppLocker's notation. Key `appx`: app "
+        "packages, as `publisher\\name`.",
     ]
-    windows_installers: Annotated[list[str], "File names of installers on Windows, with a * for what changes"]
-    bundle_ids: Annotated[list[str], "Identifiers of applications on macOS"]
-    mac_apps: Annotated[list[str], "File names of applications on macOS"]
-    signing_ids: Annotated[list[str], "What programs on macOS are signed as: the team, a colon, and the identifier"]
-    team_ids: Annotated[list[str], "Teams that sign programs of the service alone on macOS"]
+    windows_installers: Annotated[
+        list[str], "File names of installers on Windows. A `*` stands for the part that changes between releases."
+    ]
+    bundle_ids: Annotated[list[str], "Bundle identifiers of applications on macOS"]
+    mac_apps: Annotated[list[str], "File names of applications on macOS, such as Program.app"]
+    signing_ids: Annotated[
+        list[str], "Signatures of programs on macOS: the developer team, a colon, and the signing identifier"
+    ]
+    team_ids: Annotated[list[str], "Ids of Apple developer teams that sign only programs of this service on macOS"]
     web_hosts: Annotated[
-        list[str], "Hosts, or host/path, of which a web app in a window of its own is one of the service"
+        list[str],
+        "Web addresses of the service: `host` or `host/path`. An installed web app with such an address "
+        "is an app of the service.",
     ]
-    web_allow: Annotated[list[str], "Hosts below these that are none"]
+    web_allow: Annotated[list[str], "Hosts below `web_hosts` whose web apps are not apps of the service"]
     serves_both: Annotated[
-        bool, "With mode report: its programs serve permitted accounts, too", SchemaKeywords(const=True)
+        bool,
+        "True if the service's programs serve permitted accounts, too; only with mode `report`",
+        SchemaKeywords(const=True),
     ]
     copies: Annotated[list[str], UNDOCUMENTED_KEY]
 
@@ -135,7 +162,11 @@ class BrowserIdentifiers(TypedDict, total=False):
 
     urls: list[str]
     extensions: dict[str, list[str]]
-    front_doors: Annotated[list[str], "Those of the names that people type: the lists of browsers have them first"]
+    front_doors: Annotated[
+        list[str],
+        "Addresses of the service that users type. Browser block lists have them first, because the lists "
+        "are too short for all names.",
+    ]
 
 
 class FirewallIdentifiers(TypedDict, total=False):
@@ -211,12 +242,20 @@ class PlanSection(TypedDict):
 
     mode: PlanMode
     services: dict[str, Annotated[PlanEntry, SchemaKeywords(required=("name", "mode"))]]
-    settings: Annotated[ControlSettings, dict, "As plan.py describes them"]
+    settings: Annotated[
+        ControlSettings,
+        dict,
+        "Settings of the control. Each control has its own keys, which module_utils/proscribe/model/plan.py describes.",
+    ]
     nothing_known: NotRequired[
-        Annotated[list[str], "Restricted services of which the catalogue has nothing for this control"]
+        Annotated[list[str], "Ids of restricted services for which the catalogue has no identifiers for this control"]
     ]
     by_tenant: NotRequired[
-        Annotated[list[str], "Restricted services that it leaves open for the organisation's tenants"]
+        Annotated[
+            list[str],
+            "Ids of restricted services that the control leaves open, because accounts of the organisation's "
+            "tenants use the same hosts",
+        ]
     ]
 
 
@@ -247,7 +286,7 @@ class LaterPlan(TypedDict):
     """Reference to the plan that takes effect on the host at a later time."""
 
     at: Moment
-    plan: Annotated[PlanDigest, "Its digest"]
+    plan: Annotated[PlanDigest, "Digest of the later plan"]
 
 
 class PlanWaiver(TypedDict):
@@ -255,23 +294,30 @@ class PlanWaiver(TypedDict):
 
     expires: Moment
     users: list[str]
-    services: Annotated[list[str], "Their names"]
+    services: Annotated[list[str], "Names of the services that the waiver opens"]
     posix_groups: NotRequired[list[str]]
-    request: NotRequired[Annotated[RequestId, "The id of the request that it answers"]]
+    request: NotRequired[Annotated[RequestId, "Id of the user's request that the waiver answers"]]
     limits: NotRequired[
-        Annotated[str, "Only where it does not open all of its services: what is open and what is closed"]
+        Annotated[
+            str, "Text about the open and the closed parts. The key is missing if the waiver opens all of its services."
+        ]
     ]
 
 
 class GroupPolicyObject(TypedDict):
     """Group Policy object that a domain controller shall have, with the policy for its machines."""
 
-    name: Annotated[str, "What administrators see"]
-    group: Annotated[str, "Of the inventory: whose hosts' policy it has"]
-    ous: Annotated[list[str], "Where it is linked"]
-    enforced: Annotated[bool, "Whether it applies below units that block inheritance"]
-    browser: Annotated[PlanSection, "The one policy of the group's hosts, never wider than any of theirs"]
-    apps: NotRequired[Annotated[PlanSection, "Of the same policy: the restricted programs that AppLocker knows"]]
+    name: Annotated[str, "Name of the object, as administrators see it"]
+    group: Annotated[str, "Inventory group whose hosts' policy the object has"]
+    ous: Annotated[list[str], "Organisational units, containers or domains to which the object is linked"]
+    enforced: Annotated[
+        bool, "True if the object also applies below units that block inheritance, and before all other objects"
+    ]
+    browser: Annotated[
+        PlanSection,
+        "Common browser policy of the group's hosts. It never permits more than the policy of any of these hosts.",
+    ]
+    apps: NotRequired[Annotated[PlanSection, "Restricted programs of the same policy for which AppLocker rules exist"]]
     request_url: NotRequired[RequestUrl]
 
 
@@ -285,23 +331,43 @@ class Plan(TypedDict):
     """Plan: the compiled policy of all hosts that have the same policy."""
 
     schema: Annotated[str, SchemaKeywords(const=PLAN_SCHEMA)]
-    digest: NotRequired[Annotated[PlanDigest, "SHA-256 of the canonical JSON of all the rest"]]
-    contact: Annotated[str, "Whom a refused user asks"]
+    digest: NotRequired[
+        Annotated[
+            PlanDigest,
+            "SHA-256 of the plan as canonical JSON, without this key. Canonical JSON has sorted keys, no "
+            "spaces, and only ASCII characters.",
+        ]
+    ]
+    contact: Annotated[str, "Contact that a refused user can ask, as text"]
     request_url: NotRequired[RequestUrl]
     watch: NotRequired[
         Annotated[
             WatchTimes,
-            "How often the host observes itself, and how long it takes the plan for current; not there where off",
+            "Seconds between two observations by the host itself (`every`), and the maximum age of its plan "
+            "in seconds (`max_age`). The key is missing if the watch is off.",
         ]
     ]
-    later: NotRequired[Annotated[LaterPlan, "The plan that is in effect from then on; only with watch"]]
-    waivers: NotRequired[Annotated[dict[str, PlanWaiver], "The waivers that the plan names; only with watch"]]
+    later: NotRequired[
+        Annotated[LaterPlan, "Next plan, and the time from which it is in effect; only together with `watch`"]
+    ]
+    waivers: NotRequired[
+        Annotated[dict[str, PlanWaiver], "Waivers that the plan names, by id; only together with `watch`"]
+    ]
     answers: NotRequired[
-        Annotated[dict[str, dict[str, str]], "By id of a request: the answer, which the host shows to its user"]
+        Annotated[
+            dict[str, dict[str, str]],
+            "Answers to users' requests, by id of the request. The host shows the answer to the user.",
+        ]
     ]
     group_policy: NotRequired[
-        Annotated[GroupPolicy, "What a Samba domain controller has for the machines of its domain"]
+        Annotated[GroupPolicy, "Group Policy objects that a Samba domain controller has for the machines of its domain"]
     ]
-    catalog: NotRequired[Annotated[str, "The release of the catalogue; not there where it has none"]]
-    browsers: Annotated[list[Annotated[BrowserPlace, dict]], "Where the policies of browsers stand"]
-    controls: Annotated[dict[str, PlanSection], "A control that is off is left out"]
+    catalog: NotRequired[
+        Annotated[str, "Release of the catalogue of services. The key is missing if the catalogue has no release."]
+    ]
+    browsers: Annotated[
+        list[Annotated[BrowserPlace, dict]], "Files and directories from which browsers read their policies"
+    ]
+    controls: Annotated[
+        dict[str, PlanSection], "Policy of each control, by name of the control. A control that is off is missing."
+    ]

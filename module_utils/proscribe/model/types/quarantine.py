@@ -24,16 +24,20 @@ class QuarantineItem(TypedDict):
     path: str  # the path before the item was taken
     whole: str  # the original path of the whole (such as an app's directory) of which the item is a part
     kind: str
-    taken_at: Annotated[str, "When it was taken, by the host's clock"]
+    taken_at: Annotated[str, "Time at which the item was taken, by the host's clock: ISO 8601, UTC"]
     owner: str
     place_of: str  # the account in whose home directory the item was; "" if it was in none
-    kept_until: Annotated[str, "The first enforcing run after that prunes it; empty for ever"]
+    kept_until: Annotated[
+        str,
+        "End of the retention: ISO 8601, UTC. The first enforcing run after it deletes the item. Empty "
+        "for an item that is stored forever.",
+    ]
 
 
 class BrokenItem(TypedDict):
     """A directory in a quarantine whose manifest cannot be read."""
 
-    id: Annotated[str, "The folder's name"]
+    id: Annotated[str, "Name of the directory in the quarantine"]
     why: str
 
 
@@ -50,43 +54,54 @@ class NextRunOutlook(TypedDict):
 
     state: Annotated[
         str,
-        "The next enforcing run takes it again; a waiver covers it; nothing takes it there",
+        "Effect of the next enforcing run. `taken`: it takes the item again. `waived`: a waiver covers "
+        "the item. `left`: it leaves the item in place.",
         SchemaKeywords(enum=OUTLOOKS),
     ]
     waiver: str | None
-    why: Annotated[str, "In words"]
+    why: Annotated[str, "Reason for the prediction, as a short text"]
 
 
 class ChosenItem(TypedDict):
     """Quarantined item that matches the operator's selectors."""
 
-    host: Annotated[str, "The inventory name"]
-    id: Annotated[QuarantineId, "What it is restored or pruned by"]
-    group: Annotated[str, "What parts that were taken together share; empty for a thing that was taken whole"]
+    host: Annotated[str, "Name of the host in the inventory"]
+    id: Annotated[QuarantineId, "Id by which the item can be restored or deleted"]
+    group: Annotated[str, "Common id of the parts that were taken together; empty for an item that was taken whole"]
     services: list[str]
-    bytes: Annotated[Count, "What it takes on the disk"]
-    finished: Annotated[bool, "False where a move was cut short, which the next enforcing run completes"]
-    path: Annotated[str, "Where it was, with escapes for what does not print"]
+    bytes: Annotated[Count, "Size on disk, in bytes"]
+    finished: Annotated[
+        bool, "False if the move into the quarantine was interrupted. The next enforcing run completes the move."
+    ]
+    path: Annotated[str, "Path before the item was taken. Characters that do not print are escaped."]
     kind: QuarantinedKind
-    taken_at: Annotated[str, "When it was taken, by the host's clock"]
-    user: Annotated[str, "The account whose it was"]
-    kept_until: Annotated[str, "The first enforcing run after that prunes it; empty for ever"]
-    next_run: Annotated[NextRunOutlook, "Once it is restored"]
+    taken_at: Annotated[str, "Time at which the item was taken, by the host's clock: ISO 8601, UTC"]
+    user: Annotated[str, "Account that owned the item"]
+    kept_until: Annotated[
+        str,
+        "End of the retention: ISO 8601, UTC. The first enforcing run after it deletes the item. Empty "
+        "for an item that is stored forever.",
+    ]
+    next_run: Annotated[NextRunOutlook, "Predicted effect of the next enforcing run on the item, if it is restored now"]
 
 
 class HostQuarantine(TypedDict):
     """Result for a host: whether its quarantine could be listed."""
 
-    host: Annotated[str, "The inventory name"]
-    state: Annotated[str, "unknown: nobody has seen its quarantine", SchemaKeywords(enum=("listed", "unknown"))]
-    reason: Annotated[str | None, "Why it is unknown"]
-    broken: Annotated[list[BrokenItem], "Folders whose manifests cannot be read"]
-    left_out: Annotated[Count, "How many more things there are than one answer has room for"]
+    host: Annotated[str, "Name of the host in the inventory"]
+    state: Annotated[
+        str,
+        "`listed`: the host listed its quarantine. `unknown`: the content of the quarantine is not known.",
+        SchemaKeywords(enum=("listed", "unknown")),
+    ]
+    reason: Annotated[str | None, "Reason why the quarantine is unknown; null for a listed quarantine"]
+    broken: Annotated[list[BrokenItem], "Directories in the quarantine whose manifests cannot be read"]
+    left_out: Annotated[Count, "Number of further entries for which the host's answer had no room"]
 
 
 class QuarantineList(TypedDict):
     """The output of `./proscribe quarantine list --format json`."""
 
     schema: Annotated[str, SchemaKeywords(const=QUARANTINE_LIST_SCHEMA)]
-    hosts: Annotated[list[HostQuarantine], "Every host that was asked"]
-    items: Annotated[list[ChosenItem], "What fits the selectors"]
+    hosts: Annotated[list[HostQuarantine], "All hosts whose quarantine was to be listed"]
+    items: Annotated[list[ChosenItem], "Quarantined items that match the options of the command, such as --user"]

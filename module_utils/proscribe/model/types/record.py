@@ -61,27 +61,42 @@ class RuleRecord(TypedDict):
     reason: str | None
     findings: list[FindingRecord]
     mode: NotRequired[
-        Annotated[ControlMode | None, "Of its control on this host: no run corrects what is only audited"]
+        Annotated[
+            ControlMode | None,
+            "Mode of the rule's control on this host; null if unknown. No run corrects a control with mode `audit`.",
+        ]
     ]
 
 
 class RecordError(TypedDict):
     """A failure on a host, or a change that was refused."""
 
-    control: Annotated[str, "A control, or run"]
+    control: Annotated[str, "Control that failed or refused; `run` for a failure that belongs to no control"]
     message: str
     refused: NotRequired[
-        Annotated[str, "Only of what was left as it is, which is no failure: the rule that it is about"]
+        Annotated[
+            str,
+            "Name of the rule of a refused change. A refused change leaves the host as it is and is no "
+            "failure. The key is missing for a failure.",
+        ]
     ]
 
 
 class ControlRecord(TypedDict):
     """The summary of a control in a host record. The controller adds the control's mode, policy and state."""
 
-    mode: NotRequired[Annotated[ControlMode | None, "What the plan has it do; null where that is not known"]]
-    policy: NotRequired[Annotated[str | None, "The digest of all that the plan makes it from"]]
+    mode: NotRequired[Annotated[ControlMode | None, "Mode of the control by the host's plan; null if unknown"]]
+    policy: NotRequired[
+        Annotated[
+            str | None,
+            "Digest of all parts of the plan that determine the control; null if unknown or if the control is off",
+        ]
+    ]
     state: NotRequired[
-        Annotated[State | None, "The worst state of its rules; null where the run did not observe it, or it is off"]
+        Annotated[
+            State | None,
+            "Worst state of the control's rules; null if the run did not observe the control, or if it is off",
+        ]
     ]
     evaluated: Count
     not_applicable: Count
@@ -107,26 +122,32 @@ class RecordedAction(TypedDict):
     control: str
     action: str
     quarantine_id: NotRequired[
-        Annotated[QuarantineId, "Only where something was moved into the quarantine: the id to restore it by"]
+        Annotated[
+            QuarantineId,
+            "Id by which the moved item can be restored from the quarantine. The key is missing if the action "
+            "moved nothing there.",
+        ]
     ]
 
 
 class FullScan(TypedDict):
     """The last full scan of a host's home directories, and the number of enforcing runs since."""
 
-    at: Annotated[str, "When, by the host's clock"]
-    runs: Annotated[Count, "How many enforcing runs have begun with it or since"]
+    at: Annotated[str, "Time of the full scan by the host's clock: ISO 8601, UTC"]
+    runs: Annotated[Count, "Number of enforcing runs since the full scan, including the run of the full scan"]
 
 
 class QuarantineTotals(TypedDict):
     """The number and size of the items in a host's quarantine."""
 
     items: Count
-    bytes: Annotated[Count, "What it takes on the disk"]
-    oldest: Annotated[str, "When the oldest item was taken, by the host's clock; empty if no item has a time"]
+    bytes: Annotated[Count, "Size of all items on disk, in bytes"]
+    oldest: Annotated[
+        str, "Time at which the oldest item was taken, by the host's clock: ISO 8601, UTC. Empty if no item has a time."
+    ]
     owners: Annotated[
         dict[str, Count],
-        "Bytes by the account that the items were taken from, those with most",
+        "Bytes on disk, by the account from which the items were taken. Only the accounts with most bytes are listed.",
         SchemaKeywords(maxProperties=MAX_QUARANTINE_USERS),
     ]
 
@@ -136,26 +157,36 @@ class WatchIncident(TypedDict):
 
     control: AnyControl
     cause: Annotated[
-        str, "What was found; empty where the journal does not reach it", SchemaKeywords(maxLength=MAX_CAUSE_LENGTH)
+        str,
+        "Evidence that the host recorded when the incident began; empty if the journal no longer has that line",
+        SchemaKeywords(maxLength=MAX_CAUSE_LENGTH),
     ]
-    rules: Annotated[list[str], "What was open by it", SchemaKeywords(minItems=1, maxItems=MAX_INCIDENT_RULES)]
-    rules_left_out: Annotated[Count, "How many more rules were"]
+    rules: Annotated[
+        list[str],
+        "Names of the rules that were not compliant because of this cause",
+        SchemaKeywords(minItems=1, maxItems=MAX_INCIDENT_RULES),
+    ]
+    rules_left_out: Annotated[Count, "Number of further rules of the incident that are not listed"]
     first: HostMoment
     last: HostMoment
-    times: Annotated[PositiveCount, "How often the host found it open"]
-    corrected: Annotated[Count, "How many of these times the host closed it again by itself"]
-    users: Annotated[list[str], "Who was logged in", SchemaKeywords(maxItems=MAX_INCIDENT_USERS)]
+    times: Annotated[PositiveCount, "Number of times at which the host observed the incident"]
+    corrected: Annotated[Count, "Number of these times at which the host corrected the rules itself"]
+    users: Annotated[
+        list[str],
+        "Users who were logged in when the host observed the incident",
+        SchemaKeywords(maxItems=MAX_INCIDENT_USERS),
+    ]
 
 
 class EndedProgram(TypedDict):
     """Restricted program that the watch on the host terminated when it was started."""
 
     rule: str
-    program: Annotated[str, "Its path"]
+    program: Annotated[str, "Path of the program"]
     user: str
     first: HostMoment
     last: HostMoment
-    times: Annotated[PositiveCount, "How often it was started and ended"]
+    times: Annotated[PositiveCount, "Number of starts of the program that the host ended"]
 
 
 class WatchPause(TypedDict):
@@ -169,12 +200,23 @@ class WatchPause(TypedDict):
 class WatchRecord(TypedDict):
     """The events of the watch between two runs, on a host that observes and corrects itself."""
 
-    every: Annotated[Count, "Seconds between two observations of its own"]
-    renewed: Annotated[Moment | None, "When a run last renewed the plan that the host holds"]
-    stale: Annotated[bool, "Whether that was longer ago than proscribe_watch_max_age"]
-    last: Annotated[Moment | None, "When the host last observed itself; null for never"]
-    since: Annotated[Moment | None, "How far back its journal reaches"]
-    frozen: NotRequired[Annotated[WatchPause, "Only where root has frozen it", CLOSED_MAPPING]]
+    every: Annotated[Count, "Seconds between two observations by the host itself"]
+    renewed: Annotated[
+        Moment | None, "Time at which a run last renewed the host's plan: ISO 8601, UTC. Null if unknown."
+    ]
+    stale: Annotated[bool, "True if the last renewal of the plan is longer ago than proscribe_watch_max_age permits"]
+    last: Annotated[
+        Moment | None,
+        "Time of the last observation by the host itself: ISO 8601, UTC. Null if it never observed itself.",
+    ]
+    since: Annotated[
+        Moment | None, "Time of the oldest line in the journal of the watch: ISO 8601, UTC. Null for an empty journal."
+    ]
+    frozen: NotRequired[
+        Annotated[
+            WatchPause, "Pause of the watch. The key exists only while root has paused the watch.", CLOSED_MAPPING
+        ]
+    ]
     incidents: Annotated[list[WatchIncident], SchemaKeywords(maxItems=MAX_INCIDENTS)]
     ended: Annotated[list[EndedProgram], SchemaKeywords(maxItems=MAX_ENDED_PROGRAMS)]
     left_out: LeftOutCounts
@@ -183,15 +225,15 @@ class WatchRecord(TypedDict):
 class UserRequest(TypedDict):
     """A request for an exception by a user of a host."""
 
-    id: Annotated[RequestId, "Made by the host"]
-    user: Annotated[str, "The account that requests it"]
-    service: Annotated[str, "As the user typed it"]
-    reason: Annotated[str, "As the user typed it", SchemaKeywords(maxLength=MAX_REQUEST_REASON_LENGTH)]
+    id: Annotated[RequestId, "Id of the request, which the host made"]
+    user: Annotated[str, "Account that makes the request"]
+    service: Annotated[str, "Service, as the user typed it"]
+    reason: Annotated[str, "Reason, as the user typed it", SchemaKeywords(maxLength=MAX_REQUEST_REASON_LENGTH)]
     at: HostMoment
     answer: NotRequired[
         Annotated[
             str,
-            "Only where the plan of the host answers it: then it does not wait",
+            "Answer to the request in the host's plan. The key is missing while the request waits for an answer.",
             SchemaKeywords(enum=REQUEST_ANSWERS),
         ]
     ]
@@ -201,91 +243,131 @@ class RecordDetails(TypedDict, total=False):
     """The keys that controls add to a host record in addition to their rules."""
 
     package_systems: Annotated[
-        list[str], "The package systems that the host has for all of it; where apps was observed"
+        list[str], "Package systems that are installed for the whole host; only if the run observed the control apps"
     ]
     user_package_systems: Annotated[
-        list[str], "The package systems that its users have brought along; only where all of all users was seen"
+        list[str],
+        "Package systems that users of the host have installed themselves. The key exists only if all "
+        "files of all users could be read.",
     ]
     browsers: Annotated[
         list[str],
-        "The browsers that are installed for the whole host and that a policy reaches, each by the id of the place "
-        "that it reads; where browser was observed",
+        "Browsers that are installed for the whole host and that a policy reaches. Each is the id of the "
+        "place from which the browser reads its policy. The key exists only if the run observed the "
+        "control browser.",
     ]
     full_scan: Annotated[
         FullScan,
-        "Where homes were searched: the last time that all of them were read; since then, only what changed was",
+        "Last full scan of all home directories. Scans after it read only changed directories. The key "
+        "exists only if home directories were searched.",
         CLOSED_MAPPING,
     ]
     quarantine: Annotated[
-        QuarantineTotals, "Where there is something in the quarantine of the host: what it comes to", CLOSED_MAPPING
+        QuarantineTotals,
+        "Totals of the host's quarantine. The key is missing if the quarantine is empty.",
+        CLOSED_MAPPING,
     ]
     requests: Annotated[
-        list[UserRequest], "Only where users of the host request something", SchemaKeywords(maxItems=MAX_REQUESTS)
+        list[UserRequest],
+        "Requests of the host's users for an exception. The key is missing if there are none.",
+        SchemaKeywords(maxItems=MAX_REQUESTS),
     ]
-    requests_left_out: Annotated[Count, "Beside requests: how many more there were"]
+    requests_left_out: Annotated[Count, "Number of further requests that are not listed; only together with `requests`"]
 
 
 class ObservedRecord(RecordDetails):
     """A host record as the host returns it: without the host's inventory name, which the host does not know."""
 
     schema: Annotated[str, SchemaKeywords(const=RECORD_SCHEMA)]
-    state: Annotated[State, "The worst state of its rules; unknown without an answer that counts"]
-    reason: NotRequired[Annotated[str | None, "Why there is no answer that counts"]]
-    plan: Annotated[str | None, "The digest of the plan that the host answered for"]
-    checked_at: Annotated[str | None, "When the host was observed, by its own clock: UTC, such as 2026-11-25T00:30:05Z"]
-    platform: Annotated[Platform, "What the host runs"]
+    state: Annotated[State, "Worst state of the host's rules; `unknown` if the host has no valid answer"]
+    reason: NotRequired[
+        Annotated[str | None, "Reason why the host has no valid answer; null for a host with a valid answer"]
+    ]
+    plan: Annotated[str | None, "Digest of the plan for which the host answered; null without an answer"]
+    checked_at: Annotated[
+        str | None,
+        "Time of the observation by the host's clock: ISO 8601, UTC, such as 2026-11-25T00:30:05Z. Null "
+        "without an answer.",
+    ]
+    platform: Annotated[
+        Platform,
+        "Operating system and its version, kernel release, processor architecture and Python version of the host",
+    ]
     rules_evaluated: Count
     rules_not_applicable: Count
     controls: NotRequired[
         Annotated[
             dict[AnyControl, ControlRecord],
-            "Each control: its mode, its state, and how many rules of it were evaluated",
+            "Controls by name, each with its mode, its state and the number of its evaluated rules",
         ]
     ]
-    rules: Annotated[list[RuleRecord], "Rules that are not plainly compliant; the rest are only counted"]
+    rules: Annotated[list[RuleRecord], "Rules that are not simply compliant. All other rules are only counted."]
     attempts: NotRequired[
-        Annotated[dict[str, Count], "Packets that the host's firewall refused, by rule, since its counters began"]
+        Annotated[
+            dict[str, Count],
+            "Refused attempts by name of the rule: packets that the firewall refused, or queries that the DNS "
+            "filter refused. The numbers begin with the host's counters.",
+        ]
     ]
     errors: list[RecordError]
     duration_ms: Count | None
     actions: NotRequired[
         Annotated[
-            list[RecordedAction], "In a run that changes hosts: what was done, or in check mode would be, in order"
+            list[RecordedAction],
+            "Changes that an enforcing run made on the host, in order. In check mode: changes that the run would make.",
         ]
     ]
     not_observed_again: NotRequired[
         Annotated[
-            list[AnyControl], "Only of a host that the run corrected and could not observe afterwards: these controls"
+            list[AnyControl],
+            "Controls that the run corrected and could not observe afterwards. The key is missing if there are none.",
         ]
     ]
     other_runs: NotRequired[
         Annotated[
             list[OtherRun],
-            "Only where other runs changed the host meanwhile: who, since when, and how many seconds this run waited "
-            "for them; 0 for one that came between two changes of this run",
+            "Other runs that changed the host during this run: who, since when, and how many seconds this run "
+            "waited. The waiting time is 0 for a run between two changes of this run. The key is missing if "
+            "there are none.",
         ]
     ]
     found_at: NotRequired[
         Annotated[
             str,
-            "Only where rules are repaired: when they were seen to be wrong; checked_at is when they were seen to hold "
-            "again",
+            "Time at which the repaired rules were observed before their correction: ISO 8601, UTC. Then "
+            "`checked_at` is the time at which they were observed as compliant. The key exists only if rules "
+            "are repaired.",
         ]
     ]
-    catalog: NotRequired[Annotated[str, "The release of the catalogue that the host's plan was compiled from"]]
+    catalog: NotRequired[Annotated[str, "Release of the catalogue of services from which the host's plan was compiled"]]
     watch: NotRequired[
-        Annotated[WatchRecord, "Only of a host that keeps itself in line: what it did between two runs", CLOSED_MAPPING]
+        Annotated[
+            WatchRecord,
+            "Events between two runs, on a host whose watch observes and corrects the host itself. The key is "
+            "missing for a host without a watch.",
+            CLOSED_MAPPING,
+        ]
     ]
     logged_in: NotRequired[
-        Annotated[list[str], "Only where something had drifted: the users who were logged in when it was found"]
+        Annotated[list[str], "Users who were logged in when the host observed drift. The key is missing without drift."]
     ]
-    commit: NotRequired[Annotated[str, "Only of a host that runs by itself: the commit of the policy that it ran"]]
+    commit: NotRequired[
+        Annotated[
+            str,
+            "Git commit of the policy that the host applied. The key exists only for a host that fetches the "
+            "policy itself.",
+        ]
+    ]
     commit_trust: NotRequired[
-        Annotated[str, "Only where nothing but that the host saw it first speaks for that commit: first use"]
+        Annotated[
+            str,
+            "`first use` if the host trusts the commit only because it is the first that the host fetched. "
+            "Otherwise the key is missing.",
+        ]
     ]
 
 
 class HostRecord(ObservedRecord):
     """A line of hosts.jsonl: the record of an expected host."""
 
-    host: Annotated[str, "The inventory name"]
+    host: Annotated[str, "Name of the host in the inventory"]

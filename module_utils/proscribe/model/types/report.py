@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 class ReportVerdict(TypedDict):
     """The result of a run at its gate: whether the run passed, and its exit code."""
 
-    gate: Annotated[FailedGate | None, "The strictest gate of the run's hosts; null where there was none to pass"]
+    gate: Annotated[FailedGate | None, "Strictest compliance gate of the run's hosts; null if no host has a gate"]
     passed: bool
-    exit: Annotated[int | None, "What the launcher ends with; null for Ansible's own code"]
+    exit: Annotated[int | None, "Exit code of the launcher `./proscribe`; null if it exits with Ansible's own code"]
     reason: str | None
 
 
@@ -39,30 +39,62 @@ class ReportRun(Run):
 
     finished: Moment
     expected_hosts: Count
-    history: NotRequired[Annotated[str | None, "Where the run is remembered"]]
-    round: NotRequired[Annotated[str, "The id of the round that the run is a slice of: proscribe_round"]]
-    exports: NotRequired[Annotated[list[str] | None, "The exports that were asked for"]]
+    history: NotRequired[
+        Annotated[
+            str | None, "History in which the run is recorded: `sqlite`, the URL of a PostgreSQL database, or `off`"
+        ]
+    ]
+    round: NotRequired[
+        Annotated[
+            str,
+            "Id of the round of which the run is a slice (proscribe_round). A round is several runs over "
+            "different hosts that make a common report.",
+        ]
+    ]
+    exports: NotRequired[
+        Annotated[list[str] | None, "Names of the report formats that the run had to write (proscribe_exports)"]
+    ]
     exports_fed: NotRequired[
         Annotated[
             list[ScheduledExport] | None,
-            "The exports to points that scheduled runs keep up to date: proscribe_exports_fed",
+            "Policy exports for enforcement points that scheduled runs write again (proscribe_exports_fed)",
         ]
     ]
     events: NotRequired[
-        Annotated[EventSettings | None, "How the run sent its events: proscribe_events; empty where it sent none"]
+        Annotated[
+            EventSettings | None, "Settings by which the run sent its events (proscribe_events); empty if it sent none"
+        ]
     ]
-    baseline: NotRequired[Annotated[str | None, "The run that this one was compared with"]]
-    stale_after: NotRequired[Annotated[int | None, "How old a record may be, in seconds"]]
+    baseline: NotRequired[
+        Annotated[
+            str | None,
+            "Name of the report directory of the earlier run with which this run was compared; null without a "
+            "comparison",
+        ]
+    ]
+    stale_after: NotRequired[
+        Annotated[
+            int | None,
+            "Seconds after which a host record is too old to count; null for no limit. Single hosts may have "
+            "another limit.",
+        ]
+    ]
     whole: NotRequired[
         Annotated[
-            bool, "Whether every host of the inventory was asked for every control; else it says nothing of the rest"
+            bool,
+            "True if the run covered every host of the inventory and every control, and was not interrupted. "
+            "Otherwise the report shows nothing about the other hosts and controls.",
         ]
     ]
     left_out: NotRequired[
-        Annotated[Count | None, "Hosts of the inventory that were not asked; null where that is not known"]
+        Annotated[Count | None, "Number of hosts of the inventory that the run left out; null if unknown"]
     ]
-    verdict: NotRequired[Annotated[ReportVerdict | None, "How the run ended by its gate"]]
-    parts: NotRequired[Annotated[list[str], "Only of a merged report: the runs that it was made from"]]
+    verdict: NotRequired[Annotated[ReportVerdict | None, "Result of the run at its compliance gate; null if unknown"]]
+    parts: NotRequired[
+        Annotated[
+            list[str], "Ids of the runs from which a merged report was made. The key is missing in other reports."
+        ]
+    ]
 
 
 class CountShare(TypedDict):
@@ -75,7 +107,8 @@ class CountShare(TypedDict):
     denominator: Count
     percent: Annotated[
         float | None,
-        "Floored to one decimal; 100 only when all count; null when there is nothing to count",
+        "Percentage, rounded down to a tenth. It is 100 only if the numerator equals the denominator, and "
+        "null if the denominator is 0.",
         SchemaKeywords(minimum=0, maximum=100),
     ]
 
@@ -83,17 +116,26 @@ class CountShare(TypedDict):
 class ReportSummary(TypedDict):
     """Counts of hosts and rules by state, and the shares of compliant hosts."""
 
-    hosts: Annotated[dict[State, Count], "Expected hosts by state"]
-    rules: Annotated[dict[State, Count], "Evaluated rules by state"]
-    not_served: NotRequired[Annotated[Count, "Hosts that cannot be observed; they are no expected hosts"]]
-    coverage: Annotated[CountShare, "Hosts that were evaluated at all"]
-    compliance_strict: Annotated[CountShare, "Hosts that meet the ban"]
-    compliance_with_waivers: Annotated[CountShare, "Hosts that meet it, or have an approved exception"]
+    hosts: Annotated[dict[State, Count], "Number of expected hosts in each state"]
+    rules: Annotated[dict[State, Count], "Number of evaluated rules in each state, on all expected hosts"]
+    not_served: NotRequired[
+        Annotated[Count, "Number of hosts that Proscribe cannot observe. They are not among the expected hosts."]
+    ]
+    coverage: Annotated[
+        CountShare, "Share of hosts that were evaluated, of the expected hosts and the hosts that are not served"
+    ]
+    compliance_strict: Annotated[
+        CountShare, "Share of compliant and repaired hosts, of the expected hosts to which the ban applies"
+    ]
+    compliance_with_waivers: Annotated[
+        CountShare, "Share of compliant, repaired and waived hosts, of the expected hosts to which the ban applies"
+    ]
     controls: NotRequired[
         Annotated[
             dict[AnyControl, dict[ControlMode, dict[str, Count]]],
-            "Hosts by the mode and the state of each control, not_looked_at where the run left it out, off where it is "
-            "off",
+            "Number of hosts by control, by mode of the control, and by its state. The key `not_looked_at` "
+            "replaces the state if the run did not observe the control. The key `off` replaces it if the "
+            "control is off.",
         ]
     ]
 
@@ -102,15 +144,20 @@ class RuleCounts(TypedDict):
     """Counts for a rule: how many hosts list it, by the rule's state on the host."""
 
     rule: str
-    counts: Annotated[dict[State, Count], "Hosts that list the rule, by its state there"]
+    counts: Annotated[dict[State, Count], "Number of hosts that list the rule, by state of the rule there"]
     kind: NotRequired[
         Annotated[
             str,
             SchemaKeywords(enum=("service", "setting")),
-            "What the rule is about; not there where that is not known",
+            "Subject of the rule: a service or a setting. The key is missing if the subject is unknown.",
         ]
     ]
-    audited: NotRequired[Annotated[PositiveCount, "How many of these hosts only audit its control; not there for none"]]
+    audited: NotRequired[
+        Annotated[
+            PositiveCount,
+            "Number of these hosts on which the rule's control is only audited. The key is missing for 0.",
+        ]
+    ]
 
 
 class UnidentifiedRule(TypedDict):
@@ -138,19 +185,23 @@ class HostNote(TypedDict):
 class RolloutReport(TypedDict):
     """The progress of an enforcing run through the hosts: the batches, and the hosts that were not corrected."""
 
-    to_correct: Annotated[Count, "Hosts of which controls had drifted"]
-    batches: Annotated[list[PositiveCount], "The sizes of the batches in which they were to be corrected"]
+    to_correct: Annotated[Count, "Number of hosts that need a correction"]
+    batches: Annotated[list[PositiveCount], "Number of hosts in each planned batch of corrections, in order"]
     not_reached: Annotated[
-        Count, "Those whose turn did not come, because the run was stopped; not_reached.txt names them"
+        Count,
+        "Number of hosts that need a correction and that the run did not reach. The file not_reached.txt "
+        "has their names.",
     ]
-    why: Annotated[str | None, "Why it was stopped"]
+    why: Annotated[str | None, "Reason why the run stopped early; null if it reached all hosts"]
     allow: Annotated[
-        dict[str, int | str], "What proscribe_max_change has to be for all of them, where that was the reason"
+        dict[str, int | str],
+        "Values of proscribe_max_change that would permit all corrections; empty unless this limit stopped the run",
     ]
     set_aside: NotRequired[
         Annotated[
             list[HostReason],
-            "The hosts that were left as found, so that the others could be corrected; set_aside.txt names them",
+            "Hosts that the run left unchanged so that it could correct the others, each with the reason. The "
+            "file set_aside.txt has their names.",
         ]
     ]
 
@@ -161,16 +212,22 @@ class WatchCounts(TypedDict):
     `incidents` and `ended` count events instead.
     """
 
-    hosts: Annotated[PositiveCount, "Hosts that keep themselves in line"]
-    opened: Annotated[Count, "Hosts of these on which something was open in between"]
-    closed_again: Annotated[Count, "Hosts on which some of that is closed now"]
-    incidents: Annotated[Count, "How often something was open"]
-    ended: Annotated[Count, "How often they ended a restricted program at its start"]
-    ended_on: Annotated[Count, "On how many hosts"]
-    frozen: Annotated[Count, "Hosts that root has frozen"]
-    stale: Annotated[Count, "Hosts of which no run has renewed the plan for too long"]
-    unobserved: Annotated[Count, "Hosts that have not observed themselves, or not for long"]
-    left_out: Annotated[Count, "What their records have no room for"]
+    hosts: Annotated[PositiveCount, "Number of hosts with a watch, the service that observes and corrects the host"]
+    opened: Annotated[Count, "Number of these hosts on which a rule was not compliant between two runs"]
+    closed_again: Annotated[
+        Count, "Number of hosts with at least one incident between two runs whose rules are compliant now"
+    ]
+    incidents: Annotated[Count, "Number of incidents that the hosts observed, repeated incidents included"]
+    ended: Annotated[Count, "Number of starts of restricted programs that the hosts ended"]
+    ended_on: Annotated[Count, "Number of hosts that ended at least one restricted program at its start"]
+    frozen: Annotated[Count, "Number of hosts on which root has paused the watch"]
+    stale: Annotated[Count, "Number of hosts whose plan no run has renewed for longer than proscribe_watch_max_age"]
+    unobserved: Annotated[Count, "Number of hosts whose watch has never observed them, or is late"]
+    left_out: Annotated[
+        Count,
+        "Number of entries that the host records left out: incidents, ended programs, and journal lines "
+        "that could not be read",
+    ]
 
 
 class RequestCounts(TypedDict):
@@ -195,9 +252,13 @@ class LastFetch(TypedDict):
 class ExportReader(TypedDict):
     """The network addresses that fetched an export, according to the web server's access log."""
 
-    since: Annotated[Moment | None, "From when on the log was read; null for a log without a request"]
-    addresses: Annotated[Count, "How many addresses fetched a file of it"]
-    last: Annotated[list[LastFetch], "The last time of each of these, the newest first, at most 20"]
+    since: Annotated[
+        Moment | None,
+        "Time of the first request in the part of the access log that was read: ISO 8601, UTC. Null for a "
+        "log without requests.",
+    ]
+    addresses: Annotated[Count, "Number of network addresses that fetched a file of the export"]
+    last: Annotated[list[LastFetch], "Last fetch of each address, the newest first; at most 20 addresses"]
 
 
 class ReportedExport(ScheduledExport):
@@ -206,16 +267,30 @@ class ReportedExport(ScheduledExport):
     Its state is that before this run writes the export again.
     """
 
-    state: Annotated[str, "The worst that is so", SchemaKeywords(enum=POINT_STATES)]
-    why: Annotated[list[str], "All that is wrong, or not known, in words"]
-    written: Annotated[Moment | None, "By its manifest, as are the next two; null where that is not known"]
-    plan: Annotated[str | None, "The digest of the plan that it is from"]
-    valid_until: Annotated[Moment | None, "When something of it begins or ends next; null for nothing known"]
-    older: Annotated[bool | None, "Whether it is from another plan than that of this run"]
-    expired: Annotated[bool | None, "Whether it was valid until a moment before the end of this run"]
-    signed_with: Annotated[str | None, "The key, where a signature counts"]
-    fetched_by: Annotated[ExportReader | None, "Null where that is not known"]
-    fetched_by_unknown: Annotated[str, "Why it is not known; empty where it is"]
+    state: Annotated[
+        str,
+        "Worst state that applies to the export. The enumeration has the worst state first.",
+        SchemaKeywords(enum=POINT_STATES),
+    ]
+    why: Annotated[list[str], "All defects and unknown facts, each as a text"]
+    written: Annotated[
+        Moment | None,
+        "Time for which the exported policy was compiled, by the manifest of the export: ISO 8601, UTC. "
+        "Null if unknown.",
+    ]
+    plan: Annotated[str | None, "Digest of the plan from which the export was made, by its manifest; null if unknown"]
+    valid_until: Annotated[
+        Moment | None,
+        "Next time at which a part of the exported policy begins or ends, by the manifest: ISO 8601, UTC. "
+        "Null if no such time is known.",
+    ]
+    older: Annotated[
+        bool | None, "True if the export was made from another plan than the plan of this run; null if unknown"
+    ]
+    expired: Annotated[bool | None, "True if the export was no longer valid at the end of this run; null if unknown"]
+    signed_with: Annotated[str | None, "Key of the export's valid signature; null without a valid signature"]
+    fetched_by: Annotated[ExportReader | None, "Network addresses that fetched the export; null if unknown"]
+    fetched_by_unknown: Annotated[str, "Reason why `fetched_by` is unknown; empty if it is known"]
 
 
 class NewProblem(TypedDict):
@@ -236,16 +311,16 @@ class LiftedHost(TypedDict):
     host: str
     controls: list[AnyControl]
     at: Moment
-    run: Annotated[str, "The run that lifted them"]
+    run: Annotated[str, "Id of the run that lifted the controls"]
 
 
 class ReportDepartment(TypedDict):
     """The department in a report that is about this department alone."""
 
     name: str
-    missing: Annotated[list[str], "Hosts of it of which the run has no record"]
-    partial: Annotated[bool, "Whether the run left out hosts, of which some may be of this department"]
-    left_out: Annotated[str, "What such a report does not have, in words"]
+    missing: Annotated[list[str], "Hosts of the department for which the run has no record"]
+    partial: Annotated[bool, "True if the run left out hosts, some of which may belong to this department"]
+    left_out: Annotated[str, "Text about the parts that the report of a department lacks"]
 
 
 class FleetReport(TypedDict):
@@ -254,45 +329,69 @@ class FleetReport(TypedDict):
     schema: Annotated[str, SchemaKeywords(const=REPORT_SCHEMA)]
     run: ReportRun
     summary: ReportSummary
-    rules: Annotated[list[RuleCounts], "Rules that some host lists"]
+    rules: Annotated[list[RuleCounts], "Rules that at least one host lists in its record"]
     waivers: list[RunWaiver]
-    upcoming: Annotated[list[UpcomingRestriction], "In a plan and not in force yet"]
+    upcoming: Annotated[list[UpcomingRestriction], "Restrictions that are in a plan and not in force yet"]
     nothing_known: NotRequired[
-        Annotated[list[UnidentifiedRule], "Rules of which nothing is known to look for, on so many hosts"]
+        Annotated[
+            list[UnidentifiedRule],
+            "Rules for which the catalogue has no identifiers to search for, each with its number of hosts",
+        ]
     ]
-    not_served: NotRequired[Annotated[list[HostReason], "Network devices and Windows hosts: nobody connects to them"]]
-    unexpected_hosts: Annotated[list[str], "Hosts that answered and were not asked"]
-    unexpected: NotRequired[Annotated[list[HostNote], "What was not as expected about an answer"]]
+    not_served: NotRequired[
+        Annotated[
+            list[HostReason],
+            "Hosts to which the run did not connect because Proscribe does not serve them, each with the "
+            "reason. They are network devices and, in some runs, Windows hosts.",
+        ]
+    ]
+    unexpected_hosts: Annotated[
+        list[str], "Names of hosts that answered although the run did not expect them. Their records are left out."
+    ]
+    unexpected: NotRequired[Annotated[list[HostNote], "Notes about unexpected properties of the hosts' answers"]]
     new: NotRequired[
-        Annotated[list[Annotated[NewProblem, dict]] | None, "What was not there in the baseline; null without one"]
+        Annotated[
+            list[Annotated[NewProblem, dict]] | None,
+            "Problems that the baseline, an earlier run to compare with, did not have; null without a baseline",
+        ]
     ]
     rollout: NotRequired[
-        Annotated[RolloutReport | None, "How far an enforcing run came; null in any other", CLOSED_MAPPING]
+        Annotated[
+            RolloutReport | None,
+            "Progress of an enforcing run through the hosts; null for any other run",
+            CLOSED_MAPPING,
+        ]
     ]
-    departments: NotRequired[Annotated[dict[str, list[str]], "Hosts by department"]]
+    departments: NotRequired[Annotated[dict[str, list[str]], "Names of the hosts of each department"]]
     department: NotRequired[
         Annotated[
-            ReportDepartment, "Only of what report --group shows: the department that it is about alone", CLOSED_MAPPING
+            ReportDepartment,
+            "Department of the report; only in a report about a single department (`./proscribe report --group`)",
+            CLOSED_MAPPING,
         ]
     ]
     lifted: NotRequired[
         Annotated[
             list[LiftedHost],
-            "Only of what report shows: the hosts that were lifted after the run, and that no run has observed since",
+            "Hosts from which the ban was lifted after this run, and that no run has observed since. The key "
+            "exists only in the output of `./proscribe report`.",
         ]
     ]
     watch: NotRequired[
         Annotated[
             WatchCounts | None,
-            "What hosts that keep themselves in line did between two runs; null where there are none",
+            "Counts of events between two runs, on hosts with a watch; null if no host has a watch",
             CLOSED_MAPPING,
         ]
     ]
-    requests: NotRequired[Annotated[RequestCounts | None, "Of users, for exceptions; null for none"]]
+    requests: NotRequired[
+        Annotated[RequestCounts | None, "Counts of users' requests for exceptions; null if there are none"]
+    ]
     points: NotRequired[
         Annotated[
             list[ReportedExport],
-            "The exports that scheduled runs keep up to date, as they were before this run wrote any again",
+            "Policy exports that scheduled runs keep up to date, in their state before this run wrote any of "
+            "them again",
         ]
     ]
     warnings: list[str]

@@ -22,8 +22,8 @@ ActionResult = dict[str, Any]  # the result of an Ansible task
 class ReleaseFacts(TypedDict):
     """The version and the day of a release of the catalogue."""
 
-    version: Annotated[str, "As its release.yml has it; empty where it has none"]
-    released: Annotated[str, "The day of the release; empty where it has none"]
+    version: Annotated[str, "Version of the release, from the catalogue's release.yml; empty if the catalogue has none"]
+    released: Annotated[str, "Day of the release, ISO 8601; empty if the catalogue has none"]
 
 
 class ScheduledExport(TypedDict):
@@ -48,23 +48,27 @@ class DueExport(ScheduledExport):
 class EventSettings(TypedDict, total=False):
     """The settings for sending the events of a run."""
 
-    file: Annotated[str, "The file that they are appended to; empty for none"]
+    file: Annotated[str, "Path of the file to which the events are appended; empty for no file"]
     journald: bool
     syslog: bool
     facility: Annotated[str, SchemaKeywords(enum=tuple(SYSLOG_FACILITIES))]
     send: Annotated[str, SchemaKeywords(enum=SENT_EVENTS)]
-    limit: Annotated[PositiveCount, "How many events one run sends at most"]
+    limit: Annotated[
+        PositiveCount, "Maximum number of events that a run sends, without the events of kind gate and run"
+    ]
 
 
 class RunCommand(TypedDict):
     """The command line of a run."""
 
-    program: Annotated[list[str], "The launcher or ansible-playbook, as typed"]
-    word: Annotated[str, "The launcher's, such as audit; empty for ansible-playbook"]
-    playbook: Annotated[str, "For ansible-playbook: the playbook as typed"]
-    options: Annotated[list[str], "All other options than --limit, --check and --diff"]
-    cwd: Annotated[str, "The directory that it was typed in"]
-    withheld: Annotated[list[str], "Variables that were given with -e and look like secrets; their values are not kept"]
+    program: Annotated[list[str], "Words that start the launcher or ansible-playbook, as typed"]
+    word: Annotated[str, "Subcommand of the launcher, such as audit; empty for ansible-playbook"]
+    playbook: Annotated[str, "Path of the playbook, as typed for ansible-playbook; empty for the launcher"]
+    options: Annotated[list[str], "All options except --limit, --check and --diff"]
+    cwd: Annotated[str, "Directory in which the command was typed"]
+    withheld: Annotated[
+        list[str], "Names of variables that were given with -e and look like secrets. Their values are not stored."
+    ]
 
 
 class SecondsByHost(TypedDict):
@@ -111,18 +115,19 @@ class RunWaiver(TypedDict):
     id: str
     status: WaiverStatus
     waives: NotRequired[bool]
-    why: NotRequired[Annotated[str, "Its standing in words"]]
+    why: NotRequired[Annotated[str, "Explanation of the status, as text; empty for an active waiver without remarks"]]
     valid_from: NotRequired[Moment]
     expires: Moment
     days_left: NotRequired[
         Annotated[
             Count | None,
-            "Only in a report: from the day of the run to its last day, both UTC; 0: it ends that day; null: it ended",
+            "Number of days (UTC) from the end of the run to the last day of the waiver. 0: the waiver ends "
+            "on the same day. Null: the waiver has ended. The key exists only in a report.",
         ]
     ]
     review_by: NotRequired[Moment]
     review_overdue: NotRequired[bool]
-    hosts: Annotated[list[str], "The hosts of this run that it is for"]
+    hosts: Annotated[list[str], "Hosts of this run to which the waiver applies"]
     services: NotRequired[list[str]]
     controls: NotRequired[list[str]]
     zones: NotRequired[list[str]]
@@ -148,15 +153,17 @@ class RunWaiver(TypedDict):
 class RunInterruption(TypedDict):
     """The reason why a run ended early. If the run was killed, a later run closes it and makes its report."""
 
-    why: Annotated[str, "In words: the signal, an error of Ansible's, or that it was killed"]
-    closed_by: Annotated[str | None, "The id of the later run that closed it; null where it closed itself"]
+    why: Annotated[str, "Cause, as text: a signal, an error of Ansible, or that the run was killed"]
+    closed_by: Annotated[
+        str | None, "Id of the later run that completed this run's report; null if this run completed it itself"
+    ]
 
 
 class StaleCatalog(TypedDict):
     """A catalogue with entries that were last checked longer ago than proscribe_catalog_max_age."""
 
-    max_days: Annotated[int, "The longest age that proscribe_catalog_max_age permits, in days"]
-    directories: Annotated[list[str], "The directories of the catalogue, the project's own first"]
+    max_days: Annotated[int, "Longest age that proscribe_catalog_max_age permits, in days"]
+    directories: Annotated[list[str], "Directories of the catalogue. The project's own directory is the first."]
 
 
 class Run(TypedDict):
@@ -166,24 +173,37 @@ class Run(TypedDict):
     playbook: str
     mode: RunMode
     started: Moment
-    version: NotRequired[Annotated[str | None, "The version of Proscribe; of a merged report all, with commas"]]
+    version: NotRequired[
+        Annotated[
+            str | None, "Version of Proscribe. A merged report has the versions of all its parts, separated by commas."
+        ]
+    ]
     catalog_version: str
-    catalog: NotRequired[Annotated[ReleaseFacts | None, "The release of the catalogue"]]
+    catalog: NotRequired[Annotated[ReleaseFacts | None, "Release of the catalogue of services"]]
     inventory: list[str]
-    limit: Annotated[str | None, "--limit"]
-    pattern: NotRequired[Annotated[str | None, "proscribe_hosts: the hosts that runs are about"]]
+    limit: Annotated[str | None, "Value of the option --limit, which selects hosts; empty or null without the option"]
+    pattern: NotRequired[
+        Annotated[str | None, "Pattern that selects the hosts of all runs, from the variable proscribe_hosts"]
+    ]
     controls: NotRequired[list[Control] | None]
     command: NotRequired[
         Annotated[
             RunCommand | None,
-            "How the run was called, so that what is proposed next keeps its scope; null in a merged report whose "
-            "parts were called differently",
+            "Call of the run, so that proposed commands keep its scope. Null in a merged report whose parts "
+            "were called differently.",
         ]
     ]
     stale_catalog: NotRequired[
-        Annotated[StaleCatalog, "Where something restricted was not checked for too long: the command `catalog stale`"]
+        Annotated[
+            StaleCatalog,
+            "Catalogue with restricted entries that were not checked for too long. The command `./proscribe "
+            "catalog stale` lists these entries. The key exists only in the first run of a day that warns of "
+            "them.",
+        ]
     ]
-    interrupted: NotRequired[Annotated[RunInterruption | None, "Only of a run that ended before its end; else null"]]
+    interrupted: NotRequired[
+        Annotated[RunInterruption | None, "Reason why the run ended early; null for a complete run"]
+    ]
 
 
 class ReportFacts(TypedDict, total=False):
