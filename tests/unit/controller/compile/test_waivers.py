@@ -465,7 +465,7 @@ WRONG_WAIVERS = [
     ({"versions": ["4.0"], "controls": ["apps", "firewall"]}, "controls", "[apps] or less beside versions"),
     ({"paths": ["/opt/x"]}, "controls", "[apps] or less beside paths"),
     *(({"users": [name], "controls": ["apps"]}, "users[0]", "a user's login name") for name in ("1000", "-rf")),
-    ({"versions": ["4 0"], "controls": ["apps"]}, "versions[0]", "a version as the package system says it"),
+    ({"versions": ["4 0"], "controls": ["apps"]}, "versions[0]", "a version as the package system writes it"),
     *(({"paths": [path], "controls": ["apps"]}, "paths[0]", "an absolute") for path in ("opt/x", "/opt/../etc")),
     ({"posix_groups": ["press"]}, "controls", "[apps, firewall] or less beside posix_groups, because browser"),
     ({"posix_groups": ["-rf"], "controls": ["apps"]}, "posix_groups[0]", "the name of a group of the host's users"),
