@@ -81,9 +81,8 @@ def test_words_of_a_document_are_listed_or_described_in_a_schema(parts):
     assert [*vocabulary.CONTROLS, *vocabulary.EXTRA_RULE_GROUPS] in listed
     assert [*vocabulary.STATES, *vocabulary.EXTRA_STATES] == [*vocabulary.EVENT_STATES]
     described = [part["description"] for part in parts if isinstance(part.get("description"), str)]
-    *others, last = vocabulary.WAIVER_STATUSES
-    assert f"{last}, or why it waives nothing: {', '.join(others)}" in described
-    assert ", ".join(vocabulary.NOTE_KINDS) in described and ", ".join(vocabulary.QUARANTINED_KINDS) in described
+    for listed_words in (vocabulary.WAIVER_STATUSES[:-1], vocabulary.NOTE_KINDS, vocabulary.QUARANTINED_KINDS):
+        assert any(text.endswith(f": {', '.join(listed_words)}") for text in described)
     assert [*vocabulary.PLATFORM_KEYS] in [[*part["properties"]] for part in parts if "properties" in part]
 
 

@@ -38,7 +38,7 @@ class Manifest(TypedDict):
     """The content of manifest.json: the files of an export, and the rules in it or missing in it."""
 
     schema: Annotated[str, SchemaKeywords(const=EXPORT_SCHEMA)]
-    format: Annotated[str, "Name of the format, as in `./proscribe export FORMAT`"]
+    format: Annotated[str, "Name of the format, as in the command `export FORMAT`"]
     group: Annotated[str, "Inventory group whose hosts' policy is exported; empty for all hosts"]
     hosts: Annotated[list[str], "Inventory names of the hosts whose policy is exported"]
     at: Annotated[Moment, "Time for which the policy was compiled: ISO 8601, UTC"]

@@ -366,7 +366,7 @@ class FleetReport(TypedDict):
     department: NotRequired[
         Annotated[
             ReportDepartment,
-            "Department of the report; only in a report about a single department (`./proscribe report --group`)",
+            "Department of the report; only in a report about a single department (command `report --group`)",
             CLOSED_MAPPING,
         ]
     ]
@@ -374,7 +374,7 @@ class FleetReport(TypedDict):
         Annotated[
             list[LiftedHost],
             "Hosts from which the ban was lifted after this run, and that no run has observed since. The key "
-            "exists only in the output of `./proscribe report`.",
+            "exists only in the output of the command `report`.",
         ]
     ]
     watch: NotRequired[

@@ -196,8 +196,8 @@ class Run(TypedDict):
     stale_catalog: NotRequired[
         Annotated[
             StaleCatalog,
-            "Catalogue with restricted entries that were not checked for too long. The command `./proscribe "
-            "catalog stale` lists these entries. The key exists only in the first run of a day that warns of "
+            "Catalogue with restricted entries that were not checked for too long. The command "
+            "`catalog stale` lists these entries. The key exists only in the first run of a day that warns of "
             "them.",
         ]
     ]
