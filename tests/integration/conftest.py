@@ -1,16 +1,10 @@
 """Integration tests run on real tools: a missing one is named, and fails the test where everything has to run."""
 
 import os
-import shutil
 
 import pytest
 import roots
-
-# The Debian package that has a tool, where it is not named like it.
-PACKAGES = {"nft": "nftables", "ip": "iproute2", "unshare": "util-linux", "nsenter": "util-linux", "apt-get": "apt"}
-PACKAGES |= {"firefox": "firefox-esr", "geckodriver": "firefox-esr", "soffice": "libreoffice-calc"}
-PACKAGES |= {"dpkg-deb": "dpkg", "rpmbuild": "rpm", "createrepo_c": "createrepo-c"}
-PACKAGES |= {"sshd": "openssh-server", "dnsmasq": "dnsmasq-base"}
+from machine import TOOLS, which
 
 
 def pytest_itemcollected(item):
@@ -25,10 +19,12 @@ def missing(what):
 
 
 def require_tool(name):
-    """The path of a tool, or the end of the test with the package to install."""
-    path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin")
+    """Return the path of a tool that the test run installs, or end the test with the package to install."""
+    if name not in TOOLS:
+        pytest.fail(f"{name} has no row in tests/machine.py, so no empty machine gets it")
+    path = which(name)
     if path is None:
-        missing(f"needs {name}: apt-get install {PACKAGES.get(name, name)}")
+        missing(f"needs {name}: apt-get install {TOOLS[name].package}")
     return str(path)
 
 
