@@ -16,8 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 from proscribe.controller.cli import CommandError, collection
-from proscribe.controller.cli.collection import archive, layout, placement
-from proscribe.controller.cli.collection.full_names import CollectionNames
+from proscribe.controller.cli.collection import archive, full_names, layout, placement
 
 PROJECT = Path(__file__).resolve().parents[4]
 MODULES = {path.stem for path in (PROJECT / "library").glob("*.py")}
@@ -89,11 +88,8 @@ def keys(value):
 def test_checksums_of_a_collection_are_those_of_its_files(here):
     listing = json.loads(here[1]["FILES.json"])["files"]
     files = {one["name"]: one["chksum_sha256"] for one in listing if one["ftype"] == "file"}
-    assert files == {
-        name: hashlib.sha256(content).hexdigest()
-        for name, content in here[1].items()
-        if name not in ("MANIFEST.json", "FILES.json")
-    }
+    names = here[1].keys() - {"MANIFEST.json", "FILES.json"}
+    assert files == {name: hashlib.sha256(here[1][name]).hexdigest() for name in names}
     manifest = json.loads(here[1]["MANIFEST.json"])
     assert manifest["file_manifest_file"]["chksum_sha256"] == hashlib.sha256(here[1]["FILES.json"]).hexdigest()
 
@@ -147,7 +143,7 @@ def test_change_of_an_installed_collection_is_found(here, tmp_path, name):
     code, said = galaxy("verify", "--offline", "-p", str(tmp_path), "proscribe.ban")
     assert code != 0, said
     with pytest.raises(CommandError, match="as it was installed; nothing was written"):
-        placement.find_target(tmp_path, CollectionNames("proscribe.ban", *[frozenset[str]()] * 4))
+        placement.find_target(tmp_path, full_names.CollectionNames("proscribe.ban", *[frozenset[str]()] * 4))
 
 
 def test_collection_of_another_name_has_that_name_everywhere(tmp_path):
@@ -189,10 +185,6 @@ def checkout(place, git):
     return place
 
 
-def test_an_archive_without_git_is_taken_whole(tmp_path):
-    assert sorted(layout.read_source_files(checkout(tmp_path, git=False))) == ["library/one.py", "playbooks/two.yml"]
-
-
 @pytest.mark.parametrize("git", [True, False])
 def test_a_link_is_refused(tmp_path, git):
     place = checkout(tmp_path, git)
@@ -210,13 +202,13 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
 
 
 def test_collection_that_galaxy_refuses_leaves_no_file(tmp_path):
-    names = CollectionNames("acme.ban", frozenset(), frozenset(), frozenset(), frozenset())
+    names = full_names.CollectionNames("acme.ban", frozenset(), frozenset(), frozenset(), frozenset())
     with pytest.raises(CommandError, match="ansible-galaxy cannot build the collection"):
         archive.build_collection({"README.md": b"x"}, names, "1.0.0", tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_link_to_the_plugins_is_left_out(tmp_path):
+def test_archive_without_git_is_taken_whole_but_for_the_link_to_the_plugins(tmp_path):
     (checkout(tmp_path, git=False) / "playbooks" / "library").symlink_to("../library")
     assert sorted(layout.read_source_files(tmp_path)) == ["library/one.py", "playbooks/two.yml"]
 

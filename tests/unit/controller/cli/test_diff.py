@@ -154,9 +154,8 @@ def test_a_difference_is_empty_only_between_plans_that_ask_the_same_and_has_two_
 
     there, back = compare_plans(old, new), compare_plans(new, old)
     assert (there == ()) == (compared_part(old) == compared_part(new))
-    assert [(c.added, c.removed, c.before, c.after) for c in there] == [
-        (c.removed, c.added, c.after, c.before) for c in back
-    ]
+    ends = [(c.removed, c.added, c.after, c.before) for c in back]
+    assert [(c.added, c.removed, c.before, c.after) for c in there] == ends
 
 
 def compared(tmp_path, old, new, whole=True):
@@ -175,11 +174,10 @@ def test_hosts_with_the_same_changes_are_one_group_though_their_plans_differ(tmp
     assert [group.hosts for group in found.groups] == [("a", "b"), ("0",)]  # the largest group first
     assert {change.service for change in found.groups[0].changes} == {"owl"}
     assert found == PlanComparison(found.groups, ("fresh",), ("gone",), 4) and found.is_different
+    nothing = PlanComparison((), (), (), 4)
+    assert not nothing.is_different
     for part in ({"new_hosts": ("x",)}, {"gone_hosts": ("x",)}, {"groups": found.groups}, {"exceptions": ("x",)}):
-        assert (
-            PlanComparison((), (), (), 4)._replace(**part).is_different
-            and not PlanComparison((), (), (), 4).is_different
-        )
+        assert nothing._replace(**part).is_different
     assert compared(tmp_path, old, new, whole=False) == found._replace(gone_hosts=())
 
 
@@ -222,15 +220,11 @@ def test_hosts_that_were_lifted_since_a_run_are_noted(stored, monkeypatch):
     assert read_earlier_plans("latest", arguments(), NOW, stored.parents[1]).notes == notes
 
 
-def test_a_plan_that_is_not_stored_any_more_is_refused(stored):
+def test_a_plan_that_is_not_stored_any_more_or_latest_without_any_run_is_refused(stored):
     stored.unlink()
-    with pytest.raises(CommandError, match="not kept any more"):
-        read_earlier_plans("latest", arguments(), NOW, stored.parents[1])
-
-
-def test_latest_without_any_run_is_refused(tmp_path):
-    with pytest.raises(CommandError, match="there is none yet"):
-        read_earlier_plans("latest", arguments(), NOW, tmp_path / "nothing")
+    for reports, why in ((stored.parents[1], "not kept any more"), (stored.parent / "nothing", "there is none yet")):
+        with pytest.raises(CommandError, match=why):
+            read_earlier_plans("latest", arguments(), NOW, reports)
 
 
 WAIVER = (
@@ -253,10 +247,17 @@ def run_git(top, *words):
     subprocess.run(["git", "-C", str(top), *AUTHOR, *words], check=True, capture_output=True)
 
 
+def write(path, content):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if content is None:
+        path.unlink(missing_ok=True)
+    else:
+        path.write_text(content)
+
+
 def write_files(top, files):
     for name, text in files.items():
-        (top / name).parent.mkdir(parents=True, exist_ok=True)
-        (top / name).write_text(text)
+        write(top / name, text)
 
 
 @pytest.fixture
@@ -327,14 +328,13 @@ def test_a_limit_compares_hosts_alone(policy_folder, capsys):
     assert json.loads(capsys.readouterr().out)["exceptions"] == []
 
 
+OF_PACKAGES = (("packages.apt", 1), ("packages.snap", 1), ("paths", 1200))
 CHANGES = (
     PlanChange("", "plan", "", "contact", before="", after="desk\x1b[2J"),
     PlanChange("", "plan", "", "request_url", before="desk", after=""),
     PlanChange("apps", "control", "", "", before="off", after="enforce"),
     PlanChange("apps", "setting", "", "quarantine", before="", after="/srv/q"),
-    PlanChange(
-        "apps", "service", "owl", after="enforce", counts=(("packages.apt", 1), ("packages.snap", 1), ("paths", 1200))
-    ),
+    PlanChange("apps", "service", "owl", after="enforce", counts=OF_PACKAGES),
     PlanChange("apps", "service", "gull", before="audit"),
     PlanChange("apps", "service", "wren", before="audit", after="enforce", counts=(("paths", 3),)),
     PlanChange("firewall", "service", "owl", after="enforce", counts=(("networks", 2),)),
@@ -344,9 +344,7 @@ CHANGES = (
     PlanChange("dns", "identifier", "a_service_with_a_name_that_is_much_too_long", "domains", removed=MANY[:2]),
     PlanChange("dns", "setting", "elf", "allow", before="x", after="y"),
 )
-MORE = tuple(
-    PlanChange("dns", "identifier", f"s{number}", "domains", added=("a",)) for number in range(len(CHANGES) + 2)
-)
+MORE = tuple(PlanChange("dns", "identifier", f"s{n}", "domains", added=("a",)) for n in range(len(CHANGES) + 2))
 GROUPS = (ChangeGroup(CHANGES, HOSTS), ChangeGroup(MORE, ("z",)), ChangeGroup(MORE[:-1], ("y",)))
 FOUND = PlanComparison(GROUPS, new_hosts=("new1",), gone_hosts=HOSTS, compared_count=1200)
 
@@ -354,14 +352,12 @@ FOUND = PlanComparison(GROUPS, new_hosts=("new1",), gone_hosts=HOSTS, compared_c
 def test_all_of_a_difference(monkeypatch):
     monkeypatch.setattr(diff, "MAX_CHANGE_LINES", len(CHANGES))
     first = FOUND._replace(groups=GROUPS[:1])
+    alone = first._replace(new_hosts=(), gone_hosts=())
+    whole = "\n".join(diff.format_comparison(BEFORE, FOUND, DEPARTMENTS, 100, False))
     shown = {
-        "all": re.sub(
-            r"\n +s(?:[2-9]|10) .*", "", "\n".join(diff.format_comparison(BEFORE, FOUND, DEPARTMENTS, 100, False))
-        ),
+        "all": re.sub(r"\n +s(?:[2-9]|10) .*", "", whole),
         "narrow": "\n".join(diff.format_comparison(BEFORE, first, DEPARTMENTS, 40, False)),
-        "colours": "\n".join(
-            diff.format_comparison(BEFORE, first._replace(new_hosts=(), gone_hosts=()), {}, 100, True)
-        ),
+        "colours": "\n".join(diff.format_comparison(BEFORE, alone, {}, 100, True)),
         "JSON": outline(diff.make_diff_document(BEFORE, first, DEPARTMENTS)),
     }
     compare(Path(__file__).parents[2] / "recorded/cli/diff.printed.txt", join_files(shown))
@@ -380,14 +376,6 @@ WAIVER_EARLIER = (
     "{id: w1, services: [owl], hosts: [a], reason: r, requested_by: x, approved_by: b,"
     " approved_on: 2026-11-01T00:00:00Z, expires: 2026-12-31T00:00:00Z}\n"
 )
-
-
-def write(path, content):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if content is None:
-        path.unlink(missing_ok=True)
-    else:
-        path.write_text(content)
 
 
 STATES = st.fixed_dictionaries(
@@ -456,9 +444,7 @@ class Made:
         return subprocess.run(argv, check=True, capture_output=True, text=True, env=environment).stdout.strip()
 
     def file(self, name, content):
-        path = self.top / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content)
+        write(self.top / name, content)
 
     def commit(self, when=WHEN["one"]):
         self.git("add", "--all")
@@ -490,9 +476,8 @@ def read_plans(two, tmp_path, monkeypatch):
 
     def call(revision, *sources, **options):
         arguments = {"inventory": [str(source) for source in sources], "old_inventory": [], "as_now": [], "limit": ""}
-        return earlier_plans.read_earlier_plans(
-            revision, argparse.Namespace(**arguments | options), NOW, tmp_path / "reports"
-        )
+        given = argparse.Namespace(**arguments | options)
+        return earlier_plans.read_earlier_plans(revision, given, NOW, tmp_path / "reports")
 
     return call
 
@@ -548,24 +533,6 @@ def test_repository_without_such_a_revision_is_refused_and_not_taken_as_it_is_no
     assert (then.extract_path(policy.top / "in", "the inventory") / "a.yml").read_text() == "one"
     with pytest.raises(CommandError, match=f"is no revision of {catalogue.top}.*--as-now {catalogue.top}"):
         then.extract_path(catalogue.top / "in", "the catalogue")
-
-
-def test_folder_that_is_taken_as_now_is_recorded(two, into):
-    policy, catalogue = two
-    inner = Made(catalogue.top / "inner")
-    for text in WHEN:
-        inner.file("a.yml", text)
-        inner.commit()
-    then = FilesAtRevision("HEAD~1", into, [str(catalogue.top)])
-    assert (then.extract_path(inner.top, "the inventory") / "a.yml").read_text() == "one", (
-        "another repository, below it"
-    )
-    then.extract_optional_path(catalogue.top / "in")
-    assert then.extract_path(catalogue.top / "in", "the catalogue") == catalogue.top / "in"
-    assert then.current_paths == [catalogue.top / "in"]
-    assert then.extract_path(policy.top / "in", "the inventory") != policy.top / "in"
-    then.extract_optional_path(policy.top / "new/approvers.yml")  # it was not there
-    assert [*then.commits] == [inner.top, policy.top]
 
 
 def test_repository_names_no_program_that_runs_and_no_file_that_is_left_out(two, into):
@@ -672,20 +639,16 @@ def test_a_day_of_no_calendar_is_refused(name):
 
 def test_time_is_a_length_ago_or_a_day_and_no_name_of_a_revision(two):
     week = datetime.timedelta(days=7)
-    assert (
-        week - datetime.timedelta(minutes=9)
-        < datetime.datetime.now(datetime.timezone.utc) - parse_revision_time("7d")
-        < week * 1.01
-    )
+    ago = datetime.datetime.now(datetime.timezone.utc) - parse_revision_time("7d")
+    assert week - datetime.timedelta(minutes=9) < ago < week * 1.01
     for name in ("HEAD~1", "v1.0", "1234d", "main", "30days", "20261101T080000Z-audit-1a2b"):
         assert parse_revision_time(name) is None
     found = find_repository(two[0].top)
     with pytest.raises(CommandError, match=f"^{two[0].top} has no commit before 2026-10-01T00:00:00"):
         found.find_commit("2026-10-01")
     for name in ("nonsense", "--output=/tmp/x", "HEAD~9", "HEAD:in"):
-        with pytest.raises(
-            CommandError, match=f"^'{name}' is no revision of {two[0].top}, and no complete report of a run$"
-        ):
+        why = f"^'{name}' is no revision of {two[0].top}, and no complete report of a run$"
+        with pytest.raises(CommandError, match=why):
             found.find_commit(name)
 
 
@@ -715,12 +678,10 @@ def test_folders_that_hosts_name_are_those_of_then(two, into):
 
 def test_paths_of_then_are_named_as_in_their_repositories(two, into):
     then = FilesAtRevision("HEAD", into)
-    assert then.translate_message(f"{into}/0/a") == f"{into}/0/a" and then.convert_to_current_path(
-        Path("/x/../y")
-    ) == Path("/y")
+    assert then.translate_message(f"{into}/0/a") == f"{into}/0/a"
+    assert then.convert_to_current_path(Path("/x/../y")) == Path("/y")
     first, second = (then.extract_path(made.top / "in", "the folder") for made in two)
     assert then.translate_message(f"{first}/a.yml:3, {second}/a.yml") == f"HEAD:in/a.yml:3, HEAD:{two[1].top}/in/a.yml"
     expected = [two[0].top / "in/a.yml", two[1].top.parent / "own", into / "x"]
-    assert [
-        then.convert_to_current_path(path) for path in (first / "a.yml", second / "../../own", into / "x")
-    ] == expected
+    paths = (first / "a.yml", second / "../../own", into / "x")
+    assert [then.convert_to_current_path(path) for path in paths] == expected

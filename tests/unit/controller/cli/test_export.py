@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import pytest
 from proscribe.controller.cli import CommandError, export, export_all
 from proscribe.controller.cli.command_line import main
-from proscribe.controller.enforcement_points.format_declaration import NOTHING_TO_EXPORT, ExportError, ExportOmission
+from proscribe.controller.enforcement_points.format_declaration import NOTHING_TO_EXPORT, ExportError
 from proscribe.controller.enforcement_points.registry import EXPORT_FORMATS
 from proscribe.host.system import ControlError
 from refusals import make_refusal
@@ -95,7 +95,6 @@ DAY = datetime.timedelta(days=1)
     ("waives", "starts", "ends", "changes", "days"),
     [
         (True, -1, 3, {}, 3),
-        (False, -3, -1, {}, None),
         (False, 2, 3, {}, 2),  # it begins later
         (False, -1, 3, {}, None),  # it is worth nothing
         (True, -1, 3, {"controls": ("apps",)}, None),
@@ -114,19 +113,6 @@ def test_export_is_valid_until_something_of_it_begins_or_ends(waives, starts, en
         assert until.astimezone().isoformat().startswith("2026-12-02T00:00:00")
     else:
         assert until == (days and NOW + days * DAY)
-
-
-def test_summary_names_the_first_few_of_each_reason():
-    names = [ExportOmission("dns/owl", f"n{number}\x1b", "it is long") for number in range(5)]
-    other = ExportOmission("", "all", "it takes no paths")
-    decision = SimpleNamespace(group="office", hosts=["a", "b"], digest=f"sha256:{'a' * 64}", left_out=[*names, other])
-    rendered = SimpleNamespace(included_rules=["dns/owl", "dns/owl", "dns/wren"], left_out=[other])
-    assert export._format_summary(decision, rendered, "/srv/x") == [
-        "/srv/x: 2 rules for 2 hosts of group office, plan sha256:aaaaaaaaaaaa",
-        "Not as on hosts (manifest.json has all of it):",
-        *("  it is long", *(f"    dns/owl, n{number}\ufffd" for number in range(3)), "    and 2 more"),
-        *("  it takes no paths", "    all"),
-    ]
 
 
 def test_an_export_of_another_format_or_group_is_replaced_only_where_it_is_meant(inventory, tmp_path, capsys):
@@ -176,10 +162,7 @@ def refused(name, why):
         ({"a": PATHS, "b": 9, "c": PATHS}, "", BAD, "", "2 formats refused:\n  a, c: it takes no paths\n"),
         ({"a": NONE, "b": PATHS}, "b", BAD, FOR_ONE, refused("b", "it takes no paths")),
         ({"a": NONE, "b": 0}, "a", BAD, "", refused("a", "no names. Delete {0}/a, which has an earlier export of it")),
-        *(
-            ({"a": kind("so"), "b": 0}, "", BAD, "", refused("a", "so"))
-            for kind in (ControlError, CommandError, OSError)
-        ),
+        *(({"a": of("so"), "b": 0}, "", BAD, "", refused("a", "so")) for of in (ControlError, CommandError, OSError)),
     ],
 )
 def test_the_worst_that_comes_of_a_format_is_the_code(outcomes, earlier, code, out, err, tmp_path, monkeypatch, capsys):
@@ -193,9 +176,8 @@ def test_the_worst_that_comes_of_a_format_is_the_code(outcomes, earlier, code, o
 
     monkeypatch.setenv("COLUMNS", "300")
     monkeypatch.setattr(export_all, "EXPORT_FORMATS", {name: SimpleNamespace(name=name) for name in outcomes})
-    monkeypatch.setattr(
-        export_all.export_directory, "read_earlier_export", lambda place: "one" if place.name == earlier else None
-    )
+    read_earlier = lambda place: "one" if place.name == earlier else None  # noqa: E731
+    monkeypatch.setattr(export_all.export_directory, "read_earlier_export", read_earlier)
     assert export_all.export_all_formats(tmp_path, export) == code and places == [tmp_path / name for name in outcomes]
     assert capsys.readouterr() == (out, err.format(tmp_path))
 

@@ -19,8 +19,7 @@ from proscribe.controller.report.history import HistoryError
 from proscribe.controller.report.notification import build_notification
 from proscribe.controller.report.request_notification import DepartmentContact
 from proscribe.controller.report.storage.requests_file import StoredRequest
-from proscribe.wire import installation
-from proscribe.wire.plan_store import PLANS_DIRECTORY
+from proscribe.wire import installation, plan_store
 from refusals import make_refusal
 
 ARGUMENTS = ["-i", "/srv/inventory", "--limit", "web", "--ask-vault-pass"]
@@ -191,11 +190,11 @@ def test_only_one_runs_at_a_time_and_who_comes_second_names_the_first(place):
 
 
 def test_reports_that_others_can_change_are_refused(place):
-    (place.reports / PLANS_DIRECTORY).mkdir()
-    (place.reports / PLANS_DIRECTORY).chmod(0o777)
+    (place.reports / plan_store.PLANS_DIRECTORY).mkdir()
+    (place.reports / plan_store.PLANS_DIRECTORY).chmod(0o777)
     assert place.scheduled("drift", *ARGUMENTS) == 77 and place.read("started") == ""
     notification = json.loads(place.read("notification"))
-    assert f"chmod go-w {place.reports}/{PLANS_DIRECTORY}" in notification["facts"]["text"]
+    assert f"chmod go-w {place.reports}/{plan_store.PLANS_DIRECTORY}" in notification["facts"]["text"]
     assert "Subject: Proscribe: a scheduled run was refused" in notification["message"]
     place.sender_is(1)
     assert place.scheduled() == 78, "the unit that reports failed runs tries again"
@@ -216,21 +215,10 @@ def test_a_refused_inventory_starts_no_run_and_a_failed_run_is_reported_all_the_
 
 def test_reports_are_where_the_inventory_says(place, tmp_path):
     place.monkeypatch.delenv(ENVIRONMENT_VARIABLE)
-    questions = []
-
-    class Question:
-        hosts = {}
-        inventory = None
-
-    place.monkeypatch.setattr(inventory, "read_compile_input", lambda one: questions.append(one) or Question())
+    questions, question = [], SimpleNamespace(hosts={}, inventory=None)
+    place.monkeypatch.setattr(inventory, "read_compile_input", lambda one: questions.append(one) or question)
     place.monkeypatch.setattr(scheduled, "find_reports_folder", lambda hosts, _: tmp_path / "named")
     assert scheduled.find_reports_directory(ARGUMENTS) == tmp_path / "named" and vars(questions[0])["limit"] == "web"
-
-
-def test_news_is_for_no_head(place):
-    place.reports_that(NEWS, None, None, heads=[{"mail": "h@example.org"}])
-    place.scheduled()
-    assert json.loads(place.read("notification"))["heads"] == []
 
 
 def systemd(place, text, code=0):
@@ -379,24 +367,16 @@ def test_a_history_that_cannot_be_read_makes_all_that_is_wrong_news(place, monke
 
 class Inventory:
     def __init__(self, root, patch):
-        self.root = root.resolve()
-        self.top = self.root / "policy"
+        self.root, self.top = root.resolve(), root.resolve() / "policy"
         (self.top / "inventory").mkdir(parents=True)
         (self.top / "inventory/hosts.yml").touch()
         self.question = SimpleNamespace(inventory=[], project=self.top, hosts=[], groups={"g": {"h"}})
-        self.catalogues = {}
-        self.arguments = None
-        self.sources = []
+        self.catalogues, self.arguments, self.sources, self.refreshed = {}, None, [], []
         self.repository = SimpleNamespace(top=self.top)
-        self.refreshed = []
         patch.setattr(inventory, "read_compile_input", self.calls)
-        patch.setattr(
-            catalogue_refresh, "read_all_restrictions", lambda hosts: {host.name: f"of {host.name}" for host in hosts}
-        )
+        patch.setattr(catalogue_refresh, "read_all_restrictions", lambda all_: {h.name: f"of {h.name}" for h in all_})
         patch.setattr(catalogue_refresh, "find_catalogue_folders", self.folders)
-        patch.setattr(
-            catalogue_refresh, "find_repository", lambda source: self.sources.append(source) or self.repository
-        )
+        patch.setattr(catalogue_refresh, "find_repository", lambda place: self.sources.append(place) or self.repository)
         patch.setattr(catalogue_refresh.branch_commit, "find_head_commit", lambda top: f"newest of {top}")
         patch.setattr(catalogue_refresh, "_copy_catalogue", lambda *given: self.refreshed.append(given) or {})
         patch.setattr(catalogue_refresh, "_refresh_copy", lambda listed, *_: self.refreshed.append(listed) or [])
@@ -454,8 +434,7 @@ def test_where_no_list_could_be_written_that_is_said(calls):
 class News:
     def __init__(self, patch):
         self.requests = [NEW, NEW._replace(id="old", run="run0")]
-        self.questions = []
-        self.reported = []
+        self.questions, self.reported = [], []
         question = SimpleNamespace(hosts=["hosts"], groups={"groups": 1})
         news = scheduled.request_notification
         patch.setattr(scheduled, "read_report", lambda directory: {"run": RUN_OF_REPORT})

@@ -9,33 +9,12 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from made_catalogue import GOOD, OWN, Made, errors_of
-from proscribe.controller.compile.catalogue import (
-    catalogue_loader,
-    feeds,
-    freshness,
-    guard_list,
-    schema,
-    shared_networks,
-)
-from proscribe.controller.compile.catalogue.feeds import (
-    MAX_LIST_BYTES,
-    make_value_error,
-    parse_publisher_counts,
-    parse_value_lines,
-    read_value_list,
-)
-from proscribe.controller.compile.catalogue.feeds import check_feed_keys as check_feed
-from proscribe.controller.compile.catalogue.feeds import check_feed_value as find_mistake
+from proscribe.controller.compile.catalogue import catalogue_loader, feeds, freshness, guard_list, schema
 from proscribe.controller.compile.catalogue.freshness import ENTRY, FEED, NETWORKS, StaleEntry, find_stale_entries
-from proscribe.controller.compile.catalogue.name_conflicts import find_shared_name, list_name_and_parents
+from proscribe.controller.compile.catalogue.name_conflicts import list_name_and_parents
+from proscribe.controller.compile.catalogue.shared_networks import find_network_owner
 from proscribe.controller.compile.catalogue.signers import ProgramSigner, check_signers
-from proscribe.controller.compile.catalogue.value_schemas import (
-    GroupSchema,
-    ListSchema,
-    TextSchema,
-    get_key_list,
-    get_key_texts,
-)
+from proscribe.controller.compile.catalogue.value_schemas import GroupSchema, ListSchema, TextSchema
 from proscribe.controller.compile.reading.grammar import make_word_check
 from proscribe.controller.policy_errors import PolicyErrors
 from proscribe.host.controls.apps import protection
@@ -70,30 +49,17 @@ MISTAKES_BY_KIND = [
 @pytest.mark.parametrize(("kind", "value", "mistakes"), MISTAKES_BY_KIND)
 def test_kind_finds_the_mistakes_of_a_value(kind, value, mistakes):
     assert list(kind.check(value, ())) == mistakes
-    assert list(kind.check(value, ("a", 3))) == [
-        (("a", 3, *path), result, expected) for path, result, expected in mistakes
-    ]
-
-
-@pytest.mark.parametrize(
-    ("value", "items", "words"),
-    [(["a", 7], ["a", 7], ["a"]), (("a", "b"), ("a", "b"), ["a", "b"]), ("ab", (), []), ({"a": 1}, (), [])],
-)
-def test_a_list_of_an_entry_that_may_have_mistakes(value, items, words):
-    assert (get_key_list({"key": value}, "key"), get_key_texts({"key": value}, "key")) == (items, words)
-    assert (get_key_list({}, "key"), get_key_texts({}, "key")) == ((), [])
+    assert list(kind.check(value, ("a", 3))) == [(("a", 3, *path), *rest) for path, *rest in mistakes]
 
 
 # -- shared networks
 CLOUDFLARE = "Cloudflare's content network"
 SERVICES_OF_NETWORKS = [
     *((network, "Fastly's content network") for network in ("151.101.1.1/32", "2a04:4e42::/64")),
-    *((network, "Fastly's content network") for network in ("23.235.32.0/24", "140.248.64.0/24", "167.82.128.0/24")),
     *((network, "GitHub's pages") for network in ("185.199.108.153/32", "2606:50c0:8000::/48")),
     *((network, "Microsoft 365") for network in ("52.96.0.0/24", "13.107.6.152/32", "131.253.33.215/32")),
     *((network, "Google's front ends") for network in ("142.250.0.0/24", "216.58.192.0/24")),
     *((network, CLOUDFLARE) for network in ("104.0.0.0/8", "104.16.8.0/30")),  # a wider and a narrower one
-    *((network, CLOUDFLARE) for network in ("103.21.244.0/24", "197.234.240.0/24", "2405:8100::/48", "2c0f:f248::/32")),
     ("91.108.4.0/22", ""),  # Telegram's own
     *((network, "") for network in ("2606:4700:4700::1111/128", "2606:4700:4700::/48")),  # one service's resolver
     # entry points of a VPN, over IPv6 and IPv4, and two of its networks as one
@@ -107,12 +73,12 @@ SERVICES_OF_NETWORKS = [
 
 @pytest.mark.parametrize(("network", "whose"), SERVICES_OF_NETWORKS)
 def test_shared_network_names_its_owner(network, whose):
-    assert shared_networks.find_network_owner(str(ipaddress.ip_network(network))) == whose
+    assert find_network_owner(str(ipaddress.ip_network(network))) == whose
 
 
 # -- signers
 TEAM = "EXAMPLE123"
-CHAT, MAIL = f"{TEAM}:com.example.chat", f"{TEAM}:com.example.mail"
+CHAT = f"{TEAM}:com.example.chat"
 
 
 def test_later_signer_of_two_has_the_mistake():
@@ -122,20 +88,12 @@ def test_later_signer_of_two_has_the_mistake():
         ("mail", (("signing_ids", 0), CHAT, "a program of its own: chat has this one")),
         ("mail", (("team_ids", 0), TEAM, f"no team that chat has in signing_ids: {whole}")),
     ]
-    assert list(
-        check_signers([ProgramSigner("a", 0, [], [TEAM]), ProgramSigner("b", 0, [], ["OTHER12345", TEAM])])
-    ) == [
-        ("b", (("team_ids", 1), TEAM, f"no team that a has in team_ids: {whole}")),
-        ("b", (("team_ids", 1), TEAM, f"no team that a has in team_ids: {whole}")),
-    ]
+    signers = [ProgramSigner("a", 0, [], [TEAM]), ProgramSigner("b", 0, [], ["OTHER12345", TEAM])]
+    taken = ("b", (("team_ids", 1), TEAM, f"no team that a has in team_ids: {whole}"))
+    assert list(check_signers(signers)) == [taken, taken]
 
 
-OFFICE_TEAMS = "UBF8T346G9 EQHXZ8M8AV V9WTTPBFK9 57T9237FN3 94KV3E626L JQ525L2MZD 43AQ936H96 BJ4HAAB9B3 DE8Y96K9QP"
-OFFICE_TEAMS += " 68WVV388M8 2BUA8C4S2C 2SB5Z68H26 W5W395V82Y MADPSAYN6T 88L2Q4487U 5A4RE8SF68 FN2V63AD2J 477EAT77S3"
-OFFICE_TEAMS += " VEKTX9H2N7"
-
-
-@pytest.mark.parametrize("team", OFFICE_TEAMS.split())
+@pytest.mark.parametrize("team", ["UBF8T346G9", "EQHXZ8M8AV", "VEKTX9H2N7"])
 def test_a_team_that_signs_what_every_office_has_is_never_taken(team):
     [(id_, (path, value, expected))] = check_signers([ProgramSigner("owl", 0, [], [TEAM, team])])
     assert (id_, path, value) == ("owl", ("team_ids", 1), team) and expected.startswith("a team that signs programs")
@@ -161,10 +119,8 @@ def test_guarded_package_is_refused_in_every_package_system(system):
     ("why", "names"),
     [
         ("starts the host", "systemd systemd-sysv init dbus-daemon grub-pc kmod linux shim-signed"),
-        (
-            "starts the host",
-            "initramfs-tools kernel-longterm linux-image-6.1.0-13-amd64 linux-firmware kernel-core kernel-modules-core",
-        ),
+        ("starts the host", "initramfs-tools kernel-longterm linux-image-6.1.0-13-amd64 linux-firmware"),
+        ("starts the host", "kernel-core kernel-modules-core"),
         ("every program needs it", "libc6 libc6:amd64 glibc glibc-common base-files filesystem libstdc++6 openssl"),
         ("every program needs it", "libssl3t64 libstdc++ zlib1g ca-certificates-utils"),
         ("a shell and its tools", "dash bash bash-completion coreutils util-linux-core grep tar gzip passwd mount"),
@@ -177,9 +133,8 @@ def test_guarded_package_is_refused_in_every_package_system(system):
     ],
 )
 def test_guarded_packages(why, names):
-    assert {name: protection.explain_package_protection(name) for name in names.split()} == dict.fromkeys(
-        names.split(), why
-    )
+    found = {name: protection.explain_package_protection(name) for name in names.split()}
+    assert found == dict.fromkeys(found, why)
 
 
 SYSTEM, MANY, ALL = "the system is installed there", "more than one program lives there", "every program needs it"
@@ -210,9 +165,8 @@ GUARDED_PATHS = [
 
 @pytest.mark.parametrize(("reason", "places"), GUARDED_PATHS)
 def test_guarded_paths(reason, places):
-    assert {place: protection.explain_path_protection(place) for place in places.split()} == dict.fromkeys(
-        places.split(), reason
-    )
+    found = {place: protection.explain_path_protection(place) for place in places.split()}
+    assert found == dict.fromkeys(found, reason)
 
 
 MAY_GO = (
@@ -255,29 +209,17 @@ def test_the_oldest_comes_first_and_what_was_never_checked_before_all(made):
         StaleEntry(NETWORKS, "parrot", "2024-10-21", 766),
         StaleEntry(FEED, "f", "2025-01-01", 694),
     ]
-    assert (
-        find_stale_entries(catalogue, {"parrot"}, TODAY, 766)
-        == []
-        != find_stale_entries(catalogue, {"parrot"}, TODAY, 765)
-    )
+    assert [len(find_stale_entries(catalogue, {"parrot"}, TODAY, days)) for days in (766, 765)] == [0, 1]
     assert find_stale_entries(catalogue, set(), TODAY, 0) == []
 
 
-OLD = [
-    StaleEntry(NETWORKS, "owl", "2024-10-21", 766),
-    StaleEntry(ENTRY, "owl", "2025-01-01", 694),
-    StaleEntry(FEED, "f", "", None),
-]
-STALE_TEXTS = [
-    ([StaleEntry(ENTRY, "owl", "", None)], "1 service restricted here was not checked within 180 days: owl (never)"),
-    (OLD, "1 service and 1 feed restricted here were not checked within 180 days: the networks of owl (766 days"),
-    ([StaleEntry(ENTRY, f"s{number}", "", None) for number in range(13)], "13 services restricted here were not"),
-]
-
-
-@pytest.mark.parametrize(("found", "text"), STALE_TEXTS)
-def test_a_run_says_it_in_one_line(found, text):
-    assert freshness.describe_stale_entries(found, 180).startswith(f"catalogue: {text}")
+def test_a_run_says_it_in_one_line():
+    of_owl = [StaleEntry(NETWORKS, "owl", "2024-10-21", 766), StaleEntry(ENTRY, "owl", "2025-01-01", 694)]
+    said = freshness.describe_stale_entries([*of_owl, StaleEntry(FEED, "f", "", None)], 180)
+    start = "catalogue: 1 service and 1 feed restricted here were not checked within 180 days: the networks of owl (766"
+    assert said.startswith(start)
+    many = [StaleEntry(ENTRY, f"s{number}", "", None) for number in range(13)]
+    assert freshness.describe_stale_entries(many, 180).startswith("catalogue: 13 services restricted here were not")
 
 
 ACCEPTED = "checked_accepted: {day: 2026-11-01, until: 2027-05-01, why: nobody has a list}\n"
@@ -290,14 +232,11 @@ OLD_TEXTS = {
 }
 
 
-@pytest.mark.parametrize(
-    ("file", "left"),
-    [
-        ("instant_messaging/owl.yml", ["parrot"]),  # with its feed
-        ("feeds/f.yml", ["parrot", "owl"]),
-        ("amends/owl.yml", ["parrot"]),
-    ],
-)
+# The entry is accepted with its feed.
+LEFT = [("instant_messaging/owl.yml", ["parrot"]), ("feeds/f.yml", ["parrot", "owl"]), ("amends/owl.yml", ["parrot"])]
+
+
+@pytest.mark.parametrize(("file", "left"), LEFT)
 @pytest.mark.parametrize(
     ("day", "counts"), [("2026-10-31", False), ("2026-11-01", True), ("2027-05-01", True), ("2027-05-02", False)]
 )
@@ -385,19 +324,6 @@ def test_own_entry_gives_way(keys, key, value, expected, tmp_path):
     assert all(mistake[3].startswith(expected) for mistake in result)
 
 
-CARRIED = """
-google.com accounts.google.com googleapis.com storage.googleapis.com gstatic.com googleusercontent.com microsoft.com
-live.com login.live.com microsoftonline.com login.microsoftonline.com msauth.net graph.microsoft.com office.com
-office365.com outlook.office365.com sharepoint.com windows.net blob.core.windows.net azureedge.net apple.com icloud.com
-amazon.com amazonaws.com s3.amazonaws.com cloudfront.net cloudflare.com akamai.net akamaiedge.net akamaized.net
-akamaihd.net fastly.net qq.com github.io debian.org ubuntu.com fedoraproject.org archlinux.org flathub.org snapcraft.io
-"""
-
-
-def test_name_that_others_stand_on_is_known():
-    assert [find_shared_name(name)[0] for name in CARRIED.split()] == CARRIED.split()
-
-
 @given(st.lists(st.sampled_from("abc"), min_size=1, max_size=6).map(".".join))
 def test_above_gives_the_name_itself_and_every_name_it_lies_under(name):
     names = list_name_and_parents(name)
@@ -424,10 +350,8 @@ def birds(tmp_path):
     [
         (b"", "birds.txt", "at least one value"),
         (b"owl.example\nnot a name\n", "birds.txt:2", "a host name"),
-        (b"google.com\n", "birds.txt:1", "it carries search"),
         ("öwl.example\n".encode(), "birds.txt", "text in ASCII"),
-        (b"a" * 300 + b".example\n", "birds.txt:1", "at most 256 characters"),
-        (b"x" * (MAX_LIST_BYTES + 1), "birds.txt", "a smaller file"),
+        (b"x" * (feeds.MAX_LIST_BYTES + 1), "birds.txt", "a smaller file"),
         (b"\x1b[31mowl.example\n", "birds.txt:1", "a host name"),
     ],
 )
@@ -442,20 +366,18 @@ LINES = "# birds\na.example # 2\n\n b.example\nc.example # 12\nd.example #3\ne.e
 
 def test_list_is_read_up_to_a_bound_and_placed_by_its_lines(tmp_path, monkeypatch, birds):
     lines = {"a.example": 2, "b.example": 4, "c.example": 5, "d.example": 6, "e.example": 7, "f.example": 8, "g": 9}
-    assert dict(parse_value_lines(LINES)) == lines
-    assert parse_publisher_counts(LINES) == {**dict.fromkeys(lines, 0), "a.example": 2, "c.example": 12}
+    assert dict(feeds.parse_value_lines(LINES)) == lines
+    assert feeds.parse_publisher_counts(LINES) == {**dict.fromkeys(lines, 0), "a.example": 2, "c.example": 12}
     (tmp_path / "x.txt").write_text("a.example\nb.example\n")
-    assert read_value_list(tmp_path / "x.txt", "domains") == (["a.example", "b.example"], [])
+    assert feeds.read_value_list(tmp_path / "x.txt", "domains") == (["a.example", "b.example"], [])
     monkeypatch.setattr(feeds, "MAX_LIST_VALUES", 1)
-    (error,) = read_value_list(tmp_path / "x.txt", "domains")[1]
+    (error,) = feeds.read_value_list(tmp_path / "x.txt", "domains")[1]
     assert (error.location, error.key, error.found_value) == (str(tmp_path / "x.txt"), "", "2 values")
     assert error.expected == "at most 1"
     monkeypatch.undo()
-    feed, file = (
-        catalogue_loader.read_catalogue([birds.root / "catalog"]).feeds["birds"],
-        birds.root / "catalog/feeds/birds.txt",
-    )
-    result = [make_value_error(feed, value, "x") for value in ("owl.example", "gone.example")]
+    feed = catalogue_loader.read_catalogue([birds.root / "catalog"]).feeds["birds"]
+    file = birds.root / "catalog/feeds/birds.txt"
+    result = [feeds.make_value_error(feed, value, "x") for value in ("owl.example", "gone.example")]
     assert [(item.location, item.key, item.found_value, item.expected) for item in result] == [
         (f"{file}:3", "", "owl.example", "x"),
         (f"{file}:0", "", "gone.example", "x"),
@@ -479,12 +401,12 @@ def test_list_is_read_up_to_a_bound_and_placed_by_its_lines(tmp_path, monkeypatc
     ],
 )
 def test_value_of_a_list_fits_its_kind(kind, value, expected):
-    result = find_mistake(value, kind)
+    result = feeds.check_feed_value(value, kind)
     assert result.startswith(expected) and bool(result) == bool(expected)
 
 
 def test_an_agreement_is_one_of_names():
-    assert [*check_feed({"agreement": "2", "kind": "domains"}), *check_feed({"kind": "networks"})] == []
-    assert list(check_feed({"agreement": "2", "kind": "networks"})) == [
-        (("agreement",), "2", "kind: domains beside it")
-    ]
+    check = feeds.check_feed_keys
+    assert [*check({"agreement": "2", "kind": "domains"}), *check({"kind": "networks"})] == []
+    mistake = (("agreement",), "2", "kind: domains beside it")
+    assert list(check({"agreement": "2", "kind": "networks"})) == [mistake]

@@ -14,18 +14,9 @@ from ansible.vars.hostvars import HostVars
 from ansible_inventory import read_hostvars
 from made_policy import restrictions
 from mistakes import get_mistake
-from proscribe.controller.compile.inventory import nested_inventories, policy_folders
+from proscribe.controller.compile.inventory import host_selection, nested_inventories, policy_folders, tags
 from proscribe.controller.compile.inventory import report_settings as module
-from proscribe.controller.compile.inventory.host_selection import HostSelection, choose_hosts, select_audience
-from proscribe.controller.compile.inventory.host_selection import select_hosts as select_of_inventory
 from proscribe.controller.compile.inventory.host_variables import CompileInput, HostVariables
-from proscribe.controller.compile.inventory.report_settings import (
-    collect_report_settings,
-    count_rules,
-    get_common_setting,
-    list_rules_without_identifiers,
-    summarise_policies,
-)
 from proscribe.controller.compile.inventory.reports_folder import (
     VARIABLE,
     find_reports_folder,
@@ -34,7 +25,6 @@ from proscribe.controller.compile.inventory.reports_folder import (
     require_reports_folder,
 )
 from proscribe.controller.compile.inventory.supported_hosts import explain_unserved_host, is_windows
-from proscribe.controller.compile.inventory.tags import describe_unknown_tags
 from proscribe.controller.compile.inventory.variable_origins import find_setting_place, list_source_paths, locate_part
 from proscribe.controller.policy_errors import PolicyError, PolicyErrors
 from proscribe.wire import installation
@@ -86,7 +76,6 @@ def test_folders_are_looked_into_down_to_a_depth(tmp_path, deep, found):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ([], ""),
         (["apps,dns", " report , "], ""),
         (["all,always,never", "tagged", "untagged"], ""),  # Ansible's own
         (["notest,molecule-notest", "molecule-idempotence-notest"], ""),  # Molecule's
@@ -96,8 +85,10 @@ def test_folders_are_looked_into_down_to_a_depth(tmp_path, deep, found):
     ],
 )
 def test_a_tag_that_no_task_has_is_named(given, message):
-    assert describe_unknown_tags(given, ("apps", "dns", "report")) == message
-    assert describe_unknown_tags(["xx"], ["report"]) == "no task has the tag 'xx'", "no task of a control is offered"
+    assert tags.describe_unknown_tags(given, ("apps", "dns", "report")) == message
+    assert tags.describe_unknown_tags(["xx"], ["report"]) == "no task has the tag 'xx'", (
+        "no task of a control is offered"
+    )
 
 
 # -- values for reports
@@ -122,22 +113,14 @@ def test_a_server_needs_its_driver_before_any_host_is_touched(tmp_path, monkeypa
 
 def read_reporting(tmp_path: Path, **variables: dict[str, Any]) -> Any:
     hosts = [HostVariables(name, {}, {}, ".") for name in variables]
-    return collect_report_settings(
-        hosts, {name: restrictions(**values) for name, values in variables.items()}, tmp_path
-    )
+    of_hosts = {name: restrictions(**values) for name, values in variables.items()}
+    return module.collect_report_settings(hosts, of_hosts, tmp_path)
 
 
 SERVED = {"format": "rpz", "directory": "/srv/rpz", "group": "lab"}
 REPORTED = {"exports": ["csv"], "exports_fed": ["nft", SERVED], "history": "off", "history_keep": "1d"}
 REPORTED |= {"reports_keep": "2d", "stale_after": "1h", "observe_timeout": "2m", "round": "7"}
-REPORTING = {
-    "exports": ["csv"],
-    "exports_fed": [SERVED],
-    "events": {},
-    "round": "7",
-    "history": "off",
-    "baseline": "",
-}
+REPORTING = {"exports": ["csv"], "exports_fed": [SERVED], "events": {}, "round": "7", "history": "off", "baseline": ""}
 REPORTING |= {"history_keep": 86400, "reports_keep": 2 * 86400, "observe_timeout": {"usual": 120, "hosts": {}}}
 REPORTING |= {"stale_after": {"usual": 3600, "hosts": {"c": 7200}}}
 
@@ -147,7 +130,7 @@ def test_report_has_one_value_for_all_hosts_or_names_those_that_differ(tmp_path)
     assert read_reporting(tmp_path, a=REPORTED, b=REPORTED, c={**REPORTED, **others}) == REPORTING
     usual = read_reporting(tmp_path)
     assert (usual["history"], usual["stale_after"]) == ("sqlite", {"usual": 3 * 86400, "hosts": {}})
-    assert get_common_setting("exports_key", [], {}) == ""
+    assert module.get_common_setting("exports_key", [], {}) == ""
     error = get_mistake(read_reporting, tmp_path, a={}, b={}, c={"history": "off"})
     assert (error.key, error.found_value) == ("proscribe_history", "off")
     assert error.expected == "the same for all hosts of a run; a has 'sqlite', c 'off'"
@@ -166,14 +149,14 @@ PLAN: Any = {"controls": {"apps": APPS, "dns": DNS, "browser": {"mode": "audit",
 
 
 def test_the_rules_of_a_plan_are_counted():
-    counts = [count_rules(PLAN, controls) for controls in ([], ["apps"], ["dns", "browser"], ["apps", "dns"])]
+    counts = [module.count_rules(PLAN, controls) for controls in ([], ["apps"], ["dns", "browser"], ["apps", "dns"])]
     assert counts == [0, 3, 3, 6]
-    assert list_rules_without_identifiers(PLAN, ["dns", "apps"]) == ["apps/dodo", "dns/dodo", "dns/crow"]
-    assert list_rules_without_identifiers(PLAN, ["browser"]) == []
+    known = [module.list_rules_without_identifiers(PLAN, controls) for controls in (["dns", "apps"], ["browser"])]
+    assert known == [["apps/dodo", "dns/dodo", "dns/crow"], []]
 
 
 def test_the_policy_of_each_control_is_named_by_all_that_it_is_made_from():
-    result = summarise_policies({**PLAN, "group_policy": {"x": 1}, "watch": {"y": 2}})
+    result = module.summarise_policies({**PLAN, "group_policy": {"x": 1}, "watch": {"y": 2}})
     modes = {"apps": "enforce", "browser": "audit", "dns": "audit", "firewall": "off"}
     beside = {"group_policy": "enforce", "watch": "enforce"}
     assert {name: policy["mode"] for name, policy in result.items()} == {**modes, **beside}
@@ -181,7 +164,7 @@ def test_the_policy_of_each_control_is_named_by_all_that_it_is_made_from():
     assert all(len(policy["policy"]) == 23 for name, policy in result.items() if name != "firewall")
 
     def find_changed(**changes: Any) -> set[str]:
-        changed = summarise_policies({**PLAN, **changes})
+        changed = module.summarise_policies({**PLAN, **changes})
         return {name for name in modes if changed[name] != result[name]}
 
     assert find_changed(watch={"y": 3}, contact="x") == set()
@@ -206,14 +189,13 @@ DEVICES = "network_cli httpapi netconf grpc napalm persistent"
     ],
 )
 def test_host_that_is_not_served_is_recognised_by_its_variables(variables, reason):
-    assert explain_unserved_host(variables).startswith(reason) and bool(explain_unserved_host(variables)) == bool(
-        reason
-    )
+    explained = explain_unserved_host(variables)
+    assert explained.startswith(reason) and bool(explained) == bool(reason)
     assert is_windows(variables) == reason.startswith("a Windows host")
     assert not is_windows({**variables, "ansible_connection": "local"})
 
 
-def select(*hosts: tuple[str, Any, str], observes: bool = False) -> HostSelection:
+def select(*hosts: tuple[str, Any, str], observes: bool = False) -> host_selection.HostSelection:
     """Select from hosts, each of (name, proscribe_hosts, reason why it is not served)."""
     patterns = {name: {"proscribe_hosts": pattern} if pattern else {} for name, pattern, _ in hosts}
     variables = [
@@ -226,7 +208,7 @@ def select(*hosts: tuple[str, Any, str], observes: bool = False) -> HostSelectio
             raise AnsibleError("no pattern")
         return {host.name for host in variables if fnmatch.fnmatch(host.name, pattern)}
 
-    return choose_hosts(variables, matching, observes)
+    return host_selection.choose_hosts(variables, matching, observes)
 
 
 def test_pattern_selects_served_hosts_and_lists_the_others():
@@ -246,7 +228,7 @@ def test_a_pattern_is_about_the_whole_inventory_whichever_hosts_a_play_has(tmp_p
     inventory, hostvars = read_managers(fleet, tmp_path / "hosts.yml")
     inventory.subset("web1:web2")
     inventory.restrict_to_hosts([inventory.get_host("web2")])
-    result = select_of_inventory(["web2", "db1"], hostvars)
+    result = host_selection.select_hosts(["web2", "db1"], hostvars)
     assert (result.names, result.chosen_hosts) == (["web2"], frozenset(("web1", "web2", "web3")))
 
 
@@ -255,10 +237,10 @@ def test_audience_has_hosts_that_proscribe_does_not_serve(tmp_path):
     fleet = f"all: {{hosts: {{web1: , desk1: {windows}, sw1: {switch}}}}}\n"
     _, hostvars = read_managers(fleet, tmp_path / "hosts.yml")
     names = ["web1", "desk1", "sw1"]
-    everybody = select_audience(names, hostvars)
+    everybody = host_selection.select_audience(names, hostvars)
     assert (everybody.names, everybody.not_served, everybody.pattern) == (names, {}, "all")
-    assert select_of_inventory(names, hostvars, observes=True).names == ["web1", "desk1"]
-    assert select_of_inventory(names, hostvars).names == ["web1"], "a run that only changes hosts"
+    assert host_selection.select_hosts(names, hostvars, observes=True).names == ["web1", "desk1"]
+    assert host_selection.select_hosts(names, hostvars).names == ["web1"], "a run that only changes hosts"
 
 
 @pytest.mark.parametrize(
@@ -344,12 +326,6 @@ def test_folders_of_waivers_and_the_registers_beside_them(tmp_path):
         policy_folders.find_waiver_folders(question, {"h2": restrictions(waivers_dir="x")})
 
 
-def test_inventory_without_a_folder_has_none_for_new_waivers(tmp_path):
-    question = CompileInput(tmp_path, "audit", "audit", ["h1,"], "", [], [], {})
-    assert policy_folders.choose_new_waiver_folder(question, {}) is None
-    assert policy_folders.find_waiver_folders(question, {}) == policy_folders.find_approver_folders(question, {}) == []
-
-
 # -- places of variables
 VALUES = """\
 proscribe_controls:
@@ -369,7 +345,6 @@ NEAREST_LINES = [
     ("proscribe_controls", ".browser", None, 1),
     ("proscribe_zone", "[2]", None, 6),  # a text has no items, though it has letters
     ("proscribe_end_grace", "[0]", None, 7),
-    ("proscribe_zone", ".apps", None, 6),
 ]
 
 
@@ -421,7 +396,6 @@ def test_a_source_with_a_comma_is_a_path_where_it_is_there(tmp_path):
 
 # -- the place of reports
 USUAL = installation.PROJECT_DIRECTORY / "reports"
-NOW = "2026-11-25T08:00:00+00:00"
 
 
 def build_hosts(folder: Path, *values: object) -> list[HostVariables]:
@@ -469,10 +443,7 @@ def test_the_place_does_not_depend_on_where_one_starts(inventory, tmp_path, monk
         (("a", "b"), "web2: proscribe_reports: found 'b', expected the same .*; web1 has 'a', web2 'b'"),
         (("a", None), "web2: proscribe_reports: found nothing, expected the same .*; web1 has 'a', web2 ''"),
         (("",), "web1: proscribe_reports: found nothing, expected a directory's path"),
-        ((" ",), "found ' ', expected a directory's path of at most 1000 printable characters"),
-        ((7,), "found 7, expected a directory's path"),
         (("a\x1b[2J",), r"found 'a\\x1b\[2J', expected a directory's path"),
-        (("a/" * 501,), "expected a directory's path of at most 1000"),
         (("é" * 128,), "each name in it of at most 255 bytes"),
     ],
 )
@@ -502,10 +473,8 @@ def test_a_run_refuses_a_place_that_ansible_would_read_as_hosts(inventory):
     hosts = build_hosts(inventory, "reports")
     with pytest.raises(PolicyErrors, match=f"found 'reports', .*not read as hosts, and {inventory}/reports is inside"):
         require_reports_folder(hosts, [str(inventory)], {})
-    assert (
-        require_reports_folder(build_hosts(inventory, "../reports"), [str(inventory)], {})
-        == inventory.parent / "reports"
-    )
+    beside = build_hosts(inventory, "../reports")
+    assert require_reports_folder(beside, [str(inventory)], {}) == inventory.parent / "reports"
     assert require_reports_folder(hosts, [str(inventory / "hosts.yml")], {}) == inventory / "reports"
 
 

@@ -15,12 +15,8 @@ from made_catalogue import GOOD
 from mistakes import get_mistake
 from proscribe.controller.compile.catalogue import check_dates, schema
 from proscribe.controller.compile.reading import grammar, plain_file, value_readers, windows_signing, yaml_file
-from proscribe.controller.compile.reading.networks import (
-    NetworkTable,
-    format_network,
-    merge_networks,
-    parse_rule_network,
-)
+from proscribe.controller.compile.reading import networks as reading
+from proscribe.controller.compile.reading.networks import NetworkTable, format_network, merge_networks
 from proscribe.controller.compile.restrictions import readers
 
 TODAY = datetime.datetime.now(datetime.timezone.utc).date()
@@ -35,18 +31,10 @@ TEXTS_BY_CHECK = [
     (grammar.check_prose, ["a", "x" * 1000, 'it\'s "so" <b>'], ["", "x" * 1001, "a\tb"]),
     (grammar.check_native_name, ["微信", "微" * 40], ["微", "微" * 41, "a", "微信 ", "微/信", *OTHERS]),
     (grammar.check_service_id, ["a", "a_1", "a" * 64], ["", "A", "1a", "_a", "a-b", "a" * 65, "a\n"]),
-    (
-        grammar.check_domain,
-        [f"{LABEL}.example", "a.xn--p1ai", "a.bc", f"{HOST}ab"],
-        [f"a{LABEL}.example", "a.b", "a.1x"],
-    ),
-    (grammar.check_domain, ["a-b.example"], ["a-.example", f"{HOST}abc", "a..example", "a.-b"]),
-    (
-        grammar.check_url,
-        ["a.example", "a.example/b", "a.example/b-c_d.e~f/"],
-        ["a.example/", "a.example/b c", "example"],
-    ),
-    (grammar.check_url, [], ["a.example/*", "a.example//b?c", "a.example/b#c"]),
+    (grammar.check_domain, [f"{LABEL}.example", "a.xn--p1ai", "a.bc", f"{HOST}ab"], [f"a{LABEL}.example", "a.b"]),
+    (grammar.check_domain, ["a-b.example"], ["a-.example", f"{HOST}abc", "a..example", "a.-b", "a.1x"]),
+    (grammar.check_url, ["a.example", "a.example/b", "a.example/b-c_d.e~f/"], ["a.example/", "a.example/b c"]),
+    (grammar.check_url, [], ["a.example/*", "a.example//b?c", "a.example/b#c", "example"]),
     (grammar.check_program, ["a", "x" * 100, "7z.x_+-"], ["", "x" * 101, ".a", "-a", "a/b", "a b"]),
     (grammar.check_windows_program, ["a.exe", "A b._+-.exe"], [".exe", "a.EXE", "a/b.exe", "a.exe\n"]),
     (grammar.check_mac_app, ["A.app", f"{'x' * 61}.app"], [".app", f"{'x' * 62}.app", "-a.app"]),
@@ -58,11 +46,7 @@ TEXTS_BY_CHECK = [
     (grammar.check_bundle_id, ["com.example", "a-b.c_d"], ["com", "com.", "a_b.c"]),
     (grammar.check_header_name, ["X-A", "x" * 80], ["", "x" * 81, "X A", "X:"]),
     (grammar.check_header_value, ["a.b,c:/_-1", "x" * 200], ["", "x" * 201, "a b"]),
-    (
-        grammar.check_policy_path,
-        ["/a/b.json", "/<id>/<arch>/<branch>", "/a.<id>/b"],
-        ["a", "/", "/.a", "/<user>", "/a/"],
-    ),
+    (grammar.check_policy_path, ["/a/b.json", "/<id>/<arch>/<branch>", "/a.<id>/b"], ["a", "/", "/.a", "/<user>"]),
     (grammar.check_windows_path, ["%ProgramFiles(x86)%\\A b\\c.exe"], ["C:\\a", "%A%", "%A%\\", "%A%\\*"]),
     (grammar.check_go_package, ["a.example", "a.example/b~c"], ["a", "a.example/", "A.example"]),
     (grammar.check_path, ["~/a", "/opt/A b/c", "/usr/lib/a/b"], ["/opt", "/opt/ a", "/opt/./a", "~/.local/share"]),
@@ -107,9 +91,8 @@ def test_an_age_is_accepted_for_a_year_at_most(until, wrong):
 
 def test_publisher_that_is_recorded_twice_is_a_mistake():
     compared = [{"with": "a"}, {"with": "b"}, "x", {"with": "a"}]
-    assert list(check_dates.check_dates({"compared": compared})) == [
-        (("compared", 3, "with"), "a", "each publisher once")
-    ]
+    mistake = (("compared", 3, "with"), "a", "each publisher once")
+    assert list(check_dates.check_dates({"compared": compared})) == [mistake]
     assert list(check_dates.check_dates({"compared": "a", "checked_accepted": "b"})) == []
 
 
@@ -138,7 +121,7 @@ def test_no_two_services_have_one_publisher(own_catalogue):
 # -- networks
 @pytest.mark.parametrize("text", ["10.0.0.1/24", "10.0.0", "::ffff:192.0.2.1", "::192.0.2.1", "fe80::1%eth0", "x", ""])
 def test_text_that_is_no_network_is_not_packed(text):
-    assert parse_rule_network(text) is None
+    assert reading.parse_rule_network(text) is None
 
 
 @given(st.lists(st.tuples(st.integers(0, 255), st.integers(22, 32)), max_size=12), st.integers(0, 1023))
@@ -160,11 +143,6 @@ def test_table_finds_a_network_by_any_of_its_addresses(made, other):
     due = [net for net in table if network.overlaps(ipaddress.ip_network(net))]
     assert NetworkTable(table).find_text(network) == (due[0] if due else "")
     assert NetworkTable(table).find_text(ipaddress.ip_network("2001:db8::/32")) == ""
-
-
-@pytest.mark.parametrize("text", ["10.0.0.0/24", "10.0.0.1", "2001:db8::/48", "::/0", "fe80::1", "0.0.0.0/0"])
-def test_network_is_packed(text):
-    assert parse_rule_network(text) == ipaddress.ip_network(text)
 
 
 @pytest.mark.parametrize(
@@ -243,20 +221,10 @@ TAKEN: list[tuple[Callable[..., Any], Any, Any]] = [
     *((value_readers.read_day, day, DAY) for day in (DAY, "2024-10-31")),
     *((SPAN, text, seconds) for text, seconds in (("1m", 60), ("1h", 3600))),
     (value_readers.read_duration_or_forever, "forever", 0),
-    (
-        value_readers.read_networks,
-        ["10.0.0.1", "10.0.0.0/24", "2001:db8::/32"],
-        ("10.0.0.1/32", "10.0.0.0/24", "2001:db8::/32"),
-    ),
+    (value_readers.read_networks, ["10.0.0.1", "2001:db8::/32"], ("10.0.0.1/32", "2001:db8::/32")),
     (value_readers.read_name_servers, ["10.20.0.53", "2001:DB8::1"], ("10.20.0.53", "2001:db8::1")),
-    (readers.read_controls, {}, dict.fromkeys(("apps", "browser", "firewall", "dns"), "enforce")),
     (readers.read_tenants, {}, BOTH),
     (readers.read_tenants, {"microsoft": [TENANT_ID, "Dept.example", TENANT_ID]}, {**BOTH, **TENANTS}),
-    (
-        readers.read_tenants,
-        {"microsoft": ["a.example", "b.example"]},
-        {**BOTH, "microsoft": ("a.example", "b.example")},
-    ),
     (readers.read_tenants, {"microsoft": [BY_ID]}, {**BOTH, "microsoft": (READ_BY_ID,)}),
     (readers.read_extensions, [EXTENSION, "parrot@example.org"], (EXTENSION, "parrot@example.org")),
     *((readers.read_history, word, word) for word in ("sqlite", "off", DATABASE, "postgresql+psycopg://db/x")),
@@ -265,7 +233,6 @@ TAKEN: list[tuple[Callable[..., Any], Any, Any]] = [
     (readers.read_texts, {"en": "a", "zh_HK": "b", "nb": "c"}, "a\nb\nc"),
     (readers.read_texts, {f"x{letter}": letter for letter in "abcdef"}, "a\nb\nc\nd\ne\nf"),
     (readers.read_feeds, False, "off"),
-    (readers.read_feeds, ["birds"], ("birds",)),
 ]
 
 
@@ -277,6 +244,7 @@ def test_good_value_is_read_as_its_type(read, value, made):
 
 LINE = "one line of at most 200 printable characters"
 FOLDER = "a directory's path of at most 1000 printable characters"
+LONG_NAME = "a directory's path, each name in it of at most 255 bytes"
 LENGTH = "a length of time such as"
 SERVER = "the address of a name server such as 10.20.0.53"
 NETWORK = "an address or a network such as 10.20.0.0/24"
@@ -311,15 +279,8 @@ REFUSED: list[tuple[Callable[..., Any], Any, str, Any, str]] = [
     *((value_readers.read_flag, value, "", value, "true or false") for value in ("yes", 1, None, "")),
     *((value_readers.read_line, value, "", value, LINE) for value in (LONG + "x", "a\nb", None, 7)),
     *((value_readers.read_directory_path, value, "", value, FOLDER) for value in ("", " ", "a\n", 7, "x/" * 501)),
-    (
-        value_readers.read_directory_path,
-        f"a/{NAME}x",
-        "",
-        f"a/{NAME}x",
-        "a directory's path, each name in it of at most 255 bytes",
-    ),
+    (value_readers.read_directory_path, f"a/{NAME}x", "", f"a/{NAME}x", LONG_NAME),
     (value_readers.read_pattern, " ", "", " ", "a pattern of hosts such as all:!switches"),
-    (value_readers.read_day, "31.10.2024", "", "31.10.2024", "a day such as 2024-10-31"),
     *((value_readers.read_duration, value, "", value, LENGTH) for value in ("2", 7200, "", None)),
     *((SPAN, value, "", value, LENGTH) for value in ("59s", "61m", None)),
     (value_readers.read_networks, ["10.0.0.1", "10.0.0.1/8"], "[1]", "10.0.0.1/8", NETWORK),
@@ -349,8 +310,5 @@ def test_wrong_value_is_refused_at_its_key(read, value, key, found, expected):
 
 
 def test_forever_is_offered_where_it_may_be_and_off_too():
-    for read, end in (
-        (value_readers.read_duration_or_forever, ", or forever"),
-        (readers.read_watch_interval, ", or off"),
-    ):
-        assert get_mistake(read, "soon").expected.endswith(end)
+    assert get_mistake(value_readers.read_duration_or_forever, "soon").expected.endswith(", or forever")
+    assert get_mistake(readers.read_watch_interval, "soon").expected.endswith(", or off")

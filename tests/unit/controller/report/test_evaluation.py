@@ -8,22 +8,11 @@ from fleets import DIGEST, OTHER_DIGEST, WECHAT, answer, clean_answer, run, wech
 from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.controller.report.collection.collector import Collector
+from proscribe.controller.report.evaluation import arithmetic, finding_groups
 from proscribe.controller.report.evaluation import scope as scopes
-from proscribe.controller.report.evaluation.arithmetic import (
-    compute_share,
-    count_rule_states,
-    count_unsearchable_rules,
-    summarise_records,
-)
+from proscribe.controller.report.evaluation.arithmetic import count_unsearchable_rules, summarise_records
 from proscribe.controller.report.evaluation.baseline import Baseline, BaselineDeviation
 from proscribe.controller.report.evaluation.control_modes import ControlModes
-from proscribe.controller.report.evaluation.finding_groups import (
-    FindingGroup,
-    Grouping,
-    group_records,
-    group_silent_hosts,
-    list_root_hosts,
-)
 from proscribe.controller.report.evaluation.fleet_state import ControlObservation, FleetState
 from proscribe.controller.report.evaluation.reconciliation import StaleLimits, make_run_report, reconcile_records
 from proscribe.controller.report.evaluation.unobserved_corrections import UnobservedCorrection, settle_corrections
@@ -36,8 +25,6 @@ from proscribe.wire.answers.record import make_silent_record, read_record
 FINISHED = "2026-11-25T00:31:00Z"
 NOT_OBSERVED = {"state": None, "evaluated": 0, "not_applicable": 0}
 WECHAT_FOUND = Finding("package", "wechat", "dpkg", "4.0").convert_to_dict()
-HAS = [("a", "dpkg x"), ("b", "dpkg x"), ("c", "dpkg x"), ("d", "dpkg x")]
-HAVE = [("a", "dpkg x"), ("b\x1b", "dpkg y"), ("c", "dpkg z"), ("d", "dpkg w")]
 THREE_DAYS = 3 * 86400
 REASONS = ("failed: x: y", "unreachable: no\nroute", "unreachable: z", "asleep", None)
 ANSWERS = {
@@ -49,12 +36,12 @@ ANSWERS = {
 @given(whole=st.integers(1, 10**7), data=st.data())
 def test_only_all_is_100_and_only_none_is_0(whole, data):
     part = data.draw(st.integers(0, whole))
-    percent = compute_share(part, whole)["percent"]
+    percent = arithmetic.compute_share(part, whole)["percent"]
     assert ((percent == 100), (percent == 0)) == ((part == whole), (part == 0))
     assert percent <= part * 100 / whole or percent == 0.1
     for numerator, denominator in ((1, 0), (-1, 2), (whole + 1, whole)):
         with pytest.raises(ValueError, match="not a part"):
-            compute_share(numerator, denominator)
+            arithmetic.compute_share(numerator, denominator)
 
 
 def counted_record(host, state, rules_evaluated=1, rules=(), **more):
@@ -93,15 +80,14 @@ def test_rules_without_anything_known_are_counted_by_plan_and_host():
 ])  # fmt: skip
 def test_rules_that_a_record_only_counts_hold_or_do_not_apply(evaluated, idle, listed, compliant, not_applicable):
     rules = [{"state": state} for state in listed]
-    counts = count_rule_states({"rules": rules, "rules_evaluated": evaluated, "rules_not_applicable": idle})
+    counts = arithmetic.count_rule_states({"rules": rules, "rules_evaluated": evaluated, "rules_not_applicable": idle})
     assert (counts["compliant"], counts["not_applicable"]) == (compliant, not_applicable)
     assert sum(counts.values()) == evaluated
 
 
 def test_interrupted_run_reached_only_hosts_with_another_reason():
-    records = [
-        {"reason": reason} for reason in (scopes.NOT_REACHED_REASON, "unreachable", scopes.NOT_KNOWN_REASON, None)
-    ]
+    reasons = (scopes.NOT_REACHED_REASON, "unreachable", scopes.NOT_KNOWN_REASON, None)
+    records = [{"reason": reason} for reason in reasons]
     assert scopes.select_reached_records(records) == [records[1], records[3]]
 
 
@@ -125,9 +111,8 @@ def baseline_record(*verdicts):
 )
 def test_a_rule_that_is_wrong_without_evidence_is_new_once(state, reason):
     wrong = baseline_record(RuleVerdict("dns/y", state, reason=reason))
-    assert Baseline([baseline_record()]).find_deviations([wrong]) == [
-        BaselineDeviation("web01", "dns/y", state, reason)
-    ]
+    new = BaselineDeviation("web01", "dns/y", state, reason)
+    assert Baseline([baseline_record()]).find_deviations([wrong]) == [new]
     assert Baseline([wrong]).find_deviations([wrong]) == []
     other = baseline_record(RuleVerdict("dns/z", state, reason=reason))
     assert [item.rule for item in Baseline([wrong]).find_deviations([other])] == ["dns/z"]
@@ -137,13 +122,10 @@ def test_defect_of_a_whole_host_has_no_rule():
     refused = {"control": "apps", "message": "it would take gnome", "refused": "apps/wechat"}
     errors = [refused, {"control": "apps", "message": "apt is locked"}]
     failed = {**baseline_record(), "state": "error", "errors": errors}
-    assert Baseline([baseline_record()]).find_deviations([failed]) == [
-        BaselineDeviation("web01", "", "error", "apt is locked")
-    ]
     without_reason = {**make_silent_record("web01", ""), "reason": None}
-    assert Baseline([baseline_record()]).find_deviations([without_reason]) == [
-        BaselineDeviation("web01", "", "unknown", "no answer")
-    ]
+    for record, state, why in ((failed, "error", "apt is locked"), (without_reason, "unknown", "no answer")):
+        found = Baseline([baseline_record()]).find_deviations([record])
+        assert found == [BaselineDeviation("web01", "", state, why)]
 
 
 def record_with_modes(states=(), counts=None, evaluated=None, policy=None, observed=CONTROLS):
@@ -197,55 +179,23 @@ def group_record(host: str, *rules: Any, state: str = "noncompliant", **more: An
     return {"host": host, "state": state, "reason": None, "rules": list(rules), "errors": [], **more}
 
 
-def make_group(
-    rules: str = "dns/a", hosts: str = "web01", evidence: Any = (), why: str = "down", **more: Any
-) -> FindingGroup:
-    causes = tuple(SharedCause(item) for item in why.split(",") if item)
-    result = FindingGroup("dns", "noncompliant", tuple(rules.split()), tuple(hosts.split()), causes, tuple(evidence))
-    return result._replace(**more)
+HAVE = [(host, f"dpkg {host}") for host in "abcd"]
 
 
-@pytest.mark.parametrize(("group", "subject", "text"), [
-    (make_group(), "dns/a", "web01: down"),
-    (make_group("dns/a dns/b dns/c"), "dns", "dns/a, dns/b, dns/c on web01: down"),
-    (make_group("dns/a dns/b dns/c dns/d", "a b"), "dns", "4 rules on 2 hosts: down; a, b"),
-    (make_group(hosts="a b c d", why="down,out"), "dns/a", "4 hosts: down; out; a, b, c and 1 more"),
-    (make_group(hosts="a", evidence=HAS[:1]), "dns/a", "a: dpkg x (down)"),
-    (make_group(hosts="a b c d", evidence=HAS), "dns/a", "4 hosts: dpkg x (down); a, b, c and 1 more"),
-    (make_group(hosts="a b c", evidence=HAVE[:3], why=""), "dns/a", "3 hosts: a: dpkg x; b\ufffd: dpkg y; c: dpkg z"),
-    (make_group(hosts="a b c d", evidence=HAVE), "dns/a",
-     "4 hosts: a: dpkg x; b\ufffd: dpkg y; c: dpkg z; and 1 more (down)"),
+@pytest.mark.parametrize(("rules", "hosts", "evidence", "text"), [
+    ("dns/a dns/b dns/c", "web01", (), "dns/a, dns/b, dns/c on web01: down"),
+    ("dns/a dns/b dns/c dns/d", "a b", (), "4 rules on 2 hosts: down; a, b"),
+    ("apps/a", "a b c", HAVE[:3], "3 hosts: a: dpkg a; b: dpkg b; c: dpkg c (down)"),
+    ("apps/a", "a b c d", HAVE, "4 hosts: a: dpkg a; b: dpkg b; c: dpkg c; and 1 more (down)"),
 ])  # fmt: skip
-def test_a_group_in_a_sentence(group, subject, text):
-    assert (group.subject, group.describe_group()) == (subject, text)
-
-
-@pytest.mark.parametrize(("rules", "groups"), [
-    pytest.param([make_rule("apps/x", "waived", "why", WECHAT_FOUND, waiver="press")],
-                 [("apps", "waived", ("apps/x",), ["waiver press"], ["dpkg wechat 4.0"], False)], id="with its waiver"),
-    pytest.param([make_rule("apps/x", "unknown", "why", WECHAT_FOUND, mode="audit")],
-                 [("apps", "unknown", ("apps/x",), ["why"], ["dpkg wechat 4.0"], True)],
-                 id="or with its reason, and only audited"),
-    pytest.param([make_rule("dns/b", reason="up"), make_rule("dns/a", reason="down"),
-                  make_rule("dns/c", reason=None, mode="audit")],
-                 [("dns", "noncompliant", ("dns/a", "dns/b"), ["down", "up"], [], False),
-                  ("dns", "noncompliant", ("dns/c",), ["no reason given"], [], True)],
-                 id="with all their causes, and what is audited apart"),
-    pytest.param([make_rule("dns/a", "not_applicable", "no DNS", mode="audit")], [], id="what does not apply is none"),
-    pytest.param([make_rule("browser/a", "noncompliant", None, WECHAT_FOUND),
-                  make_rule("browser/b", "noncompliant", None, WECHAT_FOUND)],
-                 [("browser", "noncompliant", ("browser/a", "browser/b"), ["not as required"], [], False)],
-                 id="evidence of another control is a cause"),
-])  # fmt: skip
-def test_rules_of_a_host_are_grouped(rules, groups):
-    result = group_records([group_record("web01", *rules)])
-    texts = [([why.text for why in item.causes], [subject for _, subject in item.evidence]) for item in result]
-    assert [(item[0], item[1], item.rules, *text, item.is_audited) for item, text in zip(result, texts)] == groups
-    assert all(entry.hosts == ("web01",) for entry in result)
+def test_a_group_in_a_sentence(rules, hosts, evidence, text):
+    names, causes = (tuple(rules.split()), tuple(hosts.split())), (SharedCause("down"),)
+    group = finding_groups.FindingGroup("dns", "noncompliant", *names, causes, tuple(evidence))
+    assert group.describe_group() == text
 
 
 def test_hosts_with_the_same_share_a_part_and_an_error_is_one_too():
-    grouping = Grouping()
+    grouping = finding_groups.Grouping()
     same = make_rule("dns/a", reason="down")
     error = {"errors": [{"control": "dns", "message": "it is\nlocked"}]}
     assert grouping.add_record(group_record("a", same, make_rule("dns/b", "not_applicable"))) == (0, 1)
@@ -268,19 +218,18 @@ def test_hosts_with_the_same_share_a_part_and_an_error_is_one_too():
 
 def test_hosts_that_gave_no_answer_by_the_kind_of_reason():
     records = [group_record(host, state="unknown", reason=reason) for host, reason in zip("abcde", REASONS)]
-    assert group_silent_hosts([*records, group_record("f", state="error", reason="failed: x")]) == [
+    assert finding_groups.group_silent_hosts([*records, group_record("f", state="error", reason="failed: x")]) == [
         ("unreachable", (("b", "no route"), ("c", "z"))), ("asleep", (("d", ""),)), ("failed", (("a", "x: y"),))
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("reason", "state", "needs"), [
     *((f"it {words} root", "unknown", True) for words in ("can be seen as", "is read by", "needs", "is for only")),
-    ("needs root", "noncompliant", False),
-    ("in /as/root", "unknown", False),
-    ("he needs roots", "unknown", False),
+    *(("needs root", "noncompliant", False), ("in /as/root", "unknown", False), ("he needs roots", "unknown", False)),
 ])  # fmt: skip
 def test_reason_that_needs_root_is_recognized(reason, state, needs):
-    assert list_root_hosts([group_record("web01", make_rule("apps/x", state, reason))]) == (["web01"] if needs else [])
+    records = [group_record("web01", make_rule("apps/x", state, reason))]
+    assert finding_groups.list_root_hosts(records) == ["web01"] * needs
 
 
 def states_by_host(fleet):
@@ -296,9 +245,8 @@ def states_by_host(fleet):
 ])  # fmt: skip
 def test_an_old_record_is_no_answer_and_a_clock_that_is_ahead_is_reported(checked_at, state, kind, reason):
     clock = StaleLimits("2026-11-25T08:00:00Z", THREE_DAYS, {})
-    fleet = reconcile_records(
-        {"web01": DIGEST}, [read_record("web01", clean_answer(checked_at=checked_at))], stale_limits=clock
-    )
+    answered = [read_record("web01", clean_answer(checked_at=checked_at))]
+    fleet = reconcile_records({"web01": DIGEST}, answered, stale_limits=clock)
     record = fleet.records[0]
     assert (record["state"], record["rules_evaluated"] > 0) == (state, state == "compliant")
     assert str(record["reason"]).startswith(str(reason))
@@ -326,9 +274,8 @@ def test_a_change_in_a_run_that_only_audits_is_an_error_of_its_host():
     collector.changed("web01", "apps", {"changed": True, "actions": ["remove wechat"]})
     fleet = collector.reconcile_hosts()
     assert states_by_host(fleet) == {"web01": "error"}
-    assert make_run_report(result, fleet, FINISHED)["unexpected"] == [
-        {"host": "web01", "kind": "changed", "detail": "changed in a run that only audits: remove wechat"}
-    ]
+    note = {"host": "web01", "kind": "changed", "detail": "changed in a run that only audits: remove wechat"}
+    assert make_run_report(result, fleet, FINISHED)["unexpected"] == [note]
 
 
 @given(st.lists(st.tuples(st.sampled_from(["a", "b", "c", "ghost"]), st.sampled_from(list(ANSWERS))), max_size=8))
@@ -461,12 +408,9 @@ T1, T2, T3 = (f"2026-11-25T0{hour}:00:00Z" for hour in (1, 2, 3))
 SWITCHED_OFF = ControlObservation("off", state="not_applicable", is_valid=True)
 STATE_BY_RULE = {"apps/x": "noncompliant", "dns/y": "waived", "apps/z": "waived"}
 WRONG = [{"rule": rule, "state": state} for rule, state in STATE_BY_RULE.items()]
-EARLIER_OBSERVATION = ControlObservation(
-    "enforce", "p", "noncompliant", T1, "r-02", 3, 1, True, (("apps/x", "noncompliant"), ("apps/z", "waived"))
-)
-DOUBTED = EARLIER_OBSERVATION._replace(
-    evaluated=2, not_applicable=0, is_valid=False, rules=(("apps/x", "noncompliant"), ("apps/z", "unknown"))
-)
+X, Z, DOUBTED_Z = ("apps/x", "noncompliant"), ("apps/z", "waived"), ("apps/z", "unknown")
+EARLIER_OBSERVATION = ControlObservation("enforce", "p", "noncompliant", T1, "r-02", 3, 1, True, (X, Z))
+DOUBTED = EARLIER_OBSERVATION._replace(evaluated=2, not_applicable=0, is_valid=False, rules=(X, DOUBTED_Z))
 
 
 def make_run(finished: str = T2, **more: Any) -> dict[str, Any]:
@@ -500,14 +444,13 @@ def test_an_observation_is_never_later_than_its_run(at, when):
     assert observe(make_run(), make_record(at=at)).observed_at == when
 
 
+NOT_IN_PLAN = ControlObservation(state="not_applicable", observed_at=T1, run_id="r-02", is_valid=True)
+
+
 @pytest.mark.parametrize(("control_", "expected"), [
     (make_control(None, 0, 0, mode="off"), SWITCHED_OFF),
     # Nothing says that the plan has it.
-    (
-        make_control(None, 0, 0, mode=None),
-        ControlObservation(state="not_applicable", observed_at=T1, run_id="r-02", is_valid=True),
-    ),
-    ({}, ControlObservation(state="not_applicable", observed_at=T1, run_id="r-02", is_valid=True)),
+    *((control, NOT_IN_PLAN) for control in (make_control(None, 0, 0, mode=None), {})),
     # It did not answer for it.
     (make_control(None, 0, 0), ControlObservation("enforce")),
     # A report that knows no modes says how it stands all the same; one that evaluated nothing does not.
@@ -519,6 +462,7 @@ def test_control_counts_by_its_record(control_, expected):
 
 
 DNS = make_run(T3, controls=["dns"])
+COMPLIANT_LATER = ControlObservation("enforce", "p", "compliant", T2, "r-03", 3, 1, True)
 
 
 @pytest.mark.parametrize(("before", "report", "record_", "expected"), [
@@ -528,23 +472,16 @@ DNS = make_run(T3, controls=["dns"])
     ({}, DNS, make_record(apps=make_control(None, policy="q")), DOUBTED),
     ({}, DNS, make_record(apps=make_control(None, mode=None, policy="")), EARLIER_OBSERVATION),
     ({}, DNS, make_record(apps=make_control(None, mode="off")), SWITCHED_OFF),
-    (
-        {"mode": "off"}, DNS, make_record(apps=make_control(None, mode="audit", policy="q")),
-        ControlObservation("audit", "q"),
-    ),
+    ({"mode": "off"}, DNS, make_record(apps=make_control(None, 3, 1, "audit", "q")), ControlObservation("audit", "q")),
     # A run that includes the control, but gets no answer for it, leaves what was wrong.
     ({}, make_run(T3), make_record(apps=make_control(None)), DOUBTED),
     ({}, make_run(T3), {**make_record(apps=make_control(None)), "rules_evaluated": 0}, DOUBTED),
     # A run that ends late brings an older observation.
     ({}, make_run(T3), make_record(at="2026-11-24T00:00:00Z"), EARLIER_OBSERVATION),
-    ({}, make_run(T3), make_record(at=T2), ControlObservation("enforce", "p", "compliant", T2, "r-03", 3, 1, True)),
+    ({}, make_run(T3), make_record(at=T2), COMPLIANT_LATER),
     # A host is worse than its controls where a task failed that is no control's.
-    (
-        {}, make_run(T3), make_record(state="error", at=T2),
-        ControlObservation("enforce", "p", "error", T2, "r-03", 3, 1, True),
-    ),
-    ({}, make_run(T3), make_record(state="waived", at=T2),
-     ControlObservation("enforce", "p", "compliant", T2, "r-03", 3, 1, True)),
+    ({}, make_run(T3), make_record(state="error", at=T2), COMPLIANT_LATER._replace(state="error")),
+    ({}, make_run(T3), make_record(state="waived", at=T2), COMPLIANT_LATER),
 ])  # fmt: skip
 def test_earlier_observation_stays_until_a_later_one_of_its_policy(before, report, record_, expected):
     of = FleetState()

@@ -14,7 +14,6 @@ from pasts import bad, good
 from proscribe.controller import file_lock
 from proscribe.controller.report import event_transport
 from proscribe.controller.report.event_transport import datagrams, log_file
-from proscribe.controller.report.event_transport.log_file import LogFile
 from proscribe.controller.report.event_transport.transport import SendingError
 from proscribe.controller.report.exports import event_kinds, event_texts
 from proscribe.controller.report.run_end.publication import ReportExtras, publish_report
@@ -207,9 +206,8 @@ def test_no_daemon_is_a_warning_with_its_place(past, tmp_path, monkeypatch):
 )
 def test_events_that_cannot_be_sent_are_a_warning_of_a_complete_report(past, tmp_path, settings):
     report, records, _ = past.report({"web01": bad()}, history="sqlite", events=settings, exports=["csv", "events"])
-    where = publish_report(
-        report_directory.ReportDirectory(tmp_path / f"{report['run']['id']}.partial"), report, records, ReportExtras()
-    )
+    directory = report_directory.ReportDirectory(tmp_path / f"{report['run']['id']}.partial")
+    where = publish_report(directory, report, records, ReportExtras())
     (warning,) = report_reader.read_report(where)["warnings"]
     assert "could not be sent" in warning
     assert (where / "report.html").is_file() and (where / "report.csv").is_file()
@@ -230,7 +228,7 @@ def test_a_batch_that_does_not_fit_leaves_no_half_line(own, monkeypatch):
             raise OSError(28, "No space left on device")
         return write(descriptor, bytes(data)[:20])
 
-    log = LogFile(str(file))
+    log = log_file.LogFile(str(file))
     log.send_event(EVENT)
     log.send_event(EVENT)
     monkeypatch.setattr(log_file.os, "write", full)
@@ -244,7 +242,7 @@ def test_a_line_that_was_cut_by_a_power_failure_stays_a_line_of_its_own(own):
     file = own / "events.jsonl"
     file.write_text('{"kind":"ru')
     file.chmod(0o600)
-    log = LogFile(str(file))
+    log = log_file.LogFile(str(file))
     log.send_event(EVENT)
     assert file.read_text() == '{"kind":"ru', "events are written together"
     log.close()
@@ -255,20 +253,20 @@ def test_a_line_that_was_cut_by_a_power_failure_stays_a_line_of_its_own(own):
 def test_a_file_that_is_closed_is_on_the_disk(own, monkeypatch):
     synced = []
     monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.readlink(f"/proc/self/fd/{descriptor}")))
-    log = LogFile(str(own / "events.jsonl"))
+    log = log_file.LogFile(str(own / "events.jsonl"))
     log.send_event(EVENT)
     assert is_open(own / "events.jsonl") and synced == []
     log.close()
     assert (synced, is_open(own / "events.jsonl")) == ([str(own / "events.jsonl")], False)
     os.mkfifo(own / "pipe", 0o600)
     with pytest.raises(SendingError):
-        LogFile(str(own / "pipe"))
+        log_file.LogFile(str(own / "pipe"))
     assert not is_open(own / "pipe")
 
 
 def test_batches_are_written_while_events_come(own):
     file = own / "events.jsonl"
-    log = LogFile(str(file))
+    log = log_file.LogFile(str(file))
     large = EVENT._replace(line="x" * event_texts.MAX_LINE_BYTES)
     for _ in range(log_file.BATCH_BYTES // event_texts.MAX_LINE_BYTES):
         log.send_event(large)
@@ -288,7 +286,7 @@ def test_another_run_that_has_the_file_is_waited_for_and_not_for_ever(own, monke
     file.touch(0o600)
     holder = os.open(file, os.O_RDWR)
     fcntl.flock(holder, fcntl.LOCK_EX)
-    log = LogFile(str(file))
+    log = log_file.LogFile(str(file))
     log.send_event(EVENT)
     with monkeypatch.context() as patched:
         patched.setattr(log_file, "LOCK_TIMEOUT_SECONDS", 0.2)

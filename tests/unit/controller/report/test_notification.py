@@ -20,7 +20,6 @@ from proscribe.controller.report import notification, request_notification
 from proscribe.controller.report.collection.collector import Collector
 from proscribe.controller.report.evaluation.reconciliation import make_run_report
 from proscribe.controller.report.history import open_history, run_changes
-from proscribe.controller.report.notification import Notification, QuotedLines, RunHistory, build_notification
 from proscribe.controller.report.storage.requests_file import StoredRequest
 from proscribe.host.programs.guarding import guard
 from proscribe.model.finding import NONCOMPLIANT, REPAIRED, Finding, RuleVerdict
@@ -41,6 +40,12 @@ PIECE = st.one_of(st.sampled_from(PIECES), st.sampled_from(HOSTILE), st.characte
 HEADERS = {"Auto-Submitted", "Content-Transfer-Encoding", "Content-Type", "MIME-Version", "Subject"}
 
 
+def notify_with_history(history, report, records):
+    return notification.make_run_notification(
+        report, records, notification.read_run_history(history, report), "reports/x"
+    )
+
+
 class NotifiedRuns(Past):
     def notification_of(self, hosts, refused=(), **changes):
         self.run(hosts, **changes)
@@ -50,9 +55,7 @@ class NotifiedRuns(Past):
 
         report, records = self.made(hosts, number=self.number, change=add_errors)
         report["rollout"] = changes.get("rollout")
-        return notification.make_run_notification(
-            report, records, notification.read_run_history(self.history, report), "reports/x"
-        )
+        return notify_with_history(self.history, report, records)
 
 
 @pytest.fixture
@@ -86,7 +89,7 @@ def test_the_notification_of_a_partly_corrected_host_names_what_is_left(past):
 
 
 def test_a_mail_can_be_read_again_and_a_host_cannot_forge_its_headers():
-    message = build_notification("Proscribe: x\nBcc: all@example.org", ["a\x1b[2Jb", "größer"])
+    message = notification.build_notification("Proscribe: x\nBcc: all@example.org", ["a\x1b[2Jb", "größer"])
     mail = email.message_from_string(message.make_payload()["message"])
     assert (mail["Subject"], mail["Bcc"]) == ("Proscribe: x Bcc: all@example.org", None)
     assert "größer" in mail.get_payload(decode=True).decode()
@@ -115,9 +118,7 @@ def test_drift_beside_the_end_of_a_waiver_is_a_line_of_its_own(past):
     control, service = first.rule.split("/")
     ended = {"id": "press", "status": "expired", "hosts": ["web01"], "services": [service], "controls": [control]}
     report["waivers"] = [ended]
-    sent = notification.make_run_notification(
-        report, records, notification.read_run_history(past.history, report), "reports/x"
-    )
+    sent = notify_with_history(past.history, report, records)
     assert f"  {first.rule}: corrected: waiver press ended: " in sent.text
     assert f"  {second.rule}: corrected: chromium www." in sent.text
 
@@ -131,7 +132,7 @@ def make_record(host: str, *rules: Any, **more: Any) -> Any:
     return {**facts, "errors": [], "rules": list(rules), **more}
 
 
-def notify(*records: Any, known_names: RunHistory | None = None) -> Any:
+def notify(*records: Any, known_names: notification.RunHistory | None = None) -> Any:
     report: Any = {"run": {"id": "r1", "finished": AT}}
     return notification.make_run_notification(report, records, known_names, "reports/r1")
 
@@ -178,13 +179,11 @@ def test_rules_of_one_cause_and_long_evidence(rules, text):
 
 def test_repeated_drift_is_named_by_host():
     hosts = [f"web{number:02}" for number in range(12)]
-    changes = [
-        run_changes.IncidentChange(host, "apps/wechat", "noncompliant", "dpkg wechat 4.0", AT, "") for host in hosts
-    ]
+    begun = ("apps/wechat", "noncompliant", "dpkg wechat 4.0", AT, "")
+    changes = [run_changes.IncidentChange(host, *begun) for host in hosts]
     times = {(host, "apps/wechat"): 3 if host < "web11" else 2 for host in hosts}
-    sent = notify(
-        *(make_record(host, make_rule("apps/wechat")) for host in hosts), known_names=RunHistory(changes, times)
-    )
+    records = [make_record(host, make_rule("apps/wechat")) for host in hosts]
+    sent = notify(*records, known_names=notification.RunHistory(changes, times))
     assert "Repeated drift, so something there reverts the correction: " in sent.text
     assert f"the correction: {', '.join(hosts[:10])} and 1 more\n" in sent.text
     assert sent.facts["again_and_again"] == hosts[:11]
@@ -224,13 +223,13 @@ def remove_blocks(text: str) -> str:
     return re.sub(r"(?ms)^```\n.*?^```$", "", text)
 
 
-def make_request_message(text: str) -> Notification:
+def make_request_message(text: str) -> notification.Notification:
     user, reason = text or "alice", text or BENIGN
     request = StoredRequest("web01", "0123456789abcdef", user, "whatsapp", reason, "2026-11-25T02:00:00Z", "r")
     return request_notification.make_request_notification([request], {}, "./proscribe requests -i inventory/prod")
 
 
-def make_report_message(text: str) -> Notification:
+def make_report_message(text: str) -> notification.Notification:
     collector = Collector(run(["web01"]))
     result = Finding("file", "wechat", path=f"/home/alice/{text}", scope="user:alice")
     collector.answered("web01", answer(RuleVerdict("apps/wechat", NONCOMPLIANT, (result,))))
@@ -241,10 +240,9 @@ def make_report_message(text: str) -> Notification:
     return message
 
 
-def make_refused_message(text: str) -> Notification:
-    return build_notification(
-        "Proscribe: a run was refused", [QuotedLines([f"others can change /srv/{text}"], OUTPUT_HEADING)], refused=text
-    )
+def make_refused_message(text: str) -> notification.Notification:
+    lines = notification.QuotedLines([f"others can change /srv/{text}"], OUTPUT_HEADING)
+    return notification.build_notification("Proscribe: a run was refused", [lines], refused=text)
 
 
 def find_texts(value: object) -> Iterator[str]:
@@ -272,9 +270,8 @@ def test_no_text_of_a_stranger_is_obeyed_where_a_notification_is_shown(make, tex
     facts = json.loads(json.dumps(message.make_payload()["facts"]))
     assert find_active(facts["text"]) == set()
     for item in find_texts({key: value for key, value in facts.items() if key != "text"}):
-        assert {
-            subject for subject in find_active(item) if not subject.startswith("address www")
-        } == set()  # hosts may be called so
+        # Hosts may be called www.
+        assert [subject for subject in find_active(item) if not subject.startswith("address www")] == []
     mail = email.message_from_string(message.make_payload()["message"], policy=email.policy.default)
     assert mail.get_content_type() == "text/plain" and not mail.is_multipart()
     assert set(mail) == HEADERS
@@ -285,9 +282,8 @@ def test_no_text_of_a_stranger_is_obeyed_where_a_notification_is_shown(make, tex
 def test_strangers_text_is_in_a_marked_block_that_is_cut(make, text):
     shown, benign = (str(make(part).facts["text"]) for part in (text * 40, BENIGN))
     (block,) = find_blocks(shown)
-    assert remove_blocks(shown) == remove_blocks(benign) and {HOSTS_HEADING, OUTPUT_HEADING} & {
-        *remove_blocks(shown).split("\n")
-    }
+    around = remove_blocks(shown)
+    assert around == remove_blocks(benign) and {HOSTS_HEADING, OUTPUT_HEADING} & {*around.split("\n")}
     assert max(map(len, block.split("\n"))) <= 400 and block.count("\n") == next(find_blocks(benign)).count("\n")
 
 

@@ -21,7 +21,7 @@ from proscribe.controller.report.page.breakdown import make_natural_key, summari
 from proscribe.controller.report.page.days_picture import make_days_picture, render_svg
 from proscribe.controller.report.page.html_page import render_page
 from proscribe.controller.report.page.script_data import generate_script_data
-from proscribe.controller.report.page.trend import make_trend_drawing, select_runs_until, select_table_runs
+from proscribe.controller.report.page.trend import make_trend_drawing, select_runs_until
 from proscribe.controller.report.page.waivers import make_waiver_panels
 from proscribe.controller.report.terminal import summary
 from proscribe.controller.report.text.wording import clean_text, make_host_label
@@ -86,11 +86,8 @@ def test_any_text_comes_through_the_data_as_it_is_cleaned_and_ends_no_script(tex
     finding = Finding("package", text, manager=text, version=text, scope=f"user:{text}", path=text, detail=text)
     collector = Collector(run([text]))
     collector.answered(text, answer(judge_rule(f"apps/{text}", {"mode": "enforce"}, [finding])))
-    written = "".join(
-        generate_script_data(
-            summarise_fleet(collector.reconcile_hosts().records, {text: [text]}, {}, FINISHED), FINISHED
-        )
-    )
+    breakdown = summarise_fleet(collector.reconcile_hosts().records, {text: [text]}, {}, FINISHED)
+    written = "".join(generate_script_data(breakdown, FINISHED))
     assert not set("<>&") & set(written)
     data = json.loads(written)
     assert data["hosts"][0][0] == make_host_label(text)
@@ -123,9 +120,8 @@ PLACES = ["data", "words", "panel", "list", "record", "noncompliant", "hidden", 
 PLACES += ["javascript:alert(1)", "//example.org/x", "data:text/html,x", "../../etc/passwd", "#record", "%2e%2e"]
 PLACES += ["x;background:url(//example.org)", "}body{display:none", "x' autofocus onfocus='x", "x\tstyle=x"]
 PLACES += ["-l all", "\u2028id=data"]
-OF_TEXT = {"aria-label", "title", "value", "datetime"} | {
-    f"data-{name}" for name in ("waiver", "department", "control", "service", "words")
-}
+OF_TEXT = {"aria-label", "title", "value", "datetime"}
+OF_TEXT |= {f"data-{name}" for name in ("waiver", "department", "control", "service", "words")}
 
 
 def structure_of(evil):
@@ -176,9 +172,8 @@ def script_data_of(breakdown: Any, **more: Any) -> Any:
 def test_the_data_of_a_host_that_says_much_has_an_end():
     ended = [{**ENDED, "program": f"/opt/p{item}"} for item in range(60)]
     attempts = {f"apps/x{entry:02}": entry % 7 for entry in range(12)}
-    of = script_data_of(
-        break_down_records(make_record("web01", watch=watched(ended=ended)["watch"], attempts=attempts))
-    )
+    record = make_record("web01", watch=watched(ended=ended)["watch"], attempts=attempts)
+    of = script_data_of(break_down_records(record))
     (host,) = of["hosts"]
     assert len(host[16]) == len(set(host[16])) <= 50
     rules = [of["texts"][number] for number in host[14][::2]]
@@ -221,9 +216,8 @@ def test_a_day_has_its_states_and_a_foot_that_says_whether_all_met_the_ban(hosts
 
 
 def test_days_are_places_of_the_calendar_until_the_run_with_gaps():
-    drawn = make_days_picture(
-        [make_day(date, unknown=1) for date in ("2026-08-27", "2026-08-28", "2026-11-01", "2026-11-25")], FINISHED
-    )
+    days = ("2026-08-27", "2026-08-28", "2026-11-01", "2026-11-25")
+    drawn = make_days_picture([make_day(date, unknown=1) for date in days], FINISHED)
     assert [day.x for day in drawn.days] == [0, 520, 712]  # the 27th of August is a day too old
     assert drawn.ends == ("2026-08-28", "2026-11-25")
     text = render_svg(drawn)
@@ -234,24 +228,13 @@ def test_days_are_places_of_the_calendar_until_the_run_with_gaps():
     assert [make_days_picture(TWO[:number], FINISHED) for number in (0, 1)] == [None, None], "one run is no trend"
 
 
-def test_trend_draws_a_column_for_each_run_and_compares_the_last_two():
-    trend = trend_of(4, 2)
-    drawn = make_trend_drawing(trend)
-    pieces = [("noncompliant", 300.0, 3.0, 28.5, 60.0), ("noncompliant", 330.0, 33.0, 28.5, 30.0)]
-    assert [piece for column in drawn.columns for piece in column.pieces] == pieces
-    assert [column.words for column in drawn.columns] == ["4 noncompliant", "2 noncompliant"]
-    assert drawn.ends == ("2026-11-01T00:31:00Z", "2026-11-02T00:31:00Z") and "2 fewer" in drawn.change
+def test_trend_compares_the_last_two_runs_up_to_the_run():
+    runs = trend_of(4, 2)
+    assert "2 fewer" in make_trend_drawing(runs).change and "2 more" in make_trend_drawing(runs[::-1]).change
     assert make_trend_drawing(trend_of(2, 2), "dns").change.endswith("as many as before (in runs like this one: dns)")
-    worse = [trend[0], {**trend[1], "hosts": {"error": 1, "unknown": 5}}]
-    assert "6 of 6 hosts; before, 4 of 10" in make_trend_drawing(worse).change
-    columns = make_trend_drawing(trend_of(*[1] * 28)).columns
-    assert [len(columns), columns[0].pieces[0][1]] == [28, 0.0]
-    assert (make_trend_drawing(trend[:1]), [*select_table_runs(trend)], select_table_runs(trend[:1])) == (
-        None,
-        trend[::-1],
-        (),
-    )
-    assert (select_runs_until(trend, "run0"), select_runs_until(trend, "nosuch")) == (trend[:1], trend)
+    other = [runs[0], {**runs[1], "hosts": {"error": 1, "unknown": 5}}]
+    assert "6 of 6 hosts; before, 4 of 10" in make_trend_drawing(other).change
+    assert (select_runs_until(runs, "run0"), select_runs_until(runs, "nosuch")) == (runs[:1], runs)
 
 
 def print_template(template, **values):

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from fleets import DIGEST, WECHAT, answer, clean_answer, run, wechat
 from proscribe.base.duration import parse_moment
+from proscribe.controller.cli import command_line
 from proscribe.controller.cli import report as command
 from proscribe.controller.cli.diff import earlier_plans
 from proscribe.controller.cli.explain import collected_facts
@@ -24,8 +25,7 @@ from proscribe.controller.report.history import QueryScope, open_history
 from proscribe.controller.report.run_end import publication
 from proscribe.controller.report.run_end.publication import ReportExtras, publish_report, record_history
 from proscribe.controller.report.run_end.verdict_and_report import EndedRun, end_run
-from proscribe.controller.report.storage import corrections_file
-from proscribe.controller.report.storage.report_directory import ReportDirectory
+from proscribe.controller.report.storage import corrections_file, report_directory
 from proscribe.controller.report.terminal import history_summary, summary
 from proscribe.model.plan import CONTROLS
 from proscribe_ansible import reported_run
@@ -58,7 +58,7 @@ class Reports:
         collector = Collector(run(["web01", "web02"], **{"id": name, **changes}))
         for host, item in zip(("web01", "web02"), answers, strict=False):
             collector.answered(host, item)
-        directory = ReportDirectory(self.place / f"{name}.partial")
+        directory = report_directory.ReportDirectory(self.place / f"{name}.partial")
         return end_run(collector, directory, "2026-11-25T01:00:00Z", failed, self.broken.append)
 
 
@@ -92,9 +92,8 @@ def test_old_reports_go_but_not_the_baseline(reports, keep, is_stored):
     for name in names:
         reports.ended(clean_answer(), clean_answer(), name=name)
     baseline, other, newest = (reports.place / name for name in names)
-    reports.ended(
-        clean_answer(), clean_answer(), name="20261125T003000Z-audit-cccc", baseline=str(baseline), reports_keep=keep
-    )
+    last = {"name": "20261125T003000Z-audit-cccc", "baseline": str(baseline), "reports_keep": keep}
+    reports.ended(clean_answer(), clean_answer(), **last)
     assert (baseline.exists(), other.exists(), newest.exists()) == (True, is_stored, True)
 
 
@@ -126,9 +125,8 @@ class Fleet:
         records = collector.reconcile_hosts(ended).records
         report = make_run_report(result, collector.reconcile_hosts(ended), ended)
         past = record_history(self.reports, report, records)
-        return publish_report(
-            ReportDirectory(self.reports / f"{result['id']}.partial"), report, records, ReportExtras(page_history=past)
-        )
+        directory = report_directory.ReportDirectory(self.reports / f"{result['id']}.partial")
+        return publish_report(directory, report, records, ReportExtras(page_history=past))
 
     def lift(self, *events: Any, hosts: Any = ("web01", "web02"), **facts_: Any) -> list[str]:
         """End a lift with these events; return its output."""
@@ -137,9 +135,8 @@ class Fleet:
         clock = SimpleNamespace(time=lambda: calendar.timegm((2026, 11, 25, 5, 1, 0)), monotonic=time.monotonic)
         self.monkeypatch.setattr(reported_run, "time", clock)
         terminal, message = RunTerminal(), []
-        terminal.display = SimpleNamespace(
-            verbosity=0, display=lambda text, **_: message.append(text), warning=message.append, error=message.append
-        )
+        take = {"display": lambda text, **_: message.append(text), "warning": message.append, "error": message.append}
+        terminal.display = SimpleNamespace(verbosity=0, **take)
         result = self._run(LIFT_ID, "2026-11-25T05:00:00Z", dict.fromkeys(hosts), "lift", **facts_)
         goes_on = ReportedPlaybookRun(result, terminal, PlaybookExitCode(terminal))
         for event in events:
@@ -160,22 +157,18 @@ class Fleet:
         history = open_history("sqlite", self.reports)
         assert history is not None
         now = parse_moment("2026-11-25T09:00:00Z")
-        return json.loads(
-            json.dumps(history_summary.gather_history_summary(history, QueryScope(), now, 86400).make_document())
-        )
+        summary_ = history_summary.gather_history_summary(history, QueryScope(), now, 86400)
+        return json.loads(json.dumps(summary_.make_document()))
 
     def shown(self, *options: str) -> str:
-        parser = argparse.ArgumentParser()
-        command.add_arguments(parser)
-        screen = summary.TerminalScreen(100, 200, False, "/")
-        return command.compose_answer(parser.parse_args([*options]), screen, ReportsPlace(self.reports, "made"))
+        arguments, place = command_line.parse_command("report", options)[1], ReportsPlace(self.reports, "made")
+        return command.compose_answer(arguments, summary.TerminalScreen(100, 200, False, "/"), place)
 
     def notes_of_diff(self) -> tuple[str, ...]:
         self.monkeypatch.setattr(earlier_plans, "_read_plan", lambda reports, digest: {})
         arguments = argparse.Namespace(old_inventory=[], as_now=False)
-        return earlier_plans.read_earlier_plans(
-            "latest", arguments, parse_moment("2026-11-25T09:00:00Z"), self.reports
-        ).notes
+        now = parse_moment("2026-11-25T09:00:00Z")
+        return earlier_plans.read_earlier_plans("latest", arguments, now, self.reports).notes
 
     def csv_states(self) -> dict[str, str]:
         return {row["host"]: row["host_state"] for row in csv.DictReader(io.StringIO(self.shown("--format", "csv")))}

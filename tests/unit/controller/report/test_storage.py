@@ -16,17 +16,12 @@ import pytest
 from proscribe.base.duration import parse_moment
 from proscribe.controller.report.evaluation.scope import RunScope
 from proscribe.controller.report.evaluation.unobserved_corrections import UnobservedCorrection
-from proscribe.controller.report.storage import journal, pruning, report_reader, requests_file
+from proscribe.controller.report.storage import corrections_file, journal, pruning, report_reader, requests_file
 from proscribe.controller.report.storage.accepted_baseline import find_latest_passed, list_baselines
-from proscribe.controller.report.storage.corrections_file import (
-    list_unobserved_corrections,
-    read_open_controls,
-    update_open_controls,
-)
+from proscribe.controller.report.storage.corrections_file import read_open_controls, update_open_controls
 from proscribe.controller.report.storage.journal import RunJournal, identify_machine, list_abandoned_runs
 from proscribe.controller.report.storage.latest_link import explain_unchanged_latest
 from proscribe.controller.report.storage.report_directory import ReportDirectory, open_report_file, rewrite_page
-from proscribe.controller.report.storage.requests_file import StoredRequest
 from proscribe.model.plan import CONTROLS
 
 GOOD = '{"host": "web01", "rules": [{"rule": "apps/x"}]}\n'
@@ -42,7 +37,7 @@ OTHER = {"inventory": ["inventory/other"]}
 NOW, DAY = "2026-11-25T08:00:00Z", 86400
 OLD, NEW = "20260101T020000Z-audit-1a2b", "20261125T020000Z-audit-77c0"
 EMPTY = '{"schema":"proscribe/requested/1"}\n'
-FIRST = StoredRequest("web01", "a1", "wong", "parrot", "calls", "2026-11-25T08:00:00Z", "inv", "run1")
+FIRST = requests_file.StoredRequest("web01", "a1", "wong", "parrot", "calls", "2026-11-25T08:00:00Z", "inv", "run1")
 
 
 @pytest.fixture
@@ -65,10 +60,8 @@ def test_complete_reports_are_listed_and_found_by_name_or_place(stored_reports):
     assert report_reader.describe_newest_runs(stored_reports) == "the newest are r3, r4, r6"
     assert report_reader.list_runs(stored_reports / "nosuch") == []
     assert report_reader.describe_newest_runs(stored_reports / "plans") == "there is none yet"
-    assert [report_reader.find_run(stored_reports).name, report_reader.find_run(stored_reports, "r1").name] == [
-        "r3",
-        "r1",
-    ]
+    assert report_reader.find_run(stored_reports).name == "r3"
+    assert report_reader.find_run(stored_reports, "r1").name == "r1"
     assert report_reader.find_run(stored_reports / "nosuch", str(stored_reports / "r2")) == stored_reports / "r2"
 
 
@@ -145,9 +138,8 @@ def test_the_file_is_written_only_where_something_changes(tmp_path):
 
 
 def test_a_run_gets_the_records_of_what_is_open_of_its_hosts_and_controls(tmp_path):
-    write_corrected(
-        tmp_path, {**BEFORE, "web03": {"apps": R1}, "web04": {"apps": R3}, "web05": {"apps": f"{R3[:-1]}c"}}
-    )
+    others = {"web03": {"apps": R1}, "web04": {"apps": R3}, "web05": {"apps": f"{R3[:-1]}c"}}
+    write_corrected(tmp_path, {**BEFORE, **others})
     for run in (R1, R2):
         (tmp_path / run).mkdir()
         lines = [{**corrected_record(host), "run": run} for host in ("web02", "web01", "web03")]
@@ -157,13 +149,11 @@ def test_a_run_gets_the_records_of_what_is_open_of_its_hosts_and_controls(tmp_pa
 
     def earlier_of(**run: Any) -> Any:
         run["hosts"] = dict.fromkeys(run["hosts"], "sha256:0")
-        return list_unobserved_corrections(tmp_path, run)  # type: ignore[arg-type]
+        return corrections_file.list_unobserved_corrections(tmp_path, run)  # type: ignore[arg-type]
 
     of = {(host, run): {**corrected_record(host), "run": run} for host in BEFORE for run in (R1, R2)}
-    web01 = [
-        UnobservedCorrection(R1, of["web01", R1], ["apps"]),
-        UnobservedCorrection(R2, of["web01", R2], ["browser"]),
-    ]
+    pairs = ((R1, "apps"), (R2, "browser"))
+    web01 = [UnobservedCorrection(run, of["web01", run], [control]) for run, control in pairs]
     everything = {"web01": web01, "web02": [UnobservedCorrection(R1, of["web02", R1], ["dns", "watch"])]}
     assert earlier_of(hosts=["web01", "web02", "web04", "web05", "web06"]) == everything
     assert earlier_of(hosts=["web02"]) == {"web02": everything["web02"]}
@@ -185,16 +175,6 @@ def test_a_page_that_cannot_be_made_leaves_no_complete_report(tmp_path):
         ReportDirectory(tmp_path / "r1.partial").write_report([RECORD], REPORT, page())
     assert [path.name for path in tmp_path.iterdir()] == ["r1.partial"]
     assert list_names(tmp_path / "r1.partial") == ["hosts.jsonl", "report.json"]
-
-
-def test_a_killed_run_leaves_its_journal_and_latest_as_it_was(tmp_path):
-    finish_report(tmp_path, "r1")
-    killed = RunJournal(ReportDirectory(tmp_path / "r2.partial").partial, {"id": "r2"})
-    killed.write_event("answered", "web01", RECORD)  # and nothing more
-    journal = (tmp_path / "r2.partial" / "journal.jsonl").read_text()
-    assert journal.endswith(',{"host":"web01","state":"compliant"}]\n')
-    assert os.readlink(tmp_path / "latest") == "r1" and not (tmp_path / "r2").exists()
-    killed.close()
 
 
 def test_directory_of_a_run_is_its_own_and_its_name_says_that_it_is_partial(tmp_path):
@@ -451,7 +431,7 @@ def test_report_that_cannot_be_removed_is_named(reports, monkeypatch):
     assert failure.startswith("old reports could not be listed: ")
 
 
-def requesting_record(host: str, *requests: StoredRequest, rules: int = 1) -> Any:
+def requesting_record(host: str, *requests: requests_file.StoredRequest, rules: int = 1) -> Any:
     keys = ("id", "user", "service", "reason", "at")
     listed = [{key: getattr(request, key) for key in keys} for request in requests]
     return {"host": host, "rules_evaluated": rules, **({"requests": listed} if listed else {})}
@@ -472,9 +452,8 @@ def test_unreadable_file_of_requests_is_begun_anew_by_a_whole_run(tmp_path, cont
     with pytest.raises(ValueError, match=text or "values"):
         requests_file.read_requests(tmp_path)
     for report, after in ((run_report(controls=["dns"]), content), (run_report(), EMPTY)):
-        assert requests_file.store_requests(tmp_path, report, []).endswith(
-            "; requests that no later run brings are lost"
-        )
+        said = requests_file.store_requests(tmp_path, report, [])
+        assert said.endswith("; requests that no later run brings are lost")
         assert file.read_text() == after
 
 
@@ -499,14 +478,12 @@ def test_a_host_can_make_up_ids_but_no_other_hosts_requests(tmp_path):
     later = FIRST._replace(id="a0", at="2026-11-25T09:00:00Z")
     alike = [FIRST, FIRST._replace(user="mallory"), later, FIRST._replace(host="web09")]
     assert len({item.key for item in alike}) == 4
-    requests_file.store_requests(
-        tmp_path, run_report("run1"), [requesting_record("web01", *alike[:3]), requesting_record("web09", alike[3])]
-    )
+    records = [requesting_record("web01", *alike[:3]), requesting_record("web09", alike[3])]
+    requests_file.store_requests(tmp_path, run_report("run1"), records)
     assert requests_file.read_requests(tmp_path) == [alike[1], FIRST, alike[3], later]  # by time, then by key
-    requests_file.store_requests(tmp_path, run_report(), [requesting_record("web01", later._replace(reason="more"))])
-    assert requests_file.read_requests(tmp_path) == [later._replace(reason="more")], (
-        "the run that brought it first stays"
-    )
+    more = later._replace(reason="more")
+    requests_file.store_requests(tmp_path, run_report(), [requesting_record("web01", more)])
+    assert requests_file.read_requests(tmp_path) == [more], "the run that brought it first stays"
 
 
 NAME = "r1.partial"

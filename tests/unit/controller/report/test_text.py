@@ -16,19 +16,12 @@ from fleets import run
 from hypothesis import given
 from hypothesis import strategies as st
 from properties import examples
-from proscribe.controller.cli import command_line
-from proscribe.controller.cli.option_variables import make_arguments
-from proscribe.controller.cli.suggestions import format_suggestions, propose_command
+from proscribe.controller.cli import command_line, option_variables, suggestions
 from proscribe.controller.report.collection.invocation import parse_arguments, read_call, select_repeated_options
-from proscribe.controller.report.evaluation.advice import propose_next_steps
-from proscribe.controller.report.evaluation.reconciliation import make_run_report, reconcile_records
-from proscribe.controller.report.text import wording
+from proscribe.controller.report.evaluation import advice, reconciliation
+from proscribe.controller.report.text import reinstall_commands, wording
 from proscribe.controller.report.text.package_commands import COMMANDS
-from proscribe.controller.report.text.reinstall_commands import (
-    build_reinstall_command,
-    has_command,
-    list_without_command,
-)
+from proscribe.controller.report.text.reinstall_commands import build_reinstall_command, list_without_command
 from proscribe.controller.report.text.shell_commands import LauncherSubcommand, RunCall, quote_word
 from proscribe.controller.report.text.terminal_layout import (
     clip_text,
@@ -38,13 +31,7 @@ from proscribe.controller.report.text.terminal_layout import (
     measure_columns,
     wrap_text,
 )
-from proscribe.controller.report.text.wording import (
-    SharedCause,
-    clean_message,
-    describe_causes,
-    describe_findings,
-    replace_name,
-)
+from proscribe.controller.report.text.wording import SharedCause, describe_causes
 from proscribe.host.controls.apps.quarantine import move_in
 from proscribe.host.system import LIFT_COMMAND, WRITTEN_BY
 from proscribe.model.finding import Finding
@@ -96,17 +83,6 @@ def test_a_clipped_text_fits_and_shows_the_cut(text, width):
     assert short == text or short.endswith("...")
 
 
-@pytest.mark.parametrize(("text", "name", "output"), [
-    ("no line for a.example", "a.example", "no line for (name)"),
-    ("a.example-x, a.examples, a.example_", "a.example", "a.example-x, a.examples, a.example_"),
-    ("b.a.example, -a.example, xa.example", "a.example", "b.a.example, -a.example, xa.example"),
-    ("(a.example) 'a.example'", "a.example", "((name)) '(name)'"),
-    ("a.example.org", "a.example", "(name).org"),
-])  # fmt: skip
-def test_a_name_is_left_out_where_it_is_a_word_of_its_own(text, name, output):
-    assert replace_name(text, name) == output
-
-
 @pytest.mark.parametrize(("shared", "text"), [
     ([], ""),
     ([SharedCause("x", "firefox,librewolf", "/a"), SharedCause("x", "librewolf", "/a")], "x in /a (firefox, "
@@ -123,29 +99,22 @@ def test_causes_are_merged(shared, text):
     assert describe_causes(shared) == text
 
 
+def test_a_name_is_left_out_where_it_is_a_word_of_its_own():
+    texts = ("(a.example) 'a.example' a.example.org", "a.example-x, a.examples, b.a.example, -a.example")
+    assert [wording.replace_name(text, "a.example") for text in texts] == ["((name)) '(name)' (name).org", texts[1]]
+
+
+def test_equal_evidence_is_grouped_with_its_places():
+    found = [Finding("file", "x", "program", "", "user:ann", path=path).convert_to_dict() for path in "abcda"]
+    assert wording.describe_findings(found[::4]) == ["program x (ann) (2 times)"]
+    assert wording.describe_findings(found) == ["program x (ann) (4 places: a, b, c and 1 more)"]
+
+
 def test_causes_and_messages_have_an_end():
     many = describe_causes([SharedCause(f"cause {number}") for number in range(10_000)])
     assert many.startswith("cause 0; cause 1; ") and 1_000 < len(many) < 100_000
-    item = clean_message("a " * 1_000_000)
+    item = wording.clean_message("a " * 1_000_000)
     assert 100 < len(item) < len(many)
-
-
-def make_finding(**more: Any) -> Any:
-    return Finding("file", "x", "program", "", "user:ann", **more).convert_to_dict()
-
-
-@pytest.mark.parametrize(("findings", "text"), [
-    ([make_finding(), make_finding()], ["program x (ann) (2 times)"]),
-    ([make_finding(path="/a"), make_finding(path="/b"), make_finding(path="/a")],
-     ["program x (ann) (2 places: /a, /b)"]),
-    ([make_finding(path=item) for item in "abcd"], ["program x (ann) (4 places: a, b, c and 1 more)"]),
-    ([make_finding(detail="d"), make_finding()], ["program x (ann): d", "program x (ann)"]),
-    ([{**make_finding(), "scope": "system"}, {**make_finding(), "scope": None}], ["program x (2 times)"]),
-    ([Finding("process", "x", path="/opt/x").convert_to_dict(), Finding("process", "x").convert_to_dict()],
-     ["process /opt/x", "process x"]),
-])  # fmt: skip
-def test_equal_evidence_is_grouped_with_its_places(findings, text):
-    assert describe_findings(findings) == text
 
 
 @pytest.mark.parametrize(("text", "closed"), [
@@ -160,9 +129,8 @@ def test_where_sshd_closed_the_connection_the_likely_cause_is_named(text, closed
 
 
 def make_removed(manager: str, id_: str, name: str = "", **more: str) -> RemovedPackage:
-    return RemovedPackage(
-        **{"manager": manager, "id": id_, "version": "1.0", "scope": "system", "name": name or id_, **more}
-    )
+    usual = {"manager": manager, "id": id_, "version": "1.0", "scope": "system", "name": name or id_}
+    return RemovedPackage(**{**usual, **more})
 
 
 WECHAT = make_removed("dpkg", "wechat", "wechat:i386", how="apt-get", mark="auto")
@@ -202,7 +170,7 @@ STORE = "/nix/store/" + 32 * "a"
 ])  # fmt: skip
 def test_one_line_brings_back_what_was_removed(packages, line):
     assert build_reinstall_command([read_removed_package(package._asdict()) for package in packages]) == line
-    assert len(packages) == len(list_without_command(packages)) + sum(map(has_command, packages))
+    assert len(packages) == len(list_without_command(packages)) + sum(map(reinstall_commands.has_command, packages))
 
 
 @pytest.mark.parametrize("hostile", [
@@ -226,10 +194,9 @@ def test_a_hosts_word_is_a_name_or_nothing(hostile):
 )
 def test_no_answer_becomes_another_command(given_, manager):
     _, _, _, commands, _ = COMMANDS[manager]
+    usual = {**WECHAT._asdict(), "mark": "", "how": next(iter(commands))}
     try:
-        package = read_removed_package(
-            {**WECHAT._asdict(), "mark": "", "how": next(iter(commands)), **given_, "manager": manager}
-        )
+        package = read_removed_package({**usual, **given_, "manager": manager})
     except ValueError:
         return
     line = build_reinstall_command([package])
@@ -357,10 +324,8 @@ def test_no_other_text_has_a_command_without_its_scope():
     assert [text for text in texts if re.search(r"\./proscribe (?:\w|\{)", text)] == []
 
 
-INVENTORY = argparse.Namespace(
-    inventory=["our hosts"], extra_vars=["@more.yml", "site_password=secret"], vault_ids=[], vault_password_files=[]
-)
-INVENTORY.ask_vault_pass = False
+INVENTORY = argparse.Namespace(inventory=["our hosts"], extra_vars=["@more.yml", "site_password=secret"])
+vars(INVENTORY).update(vault_ids=[], vault_password_files=[], ask_vault_pass=False)
 RUN: dict[str, Any] = {
     "id": "r", "playbook": "audit", "mode": "audit", "inventory": ["our hosts"], "limit": "web01",
     "controls": ["apps", "browser", "firewall", "dns"], "started": "2026-11-25T00:00:00Z",
@@ -372,8 +337,8 @@ OF_PLAYBOOK = RunCall(("ansible-playbook",), playbook=f"{Path(PROJECT)}/playbook
 def print_commands_of_run(call: RunCall) -> list[str]:
     """Return the commands below a report with a stale catalogue and a silent host."""
     run: Any = {**RUN, "command": call.make_document()}
-    fleet = reconcile_records({"web01": "sha256:0"}, [])
-    steps = propose_next_steps(make_run_report(run, fleet, "2026-11-25T01:00:00Z"), fleet.records)
+    fleet = reconciliation.reconcile_records({"web01": "sha256:0"}, [])
+    steps = advice.propose_next_steps(reconciliation.make_run_report(run, fleet, "2026-11-25T01:00:00Z"), fleet.records)
     return [step.command.line() for step in steps if step.command]
 
 
@@ -384,7 +349,7 @@ def read_options(line: str) -> tuple[str, list[str]]:
         return argv[1], argv[2:]
     word = Path(argv[1].rpartition(".")[2] if installation.COLLECTION else argv[1]).stem
     extra = json.loads(argv[argv.index("-e", argv.index("-e") + 1 if argv.count("-e") > 1 else 0) + 1])
-    return word, make_arguments(word, extra, extra)
+    return word, option_variables.make_arguments(word, extra, extra)
 
 
 @pytest.mark.parametrize("call", [RunCall(("./proscribe",), "audit"), OF_PLAYBOOK], ids=["launcher", "playbook"])
@@ -406,9 +371,9 @@ def test_parser_takes_commands_of_a_run_with_its_catalogue(call):
 def test_parser_takes_commands_of_a_command_with_its_inventory(monkeypatch, collection, word, more, scoped, parsed):
     monkeypatch.setattr(installation, "COLLECTION", collection)
     secret, line = (
-        format_suggestions(propose_command(word, more, INVENTORY))
+        suggestions.format_suggestions(suggestions.propose_command(word, more, INVENTORY))
         if scoped
-        else ["", *format_suggestions(propose_command(word, more))]
+        else ["", *suggestions.format_suggestions(suggestions.propose_command(word, more))]
     )
     assert line.startswith("  ") and doc_commands.wrong_with(line) == []
     assert line.startswith(f"  ansible-playbook proscribe.ban.{word} ") is bool(collection)
@@ -418,7 +383,7 @@ def test_parser_takes_commands_of_a_command_with_its_inventory(monkeypatch, coll
         assert argv[argv.index("-i") + 1] == "our hosts" and "@more.yml" in argv
     if collection:
         extra = json.loads(next((text for text in reversed(argv) if text.startswith("{")), "{}"))
-        words = make_arguments(word, extra, extra)
+        words = option_variables.make_arguments(word, extra, extra)
     else:
         words = argv[argv.index(word) + 1 :]
     arguments = vars(command_line.parse_command(word, words)[1])

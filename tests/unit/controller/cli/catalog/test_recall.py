@@ -10,27 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.controller.cli import CommandError, command_line
-from proscribe.controller.cli.catalog import list_files, recall
-from proscribe.controller.cli.catalog.download import FetchedList, FetchError
-from proscribe.controller.cli.catalog.independence import Witness, find_copied_lists
-from proscribe.controller.cli.catalog.loaded_catalogue import LoadedCatalogue
-from proscribe.controller.cli.catalog.public_lists import PublicList
+from proscribe.controller.cli.catalog import download, independence, list_files, loaded_catalogue, public_lists, recall
 from proscribe.controller.cli.catalog.recall import list_reader
 from proscribe.controller.cli.catalog.recall.list_reader import ListContents
 from proscribe.controller.cli.catalog.recall.measurement import (
     CategoryResult,
-    HandledShare,
     ListedName,
     PopularNames,
     collect_popular_names,
     measure_category,
 )
-from proscribe.controller.cli.catalog.recall.name_status import (
-    MISSING_STATE,
-    NAME_STATES,
-    NameStatus,
-    make_status_finder,
-)
+from proscribe.controller.cli.catalog.recall.name_status import NAME_STATES, NameStatus, make_status_finder
 from recording import compare, join_files, outline
 
 ENTRY = (
@@ -57,10 +47,9 @@ V2FLY = (
     "- {id: third, publisher: X, family: third, about: [vpn], folder: third, paths: [data/list], format: v2fly,"
     " least: 1, licence: MIT}"
 )
-READ_LISTS = ListContents(
-    {"one": {"a": 1}, "two": {"a": 1, "b": 2}}, {"four": "it is not there", "five": "it is empty"}
-)
+CONTENTS = ListContents({"one": {"a": 1}, "two": {"a": 1, "b": 2}}, {"four": "it is not there", "five": "it is empty"})
 NOBODY = PopularNames({}, frozenset(), ())
+MISSING = NameStatus("missing")
 IDS = "abcd"
 LISTS_OF_NAMES = st.dictionaries(st.sampled_from(IDS), st.sets(st.sampled_from(["x", "y", "z", "x.y"]), max_size=4))
 KEYS_OF_NAMES = ("domains", "nxdomain_canaries", "urls", "shared_domains", "allow_domains", "mail_hosts", "decided")
@@ -120,17 +109,13 @@ def result(call, folder, *words):
 HOSTILE = {
     "absent": (lambda path: None, "No such file or directory"),
     "empty": (lambda path: path.write_text(""), "it has 0 names, expected at least 1"),
-    "no names": (lambda path: path.write_text("<html>\n404\n"), "it has 0 names, expected at least 1"),
     "binary": (lambda path: path.write_bytes(b"SQLite format 3\0x.example"), "is no text: byte 15 is NUL"),
     "a pipe": (os.mkfifo, "expected a file"),
     "a folder": (Path.mkdir, "expected a file"),
     "a link out": (lambda path: path.symlink_to("/etc/hostname"), "not a link out of it"),
     "a link to a device": (lambda path: path.symlink_to("/dev/zero"), "not a link out of it"),
     "a link in a circle": (lambda path: path.symlink_to("list"), "expected a file that can be read"),
-    "too large": (
-        lambda path: (path.touch(), os.truncate(path, list_files.MAX_FILE_BYTES + 1)),
-        "more than 33554432 bytes",
-    ),
+    "too large": (lambda path: (path.touch(), os.truncate(path, (1 << 25) + 1)), "more than 33554432 bytes"),
     "too many names": (lambda path: path.write_text("".join(f"x{n}.example\n" for n in range(101))), "more than 100"),
 }
 
@@ -231,8 +216,8 @@ def test_fetched_lists_are_written_into_the_folder(call, catalog, tmp_path, monk
 
     def fetch(url, ca_file=""):
         if url not in published:
-            raise FetchError("it could not be fetched: 404")
-        return FetchedList(published[url], datetime.date(2026, 1, 2))
+            raise download.FetchError("it could not be fetched: 404")
+        return download.FetchedList(published[url], datetime.date(2026, 1, 2))
 
     monkeypatch.setattr(list_reader, "fetch_list", fetch)
     for id_ in ("third", "fourth", "fifth"):
@@ -276,13 +261,11 @@ RESULTS = (
     CategoryResult("vpn", {"one": 1200, "two": 12}, 2, 1201, [*EVERY, *OTHERS], True),
     CategoryResult("tor", {"one": 3}, 1, 3, [], True),
     CategoryResult("webmail", {"one": 3, "three": 5}, 2, 8, [], True),
-    CategoryResult(
-        "messaging", {"one": 3, "two": 4}, 2, 7, [make_found(30, "blocked"), make_found(31, "blocked")], False
-    ),
+    CategoryResult("messaging", {"one": 3, "two": 4}, 2, 7, [make_found(n, "blocked") for n in (30, 31)], False),
 )
 
 
-RECALL = recall.RecallReport(READ_LISTS, RESULTS, ("top", "other"), 100_000)
+RECALL = recall.RecallReport(CONTENTS, RESULTS, ("top", "other"), 100_000)
 
 
 @pytest.fixture
@@ -360,7 +343,9 @@ def source(id_, about="vpn", mixed="", takes_from="", popular="", only_popular="
     lists = {"about": about, "mixed": mixed, "takes_from": takes_from, "paths": "x", "named": "", "without": ""}
     own = {"publisher": "x", "folder": "x", "url": "", "format": "lines", "licence": "x"}
     own |= {key: tuple(value.split()) for key, value in lists.items()}
-    return PublicList(id=id_, family=id_.partition("_")[0], popular=popular, only_popular=only_popular, least=1, **own)
+    return public_lists.PublicList(
+        id=id_, family=id_.partition("_")[0], popular=popular, only_popular=only_popular, least=1, **own
+    )
 
 
 def listed(names):
@@ -370,7 +355,6 @@ def listed(names):
 @pytest.mark.parametrize(
     ("popular", "most", "name", "rank"),
     [
-        ("ranked", 9, "tit", 3),
         ("ranked", 3, "tit", 3),
         ("ranked", 2, "tit", 0),
         ("ranked", 9, "owl", 2),  # x.owl is below it
@@ -392,26 +376,8 @@ def test_two_lists_of_what_is_asked_for_add_up():
     assert dict(found.ranks) == {"a.example": 1, "b.example": 1, "c.example": 3, "example": 1}
 
 
-@pytest.mark.parametrize(
-    ("families", "popular", "whole", "share"),
-    [
-        ("ab", ("top",), True, HandledShare(1, 3)),
-        ("ab", ("top",), False, HandledShare(0, 1)),
-        ("ab", (), True, HandledShare(1, 3)),
-        ("ab", (), False, None),  # no list says what is asked for
-        ("a", ("top",), True, None),
-        ("", ("top",), True, None),
-    ],
-)
-def test_a_share_is_of_what_was_measured(families, popular, whole, share):
-    states = {"owl.example": NameStatus("blocked", "owl")}
-    names = {family: listed("owl wren tit") for family in families}
-    requested = PopularNames({"wren.example": 5} if popular else {}, frozenset(), popular)
-    sources = [source(family) for family in families]
-    result = measure_category(
-        "vpn", sources, names, requested, lambda name: states.get(name, NameStatus(MISSING_STATE))
-    )
-    assert result.compute_share(whole) == share
+def find_nothing(_):
+    return MISSING
 
 
 BOTH_OF_C = [source("a", takes_from="c"), source("b", takes_from="c")]
@@ -439,7 +405,7 @@ ENDED = source("c", only_popular="ended")
 def test_name_counts_where_two_independent_lists_have_it(lists, names, top, found):
     by_id = {one.id: listed(some) for one, some in zip(lists, names.split(","), strict=True)}
     popular = PopularNames(listed(top), frozenset(), ("top",))
-    result = measure_category("vpn", lists, by_id, popular, lambda _: NameStatus(MISSING_STATE))
+    result = measure_category("vpn", lists, by_id, popular, find_nothing)
     assert {one.name for one in result.listed_names} == set(listed(found))
 
 
@@ -455,7 +421,7 @@ def test_name_counts_where_two_independent_lists_have_it(lists, names, top, foun
 )
 def test_list_that_has_nearly_all_of_another_is_taken_for_a_copy(small, large, shared, copies):
     lists = {"small": {*range(small)}, "large": {*range(small - shared, small - shared + large)}}
-    found = find_copied_lists({id_: Witness(id_) for id_ in lists}, lists)
+    found = independence.find_copied_lists({id_: independence.Witness(id_) for id_ in lists}, lists)
     other = {"large": {"small"}, "small": {"large"}}
     assert found == {id_: taken if id_ in copies.split() else set() for id_, taken in other.items()}
 
@@ -463,21 +429,18 @@ def test_list_that_has_nearly_all_of_another_is_taken_for_a_copy(small, large, s
 def test_copy_at_second_hand_vouches_for_no_name_and_the_most_asked_for_comes_first():
     lists = [source("a", takes_from="b"), source("b", takes_from="c"), source("c")]
     names = {"a": listed("owl"), "b": listed("wren"), "c": listed("owl")}
-    assert measure_category("vpn", lists, names, NOBODY, lambda _: NameStatus(MISSING_STATE)).listed_names == []
+    assert measure_category("vpn", lists, names, NOBODY, find_nothing).listed_names == []
     popular = PopularNames({"tit.example": 7, "owl.example": 9}, frozenset({"wren.example"}), ("top",))
-    found = measure_category(
-        *("vpn", lists[::2], dict.fromkeys("ac", listed("owl x wren tit")), popular),
-        lambda _: NameStatus(MISSING_STATE),
-    ).listed_names
-    assert [name.name.partition(".")[0] for name in found] == ["tit", "owl", "wren", "x"]
+    found = measure_category("vpn", lists[::2], dict.fromkeys("ac", listed("owl x wren tit")), popular, find_nothing)
+    assert [name.name.partition(".")[0] for name in found.listed_names] == ["tit", "owl", "wren", "x"]
 
 
 @given(lists=LISTS_OF_NAMES, taken=st.dictionaries(st.sampled_from(IDS), st.sets(st.sampled_from(IDS)), max_size=4))
 def test_a_name_that_counts_is_in_two_families_and_saying_of_more_copies_adds_none(lists, taken):
     names = {id_: listed(" ".join(sorted(some))) for id_, some in lists.items()}
-    free = measure_category("vpn", [source(one) for one in IDS], names, NOBODY, lambda _: NameStatus(MISSING_STATE))
+    free = measure_category("vpn", [source(one) for one in IDS], names, NOBODY, find_nothing)
     copies = [source(one, takes_from=" ".join(taken.get(one, ()))) for one in IDS]
-    fewer = measure_category("vpn", copies, names, NOBODY, lambda _: NameStatus(MISSING_STATE))
+    fewer = measure_category("vpn", copies, names, NOBODY, find_nothing)
     assert all(len(one.lists) > 1 for one in free.listed_names)
     assert all(any(one.name.endswith(other.name) for other in free.listed_names) for one in fewer.listed_names)
 
@@ -523,6 +486,6 @@ SERVICES = [
 def test_the_first_saying_about_a_name_counts(name, state, where, tmp_path):
     (tmp_path / "known_good.txt").write_text("good.other\n")
     catalogue = SimpleNamespace(services={one.id: one for one in SERVICES}, feeds={feed.id: feed for feed in FEEDS})
-    found = make_status_finder(LoadedCatalogue([tmp_path], catalogue))(name)
+    found = make_status_finder(loaded_catalogue.LoadedCatalogue([tmp_path], catalogue))(name)
     assert found.state == state
     assert found.source == where if where or state == "missing" else found.source.startswith("carries ")

@@ -21,15 +21,11 @@ from proscribe.controller.cli.explain.reasons.reason import (
     explain_missing_entry,
 )
 from proscribe.controller.cli.explain.relations import Subject, find_subject, list_remarks
-from proscribe.controller.compile.catalogue.catalogue_loader import read_catalogue
-from proscribe.controller.compile.catalogue.name_conflicts import SHARED_NAMES, Claimant, check_claims
-from proscribe.controller.compile.catalogue.schema import AUDIENCES, CATEGORIES
+from proscribe.controller.compile.catalogue import catalogue_loader, name_conflicts, schema
 from proscribe.controller.compile.restrictions.group_restrictions import GroupRestriction
 from proscribe.controller.compile.waivers.hours import merge_windows
 from proscribe.host.controls.apps.desired_apps import DesiredApps
-from proscribe.host.controls.apps.portable import scan
-from proscribe.host.controls.apps.portable.app_names import AppNames
-from proscribe.host.controls.apps.portable.scan import ScanRegion
+from proscribe.host.controls.apps.portable import app_names, scan
 from proscribe.host.controls.browser.site_rules import NameVerdicts, parse_site_name
 from proscribe.host.controls.dns import names_to_block
 from proscribe.host.system import Host, User
@@ -37,14 +33,12 @@ from proscribe.model.finding import NO_IDENTIFIERS_REASON
 from proscribe.model.plan import CONTROLS
 from recording import compare, fold, join_files, list_changes
 
-EVERYTHING = HostFacts(
-    "debian", frozenset({"dpkg", "rpm", "pacman", "flatpak", "snap"}), frozenset(), frozenset({"chromium", "firefox"})
-)
+MANAGERS_OF_ALL = frozenset({"dpkg", "rpm", "pacman", "flatpak", "snap"})
+EVERYTHING = HostFacts("debian", MANAGERS_OF_ALL, frozenset(), frozenset({"chromium", "firefox"}))
 LABELS = st.sampled_from(["parrot", "work", "office", "web", "owl", "gull", "a", "imap", "pages"])
 HOSTS = st.lists(LABELS, min_size=1, max_size=4).map(lambda labels: ".".join([*labels, "example"]))
 WAIVED = st.sets(st.sampled_from(["parrot", "parrot_work", "owl", "gull"]), max_size=2)
 MANAGERS = {"apt": "dpkg", "flatpak": "flatpak"}
-OFF = dict.fromkeys(("browser", "firewall", "dns"), "off")
 STEMS = st.sampled_from(["parrot", "Parrot", "parrot-desktop", "dodo-mail", "krita", "parrots", "owl"])
 BESIDE = st.lists(st.sampled_from(["4.1", "x86_64", "linux", "amd64", "beta", "nest"]), max_size=3)
 PLACES = st.sampled_from(["/home/a", "/home/a/Downloads", "/home/a/deep/down", "/opt", "/tmp", "/usr/share/x"])
@@ -52,12 +46,8 @@ AT = "at mon 09:00-18:00 (the host's time)"
 USERS = {"users": ["a", "b"], "posix_groups": ["g"], "waiver": "w1"}
 AT_HOURS = {"mode": "waived", "waiver": "w1", "hours": [[0, 540, 1080]], "otherwise": "enforce"}
 NESTED = {"mode": "waived", "otherwise": "audit", "waiver": "w2", "exceptions": [{"users": ["a"], "waiver": "w1"}]}
-OF_GROUPS = {
-    "groups_restricted": [
-        GroupRestriction(("owl",), ("h", "g"), ("apps",)),
-        GroupRestriction(("wren",), ("x",), ("firewall",)),
-    ]
-}
+OF_WREN = GroupRestriction(("wren",), ("x",), ("firewall",))
+OF_GROUPS = {"groups_restricted": [GroupRestriction(("owl",), ("h", "g"), ("apps",)), OF_WREN]}
 TENANTS = {"tenants": {"google": list("abcd")}}
 BROWSERS = [{"id": family, "family": family} for family in ("chromium", "firefox")]
 RECORDED = Path(__file__).parents[3] / "recorded/cli"
@@ -164,7 +154,7 @@ def test_reasons_on_hosts_of_each_system_are_as_recorded(tmp_path):
     made_catalogue(tmp_path)
     head = HEAD.format(id="waxwing", name="Waxwing", category="instant_messaging", enforce="true")
     (tmp_path / "instant_messaging/waxwing.yml").write_text(head + WAXWING)
-    catalogue = read_catalogue([tmp_path])
+    catalogue = catalogue_loader.read_catalogue([tmp_path])
     shown = {}
     for text in OF_SYSTEMS:
         systems = {}
@@ -196,7 +186,7 @@ RESTRICTED_NAMES = [
     ],
 )
 def test_a_name_without_room_in_the_lists_of_browsers_is_open_there(own_catalogue, text, values, status):
-    every = {"categories": list(CATEGORIES), "audiences": list(AUDIENCES)}
+    every = {"categories": list(schema.CATEGORIES), "audiences": list(schema.AUDIENCES)}
     found = said(own_catalogue, text, **{**every, **values})
     assert found["browser"].status == status
     assert ("browsers' lists take 1000 names" in texts(found, "browser")) == (status == "open")
@@ -217,10 +207,8 @@ def test_which_names_have_room_may_depend_on_the_dns_backend(host, backend, stat
         return {"mode": "enforce", "services": {"one": entry}, "settings": settings}
 
     names = [*(f"a{number:03}.example" for number in range(999)), "first.example", "x.second.example"]
-    controls = {
-        "browser": control(names, browsers={"dns_over_https": "blocked"}),
-        "dns": control(["first.example", "second.example"]),
-    }
+    of_dns = control(["first.example", "second.example"])
+    controls = {"browser": control(names, browsers={"dns_over_https": "blocked"}), "dns": of_dns}
     made, chosen = {"controls": controls, "browsers": []}, SimpleNamespace(dns_backend=backend)
     policy = SimpleNamespace(plan=made, restrictions=chosen, find_section=controls.get, facts=HostFacts(), waivers={})
     question = SimpleNamespace(host=host, path="")
@@ -251,16 +239,11 @@ def test_browser_and_dns_block_what_the_answer_says(catalogue, host, path, waive
     sections = plan(catalogue, waivers, **values)["controls"]
     blocked = NameVerdicts(sections["browser"]["services"]).is_blocked(parse_site_name(host + path))
     assert (found["browser"].status == "blocked") is blocked
-    desired_names = names_to_block.collect_section_names(
-        sections["dns"], {}, canaries=values["dns_backend"] == "unbound"
-    )
-    resolves = desired_names.blocked_names | desired_names.open_names if values["dns_backend"] == "unbound" else set()
-    filtered = (
-        names_to_block.find_covering_name(host, resolves) in desired_names.blocked_names
-        if resolves
-        else host in desired_names.blocked_names
-    )
-    assert (found["dns"].status == "blocked") is filtered
+    resolver = values["dns_backend"] == "unbound"
+    desired = names_to_block.collect_section_names(sections["dns"], {}, canaries=resolver)
+    resolves = desired.blocked_names | desired.open_names if resolver else set()
+    covering = names_to_block.find_covering_name(host, resolves) if resolves else host
+    assert (found["dns"].status == "blocked") is (covering in desired.blocked_names)
 
 
 @given(st.integers(0, 2**11 - 1), st.sampled_from([None, 53, 80, 443]), WAIVED)
@@ -316,8 +299,8 @@ def test_a_file_is_open_exactly_where_the_file_scan_finds_nothing(
     path.chmod(0o755)
     section = plan(catalogue, [], services_include=["dodo"])["controls"]["apps"]
     user = User("a", 1000, 1000, "/home/a")
-    names = AppNames(section["services"], {"/home/a": user})
-    region = ScanRegion({"/home/a": user}, ["/home/a", "/opt", "/tmp"], user=user)
+    names = app_names.AppNames(section["services"], {"/home/a": user})
+    region = scan.ScanRegion({"/home/a": user}, ["/home/a", "/opt", "/tmp"], user=user)
     seen = scan.scan_portable_apps(Host(str(root)), section["services"], names, region, (), {}).portable_apps
     try:
         answer = said(catalogue, f"{place}/{file}", services_include=["dodo"])["apps"].status
@@ -327,14 +310,13 @@ def test_a_file_is_open_exactly_where_the_file_scan_finds_nothing(
         assert (answer != "open") is bool(seen)
 
 
-@given(
-    st.sampled_from(
-        [*SHARED_NAMES, *(f"x.{name}" for name in SHARED_NAMES), "com", "net", "example.org", "core.windows.net"]
-    )
-)
+BELOW_SHARED = [f"x.{name}" for name in name_conflicts.SHARED_NAMES]
+
+
+@given(st.sampled_from([*name_conflicts.SHARED_NAMES, *BELOW_SHARED, "com", "net", "example.org", "core.windows.net"]))
 def test_no_service_may_block_it_is_only_said_where_the_compiler_refuses_it(host):
-    claimant = Claimant("parrot", 0, [host], [], [], [], [], [])
-    refused = bool(check_claims({"parrot": claimant}, {"parrot"}))
+    claimant = name_conflicts.Claimant("parrot", 0, [host], [], [], [], [], [])
+    refused = bool(name_conflicts.check_claims({"parrot": claimant}, {"parrot"}))
     remark = " ".join(list_remarks(Subject("name", Question(host, host), ())))
     assert ("no service may block the whole of" in remark) is refused
 
@@ -354,10 +336,8 @@ def test_a_service_with_no_package_for_the_host_is_not_said_to_be_blocked_by_its
 
 def test_a_system_that_is_not_served_has_one_answer():
     policy = SimpleNamespace(facts=HostFacts("darwin"))
-    found = find_control_answers(SimpleNamespace(kind="name"), policy)
-    assert found == dict.fromkeys(
-        CONTROLS, ControlAnswer("open", (Reason("open", "no control is observed on darwin"),))
-    )
+    answer = ControlAnswer("open", (Reason("open", "no control is observed on darwin"),))
+    assert find_control_answers(SimpleNamespace(kind="name"), policy) == dict.fromkeys(CONTROLS, answer)
 
 
 @pytest.mark.parametrize(
@@ -404,16 +384,3 @@ def test_why_a_service_has_no_entry(control, restrictions, status, text):
     owl = {"id": "owl", "name": "Owl", "category": "webmail", "audience": "consumer", "tenants": "google"}
     reason = explain_missing_entry(policy, control, SimpleNamespace(**owl), "no domain")
     assert (reason.status, reason.service, text in reason.text) == (status, "owl", True)
-
-
-@pytest.mark.parametrize(
-    ("systems", "observed", "changed"),
-    [
-        ("debian fedora arch linux", True, True),
-        ("windows macos", True, False),
-        ("darwin freebsd14 openbsd7 netbsd sunos5 aix cygwin win32", False, True),
-    ],
-)
-def test_system_of_a_host_decides_whether_it_is_observed_and_changed(systems, observed, changed):
-    for system in systems.split():
-        assert (HostFacts(system).is_observed_system, HostFacts(system).is_only_observed) == (observed, not changed)

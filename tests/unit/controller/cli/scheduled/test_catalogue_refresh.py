@@ -41,9 +41,8 @@ class Place:
         self.publishers(self.release, ("nets", "networks", "parrot"))
         self.git("init", "--quiet", "--initial-branch=main")
         self.commit()
-        monkeypatch.setattr(
-            catalogue_refresh, "_find_catalogue_folders", lambda _: (Repository(self.top), self.folders)
-        )
+        find_folders = lambda _: (Repository(self.top), self.folders)  # noqa: E731
+        monkeypatch.setattr(catalogue_refresh, "_find_catalogue_folders", find_folders)
 
     def write(self, path, text):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -187,10 +186,8 @@ def test_refresh_ends_with_a_code_for_its_outcome(monkeypatch, capsys, complete,
 
 
 def test_reason_against_a_refresh_is_reported(monkeypatch, capsys):
-    sent = []
-    monkeypatch.setattr(
-        catalogue_refresh, "refresh_on_branch", make_refusal(CommandError("/srv/policy lies in no git repository"))
-    )
+    sent, refusal = [], make_refusal(CommandError("/srv/policy lies in no git repository"))
+    monkeypatch.setattr(catalogue_refresh, "refresh_on_branch", refusal)
     monkeypatch.setattr(scheduled, "send_notification", lambda message, _: not sent.append(message))
     assert scheduled.run(argparse.Namespace(what="catalog", options=[])) == 1
     assert "/srv/policy lies in no git repository" in capsys.readouterr().out
@@ -209,9 +206,8 @@ def renew(tmp_path):
         inventory.add_inventory_options(parser)
         arguments = parser.parse_args(["-i", str(tmp_path / "hosts.yml")])
         now = datetime.datetime(2026, 11, 27, 8, tzinfo=datetime.timezone.utc)
-        return export.update_export(
-            fed, compile_hosts(inventory.read_compile_input(arguments, group=fed.group, only_served=False), now), now
-        )
+        question = inventory.read_compile_input(arguments, group=fed.group, only_served=False)
+        return export.update_export(fed, compile_hosts(question, now), now)
 
     return renewed
 
@@ -236,9 +232,8 @@ def test_a_run_says_which_exports_it_renews(renew, tmp_path, fed, said):
     (tmp_path / "report").mkdir()
     report = {"schema": "proscribe/report/1", "run": {"exports_fed": fed}}
     (tmp_path / "report/report.json").write_text(json.dumps(report))
-    notification = fed_exports.update_exports(
-        tmp_path / "report", ["-i", str(tmp_path / "hosts.yml"), "--limit", "kiosk1"]
-    )
+    options = ["-i", str(tmp_path / "hosts.yml"), "--limit", "kiosk1"]
+    notification = fed_exports.update_exports(tmp_path / "report", options)
     assert (notification and notification.subject) == (said and f"Proscribe: {said}")
     if notification:
         assert notification.facts["not_written"] == []

@@ -13,15 +13,12 @@ from hypothesis import strategies as st
 from made_catalogue import GOOD, errors_of
 from patience import processor
 from properties import examples
-from proscribe.controller.cli.catalog.public_lists import read_public_lists
-from proscribe.controller.cli.catalog.publishers import read_publishers
+from proscribe.controller.cli.catalog import public_lists, publishers
 from proscribe.controller.cli.explain.expectations import read_expectations as read_expectations
 from proscribe.controller.compile.catalogue import catalogue_loader, schema
 from proscribe.controller.compile.reading import yaml_file
 from proscribe.controller.compile.reading.yaml_file import MAX_VALUES
-from proscribe.controller.compile.waivers.approvers import read_approver_list
-from proscribe.controller.compile.waivers.document import load_waivers
-from proscribe.controller.compile.waivers.signatures import verify_signature
+from proscribe.controller.compile.waivers import approvers, document, signatures
 from proscribe.controller.policy_errors import PolicyError, PolicyErrors
 
 
@@ -148,10 +145,10 @@ def load_catalogue(root: Path) -> None:
 
 READERS: dict[str, Callable[[Path], object]] = {
     **dict.fromkeys(("instant_messaging/parrot.yml", "amends/parrot.yml", *LISTED.split()), load_catalogue),
-    "publishers.yml": read_publishers,
-    "recall.yml": lambda root: read_public_lists([root]),
-    "waivers/w1.yml": lambda root: load_waivers([root / "waivers"]),
-    "approvers.yml": lambda root: read_approver_list([root], {}),
+    "publishers.yml": publishers.read_publishers,
+    "recall.yml": lambda root: public_lists.read_public_lists([root]),
+    "waivers/w1.yml": lambda root: document.load_waivers([root / "waivers"]),
+    "approvers.yml": lambda root: approvers.read_approver_list([root], {}),
     "expectations.yml": lambda root: read_expectations(root / "expectations.yml", {}, ()),
 }
 LEVELS = "".join(f"{name}: &{name} [{','.join([f'*{above}'] * 9)}]\n" for above, name in zip("abcdefgh", "bcdefghi"))
@@ -244,7 +241,6 @@ def test_no_id_is_a_path(root, file, id_):
 def test_a_signature_that_never_ends_is_none(tmp_path):
     (tmp_path / "allowed_signers").write_text("a ssh-ed25519 AAAA\n")
     os.mkfifo(tmp_path / "w1.yml.sig")
-    seen = verify_signature(
-        b"id: w1\n", tmp_path / "w1.yml", tmp_path / "allowed_signers", "a", datetime.now(timezone.utc)
-    )
+    signers, now = tmp_path / "allowed_signers", datetime.now(timezone.utc)
+    seen = signatures.verify_signature(b"id: w1\n", tmp_path / "w1.yml", signers, "a", now)
     assert seen.problem == "it is no file"

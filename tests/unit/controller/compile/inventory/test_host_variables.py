@@ -10,14 +10,8 @@ import yaml
 from ansible.playbook import Playbook
 from ansible_inventory import read_hostvars
 from mistakes import get_mistake
-from proscribe.controller.compile.inventory import host_variables, play_variables
-from proscribe.controller.compile.inventory.host_variables import (
-    CompileInput,
-    HostVariables,
-    make_zone_finder,
-    strip_tags,
-)
-from proscribe.controller.compile.inventory.variable_origins import find_setting_place
+from proscribe.controller.compile.inventory import host_variables, play_variables, variable_origins
+from proscribe.controller.compile.inventory.host_variables import CompileInput, HostVariables, make_zone_finder
 from proscribe.controller.compile.plans.run_compiler import compile_run
 from proscribe.controller.policy_errors import PolicyErrors
 from proscribe.model import plan as plans
@@ -114,8 +108,8 @@ def test_an_error_has_the_place_that_it_or_a_cause_of_it_knows(hostvars, folder)
 
 def test_values_are_plain(hostvars):
     value = {1: ("a", ["b", None]), "c": hostvars.raw_get("web1")["proscribe_zone"]}
-    assert strip_tags(value) == {"1": ["a", ["b", None]], "c": "dmz"}
-    assert type(strip_tags(value)["c"]) is str
+    plain = host_variables.strip_tags(value)
+    assert plain == {"1": ["a", ["b", None]], "c": "dmz"} and type(plain["c"]) is str
 
 
 OTHER_FOLDERS = ("fleet", "elsewhere", "fleet/.git", "fleet/more~/deep", "fleet/x.orig/deep")
@@ -139,9 +133,8 @@ def test_a_variable_that_is_nearly_called_as_ours_is_a_mistake_with_its_place(tm
     (tmp_path / "hosts.yml").write_text("all:\n  hosts:\n    web1:\n      Proscribe_watch: true\n      proxy_env: {}\n")
     host = HostVariables.read_hostvars("web1", read_hostvars(tmp_path / "hosts.yml"))
     (wrong,) = host.errors
-    assert str(wrong).startswith(
-        f"{tmp_path}/hosts.yml:4: Proscribe_watch: "
-    ) and "did you mean 'proscribe_watch'?" in str(wrong)
+    assert str(wrong).startswith(f"{tmp_path}/hosts.yml:4: Proscribe_watch: ")
+    assert "did you mean 'proscribe_watch'?" in str(wrong)
 
 
 NOW = datetime.datetime(2026, 11, 25, 8, 0, tzinfo=datetime.timezone.utc)
@@ -311,7 +304,7 @@ def test_variable_of_a_play_has_the_place_that_sets_it(tmp_path, places, where):
     run = Run(tmp_path, {"roles": ["own"]}, files)
     seen = run.seen("in the role")
     assert seen.raw_get("h1")[BAN] == where
-    assert find_setting_place(seen, "h1", BAN) == f"{tmp_path}/{where}:1"
+    assert variable_origins.find_setting_place(seen, "h1", BAN) == f"{tmp_path}/{where}:1"
 
 
 PLAY = """\
@@ -332,20 +325,14 @@ PLAY = """\
 def test_variables_of_one_role_or_the_play_alone_have_their_lines(tmp_path):
     run = Run(tmp_path, {}, {**ROLE, "roles/own/meta/main.yml": {"allow_duplicates": True}, "play.yml": PLAY})
     first, second = (item for block in run.play.compile() for item in block.block if item.name == "in the role")
-    of_role = {
-        item.key: (item.location, item.found_value) for item in play_variables.find_role_mistakes(second, [first])
-    }
-    of_play = {
-        name: (item.location, item.key, item.found_value)
-        for name, item in play_variables.find_play_only_variables(run.hostvars, second, ["h1", "h2"]).items()
-    }
+    mistakes = play_variables.find_role_mistakes(second, [first])
+    of_role = {item.key: (item.location, item.found_value) for item in mistakes}
+    alone = play_variables.find_play_only_variables(run.hostvars, second, ["h1", "h2"])
+    of_play = {name: (item.location, item.key, item.found_value) for name, item in alone.items()}
     place, own, other = f"{tmp_path}/play.yml", f"{tmp_path}/roles/own/defaults/main.yml", f"{tmp_path}/roles/own/tasks"
     # true has no place of its own
-    assert of_role == {
-        "proscribe_x": (f"{place}:7", ["signal"]),
-        "proscribe_y": (f"{place}:8", True),
-        "proscribe_z": (f"{place}:9", "a"),
-    }
+    values = {"x": (f"{place}:7", ["signal"]), "y": (f"{place}:8", True), "z": (f"{place}:9", "a")}
+    assert of_role == {f"proscribe_{name}": value for name, value in values.items()}
     assert of_play == {
         "proscribe_b": (f"{own}:1", "proscribe_b", "default"),
         "proscribe_c": (f"{place}:3", "proscribe_c", "five"),

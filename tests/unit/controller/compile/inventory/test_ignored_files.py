@@ -14,22 +14,13 @@ from ansible.parsing.vault import VaultLib, VaultSecret
 from ansible.vars.hostvars import HostVars
 from ansible_inventory import read_hostvars
 from proscribe.controller.compile.inventory import ignored_files, ignored_variables
-from proscribe.controller.compile.inventory.ignored_variables import (
-    IgnoredPolicy,
-    find_ignored_policy,
-    find_policy_mistakes,
-)
 
 WATCH = "proscribe_watch"
 WEB = "host_vars/web01.example.org"
 AUDIT = {"proscribe_controls": {"apps": "audit"}}
 CONTROLS = "proscribe_controls"
-HOSTS = {
-    "all": {
-        "hosts": {"web01.example.org": {}, "web02.example.org": {}, "gateway": {}},
-        "children": {"finance": {"hosts": {"gateway": {}}}, "mail": {}, "internal": {}, "web_servers": {}},
-    }
-}
+CHILDREN = {"finance": {"hosts": {"gateway": {}}}, "mail": {}, "internal": {}, "web_servers": {}}
+HOSTS = {"hosts": {"web01.example.org": {}, "web02.example.org": {}, "gateway": {}}, "children": CHILDREN}
 
 
 class Fleet:
@@ -57,11 +48,11 @@ class Fleet:
         self.hostvars = read_hostvars(self.root / source, loader=self.loader)
         return self.hostvars
 
-    def ask(self, source: str = "fleet/hosts.yml") -> IgnoredPolicy:
-        return find_ignored_policy(self.load(source), ["gateway", "web01.example.org"])
+    def ask(self, source: str = "fleet/hosts.yml") -> ignored_variables.IgnoredPolicy:
+        return ignored_variables.find_ignored_policy(self.load(source), ["gateway", "web01.example.org"])
 
     def unread(self, *playbooks: str, task: Any = None, source: str = "fleet/hosts.yml") -> list[tuple[str, str]]:
-        errors = list(find_policy_mistakes(self.load(source, *playbooks), ("h1",), task))
+        errors = list(ignored_variables.find_policy_mistakes(self.load(source, *playbooks), ("h1",), task))
         folders = [error.expected.partition("what is beside ")[2].partition(". Set")[0] for error in errors]
         return [(str(Path(folder).relative_to(self.root)), error.key) for folder, error in zip(folders, errors)]
 
@@ -71,7 +62,7 @@ class Fleet:
 
 @pytest.fixture
 def fleet(tmp_path, monkeypatch):
-    return Fleet(tmp_path, tmp_path / "fleet", HOSTS, monkeypatch)
+    return Fleet(tmp_path, tmp_path / "fleet", {"all": HOSTS}, monkeypatch)
 
 
 @pytest.mark.parametrize(
@@ -135,10 +126,8 @@ def test_many_unknown_groups_are_one_warning(fleet):
     assert "group team2" in warning and "team3" not in warning and warning.endswith(" and 6 more")
 
 
-IGNORED_ENDINGS = (
-    "~ .bak .backup .orig .old .save .rej .swp .tmp .disabled .off .sample .example .template .dist .j2 .md .rst"
-)
-IGNORED_ENDINGS += " .sig .rpmnew .rpmsave .dpkg-dist .dpkg-old .dpkg-new .ucf-dist .ucf-old .BAK"
+IGNORED_ENDINGS = "~ .bak .backup .orig .old .save .rej .swp .tmp .disabled .off .sample .example .template .dist .j2"
+IGNORED_ENDINGS += " .md .rst .sig .rpmnew .rpmsave .dpkg-dist .dpkg-old .dpkg-new .ucf-dist .ucf-old .BAK"
 
 
 @pytest.mark.parametrize(
@@ -265,9 +254,8 @@ def test_beside_an_inventory_that_is_a_folder_ansible_reads_nothing(team):
 )
 def test_files_beside_a_play_are_read_as_ansible_is_configured(team, root, found):
     team.monkeypatch.setattr(C, "PLAYBOOK_VARS_ROOT", root)
-    team.write(
-        {f"{name}/{file}": text for name in ("here", "a", "b", "base") for file, text in ((ALL, BANS), ("p.yml", ""))}
-    )
+    for name in ("here", "a", "b", "base"):
+        team.write({f"{name}/{ALL}": BANS, f"{name}/p.yml": ""})
     task = Task(team.root / "a", team.root / "b")
     assert {folder for folder, _ in team.unread("a/p.yml", "b/p.yml", "base/p.yml", task=task)} == {*found}
     without = team.unread("base/p.yml")

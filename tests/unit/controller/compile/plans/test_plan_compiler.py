@@ -10,25 +10,18 @@ from typing import Any, NamedTuple
 
 import pytest
 import yaml
-from ansible_inventory import read_hostvars
 from derived.package_systems import declared
 from hypothesis import given
 from hypothesis import strategies as st
 from made import catalogue, service
 from proscribe.controller.compile.catalogue.release import CatalogueRelease
-from proscribe.controller.compile.inventory.host_variables import CompileInput, HostVariables
-from proscribe.controller.compile.plans import host_plans as plans_of_hosts
-from proscribe.controller.compile.plans import identifiers, plan_compiler
-from proscribe.controller.compile.plans.difference import PlanChange, compare_plans
-from proscribe.controller.compile.plans.host_plans import compile_hosts
-from proscribe.controller.compile.plans.identifiers import PACKAGE_SYSTEMS
-from proscribe.controller.compile.plans.plan_compiler import compile_body, compile_plan
+from proscribe.controller.compile.plans import difference, identifiers, plan_compiler
 from proscribe.controller.compile.reading.grammar import PACKAGE_NAMES
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.controller.compile.waivers.document import read_waiver
 from proscribe.controller.compile.waivers.waiver import Waiver
 from proscribe.host.controls.apps.requests.command_text import hash_command
-from proscribe.model.plan import CONTROLS, RESTRICTED_MODES
+from proscribe.model.plan import RESTRICTED_MODES
 from proscribe.model.plan_hours import resolve_hours
 from waiver_organisation import WAIVER
 
@@ -42,7 +35,7 @@ CATALOGUE = catalogue(
 
 def compile_today(*waivers: Waiver, **restrictions: object):
     read = read_restrictions({f"proscribe_{name}": value for name, value in restrictions.items()}, str)
-    return compile_plan(CATALOGUE, read, waivers, TODAY)
+    return plan_compiler.compile_plan(CATALOGUE, read, waivers, TODAY)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +53,7 @@ def test_the_restrictions_choose_the_services(restrictions, browser):
 
 def test_permitted_service_stays_open_and_needs_no_waiver(waiver):
     made = catalogue(service("wechat", domains=("weixin.qq.com",)), CATALOGUE.services["wecom"])
-    chosen = compile_plan(made, read_restrictions({}, str), (), TODAY)["controls"]
+    chosen = plan_compiler.compile_plan(made, read_restrictions({}, str), (), TODAY)["controls"]
     for control in ("browser", "dns"):
         assert chosen[control]["services"]["wechat"]["allow"] == ["work.weixin.qq.com"]
     assert compile_today(waiver("a", services=("wecom",))) == compile_today()
@@ -83,7 +76,7 @@ SAID |= {"dns_backend": "hosts", "dns_upstreams": ["192.0.2.53"], "dns_force": T
 
 def compile_owl(*waivers: Waiver, made: Any = MADE, today: datetime.date = BEGINS, **more: Any) -> dict[str, Any]:
     values = {f"proscribe_{name}": value for name, value in {**SAID, **more}.items()}
-    return compile_body(made, read_restrictions(values, str), waivers, today)
+    return plan_compiler.compile_body(made, read_restrictions(values, str), waivers, today)
 
 
 def settings(**more: Any) -> dict[str, dict[str, Any]]:
@@ -136,8 +129,8 @@ def test_one_variable_changes_one_control(more, control, changed):
 
 
 def test_difference_has_a_whole_setting_that_comes():
-    (change,) = compare_plans(compile_owl(unmanaged_browsers="off"), compile_owl())
-    assert change._replace(after="") == PlanChange("apps", "setting", subject="unmanaged_browsers")
+    (change,) = difference.compare_plans(compile_owl(unmanaged_browsers="off"), compile_owl())
+    assert change._replace(after="") == difference.PlanChange("apps", "setting", subject="unmanaged_browsers")
     assert json.loads(change.after) == {**UNMANAGED, "mode": "audit"}
 
 
@@ -190,9 +183,8 @@ def test_a_watching_host_knows_the_waivers_that_its_plan_names(waiver):
     assert waivers == {"a": {**named, "users": [], "request": "00c0ffee00c0ffee"}}
     closed = "programs, pages in browsers, names (DNS)"
     limits = f"open: network addresses; closed to everybody on this host: {closed}"
-    assert compile_owl(part)["waivers"] == {
-        "b": {**named, "users": ["alice"], "posix_groups": ["press"], "limits": limits}
-    }
+    of_part = {**named, "users": ["alice"], "posix_groups": ["press"], "limits": limits}
+    assert compile_owl(part)["waivers"] == {"b": of_part}
     assert "waivers" not in compile_owl(part, watch="off") and "waivers" not in compile_owl()
 
 
@@ -202,16 +194,11 @@ def test_a_service_that_a_control_leaves_alone_hides_none_after_it():
     by_group = [{"services": ["bee"], "groups": ["guests"], "controls": ["apps"]}]
     plan = compile_owl(made=made, groups_restricted=by_group, controls={"browser": "off", "dns": "off"})
     sections = plan["controls"]
-    assert {control: [*section["services"]] for control, section in sections.items()} == {
-        "apps": ["bee", "owl"],
-        "firewall": ["owl"],
-    }
+    listed = {control: [*section["services"]] for control, section in sections.items()}
+    assert listed == {"apps": ["bee", "owl"], "firewall": ["owl"]}
     assert sections["apps"]["nothing_known"] == sections["firewall"]["nothing_known"] == ["ant"]
     assert sections["apps"]["services"]["owl"]["web_allow"] == ["a.owl.example"], "whoever is no guest may open it"
     assert sections["apps"]["services"]["bee"]["only"] == {"posix_groups": ["guests"]}
-
-
-NOW = datetime.datetime(2026, 11, 2, 12, tzinfo=datetime.timezone.utc)
 
 
 class Entry(NamedTuple):
@@ -247,10 +234,8 @@ def test_hours_come_to_what_is_compiled_without_them(made, timed, data):
     open_ = data.draw(st.sets(st.sampled_from(sorted(timed)))) if timed else set()
 
     def compiled(how: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
-        services = {
-            id_: {"domains": list(item.domains), **(how(id_) if item.restricted else {"mode": "report"})}
-            for id_, item in made.items()
-        }
+        modes = {id_: how(id_) if item.restricted else {"mode": "report"} for id_, item in made.items()}
+        services = {id_: {"domains": list(item.domains), **modes[id_]} for id_, item in made.items()}
         plan_compiler._allow_permitted_names(services, types.SimpleNamespace(services=made), "dns")  # type: ignore[arg-type]
         return services
 
@@ -258,43 +243,18 @@ def test_hours_come_to_what_is_compiled_without_them(made, timed, data):
         return {"mode": "waived", "waiver": "w"} if id_ in open_ else {"mode": "enforce"}
 
     def with_hours(id_: str) -> dict[str, Any]:
-        hours = ALL_DAY if id_ in open_ else [[0, 0, 1]]
-        return (
-            {"mode": "waived", "waiver": "w", "hours": hours, "otherwise": "enforce"} if id_ in timed else waived(id_)
-        )
+        hours = {"hours": ALL_DAY if id_ in open_ else [[0, 0, 1]], "otherwise": "enforce"}
+        return {"mode": "waived", "waiver": "w", **hours} if id_ in timed else waived(id_)
 
     tuesday = time.struct_time((2026, 11, 24, 12, 0, 0, 1, 328, 0))
-    now = resolve_hours({"controls": {"dns": {"services": compiled(with_hours)}}}, tuesday)["controls"]["dns"][
-        "services"
-    ]
+    resolved = resolve_hours({"controls": {"dns": {"services": compiled(with_hours)}}}, tuesday)
+    now = resolved["controls"]["dns"]["services"]
     for id_, entry in compiled(waived).items():
         if entry["mode"] == "waived":  # nobody reads what a waived service allows
             entry["allow"] = now[id_]["allow"] = []
         assert now[id_] == entry
 
 
-def test_hosts_that_differ_by_zone_or_name_share_plan_and_restrictions(project, tmp_path, monkeypatch):
-    zones = [{"proscribe_zone": f"zone{number}", "site": "north"} for number in range(3)]
-    fleet = {f"h{number}": {**zones[number % 3], "ansible_host": f"10.0.0.{number}"} for number in range(12)}
-    fleet["h0"]["proscribe_contact"] = "{{ site }}@example.org"
-    (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": fleet}}))
-    hostvars, shared = read_hostvars(tmp_path / "hosts.yml"), {}
-    hosts = [HostVariables.read_hostvars(name, hostvars, shared=shared) for name in fleet]
-    assert len({id(host.values) for host in hosts}) == 4  # three zones, and the first host
-    compiled_plans = []
-    compile_body = plan_compiler.compile_body
-    record = lambda *of: compiled_plans.append(compile_body(*of)) or compiled_plans[-1]  # noqa: E731
-    monkeypatch.setattr(plans_of_hosts, "compile_body", record)
-    groups = {"all": frozenset(fleet)}
-    question = CompileInput(project, "audit", "audit", [str(tmp_path)], "", list(CONTROLS), hosts, groups)
-    compiled = compile_hosts(question, NOW)
-    assert len(compiled_plans) == len(compiled.plans) == 2
-    assert {compiled.restrictions[name].zone for name in fleet} == {"zone0", "zone1", "zone2"}
-    assert compiled.restrictions["h1"] is compiled.restrictions["h4"] is not compiled.restrictions["h2"]
-    assert compiled.plans[compiled.hosts["h0"]]["contact"] == "north@example.org"
-    assert len({compiled.hosts[name] for name in fleet if name != "h0"}) == 1
-
-
 def test_package_systems_of_hosts_are_sent():
-    assert set(PACKAGE_SYSTEMS) == {item.declared.catalogue_key for item in declared()}
-    assert set(PACKAGE_NAMES) - set(PACKAGE_SYSTEMS) == {"winget", "choco", "appx"}
+    assert set(identifiers.PACKAGE_SYSTEMS) == {item.declared.catalogue_key for item in declared()}
+    assert set(PACKAGE_NAMES) - set(identifiers.PACKAGE_SYSTEMS) == {"winget", "choco", "appx"}

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from properties import examples
-from proscribe.controller.compile.plans import timeline
-from proscribe.controller.compile.plans.host_plans import CompiledPlans, compile_hosts
+from proscribe.controller.compile.plans import host_plans, timeline
 from proscribe.model.plan import check_plan, format_canonical
 from proscribe.wire.plan_store import PlanStore
 from waiver_organisation import OURS, Keys, Organisation, at
@@ -24,11 +23,11 @@ def watch(organisation):
     organisation.variables["watch"] = "5m"
 
 
-def compile_plans(organisation: Organisation, now: datetime.datetime, *hosts: str) -> CompiledPlans:
-    return compile_hosts(organisation.question(*hosts), now)
+def compile_plans(organisation: Organisation, now: datetime.datetime, *hosts: str) -> host_plans.CompiledPlans:
+    return host_plans.compile_hosts(organisation.question(*hosts), now)
 
 
-def follow_plan(plans: CompiledPlans, host: str, moment: datetime.datetime) -> dict[str, Any]:
+def follow_plan(plans: host_plans.CompiledPlans, host: str, moment: datetime.datetime) -> dict[str, Any]:
     """Return the plan that a host reaches at a moment."""
     plan = plans.plans[plans.hosts[host]]
     while "later" in plan and at(plan["later"]["at"].replace("Z", "+00:00")) <= moment:
@@ -36,7 +35,7 @@ def follow_plan(plans: CompiledPlans, host: str, moment: datetime.datetime) -> d
     return plan
 
 
-def list_changes(plans: CompiledPlans, host: str = "press01") -> list[tuple[str, str]]:
+def list_changes(plans: host_plans.CompiledPlans, host: str = "press01") -> list[tuple[str, str]]:
     """Return when a host's plan changes, and the mode of whatsapp in `apps` from then on."""
     plan, moment, seen = plans.plans[plans.hosts[host]], "now", []
     while True:
@@ -45,12 +44,6 @@ def list_changes(plans: CompiledPlans, host: str = "press01") -> list[tuple[str,
         if "later" not in plan:
             return seen
         moment, plan = plan["later"]["at"], plans.later[plan["later"]["plan"]]
-
-
-def test_waiver_that_changes_nothing_of_a_plan_is_no_moment_of_it(organisation):
-    organisation.variables["services_exclude"] = ["slack"]
-    organisation.waiver(services=["slack"])
-    assert list_changes(compile_plans(organisation, NOW)) == [("now", "enforce")]
 
 
 def sign(organisation: Organisation, file: Path, *options: str) -> None:

@@ -5,22 +5,17 @@ from typing import Any
 
 import pytest
 import yaml
-from proscribe.controller.compile.restrictions.channels import (
-    CHANNELS_FOLDER,
-    is_setgid_needed,
-    read_channels,
-    read_notify_channels,
-)
+from proscribe.controller.compile.restrictions import channels
 from proscribe.controller.policy_errors import UnexpectedValue
 
-pytestmark = pytest.mark.parametrize("name", read_channels())
+pytestmark = pytest.mark.parametrize("name", channels.read_channels())
 # Words of a task that name no module.
 KEYWORDS = {"name", "vars", "register", "retries", "delay", "until", "no_log", "changed_when", "failed_when", "when"}
 KEYWORDS |= {"loop", "loop_control", "timeout"}
 
 
 def block(name: str) -> dict[str, Any]:
-    (result,) = yaml.safe_load((CHANNELS_FOLDER / f"{name}.yml").read_text(encoding="utf-8"))
+    (result,) = yaml.safe_load((channels.CHANNELS_FOLDER / f"{name}.yml").read_text(encoding="utf-8"))
     assert isinstance(result, dict)
     return result
 
@@ -32,16 +27,16 @@ def read_tasks(name: str) -> Iterator[tuple[dict[str, Any], str]]:
 
 
 def test_example_of_a_channel_is_a_value(name):
-    example = read_channels()[name].example
-    assert read_notify_channels({name: example}) == {name: example}
-    assert is_setgid_needed({name: example}) is read_channels()[name].setgid
+    example = channels.read_channels()[name].example
+    assert channels.read_notify_channels({name: example}) == {name: example}
+    assert channels.is_setgid_needed({name: example}) is channels.read_channels()[name].setgid
 
 
 def test_a_secret_is_in_no_message(name):
-    if not read_channels()[name].secret:
+    if not channels.read_channels()[name].secret:
         pytest.skip("its value is no secret")
     with pytest.raises(UnexpectedValue) as refused:
-        read_notify_channels({name: "a secret\n"})
+        channels.read_notify_channels({name: "a secret\n"})
     assert "a secret" not in str(refused.value)
     assert [task["name"] for task, _ in read_tasks(name) if not task.get("no_log")] == []
 

@@ -18,9 +18,7 @@ from proscribe.controller.compile.plans.plan_compiler import compile_plan
 from proscribe.controller.compile.reading.networks import merge_networks
 from proscribe.controller.compile.restrictions.firewall_rules import read_firewall_rules, read_nat64_prefixes
 from proscribe.controller.policy_errors import UnexpectedValue
-from proscribe.host.controls.firewall.exemptions import collect_exemptions
-from proscribe.host.controls.firewall.rule_syntax import FirewallExemptions
-from proscribe.host.controls.firewall.ruleset import render_ruleset
+from proscribe.host.controls.firewall import exemptions, rule_syntax, ruleset
 from proscribe.host.system import Host
 
 OUT = {"direction": "out", "verdict": "reject"}
@@ -33,13 +31,8 @@ def test_addresses_ports_and_prefixes_are_merged_and_in_order():
     (read,) = read_firewall_rules([rule])
     assert read["addresses"] == ["10.0.0.0/24", "2001:db8::1"]
     assert read["ports"] == ["25", "465", "1000-2001"]
-    given_prefixes = ["2001:db8:64::/96", "2001:DB8:100::/40", "64:ff9b:1:a::/64", "64:ff9b::/96"]
-    assert read_nat64_prefixes(given_prefixes) == (
-        "64:ff9b::/96",
-        "64:ff9b:1:a::/64",
-        "2001:db8:64::/96",
-        "2001:db8:100::/40",
-    )
+    prefixes = ("64:ff9b::/96", "64:ff9b:1:a::/64", "2001:db8:64::/96", "2001:db8:100::/40")
+    assert read_nat64_prefixes(["2001:db8:64::/96", "2001:DB8:100::/40", *prefixes[1::-1]]) == prefixes
 
 
 @pytest.mark.parametrize(
@@ -113,9 +106,8 @@ GOOD = {
 
 def render_rules(services: dict[str, Any], rules: list[Any]) -> str:
     settings = {"dns_over_tls": "blocked", "quic": "blocked", "log": True, "rules": rules, "management": []}
-    return render_ruleset(
-        {"mode": "enforce", "services": services, "settings": settings}, FirewallExemptions(waived_uids={"x": [1]})
-    )
+    section = {"mode": "enforce", "services": services, "settings": settings}
+    return ruleset.render_ruleset(section, rule_syntax.FirewallExemptions(waived_uids={"x": [1]}))
 
 
 @given(st.fixed_dictionaries({}, optional={key: st.one_of(good, ANY) for key, good in GOOD.items()}))
@@ -126,9 +118,8 @@ def test_no_rule_puts_a_word_of_its_own_into_the_file(rule):
         return
     text = render_rules({}, list(read))
     assert find_foreign_words(text) == []
-    assert (
-        text.count("\n") <= render_rules({}, list(read_firewall_rules([{**OUT, "direction": "in"}]))).count("\n") + 20
-    )
+    usual = render_rules({}, list(read_firewall_rules([{**OUT, "direction": "in"}])))
+    assert text.count("\n") <= usual.count("\n") + 20
 
 
 @given(HOSTILE, st.lists(st.one_of(HOSTILE, st.just("198.51.100.0/24")), min_size=1, max_size=3))
@@ -147,8 +138,8 @@ def test_no_source_of_packages_puts_a_word_of_its_own_into_the_file(names, tmp_p
     (tmp_path / "etc/apt/sources.list").write_text(lines, encoding="utf-8", errors="replace")
     services = {"x": {"mode": "enforce", "networks": ["203.0.113.0/24"], "ports": []}}
     section = {"mode": "enforce", "services": services, "settings": {"dns_over_tls": "blocked"}}
-    lets = collect_exemptions(Host(str(tmp_path)), section, "", lambda name: ["203.0.113.9"])
-    assert find_foreign_words(render_ruleset(section, lets)) == []
+    lets = exemptions.collect_exemptions(Host(str(tmp_path)), section, "", lambda name: ["203.0.113.9"])
+    assert find_foreign_words(ruleset.render_ruleset(section, lets)) == []
 
 
 @pytest.mark.parametrize(

@@ -14,18 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.base.duration import format_moment
 from proscribe.controller.compile.plans.waiver_queries import list_judged_waivers
-from proscribe.controller.compile.waivers import committed_revocations
-from proscribe.controller.compile.waivers.approvers import Authority
-from proscribe.controller.compile.waivers.document import read_waiver
+from proscribe.controller.compile.waivers import approvers, committed_revocations, document, waiver_status
 from proscribe.controller.compile.waivers.person_names import describe_other_script, is_same_person
 from proscribe.controller.compile.waivers.waiver import Revocation
-from proscribe.controller.compile.waivers.waiver_status import (
-    STATUSES,
-    JudgementContext,
-    WaiverRules,
-    judge_waiver,
-    rank_by_urgency,
-)
+from proscribe.controller.compile.waivers.waiver_status import JudgementContext, WaiverRules
 from proscribe.controller.report.history import open_history, waiver_history
 from proscribe.wire.plan_store import PLANS_DIRECTORY
 from waiver_cases import CASES, OPEN, SHUT, SIGNED, on
@@ -61,16 +53,16 @@ def test_the_worst_comes_first(organisation):
     for id_, changed in changes.items():
         organisation.waiver(f"{id_}.yml", id=id_, **changed)
     judged = list_judged_waivers(organisation.question(), at(NOW))[::-1]  # of what is alike, its id says the order
-    judged.sort(key=lambda one: rank_by_urgency(*one))
+    judged.sort(key=lambda one: waiver_status.rank_by_urgency(*one))
     assert [waiver.id for waiver, _ in judged] == ["mallory", "over", "later", "overdue", "alike", "good"]
-    assert {standing.status for _, standing in judged} <= set(STATUSES)
+    assert {standing.status for _, standing in judged} <= set(waiver_status.STATUSES)
 
 
 @pytest.fixture(scope="module")
 def good(tmp_path_factory):
     organisation = Organisation(tmp_path_factory.mktemp("good"))
-    waiver = read_waiver(organisation.waiver())
-    register = {"press": Authority("head.of.press")}
+    waiver = document.read_waiver(organisation.waiver())
+    register = {"press": approvers.Authority("head.of.press")}
     return waiver, JudgementContext(organisation.question().groups, register, WaiverRules(), lambda host: "")
 
 
@@ -82,7 +74,8 @@ def test_a_waiver_waives_from_its_first_moment_until_just_before_its_last(good, 
     waiver, context = good
     taken_back = Revocation(revoked, "x", "y")
     changed = dataclasses.replace(waiver, approved_on=approved, valid_from=start, expires=end, revoked=taken_back)
-    assert judge_waiver(changed, context, now).is_waiving == (max(approved, start) <= now < min(end, revoked))
+    judgement = waiver_status.judge_waiver(changed, context, now)
+    assert judgement.is_waiving == (max(approved, start) <= now < min(end, revoked))
 
 
 def test_zones_of_hosts_outside_the_run_are_asked_for(organisation):
@@ -386,10 +379,8 @@ def test_memories_of_the_reports_that_a_question_names_count(signed, monkeypatch
     monkeypatch.setenv("PROSCRIBE_REPORTS", str(signed.reports / "elsewhere"))
     question = signed.organisation.question()
     named = dataclasses.replace(question, reports=signed.reports)
-    assert [list_judged_waivers(requested, at(NOW))[0].judgement.status for requested in (question, named)] == [
-        "active",
-        "revoked",
-    ]
+    judged = [list_judged_waivers(requested, at(NOW))[0].judgement for requested in (question, named)]
+    assert [judgement.status for judgement in judged] == ["active", "revoked"]
 
 
 @pytest.mark.parametrize("hidden", ["", "reset file", "merge", "replace", "graft"])

@@ -26,9 +26,8 @@ def make_silent_record(host: str, reason: str = "no answer") -> Any:
 
 
 def make_blind_record(host: str) -> Any:
-    return make_record(host, "unknown", rules=2) | {
-        "rules": [{"rule": "apps/x", "state": "unknown", "reason": "needs root"}]
-    }
+    rule = {"rule": "apps/x", "state": "unknown", "reason": "needs root"}
+    return make_record(host, "unknown", rules=2) | {"rules": [rule]}
 
 
 def make_report(records: Any, run: Any = None, **more: Any) -> Any:
@@ -54,7 +53,6 @@ FIRST = (
     "first put token into proscribe-secret-vars.yml (ansible-vault create makes one that is encrypted): "
     "this run had them on its command line, and what looks like a secret is not repeated here"
 )
-SEE_OTHERS = "see what would change on the"
 STOPPED: Any = {"not_reached": 2, "allow": {}, "set_aside": []}
 
 
@@ -76,8 +74,6 @@ STOPPED: Any = {"not_reached": 2, "allow": {}, "set_aside": []}
      ["what is noncompliant is only audited: enforcing leaves it as it is (proscribe_controls)"]),
     ([make_blind_record("web01"), make_record("web02")], {},
      [f"check as root what could not be observed (-K too if sudo asks for a password): ./p audit {LIMIT} -i prod -b"]),
-    ([make_blind_record("web01"), make_record("web02")], {"run": {"command": {**CALL, "options": ["--become"]}}},
-     [f"check as root what could not be observed (-K too if sudo asks for a password): ./p audit {LIMIT} --become"]),
     ([make_silent_record("web01"), make_record("web02")], {}, [f"ask it again: ./p audit {LIMIT} -i prod"]),
     ([make_silent_record("web01", "unreachable: x"), make_silent_record("web02")], {},
      ["ask these 2 hosts again, once reachable: ./p audit --limit web01,web02 -i prod"]),
@@ -95,8 +91,6 @@ STOPPED: Any = {"not_reached": 2, "allow": {}, "set_aside": []}
      f"go on, if all of these changes are intended: ./p audit -i prod -e {ALLOWED}"]),
     (TWO, {"rollout": {**STOPPED, "not_reached": 0, "set_aside": [{"host": "web02"}]}},
      ["see what would change on the host that was set aside: ./p audit --check --diff --limit web02 -i prod"]),
-    (TWO, {"rollout": {**STOPPED, "not_reached": 0, "set_aside": [{"host": "web01"}, {"host": "web02"}]}},
-     [f"{SEE_OTHERS} 2 hosts that were set aside: ./p audit --check --diff --limit web01,web02 -i prod"]),
     ([make_record("web01"), make_record("web02", "waived")], {"requests": {"waiting": 1}},
      ["1 request waits: ./p requests -i prod", "nothing: the ban is in effect on every host, but for waivers"]),
     ([make_record("web01", "repaired")], {"run": {"left_out": 2}, "not_served": [{}, {}]},

@@ -32,10 +32,8 @@ def make_fleet(answers):
 def test_the_page_has_what_was_open_first_and_the_most_frequent_before_the_others():
     often, seldom = {**INCIDENT, "times": 9, "corrected": 9}, {**INCIDENT, "times": 2, "corrected": 2}
     answers = {"a": watched(frozen=FROZEN), "b": watched(ended=[ENDED]), "c": watched(seldom), "d": watched(often)}
-    section = (
-        "".join(render_page(*make_fleet(answers))).partition('<section id="between">')[2].partition("</section>")[0]
-    )
-    assert re.findall(r'class="what">(\w)<', section) == ["d", "c", "b", "a"]
+    section = "".join(render_page(*make_fleet(answers))).partition('<section id="between">')[2]
+    assert re.findall(r'class="what">(\w)<', section.partition("</section>")[0]) == ["d", "c", "b", "a"]
 
 
 @given(

@@ -5,8 +5,7 @@ import sys
 from typing import Any
 
 import pytest
-from proscribe.controller.report.history import HistoryError
-from proscribe.controller.report.history.postgres import PostgresDatabase, _PostgresSession
+from proscribe.controller.report.history import HistoryError, postgres
 from proscribe.controller.report.history.tables import TABLES_VERSION
 
 sqlalchemy = pytest.importorskip("sqlalchemy", reason="needs SQLAlchemy: the extra `history` of pyproject.toml")
@@ -18,15 +17,14 @@ NOBODY = "postgresql://ann:secret@127.0.0.1:9/history"  # nobody listens there
 def session():
     engine = sqlalchemy.create_engine("sqlite://")
     with engine.begin() as connection:
-        result = _PostgresSession(connection, sqlalchemy.text)
+        result = postgres._PostgresSession(connection, sqlalchemy.text)
         result.execute_statement("CREATE TABLE t (host TEXT, host_name TEXT, number INTEGER)")
         yield result
 
 
 def test_a_statement_that_inserts_nothing_is_run_for_each_row(session):
-    session.execute_for_rows(
-        "INSERT INTO t VALUES (:host, :host, :number)", [{"host": "a", "number": item} for item in (1, 2, 3)]
-    )
+    rows = [{"host": "a", "number": item} for item in (1, 2, 3)]
+    session.execute_for_rows("INSERT INTO t VALUES (:host, :host, :number)", rows)
     change = "UPDATE t SET host = :host WHERE number = :number"
     session.execute_for_rows(change, [{"host": "b", "number": 1}, {"host": "c", "number": 3}])
     session.execute_for_rows(change, [])
@@ -58,8 +56,8 @@ class RecordingEngine:
         return [(TABLES_VERSION,)] if statement.startswith("SELECT version") else []
 
 
-def make_server(monkeypatch: pytest.MonkeyPatch, *tables: str) -> tuple[PostgresDatabase, RecordingEngine]:
-    server, engine = PostgresDatabase(NOBODY), RecordingEngine(*tables)
+def make_server(monkeypatch: pytest.MonkeyPatch, *tables: str) -> tuple[postgres.PostgresDatabase, RecordingEngine]:
+    server, engine = postgres.PostgresDatabase(NOBODY), RecordingEngine(*tables)
     monkeypatch.setattr(server, "_engine", engine)
     return server, engine
 
@@ -88,7 +86,7 @@ def test_a_reader_sees_one_moment_and_changes_nothing(monkeypatch):
 
 @pytest.mark.parametrize("access", ["open_for_reading", "open_for_writing"])
 def test_a_server_that_is_not_there_is_named_without_the_password(access):
-    server = PostgresDatabase(NOBODY)
+    server = postgres.PostgresDatabase(NOBODY)
     with pytest.raises(HistoryError) as error, getattr(server, access)():
         pass
     text = str(error.value)
@@ -99,10 +97,10 @@ def test_a_server_that_is_not_there_is_named_without_the_password(access):
 @pytest.mark.parametrize("url", ["postgresql+nosuchdriver://h/x", "history"])
 def test_a_url_that_is_none_is_named(url):
     with pytest.raises(HistoryError):
-        PostgresDatabase(url)
+        postgres.PostgresDatabase(url)
 
 
 def test_without_sqlalchemy_it_says_what_is_needed(monkeypatch):
     monkeypatch.setitem(sys.modules, "sqlalchemy", None)
     with pytest.raises(HistoryError, match="SQLAlchemy"):
-        PostgresDatabase(NOBODY)
+        postgres.PostgresDatabase(NOBODY)

@@ -20,11 +20,9 @@ HOSTS = ["web01", "web02", "web03"]
 CUT, NEXT = "20261125T003000Z-enforce-1a2b", "20261125T013000Z-audit-77c0"
 REMOVED = {"changed": True, "actions": ["remove wechat"], "refused": []}
 CORRECTED = "corrected, not observed again"
-CUT_STATES = {
-    "web01": ("unknown", [("unknown", CORRECTED)]),
-    "web02": ("unknown", [("unknown", "its correction began and gave no answer, not observed again")]),
-    "web03": ("compliant", []),
-}
+BEGUN = "its correction began and gave no answer, not observed again"
+CUT_STATES = {"web01": ("unknown", [("unknown", CORRECTED)]), "web02": ("unknown", [("unknown", BEGUN)])}
+CUT_STATES["web03"] = ("compliant", [])
 
 
 class CutRun:
@@ -42,10 +40,8 @@ class CutRun:
             inventory=[str(self.project.path / "hosts")],
             policies={DIGEST: {"apps": {"mode": "enforce", "policy": "sha256:0123456789abcdef"}}},
         )  # fmt: skip
-        states = {
-            host: {"record": record, "drifted": ["apps"] * (record is BAD), "privileged": True}
-            for host, record in observed.items()
-        }
+        states = {host: {"record": item, "drifted": ["apps"] * (item is BAD)} for host, item in observed.items()}
+        states = {host: {**state, "privileged": True} for host, state in states.items()}
         plans = {"all": {"proscribe_run": facts}}
         return {"compile_plans": plans, "compliance_state": states, "restricted_apps": enforced or {}}
 
@@ -76,10 +72,8 @@ class CutRun:
 
     def states(self, id_: str) -> dict[str, Any]:
         records = self.project.report(id_)[1]
-        return {
-            host: (record["state"], [(rule["state"], rule["reason"]) for rule in record["rules"]])
-            for host, record in records.items()
-        }
+        rules = {host: [(rule["state"], rule["reason"]) for rule in of["rules"]] for host, of in records.items()}
+        return {host: (record["state"], rules[host]) for host, record in records.items()}
 
 
 @pytest.fixture
