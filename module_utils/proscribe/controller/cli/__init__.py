@@ -1,6 +1,7 @@
-"""Commands of the launcher that need no playbook: `explain`, `diff`, `waiver`, `report`. Controller only.
+"""Commands of the launcher without a playbook, such as `explain` or `report`, and the options of `quarantine`.
 
-Each command is a module with `add_arguments(parser)` and `run(arguments) -> int`, which returns the exit code.
+They run on the controller only. Each command is a module with `add_arguments(parser)` and `run(arguments) -> int`,
+which returns the exit code.
 """
 
 from __future__ import annotations
@@ -19,8 +20,11 @@ from ..report.text.wording import clean_text
 
 
 def get_launcher_command() -> tuple[str, ...]:
-    """Return the arguments that start the launcher, as the user called it."""
-    if installation.COLLECTION:  # a collection has no launcher
+    """Return the command line that starts the launcher as the user called it, one argument per item.
+
+    Help texts and proposed commands begin with it, so that users can paste them.
+    """
+    if installation.COLLECTION:  # a collection has no launcher: Python runs a file of it
         return (*format_launcher(sys.executable, get_working_directory(os.environ)), str(installation.COMMAND_PATH))
     return format_launcher(
         os.environ.get("PROSCRIBE_CALLED") or installation.LAUNCHER_PATH, get_working_directory(os.environ)
@@ -28,7 +32,10 @@ def get_launcher_command() -> tuple[str, ...]:
 
 
 def print_message(text: str, *, error: bool = False) -> None:
-    """Print a message for users. It has only printable characters and is wrapped at the width of the screen."""
+    """Print a message for users, wrapped at the width of the screen; to the standard error if `error` is true.
+
+    Unprintable characters are replaced. Lines that begin with two blanks are for copying, and are not wrapped.
+    """
     lines = "\n".join(map(clean_text, text.split("\n")))
     print(fit_message(lines, get_screen_width()), file=sys.stderr if error else sys.stdout, flush=error)
 
@@ -37,18 +44,21 @@ EXAMPLE_COMMAND = re.compile(r"\s+(?:\S*/)?(?:proscribe|ansible)\S* ")
 
 
 class LauncherHelpFormatter(argparse.RawDescriptionHelpFormatter):
-    """Help that fits the screen. Its examples can be pasted: they name the launcher as the user called it."""
+    """Formatter of help texts that fit the screen.
+
+    Users can paste the examples, because `./proscribe` is replaced by the launcher as the user called it.
+    """
 
     def add_text(self, text: str | None) -> None:
-        """Add a text, wrapped, with the name of the launcher replaced."""
+        """Add a text to the help, wrapped, with `./proscribe` replaced by the launcher as the user called it."""
         launcher_text = text and text.replace("./proscribe", " ".join(map(quote_word, get_launcher_command())))
         super().add_text(launcher_text and "\n".join(self._wrap_paragraphs(launcher_text.split("\n"))))
 
     def _wrap_paragraphs(self, lines: Iterable[str]) -> Iterator[str]:
-        """Yield the lines of a text, wrapped to the width.
+        """Yield the lines of a help text, wrapped to the width of the help.
 
-        Lines without indentation are prose. Indented lines stay as they are if they fit. The command of an example is
-        never broken: its purpose moves to the next line.
+        Lines without indentation are prose, joined into paragraphs. Indented lines stay as they are if they fit. The
+        command of an example is never broken: if the line is too long, its purpose moves to the next line.
         """
         paragraph: list[str] = []
         for line in (*lines, ""):
@@ -65,7 +75,7 @@ class LauncherHelpFormatter(argparse.RawDescriptionHelpFormatter):
 
 
 # A subcommand: the function that adds its options, the function that runs it, and its help. The help begins in lower
-# case.
+# case, because add_subcommands also makes a sentence of it.
 Subcommand = tuple[Callable[[argparse.ArgumentParser], None], Callable[..., int], str]
 
 
@@ -74,9 +84,9 @@ def add_subcommands(
     subcommands: Mapping[str, Subcommand],
     add_common_options: Callable[[argparse.ArgumentParser], None],
 ) -> None:
-    """Add the subcommands of a command, each with its own and the common options.
+    """Add subcommands, by name, to the parser of a command, each with its own options and the common options.
 
-    The parsed arguments have the function that runs the chosen subcommand as `run_subcommand`.
+    In the parsed arguments, `run_subcommand` is the function that runs the chosen subcommand.
     """
     subparsers = parser.add_subparsers(dest="subcommand", required=True, metavar="SUBCOMMAND")
     for name, (add_arguments, run, help_) in subcommands.items():
@@ -93,4 +103,7 @@ def add_subcommands(
 
 
 class CommandError(Exception):
-    """A request that a command cannot fulfil. The text gives the reason and a remedy. The exit code is 2."""
+    """The error that a command cannot do what the user requested.
+
+    The text gives the reason and a remedy. The exit code is 2.
+    """

@@ -1,6 +1,6 @@
-"""Dispatch of `./proscribe explain | diff | waiver | requests | report | quarantine ...` to the commands.
+"""Dispatch of `./proscribe COMMAND`, such as `explain` or `report`, to the module of the command.
 
-Every mistake is reported in a few plain lines.
+A user's mistake gives a few plain lines on the standard error, and no traceback.
 """
 
 from __future__ import annotations
@@ -23,13 +23,17 @@ COMMANDS = (
 )
 
 INTERNAL_ERROR_CODE = 70  # EX_SOFTWARE of sysexits(3)
-MISTAKE_CODE = 2  # argparse's own code for a wrong option, too
+MISTAKE_CODE = 2  # also argparse's exit code for a wrong option
 INTERRUPTED_CODE = 130  # the exit code that shells use for Ctrl-C
-MAX_NAME_WIDTH = 23  # with a name of this width, each option of each command fits a line of 80 columns
+MAX_NAME_WIDTH = 23  # columns; beside a longer name, not every option fits a usage line of 80 columns
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run a command and return its exit code."""
+    """Run the command `argv[0]` with the options that follow it in `argv`, and return the exit code.
+
+    Mistakes of users give a message and exit code 2. Defects of Proscribe give a traceback and exit code 70. Invalid
+    options end the process with exit code 2, as in argparse.
+    """
     command = argv[0] if argv else ""
     if command not in COMMANDS:
         return _report_mistake(
@@ -45,7 +49,7 @@ def main(argv: Sequence[str]) -> int:
     except PolicyErrors as policy_errors:
         count = f"{len(policy_errors.errors)} mistakes" if len(policy_errors.errors) > 1 else "a mistake"
         return _report_mistake(f"{count} in the policy\n{policy_errors}")
-    except BrokenPipeError:  # `| head` closed the pipe
+    except BrokenPipeError:  # a reader such as `| head` closed the pipe, which is no failure
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
@@ -61,17 +65,16 @@ def main(argv: Sequence[str]) -> int:
 def parse_command(
     command: str, options: Sequence[str]
 ) -> tuple[Callable[[argparse.Namespace], int], argparse.Namespace]:
-    """Return the function that runs a command, and its parsed options.
+    """Return the function that runs a command, and the parsed options to call it with.
 
-    A mistake in them ends the process, as in argparse.
-
-    `passed_on` of the options has the arguments for ansible-playbook.
+    Invalid options end the process, as in argparse. Options that the parser does not know are invalid too, unless the
+    command's module sets PASSES_ON. Then `passed_on` of the parsed options has them, for ansible-playbook.
     """
-    # Each command imports only the modules that it needs.
+    # The import is here so that a command loads only the modules that it needs.
     module = importlib.import_module(f".{command}", __package__)
     launcher_command = get_launcher_command()
     launcher_line = " ".join(map(quote_word, launcher_command))
-    # Argparse prints options beside the name, even if they do not fit there.
+    # Argparse prints options beside the name even if they do not fit there, so a long path is cut to its file name.
     name = launcher_line if len(launcher_line) <= MAX_NAME_WIDTH else os.path.basename(launcher_command[-1])
     parser = argparse.ArgumentParser(
         prog=f"{name} {command}", formatter_class=LauncherHelpFormatter, allow_abbrev=False

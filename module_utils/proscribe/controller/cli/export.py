@@ -25,7 +25,7 @@ from ..report.text.wording import clean_text, format_count
 from . import CommandError, export_all, inventory, print_message
 from .explain import parse_time_option
 
-MAX_NAMED_ITEMS = 3  # per reason
+MAX_NAMED_ITEMS = 3  # omitted items that the summary names, per reason
 OUTDATED_CODE, EXPIRED_CODE, NOT_SIGNED_CODE = 1, 3, 4
 
 EPILOG = """\
@@ -47,7 +47,7 @@ With --key, or proscribe_exports_key of the inventory, manifest.json.sig is writ
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the command."""
+    """Add the options of `./proscribe export` to its parser, and set its help texts."""
     parser.description = "Write the ban for what Ansible does not reach, in the form that it takes."
     width = max(map(len, EXPORT_FORMATS))
     formats = "\n".join(
@@ -73,7 +73,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write the export, print its content and its omissions, and return the exit code."""
+    """Write or check the export of one format or of all formats, print a summary, and return the exit code.
+
+    Raises CommandError for an export that cannot be made, PolicyErrors, OSError.
+    """
     now = (arguments.at or datetime.datetime.now(datetime.timezone.utc)).replace(microsecond=0)
     compile_input = inventory.read_compile_input(arguments, group=arguments.group, only_served=False)
     compiled = add_signing(compile_hosts(compile_input, now), compile_input, arguments.key)
@@ -97,15 +100,16 @@ def _export_format(
     output_path: str,
     max_lines: int | None = None,
 ) -> int:
-    """Write or check a directory, print the summary or its first lines, and return the exit code.
+    """Write or check the export of one format in a directory, print the result, and return the exit code.
 
-    Raises ExportError, ControlError, CommandError, OSError.
+    A written export gets a summary, of which only the first `max_lines` lines are printed (None: all). Raises
+    ExportError, ControlError, CommandError, OSError.
     """
     directory = Path(output_path)
     earlier_export = _read_earlier_export(format_, arguments.group, directory, replace=arguments.replace)
     if arguments.check:
         if earlier_export is None:
-            # Raises ExportError if there is nothing to export: then no export is missing.
+            # This raises ExportError if the policy has nothing to export: then it is right that no export exists.
             _decide_export(format_, compiled, now, arguments.group)
         return _check_export(format_, compiled, now, directory, earlier_export)
     decision, rendered = _write_export(format_, compiled, now, arguments.group, directory)
@@ -114,9 +118,10 @@ def _export_format(
 
 
 def update_export(fed_export: FedExport, compiled: CompiledPlans, now: datetime.datetime) -> list[str]:
-    """Write an export again if it is missing, outdated or not signed as required. Returns the differences.
+    """Write an export again if it is missing, outdated or not signed as required, and return the differences.
 
-    Raises CommandError, OSError if it cannot be written.
+    The result is a list of texts, [] if the export was current. Scheduled runs keep exports current with this function.
+    Raises CommandError, OSError if the export cannot be written.
     """
     format_, directory = EXPORT_FORMATS[fed_export.format], Path(fed_export.directory)
     try:
@@ -137,7 +142,10 @@ def update_export(fed_export: FedExport, compiled: CompiledPlans, now: datetime.
 def _read_earlier_export(
     format_: ExportFormat, group: str, directory: Path, replace: bool = False
 ) -> manifest.EarlierExport | None:
-    """Return the export in a directory; None for none. Raises CommandError for another format or group."""
+    """Return the data of the export in a directory; None if the directory has none.
+
+    Raises CommandError for an export of another format or group, unless `replace` permits to replace it.
+    """
     earlier_export = export_directory.read_earlier_export(directory)
     if (
         earlier_export is not None
@@ -155,7 +163,11 @@ def _read_earlier_export(
 def _write_export(
     format_: ExportFormat, compiled: CompiledPlans, now: datetime.datetime, group: str, directory: Path
 ) -> tuple[ExportDecision, RenderedExport]:
-    """Write the files of an export. Raises ExportError, ControlError, OSError."""
+    """Write the files of an export, its manifest, and its signature if a key is set, into a directory.
+
+    Returns the decision (the joined plan of all hosts) and the rendered files. Raises ExportError, ControlError,
+    OSError.
+    """
     decision, rendered = _decide_export(format_, compiled, now, group)
     manifest_text = manifest.encode_manifest(manifest.make_manifest(format_, decision, rendered))
     signature_files = signature.sign_manifest(
@@ -170,7 +182,10 @@ def _write_export(
 def _decide_export(
     format_: ExportFormat, compiled: CompiledPlans, at: datetime.datetime, group: str
 ) -> tuple[ExportDecision, RenderedExport]:
-    """Return the decision and the files of an export of the compiled policy at a time."""
+    """Return the decision (the joined plan of all hosts) and the rendered files of an export as of the time `at`.
+
+    Raises ExportError for hosts without a common decision, and for a decision that the format cannot express.
+    """
     plans = {host: compiled.plans[digest] for host, digest in compiled.hosts.items()}
     decision = make_decision(plans, at, group, format_.controls)
     decision = decision._replace(valid_until=_find_valid_until(compiled, format_, at))
@@ -180,7 +195,10 @@ def _decide_export(
 def _find_valid_until(
     compiled: CompiledPlans, format_: ExportFormat, at: datetime.datetime
 ) -> datetime.datetime | None:
-    """Return the first time after `at` at which the ban or a waiver of the hosts starts or ends."""
+    """Return the first time after `at` at which the ban starts, or a waiver of the hosts starts or ends.
+
+    Only waivers of the controls of the format count. Returns None if no such time is known.
+    """
     moments = {
         moment
         for waiver, judged_waiver in compiled.waivers
@@ -203,7 +221,11 @@ def _check_export(
     directory: Path,
     earlier_export: manifest.EarlierExport | None,
 ) -> int:
-    """Print the differences of a directory from the current export, check its signature, and return the exit code."""
+    """Print the differences between a directory and the current export, and the defects of its signature.
+
+    Returns the exit code: 0 for an export that is up to date, 4 for a defective signature, 3 for an expired export, 1
+    for other differences. Raises ExportError if the directory has no export.
+    """
     if earlier_export is None or earlier_export.compiled_at is None:
         raise ExportError(f"{directory} has no export to check")
     signature_problems = _find_signature_problems(directory, compiled, now)
@@ -220,7 +242,10 @@ def _check_export(
 
 
 def _find_signature_problems(directory: Path, compiled: CompiledPlans, now: datetime.datetime) -> list[str]:
-    """Return the problem of an export's signature; empty if it is valid, or not required and missing."""
+    """Return the problem of an export's signature as a list of at most one text.
+
+    The list is empty if the signature is valid, or missing and not required.
+    """
     content = export_directory.read_export_file(directory / manifest.MANIFEST_NAME) or b""
     problem = signature.check_signature(directory, content, compiled.signing, now).problem
     return [f"its signature does not count: {problem}"] if problem else []
@@ -238,10 +263,9 @@ def _list_differences(
     earlier_export: manifest.EarlierExport,
     at: datetime.datetime,
 ) -> list[str]:
-    """Return the differences between a directory and the current export.
+    """Return texts about the differences between the export in a directory and the export of the current policy.
 
-    The policy is the current one. The content is compared as of `at`, the time of the export, because its files name
-    it.
+    The current policy is rendered as of `at`, the time of the earlier export, because the files contain this time.
     """
     _, rendered = _decide_export(format_, compiled, at, earlier_export.group)
     differences = []

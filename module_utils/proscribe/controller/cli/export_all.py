@@ -1,4 +1,7 @@
-"""Command `./proscribe export all`: every format in its own directory. A refused format does not stop the others."""
+"""Command `./proscribe export all`: exports of all formats, each in its own directory.
+
+A refused format does not stop the others.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +16,18 @@ from ..report.text.wording import format_count
 from . import CommandError, print_message
 
 ALL_FORMATS = "all"
-REFUSED_CODE = 2  # as for a single format
+REFUSED_CODE = 2  # the same as if a single format is refused
 
 
 def export_all_formats(output: Path, export_format: Callable[[ExportFormat, Path], int]) -> int:
-    """Write or check each format below a directory with `export_format`, and return the worst exit code.
+    """Write or check an export of each format in its directory below `output`, and return the worst exit code.
 
-    The code of a refused format takes precedence. Raises CommandError if the policy has nothing for any format.
+    `export_format` writes or checks one export and returns its exit code. A refused format does not stop the others,
+    but its exit code 2 takes precedence. A format for which the policy has nothing is refused only if its directory has
+    an earlier export. Raises CommandError if the policy has nothing for any format.
     """
     exit_codes: list[int] = []
-    empty_formats: dict[str, list[str]] = {}  # formats by reason
+    empty_formats: dict[str, list[str]] = {}  # names of formats by reason
     refused_formats: dict[str, list[str]] = {}
     for format_ in EXPORT_FORMATS.values():
         directory = output / format_.name

@@ -1,7 +1,7 @@
-"""The inventory as a playbook would see it, without a playbook. So the compiled answer is the same.
+"""The inventory as a playbook would read it, for commands without a playbook.
 
 Ansible's own managers read the inventory, with the project's ansible.cfg and the environment. So `group_vars`, vaults,
-`-e`, templates and Ansible's precedence work as in a run.
+`-e`, templates and Ansible's precedence work as in a run, and commands compile the same plans as runs.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ DEFAULT_INVENTORY = "what ansible.cfg names" if installation.COLLECTION else "in
 
 
 class NoServedHosts(CommandError):
-    """A choice of hosts that runs leave out completely."""
+    """Error for a selection of hosts that runs leave out completely, by proscribe_hosts or as network devices."""
 
 
 def add_inventory_options(parser: argparse.ArgumentParser, has_limit: bool = True) -> None:
-    """Add ansible-playbook's options that choose hosts and read their variables; `--limit` if `has_limit` is true."""
+    """Add ansible-playbook's options that select hosts and read their variables; `--limit` if `has_limit` is true."""
     group = parser.add_argument_group("inventory (as for ansible-playbook)")
     group.add_argument(
         "-i", "--inventory", action="append", default=[], metavar="INVENTORY", help=f"default: {DEFAULT_INVENTORY}"
@@ -69,7 +69,7 @@ def add_inventory_options(parser: argparse.ArgumentParser, has_limit: bool = Tru
 
 
 def list_inventory_options(arguments: argparse.Namespace) -> list[CallArgument]:
-    """Return the options that locate and read the inventory, to be repeated in another command; without --limit."""
+    """Return the options that locate and read the inventory, for a proposed command to repeat; without --limit."""
     destinations = {"-i": "inventory", "-e": "extra_vars", "--vault-id": "vault_ids"}
     destinations["--vault-password-file"] = "vault_password_files"
     call_arguments = [
@@ -87,7 +87,7 @@ def resolve_sources(inventory_names: Sequence[str]) -> list[str]:
 
 @functools.cache
 def _load_vault_secrets(vault_ids: tuple[str, ...], password_files: tuple[str, ...], ask_password: bool) -> Any:
-    """Return the secrets that open vaults.
+    """Return the secrets that decrypt Ansible's vaults.
 
     They are loaded once per process, as in Ansible, so that nobody types a password twice.
     """
@@ -101,9 +101,10 @@ def _load_vault_secrets(vault_ids: tuple[str, ...], password_files: tuple[str, .
 
 
 def locate_reports(arguments: argparse.Namespace) -> ReportsPlace:
-    """Return the place of the reports for the inventory in `arguments`. Raises the errors of `read_compile_input`.
+    """Return the directory of reports for the inventory in `arguments`, and the setting that determines it.
 
-    Without an inventory, or if the environment sets the place, no inventory is read.
+    No inventory is read if `arguments` name none, or if PROSCRIBE_REPORTS sets the directory. Raises the errors of
+    `read_compile_input`.
     """
     if os.environ.get(ENVIRONMENT_VARIABLE) or not arguments.inventory:
         return find_reports_place([], [], f"; -i INVENTORY finds what {VARIABLE} names")
@@ -114,11 +115,12 @@ def locate_reports(arguments: argparse.Namespace) -> ReportsPlace:
 def read_compile_input(
     arguments: argparse.Namespace, project: Path = PROJECT_DIRECTORY, *, group: str = "", only_served: bool = True
 ) -> CompileInput:
-    """Return the compile input for the hosts that `arguments` choose, or for those of a `group` among them.
+    """Return the input for compiling plans of the hosts that `arguments` select, or of those in `group` among them.
 
     `add_inventory_options` adds the arguments. Hosts that Proscribe does not serve are included if `only_served` is
-    false. Raises CommandError for an inventory, a vault or a choice that Ansible cannot read, and for one without
-    hosts. Raises PolicyErrors for a variable that cannot be templated, or that is where Ansible does not read it.
+    false. Raises CommandError if Ansible cannot read the inventory, a vault or the selection of hosts, or if no host is
+    selected. Raises PolicyErrors for a variable that cannot be templated, or that is in a file that Ansible does not
+    read.
     """
     inventory_sources = resolve_sources(arguments.inventory)
     try:
@@ -165,7 +167,7 @@ def read_compile_input(
 def _make_managers(
     arguments: argparse.Namespace, inventory_sources: list[str], project: Path
 ) -> tuple[InventoryManager, HostVars]:
-    """Return Ansible's inventory, and the variables of its hosts. Raises AnsibleError."""
+    """Return Ansible's inventory and the variables of its hosts, as in a run. Raises AnsibleError."""
     context.CLIARGS = CLIArgs(  # Ansible's managers read the options of a command from this variable
         {
             "extra_vars": tuple(map(trust_as_template, arguments.extra_vars)),  # -e may contain a template, as in a run
@@ -175,7 +177,7 @@ def _make_managers(
         }
     )
     if AnsibleCollectionConfig.collection_finder is None:
-        init_plugin_loader()  # as in Ansible's commands: an inventory may be the configuration of a plugin
+        init_plugin_loader()  # an inventory may be the configuration of a plugin, as in Ansible's commands
     loader = DataLoader()
     loader.set_vault_secrets(
         _load_vault_secrets(
@@ -186,8 +188,8 @@ def _make_managers(
     )
     inventory = InventoryManager(loader=loader, sources=inventory_sources)
     variables = VariableManager(loader=loader, inventory=inventory, version_info=CLI.version_info(gitinfo=False))
-    # In this order, as in a run: `-e @file` starts at the current directory, and group_vars are also read beside the
-    # playbooks.
+    # The base directory is set after the managers read -e, as in a run. So `-e @file` starts at the current directory,
+    # and group_vars are also read beside the playbooks.
     loader.set_basedir(str(project / "playbooks"))
     if arguments.limit:
         inventory.subset(arguments.limit)
@@ -195,9 +197,9 @@ def _make_managers(
 
 
 def _list_group_members(group: str, groups: Mapping[str, frozenset[str]], names: Sequence[str]) -> list[str]:
-    """Return the given hosts that are in a group. Raises CommandError for none.
+    """Return the hosts among `names` that are in a group of the inventory. Raises CommandError if there are none.
 
-    The group may be one without hosts that Ansible reaches.
+    The group may be one of devices that Ansible does not reach, such as phones. Then one host represents them.
     """
     if group not in groups:
         raise CommandError(f"the inventory has no group {group!r}{propose_similar_names(group, groups)}")

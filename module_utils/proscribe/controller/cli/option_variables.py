@@ -1,8 +1,8 @@
-"""Options of a command as variables of its playbook: `-e explain_name=whatsapp` is `explain whatsapp`.
+"""Options of a command as variables of its playbook: `-e explain_name=whatsapp` means `explain whatsapp`.
 
 A variable's name has the command and the option, in lower case and with underscores: `--requested-by` of `waiver` is
-`waiver_requested_by`. A positional argument has its name in the help: `ID` is `waiver_id`. The subcommand is
-`<command>_do`, as in the playbook of the quarantine.
+`waiver_requested_by`. A positional argument has the name that the help shows: `ID` of `waiver` is `waiver_id`. The
+variable `<command>_do` has the subcommand, as in the playbook of the quarantine.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from . import CommandError
 
 COMMANDS = ("explain", "diff", "export", "waiver", "requests", "catalog", "init")
 SUBCOMMAND_VARIABLE = "do"
-# The playbook's own run sets these.
+# These options have no variable, because the call of the playbook itself sets them.
 RUN_OPTIONS = ("inventory", "extra_vars", "vault_ids", "vault_password_files", "ask_vault_pass", "help")
 
 
@@ -31,7 +31,10 @@ def list_typed_variables(loader: DataLoader) -> frozenset[str]:
 
 
 def map_variables(command: str, parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:
-    """Return the options of a parser by variable name."""
+    """Return the options and positional arguments of a command's parser by variable name.
+
+    Subcommands and the options of the playbook's own call (RUN_OPTIONS) are left out.
+    """
     actions = [action for action in parser._actions if not isinstance(action, argparse._SubParsersAction)]
     return {
         f"{command}_{_make_variable_suffix(action)}": action for action in actions if action.dest not in RUN_OPTIONS
@@ -47,9 +50,11 @@ def _make_variable_suffix(action: argparse.Action) -> str:
 
 
 def make_arguments(command: str, variables: Mapping[str, Any], typed_names: Collection[str] = ()) -> list[str]:
-    """Return the arguments of a command from the variables with its prefix. `typed_names` are those given with -e.
+    """Return the command line arguments of a command, made from the variables of its playbook.
 
-    Raises CommandError for a mistyped or unknown variable, and for a value that the option does not accept.
+    Variables of other commands are ignored: the names of a command's variables begin with its name. `typed_names` are
+    the variables given with -e: any unknown name among them is a mistake. Raises CommandError for a mistyped or unknown
+    variable, and for a value that the option does not accept.
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     importlib.import_module(f".{command}", __package__).add_arguments(parser)
@@ -78,9 +83,10 @@ def make_arguments(command: str, variables: Mapping[str, Any], typed_names: Coll
 
 
 def _iterate_words(name: str, action: argparse.Action, variable_value: Any) -> Iterator[str]:
-    """Yield the arguments of an option.
+    """Yield the command line arguments that pass a variable's value to an option or a positional argument.
 
-    An option and its value are a single argument, so that no value is read as an option.
+    An option and its value are a single argument, so that no value is read as an option. Raises CommandError for a
+    value of the wrong type.
     """
     option = action.option_strings[-1] if action.option_strings else ""
     if action.nargs == 0:

@@ -1,4 +1,7 @@
-"""Command `./proscribe quarantine`: the options of playbooks/quarantine.yml, and those of ansible-playbook."""
+"""Command `./proscribe quarantine`: checks of its options, and the start of playbooks/quarantine.yml with them.
+
+The options of ansible-playbook are accepted as well.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,7 @@ own code."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the command."""
+    """Add the options of `./proscribe quarantine` to its parser, and set its help texts."""
     parser.usage = "./proscribe quarantine list|restore|prune [options]\n  [any option of ansible-playbook]"
     parser.description = "List, restore or prune what was moved into quarantine. Nothing of the ban is lifted."
     parser.epilog = EPILOG
@@ -66,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Replace the process by ansible-playbook.
+    """Replace this process by ansible-playbook, which runs playbooks/quarantine.yml with the checked options.
 
     Raises CommandError for invalid options, before any host is contacted.
     """
@@ -86,7 +89,8 @@ def run(arguments: argparse.Namespace) -> int:
         if request.do != LIST:
             raise CommandError(f"--format json: found with {request.do}, expected with list")
         _move_stdout_to_stderr()
-    # All variables go behind the caller's options, so that no -e of the caller changes the values checked here.
+    # The last -e takes precedence. So all variables follow the caller's options, and no -e of the caller can change
+    # the values that were checked here.
     extra_variables = json.dumps({VARIABLE_NAMES[name]: option_value for name, option_value in values.items()})
     ansible_command = os.environ.get("PROSCRIBE_ANSIBLE_PLAYBOOK") or "ansible-playbook"
     os.execvp(
@@ -96,7 +100,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _list_bare_arguments(arguments: Sequence[str]) -> list[str]:
-    """Return the arguments that are neither an option nor directly after one, where they may be its value."""
+    """Return the arguments that are no option and do not follow an option.
+
+    An argument that follows an option may be the option's value, so only the returned ones are surely mistakes.
+    """
     previous_arguments = ["", *arguments]
     return [
         argument
@@ -106,7 +113,10 @@ def _list_bare_arguments(arguments: Sequence[str]) -> list[str]:
 
 
 def _move_stdout_to_stderr() -> None:
-    """Redirect Ansible's output to the standard error. The callback writes the answer to another descriptor."""
+    """Redirect Ansible's output to the standard error, so that the standard output has only the JSON answer.
+
+    The callback writes the answer to a duplicate of the standard output. PROSCRIBE_ANSWER_FD has its number.
+    """
     sys.stdout.flush()
     answer_descriptor = os.dup(1)
     os.set_inheritable(answer_descriptor, True)

@@ -49,7 +49,7 @@ from . import CommandError, print_message, report_merge, report_pages
 from .inventory import add_inventory_options, locate_reports
 from .report_pages import HTML, SVG
 
-MAX_HISTORY_RUNS = 50  # newest runs that are searched for their history
+MAX_HISTORY_RUNS = 50  # newest runs whose reports are searched for the location of the history
 STALE_AFTER_SECONDS = 3 * 86400  # default of proscribe_stale_after, for reports without it
 
 TABLE, JSON, CSV = "table", "json", "csv"
@@ -78,12 +78,12 @@ there is no such run or no history; otherwise 0."""
 
 
 def list_formats() -> tuple[str, ...]:
-    """Return the values of `--format`."""
+    """Return the values that the option --format accepts."""
     return TABLE, JSON, HTML, SVG, *exports.list_export_formats()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the command."""
+    """Add the options of `./proscribe report` to its parser, and set its help texts."""
     parser.description = "Show what a run found, or what the history knows of all runs. No host is touched."
     parser.epilog = EPILOG
     parser.add_argument("--since", type=parse_since, metavar="WHEN", help="from then on: 30d, 12h, 2w, a day")
@@ -114,7 +114,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def parse_since(text: str) -> str:
-    """Return a duration back from now, a day or a UTC time as a UTC time. Raises ArgumentTypeError."""
+    """Convert the value of --since to a UTC time. Raises ArgumentTypeError.
+
+    The value is a duration back from now (`30d`), a day (`2026-11-01`) or a UTC time.
+    """
     try:
         return format_moment(_get_current_time() - datetime.timedelta(seconds=parse_duration(text)))
     except ValueError:
@@ -126,33 +129,40 @@ def parse_since(text: str) -> str:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the answer and return the exit code."""
+    """Print the report of a run, or an answer from the history of all runs, and return the exit code 0.
+
+    Raises CommandError, PolicyErrors.
+    """
     terminal_size = shutil.get_terminal_size((80, 40))
     interactive = sys.stdout.isatty()
     colours = interactive and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    # Output to a pipe or a file has no screen size.
+    # Output to a pipe or a file has no screen height, so the number of its lines is not limited.
     screen = summary.TerminalScreen(
         get_screen_width(), terminal_size.lines if interactive else sys.maxsize, colours, os.getcwd()
     )
     place = locate_reports(arguments)
     text = compose_answer(arguments, screen, place)
+    # The output is UTF-8 in any locale, so that it has the same bytes as the run's file of that format.
     if _choose_format(arguments) in (
         HTML,
         SVG,
         *exports.list_export_formats(),
-    ):  # the same bytes as in the file, in any locale
+    ):
         sys.stdout.buffer.write(text.encode())
     else:
         print(text)
-    if (
-        _choose_format(arguments) != TABLE and sys.stderr.isatty()
-    ):  # a table contains this line; a redirected standard error gets none
+    # A table already contains this line. A redirected standard error does not get it.
+    if _choose_format(arguments) != TABLE and sys.stderr.isatty():
         print_message(f"proscribe: {_describe_place(place, screen)}", error=True)
     return 0
 
 
 def compose_answer(arguments: argparse.Namespace, screen: summary.TerminalScreen, place: ReportsPlace) -> str:
-    """Return the answer from the reports in that place, as text. Raises CommandError."""
+    """Return the text that `./proscribe report` prints, from the reports in `place`.
+
+    The options select the report of a run, a merged report, the history, or all exceptions. Raises CommandError for
+    options that contradict each other, and for a report or a history that cannot be read.
+    """
     history_options = arguments.since or arguments.host or arguments.rule
     if arguments.exceptions:
         return _render_exceptions(arguments, screen, place)
@@ -185,7 +195,7 @@ def compose_answer(arguments: argparse.Namespace, screen: summary.TerminalScreen
         )
     except (UnknownRun, UnreadableReport, UnmergeableReports, HistoryError, OSError) as error:
         raise CommandError(f"{error} ({_describe_place(place, screen)})") from error
-    if output_format != TABLE or arguments.group:  # the path may contain names of other departments
+    if output_format != TABLE or arguments.group:  # the path in the note may contain names of other departments
         return text
     return f"{text}\n{fit_lines(f'note: {_describe_place(place, screen)}', screen.width)}"
 
@@ -199,7 +209,10 @@ def _describe_place(place: ReportsPlace, screen: summary.TerminalScreen) -> str:
 
 
 def _render_exceptions(arguments: argparse.Namespace, screen: summary.TerminalScreen, place: ReportsPlace) -> str:
-    """Return all exceptions of a period, each from its request to its end."""
+    """Return all exceptions (waivers) of a period as table, JSON or CSV, each from its request to its end.
+
+    Raises CommandError for options that contradict --exceptions, and for a history that cannot be read.
+    """
     output_format = _choose_format(arguments)
     if output_format not in (TABLE, JSON, CSV):
         raise CommandError(f"--exceptions has the formats {TABLE}, {JSON} and {CSV}")
@@ -221,9 +234,13 @@ def _render_exceptions(arguments: argparse.Namespace, screen: summary.TerminalSc
 
 
 def _open_history(arguments: argparse.Namespace, reports: Path) -> tuple[History, int]:
-    """Return the named history, or the latest run's, and the age in seconds at which a record is stale."""
+    """Return the history of the runs, and the age in seconds at which a host's record is stale.
+
+    The history is the one that --history names, else the one that the latest run wrote into. Raises CommandError if
+    the history is off.
+    """
     stale_after = STALE_AFTER_SECONDS
-    with contextlib.suppress(UnknownRun):  # the history may still have runs of other controllers
+    with contextlib.suppress(UnknownRun):  # no report here, but the history may have runs of other controllers
         stale_after = read_report(find_run(reports))["run"].get("stale_after") or STALE_AFTER_SECONDS
     history = open_history(arguments.history or _find_history_of_runs(reports), reports)
     if history is None:
@@ -235,9 +252,10 @@ def _open_history(arguments: argparse.Namespace, reports: Path) -> tuple[History
 
 
 def _find_history_of_runs(reports: Path) -> str:
-    """Return the history that the latest run wrote into.
+    """Return the location of the history that the latest run wrote into, as in proscribe_history.
 
-    Slices write into none, so an earlier run can decide.
+    Slices (parts of a run that are reported separately) write into no history, so an earlier run can decide. If no run
+    wrote into one, the result is `off`, or `sqlite` if there is no latest run either.
     """
     latest = [find_run(reports).name] if (reports / LATEST).exists() else []
     for name in dict.fromkeys([*latest, *reversed(list_runs(reports)[-MAX_HISTORY_RUNS:])]):
@@ -266,9 +284,8 @@ def _render_history(arguments: argparse.Namespace, reports: Path, screen: summar
 
 def _render_run(arguments: argparse.Namespace, reports: Path, screen: summary.TerminalScreen) -> str:
     directory = find_run(reports, arguments.run or LATEST)
-    if (
-        directory.parent / PLANS_DIRECTORY
-    ).is_dir():  # a run named by its path uses the history of its own reports directory
+    # A run that is named by its path has the history of its own reports directory.
+    if (directory.parent / PLANS_DIRECTORY).is_dir():
         reports = directory.parent
     report = full_report = read_report(directory)
     lifts = fleet_state_file.read_lifts(reports) if is_present_report(directory, reports) else {}
@@ -298,7 +315,10 @@ def _render_run(arguments: argparse.Namespace, reports: Path, screen: summary.Te
 
 
 def _list_notes(report: FleetReport, directory: Path, reports: Path, is_latest: bool) -> list[str]:
-    """Return notes on an old report: its age, and newer runs."""
+    """Return notes on a report that may be out of date: its age, and runs that are newer.
+
+    Newer runs are reported only if `is_latest` is true, because then the user named no run.
+    """
     run, notes = report["run"], []
     age_seconds = (_get_current_time() - parse_moment(run["finished"])).total_seconds()
     if age_seconds > (run.get("stale_after") or STALE_AFTER_SECONDS):
@@ -315,7 +335,7 @@ def _list_notes(report: FleetReport, directory: Path, reports: Path, is_latest: 
 
 
 def _list_lift_notes(report: FleetReport) -> list[str]:
-    """Return a note on hosts that were lifted since the run."""
+    """Return a note on the hosts from which the ban was lifted (removed) after the run; [] for none."""
     lift_entries = report.get("lifted") or ()
     hosts = list(dict.fromkeys(lift_entry["host"] for lift_entry in lift_entries))
     if not hosts:
@@ -326,7 +346,7 @@ def _list_lift_notes(report: FleetReport) -> list[str]:
 
 
 def _describe_newer_run(latest: Path, reports: Path) -> list[str]:
-    """Return a note on the newest run, if it is newer than the latest run over the whole inventory."""
+    """Return a note on the newest run, if it is not `latest`, the newest run over the whole inventory; else []."""
     try:
         newest = find_run(reports, NEWEST)
         if newest == latest:
@@ -342,7 +362,10 @@ def _describe_newer_run(latest: Path, reports: Path) -> list[str]:
 def _rewrite_outputs(
     directory: Path, report: FleetReport, records: Sequence[HostRecord], arguments: argparse.Namespace, reports: Path
 ) -> None:
-    """Write the files again that are made from report.json and hosts.jsonl. These two stay unchanged."""
+    """Write the page, the host lists and the exports of a report again.
+
+    They are made from report.json and hosts.jsonl. These two files stay unchanged.
+    """
     page_history = report_pages.open_page_history(report["run"], arguments.history, reports)
     changes = _read_run_changes(report["run"].get("exports") or (), reports, report["run"], arguments.history)
     with fleet_state_file.lock_fleet_state(reports):
@@ -353,7 +376,10 @@ def _rewrite_outputs(
 def _read_run_changes(
     export_names: Collection[str], reports: Path, run: ReportRun, history: str
 ) -> RunTransitions | None:
-    """Return the changes of a run if an export contains them. An unreadable history gives only a message."""
+    """Return the changes that a run made, from the history, if one of the exports contains them; else None.
+
+    For a history that cannot be read, print a message and return None.
+    """
     try:
         return read_changes(reports, run, history) if exports.has_history_exports(export_names) else None
     except HistoryError as error:

@@ -75,9 +75,10 @@ def merge_runs(arguments: argparse.Namespace, reports: Path) -> Path:
 
 
 def _select_directories(arguments: argparse.Namespace, reports: Path, expected: Collection[str] | None) -> list[Path]:
-    """Return the directories of the runs. Raises UnknownRun.
+    """Return the report directories of the runs that --merge names. Raises UnknownRun.
 
-    `unmerged` selects the slices of a round that are in no merged report: the named round, or the newest one.
+    `unmerged` selects the slices of a round that are in no merged report. This is the round of --round, else that of
+    the other named runs, else the newest. A message gives the reason for each run that is not merged.
     """
     since_time, chosen_round = arguments.since or "", arguments.round
     directories = [find_run(reports, name) for name in arguments.merge if name != UNMERGED_RUNS]
@@ -111,9 +112,10 @@ def _select_directories(arguments: argparse.Namespace, reports: Path, expected: 
 def _select_slices(
     reports: Path, free_runs: Mapping[str, ReportRun], chosen_round: str, expected: Collection[str] | None
 ) -> tuple[list[str], dict[str, str]]:
-    """Return the runs that are slices of a round, and the reason for each other run.
+    """Return the ids of the runs that are slices of a round, and for each other id the reason why it is left out.
 
-    The default is the newest round.
+    `free_runs` are the runs that are in no merged report. `chosen_round` is the id of the round, or "" for the newest.
+    Runs over all `expected` hosts or over hosts of another inventory are no slices (None: any hosts are expected).
     """
     skipped_runs: dict[str, str] = {}
     slices: list[str] = []
@@ -139,7 +141,7 @@ def _select_slices(
 
 
 def _list_expected_hosts(inventory: Sequence[str]) -> list[str] | None:
-    """Return the hosts of an inventory; None if none is named. Raises CommandError."""
+    """Return the names of all hosts of an inventory; None if no inventory is named. Raises CommandError."""
     if not inventory:
         return None
     try:
@@ -150,7 +152,10 @@ def _list_expected_hosts(inventory: Sequence[str]) -> list[str] | None:
 
 
 def _copy_plans(source: Path, store_path: Path) -> None:
-    """Copy the plans of hosts from another controller's reports, because the history reads them."""
+    """Copy the stored plans of hosts from another controller's reports, because the history reads them.
+
+    Raises CommandError if other accounts can change the store `store_path`, or this account cannot write it.
+    """
     if not source.is_dir() or source.resolve() == store_path.resolve():
         return
     source_store, target_store = PlanStore(source, trusted={source.stat().st_uid}), PlanStore(store_path)
@@ -160,7 +165,7 @@ def _copy_plans(source: Path, store_path: Path) -> None:
         raise CommandError(str(error)) from None
     for plan_path in source.glob("*.json"):
         digest = f"sha256:{plan_path.stem}"
-        with contextlib.suppress(OSError):  # a file whose content does not match its digest is no plan
+        with contextlib.suppress(OSError):  # an unreadable file, or one that does not match its digest, is no plan
             target_store.add_plan(source_store.read_stored_plan(digest), digest)
 
 

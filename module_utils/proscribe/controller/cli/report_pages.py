@@ -19,7 +19,7 @@ from ..report.text.wording import clean_text, summarise_names
 from . import CommandError
 
 HTML, SVG = "html", "svg"
-MAX_NAMED_DEPARTMENTS = 12  # per message
+MAX_NAMED_DEPARTMENTS = 12  # departments that an error message names
 
 
 def check_group_options(arguments: argparse.Namespace, format_: str) -> None:
@@ -36,7 +36,7 @@ def check_group_options(arguments: argparse.Namespace, format_: str) -> None:
 def select_department(
     report: FleetReport, records: Sequence[HostRecord], name: str
 ) -> tuple[FleetReport, list[HostRecord]]:
-    """Return the report and the records of a department alone. Raises CommandError for an unknown department."""
+    """Return the report and the host records of one department. Raises CommandError for an unknown department."""
     try:
         return make_department_report(report, records, name)
     except UnknownDepartment:
@@ -48,7 +48,10 @@ def select_department(
 
 
 def open_page_history(run: ReportRun, history: str, reports: Path) -> PageHistory:
-    """Return the data for a run's page from its history, or from the named one. Raises HistoryError."""
+    """Return the data from the history that a run's page shows; {} if the history is off. Raises HistoryError.
+
+    `history` is the location of the history; "" for the one that the run wrote into.
+    """
     history_database = open_history(history or run.get("history") or "off", reports)
     return {} if history_database is None else read_page_history(history_database, run)
 
@@ -56,10 +59,14 @@ def open_page_history(run: ReportRun, history: str, reports: Path) -> PageHistor
 def render_page(
     format_: str, report: FleetReport, records: Sequence[HostRecord], page_history: PageHistory, directory: str
 ) -> str:
-    """Return the page of a report, or the picture of the trend. Raises CommandError."""
+    """Return the HTML page of a report, or the SVG picture of the trend if `format_` is svg.
+
+    `directory` is the directory of the report, for commands on the page. Raises CommandError if there is no trend yet.
+    """
     if format_ == SVG:
         return _render_trend(report, page_history)
-    # The trend counts all hosts; the `since` times are used for the department's own hosts only.
+    # A department's page must not show other hosts. The trend counts all hosts, and the directory may name other
+    # departments, so both are left out. The `since` times stay, because the page uses only those of its own hosts.
     if report.get("department"):
         page_history, directory = ({"since": page_history["since"]} if "since" in page_history else {}), ""
     return "".join(html_page.render_page(report, records, directory=directory, **page_history))

@@ -1,6 +1,6 @@
-"""Command `./proscribe requests`: users' requests on their hosts, and the refusal of a request.
+"""Command `./proscribe requests`: the list of users' requests for exceptions, and the refusal of a request.
 
-A waiver grants a request: `./proscribe waiver new --request ID`. Both commands take a request's state from
+A waiver grants a request: `./proscribe waiver new --request ID` drafts it. Both commands read a request's state with
 `waiver/request_status.py`.
 """
 
@@ -44,7 +44,7 @@ They are those of the last record of each host. The exit code is 0, whatever it 
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the command."""
+    """Add the options of `./proscribe requests` to its parser, and set its help texts."""
     parser.description = "List what users request on their hosts (proscribe-request), or refuse one of it."
     parser.epilog = EPILOG
     parser.add_argument(
@@ -66,7 +66,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """List the requests or refuse a request, and return the exit code. Raises CommandError, PolicyErrors."""
+    """List users' requests for exceptions, or refuse one of them, and return the exit code 0.
+
+    Raises CommandError for invalid options and for a refusal that is not permitted, and PolicyErrors.
+    """
     now = datetime.datetime.now(datetime.timezone.utc)
     if arguments.do == REFUSE_REQUEST:
         return _refuse_request(arguments, now)
@@ -128,7 +131,10 @@ def _refuse_request(arguments: argparse.Namespace, now: datetime.datetime) -> in
 
 
 def make_request_entry(request_status: RequestStatus) -> dict[str, object]:
-    """Return a request with its state as data for JSON."""
+    """Return a user's request and its state as an entry of the JSON list.
+
+    `opens` has the controls that a waiver would open: for the user alone, and for everybody on the host.
+    """
     keys = ("id", "host", "user", "service", "reason", "at")
     return {
         **{key: getattr(request_status.request, key) for key in keys},
@@ -143,7 +149,10 @@ def make_request_entry(request_status: RequestStatus) -> dict[str, object]:
 def format_request_table(
     request_statuses: Sequence[RequestStatus], now: datetime.datetime, width: int, colours: bool
 ) -> str:
-    """Return the requests as text, in the given order."""
+    """Return the users' requests as a table for a terminal of `width` columns, in the given order.
+
+    The first line has the number of all requests and of the open ones. `colours` permits terminal styles.
+    """
     open_count = sum(request_status.state == OPEN for request_status in request_statuses)
     lines = [
         apply_styles(f"{format_count(len(request_statuses), 'request')}: {open_count:,} open", "bold", colours=colours),
@@ -168,7 +177,7 @@ def format_request_table(
 
 
 def describe_request(request_status: RequestStatus, now: datetime.datetime) -> str:
-    """Return a text about a request: the answer, user, host, service, age, reason, and the effect of a waiver."""
+    """Return a paragraph about a request: the answer, user, host, service, age, reason, and the effect of a waiver."""
     request = request_status.request
     department_text = summarise_names(request_status.departments, 3) or "no department"
     age_text = format_duration(max(0.0, (now - request_status.time).total_seconds()))

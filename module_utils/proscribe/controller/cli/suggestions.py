@@ -1,4 +1,4 @@
-"""Commands that a command without a playbook proposes, for the same launcher and inventory."""
+"""Proposals of the next command to the user, with the launcher and the inventory of the current command."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from . import get_launcher_command, inventory
 def propose_command(
     command: str, subcommand: LauncherSubcommand, arguments: argparse.Namespace | None = None
 ) -> list[CommandSuggestion]:
-    """Return the proposed command, after the steps that it needs first.
+    """Return a proposed command of the launcher, preceded by the steps that the user must take first.
 
-    `arguments` have the options of the inventory. They are None for a command that reads no inventory.
+    `arguments` are those of the current command: the proposal repeats their inventory options. They are None for a
+    command that reads no inventory.
     """
     options, withheld = select_repeated_options(inventory.list_inventory_options(arguments)) if arguments else ((), ())
     playbook = installation.name_playbook(command) if installation.COLLECTION else ""
@@ -25,7 +26,7 @@ def propose_command(
 
 
 def format_suggestions(suggestions: list[CommandSuggestion]) -> list[str]:
-    """Return suggestions as lines. Lines with commands are indented, so that they are never wrapped."""
+    """Return suggestions as lines. Lines with commands are indented, so that `print_message` never wraps them."""
     directory = get_working_directory(os.environ)
     return [
         f"  {suggestion.command.line(directory)}" if suggestion.command else suggestion.text

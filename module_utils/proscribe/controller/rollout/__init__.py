@@ -1,4 +1,4 @@
-"""The extent of a change: the corrected hosts, their order and batches, and the reasons to stop a run.
+"""The rollout of corrections: the hosts to correct, their order and batches, and the reasons to stop a run.
 
 Everything is decided from the observations, before the first host is changed. Pure; controller only.
 """
@@ -24,7 +24,7 @@ from .shares import (
     select_set_aside,
 )
 
-# Kind of the findings that are programs to be removed. A process is only ended.
+# Kind of the findings that count as removals of programs. A process does not count, because it is only ended.
 REMOVED_KIND = "package"
 
 
@@ -36,7 +36,7 @@ class ComplianceAnswer(TypedDict):
 
 
 class RolloutHost(NamedTuple):
-    """The result of the first observation of a host."""
+    """The result of the first observation of a host, as far as the rollout depends on it."""
 
     name: str
     plan: str  # digest of the plan that the host received
@@ -52,7 +52,10 @@ class PreviousRun(NamedTuple):
 
 
 def evaluate_host(name: str, plan: str, answer: ComplianceAnswer) -> RolloutHost:
-    """Evaluate the answer of a host that received this plan."""
+    """Return the controls to correct and the number of removals on a host, by its answer to the observation.
+
+    `plan` is the digest of the plan that the host received.
+    """
     record, drifted_controls = answer["record"], tuple(answer["drifted"])
     removed_programs: list[tuple[str, str]] = []
     if "apps" in drifted_controls:
@@ -63,22 +66,23 @@ def evaluate_host(name: str, plan: str, answer: ComplianceAnswer) -> RolloutHost
                     for finding in rule["findings"]
                     if finding["kind"] == REMOVED_KIND
                 ]
-    # A user may install any number of programs. They must not stop the rollout, so they count once for each rule.
+    # A user may install any number of programs, and must not be able to stop the rollout. So the programs of a user
+    # count once for each rule.
     user_programs = {removed_program for removed_program in removed_programs if removed_program[1].startswith("user:")}
     host_programs = [removed_program for removed_program in removed_programs if removed_program not in user_programs]
     return RolloutHost(name, plan, drifted_controls, len(host_programs) + len(user_programs))
 
 
 class RolloutDecision(NamedTuple):
-    """The decision of a run. `hosts` are in the order of their correction."""
+    """The decision of a run about its rollout. `hosts` are the hosts to correct, in this order."""
 
     hosts: tuple[str, ...]
-    batches: tuple[int, ...]  # sizes
+    batches: tuple[int, ...]  # numbers of hosts
     reach: int  # the run stops after so many corrected hosts; the number of all hosts if it need not stop
-    changes: Mapping[str, int]  # the extent of the whole: hosts, removals, and hosts by control
-    stop: str  # why it stops, as text (see `find_objection`); "" if it does not
+    changes: Mapping[str, int]  # numbers of all changes: hosts, removals, and hosts by control
+    stop: str  # why the run stops, for the message of `find_objection`; "" if it does not
     max_failures: str  # share of the hosts tried so far that may fail
-    # Values of proscribe_max_change that allow all changes; empty if the present values do.
+    # Values of proscribe_max_change that would allow all changes; empty if the present values allow them.
     allow: Mapping[str, int | str]
     set_aside: Mapping[str, str]  # hosts that a real run leaves as they are: host -> reason
 
@@ -91,8 +95,10 @@ def decide_rollout(
 ) -> RolloutDecision:
     """Decide the rollout for the hosts that answered.
 
-    `limits` are as `limits.py` reads them. A dry run (`is_dry_run`) changes nothing, so all its hosts are a single
-    batch. Its other decisions are those of a real run. `previous_run` is only for the text.
+    `limits` are as `limits.py` reads them. If the changes exceed proscribe_max_change, the run stops after its first
+    batch. If already that batch exceeds the limits, the run stops before any change. A dry run (`is_dry_run`) changes
+    nothing, so all its hosts are a single batch. Its other decisions are those of a real run. `previous_run` is only
+    for the text.
     """
     changing_hosts = [host for host in fleet if host.drifted_controls]
     whole_counts = _count_changes(changing_hosts)
@@ -115,7 +121,8 @@ def decide_rollout(
         canary_counts = _count_changes(ordered_hosts[: sizes_of_batches[0]])
         is_within_limits = all(canary_counts[part] <= limit for part, limit in exceeded_limits.items())
         host_limit = sizes_of_batches[0] if is_within_limits else 0
-        # If no host may fail, a host that is set aside stops the others too.
+        # If no limit is exceeded, the run stops because a host is set aside and no host may fail. Then the text has the
+        # counts of all hosts.
         stop_reason = _describe_stop(
             *((change_counts, exceeded_limits) if exceeded_limits else (whole_counts, whole_exceeded)),
             len(fleet),
@@ -144,8 +151,8 @@ def find_objection(
 ) -> str:
     """Describe why the batch that begins with `first_host` must not begin; "" if it may.
 
-    `successful_hosts` have not failed so far. `set_aside_hosts` were left as they are, and tried no change. The first
-    batch with a host that tried a change is the canary.
+    `successful_hosts` have not failed so far. `set_aside_hosts` were left unchanged, and did not try the change. The
+    first batch with a host that tried the change is the canary.
     """
     done_count = decision.hosts.index(first_host)
     if done_count >= decision.reach:
@@ -174,19 +181,19 @@ def find_objection(
 
 
 def describe_stop_place(done_count: int) -> str:
-    """Describe the place of a stop, after the `done_count` hosts of the first batch, or before any change."""
+    """Describe where a run stops: after the `done_count` hosts of the first batch, or before any change if it is 0."""
     return f"after the canary batch ({format_count(done_count, 'host')})" if done_count else "before any change"
 
 
 def _order_hosts(hosts: Sequence[RolloutHost]) -> list[RolloutHost]:
     """Order hosts so that the first batches try every plan.
 
-    Hosts of the same plan come in pairs. So a host that fails is distinguished from a plan that fails.
+    Hosts of the same plan come in pairs. So the results show whether a single host fails, or a plan.
     """
     hosts_by_plan: dict[str, list[RolloutHost]] = {}
     for host in hosts:
         hosts_by_plan.setdefault(host.plan, []).append(host)
-    # The most common plan first, because a canary should represent most hosts.
+    # The most common plan comes first, because the first batch (canary) should represent most hosts.
     pairs_by_plan = [_pair_hosts(plan_hosts) for plan_hosts in sorted(hosts_by_plan.values(), key=len, reverse=True)]
     return [host for pairs in itertools.zip_longest(*pairs_by_plan, fillvalue=[]) for pair in pairs for host in pair]
 
@@ -196,7 +203,7 @@ def _pair_hosts(hosts: Sequence[RolloutHost]) -> list[Sequence[RolloutHost]]:
 
 
 def _count_changes(hosts: Sequence[RolloutHost]) -> dict[str, int]:
-    """Count the changes of the correction of these hosts."""
+    """Count the changes if these hosts are corrected: `hosts`, `removals` (of programs), and hosts by control."""
     return {
         "hosts": len(hosts),
         "removals": sum(host.removal_count for host in hosts),
@@ -214,9 +221,10 @@ def _list_set_aside_reasons(
     limits: RolloutLimits,
     answered_count: int,
 ) -> dict[str, str]:
-    """Return the hosts that are set aside, each with the reason.
+    """Return the hosts that are set aside (not corrected) because of their many removals: host -> reason.
 
-    `exceeded_limits` are the limits that the whole exceeds.
+    `exceeded_limits` are the limits of proscribe_max_change that all hosts together exceed. `answered_count` is the
+    number of hosts that answered.
     """
     removal_counts = {host.name: host.removal_count for host in changing_hosts}
     return {

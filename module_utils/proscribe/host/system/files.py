@@ -61,12 +61,12 @@ class Files(FileReader):
         owner: Sequence[int] | None = None,
         modified_ns: int | None = None,
     ) -> None:
-        # Programs that read all files of a directory ignore a name with a leading dot or a tilde. Chromium reads it,
-        # but skips a file that is not complete JSON.
         """Write `data` to a temporary file in the directory, and rename the file to `name`.
 
         Raises OSError.
         """
+        # Programs that read all files of a directory ignore a name with a leading dot or a tilde. Chromium reads it,
+        # but skips a file that is not complete JSON.
         temporary_name = self._make_temporary_name(name)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary_name, dir_fd=directory)

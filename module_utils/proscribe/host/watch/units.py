@@ -49,8 +49,8 @@ def make_unit_texts(every: int) -> dict[str, str]:
 
 
 def _format_timer(every: int) -> str:
-    # The random delay spreads the observations of hosts that one run has installed at the same moment.
     """Return the text of the timer unit. `every` is the number of seconds between two observations."""
+    # The random delay spreads the observations of hosts that one run has installed at the same moment.
     return f"""\
 # {WRITTEN_BY}
 [Unit]

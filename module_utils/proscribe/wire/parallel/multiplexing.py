@@ -73,11 +73,11 @@ class MultiplexSession:
         self._socket.close()
 
     def _open_session(self, command: str, descriptors: tuple[int, int, int]) -> None:
-        # No terminal, no X11, no agent, no subsystem.
         """Ask the local process that keeps the connection to run the command with the three descriptors.
 
         Raises OSError, ValueError or struct.error if the process does not start the command.
         """
+        # These flags are false: the command gets no terminal, no X11, no agent, and is no subsystem.
         flags = struct.pack(">IIII", 0, 0, 0, 0)
         # The type of the terminal (none), and the command.
         texts = _pack_text(b"") + _pack_text(command.encode("utf-8", "surrogateescape"))

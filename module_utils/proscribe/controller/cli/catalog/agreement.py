@@ -1,8 +1,8 @@
 """Refresh of agreement feeds: a name is in such a feed if lists of several independent publishers contain it.
 
-Lists of the same family, and lists that copy each other, count once (independence.py). In the feed's file, the number
-of families is behind each name (`name.example # 3`). A person wrote a line without a number. Such a line is never
-removed, whatever the lists contain.
+Lists of the same family, and lists that copy each other, count once (independence.py). In the feed's file, each name
+has a comment with the number of families (`name.example # 3`). A person added each name without a number. Such a name
+is never removed, whatever the lists contain.
 """
 
 from __future__ import annotations
@@ -52,11 +52,12 @@ def make_agreement_change(
     max_change_percent: int,
     has_all_lists: bool = True,
 ) -> CatalogueChange:
-    """Return the change that makes a feed the agreement of its publishers' lists, in the files of `directory`.
+    """Return the change that fills an agreement feed from its publishers' lists, for the feed's files in `directory`.
 
     The feed then has the names of at least `feed.agreement` families, and the names that a person added. Unless
     `has_all_lists` is true, no name is removed, because a missing list may have it. Raises ListFormatError if no name
-    is in enough lists, or if a list or the feed changes by more than `max_change_percent`.
+    is in enough lists, or if a list or the feed changes too much (`max_change_percent`). This limit applies to a list
+    only if the feed was compared with it before. It applies to the feed only if this is true of all lists.
     """
     recorded = {checked_list["with"]: int(checked_list["values"]) for checked_list in feed.compared}
     for checked_list in lists:

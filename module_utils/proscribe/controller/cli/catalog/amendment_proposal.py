@@ -30,7 +30,7 @@ class AmendmentProposal(NamedTuple):
     """The names of a list that an amendment would add, and the names left out with their reasons."""
 
     added: list[str]
-    left_out: dict[str, str]
+    left_out: dict[str, str]  # by name: the reason, as text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +50,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_proposal(arguments: argparse.Namespace, loaded: LoadedCatalogue) -> int:
-    """Print or write amendments. Returns 0, also if there is nothing to add."""
+    """Print or write an amendment with the names of a list, or with --from-recall, amendments from public lists.
+
+    Return 0, also if there is nothing to add. Raises CommandError for wrong arguments, a list that cannot be read, and
+    a file that exists or cannot be written.
+    """
     if arguments.from_recall:
         return _propose_from_recall(arguments, loaded)
     for name in ("service", "list"):
@@ -78,7 +82,10 @@ def run_proposal(arguments: argparse.Namespace, loaded: LoadedCatalogue) -> int:
 
 
 def _propose_from_recall(arguments: argparse.Namespace, loaded: LoadedCatalogue) -> int:
-    """Propose the names that public lists have and the catalogue lacks."""
+    """Print or write an amendment for each entry with names that public lists have and the catalogue lacks.
+
+    Names without an entry of their vendor are printed as YAML comments. Return 0.
+    """
     if arguments.list or arguments.source:
         raise CommandError(
             "found LIST or --source beside --from-recall; expected at most SERVICE: the lists are the source"
@@ -116,7 +123,10 @@ def _propose_from_recall(arguments: argparse.Namespace, loaded: LoadedCatalogue)
 
 
 def _propose_amendment(arguments: argparse.Namespace, service: Service, names: Iterable[ProposedName]) -> None:
-    """Print or write the amendment of an entry."""
+    """Print the amendment that adds names to an entry, or write it with --dir.
+
+    If the file exists, only a message with the names is printed.
+    """
     evidence = {proposed_name.listed_name.name: proposed_name.evidence for proposed_name in names}
     proposal = propose_names(service, list(evidence))
     for name, reason in proposal.left_out.items():
@@ -135,7 +145,7 @@ def _propose_amendment(arguments: argparse.Namespace, service: Service, names: I
 
 
 def _find_amendment_path(arguments: argparse.Namespace, service: Service) -> Path | None:
-    """Return the path to which an amendment is written; None to print it."""
+    """Return the path of a service's amendment in the last --dir; None without --dir, to print the amendment."""
     return Path(arguments.dir[-1]) / FOLDER / f"{service.id}.yml" if arguments.dir else None
 
 
@@ -159,9 +169,10 @@ def _read_text(name: str) -> str:
 
 
 def parse_names(text: str) -> list[str]:
-    """Return the names of a list in any of the usual formats. Raises CommandError for too many.
+    """Return the domain names of a list, each once. Raises CommandError for more than MAX_NAMES names.
 
-    Values that are no names are left out.
+    A line has a name, `domain:name` or `full:name` of v2fly, `||name^` of ad blockers, or `0.0.0.0 name` of hosts
+    files. Comments begin with `#`. Values that are no names are left out.
     """
     names: dict[str, None] = {}
     for line in text.split("\n"):
@@ -181,11 +192,16 @@ def parse_names(text: str) -> list[str]:
 
 
 def propose_names(service: Service, names: list[str]) -> AmendmentProposal:
-    """Return the names that an amendment of a service would add, and those left out."""
+    """Return the names that an amendment of a service would add, and those left out with the reason.
+
+    Left out are names that have a decision, names that the service shares or allows, and names that other services
+    need. Names that are blocked already are neither added nor left out.
+    """
     decisions = {name: entry_name for entry_name in service.decided for name in entry_name["names"]}
     entry = {key: list(getattr(service, key)) for key in ("domains", "urls", "allow_domains")}
     added: list[str] = []
     left_out: dict[str, str] = {}
+    # Parents come before names below them, because an added name blocks all names below it.
     for name in sorted(names, key=lambda entry_name: (entry_name.count("."), entry_name)):
         if name in decisions:
             left_out[name] = f"{decisions[name]['as']}: {decisions[name]['why']}"
@@ -199,7 +215,10 @@ def propose_names(service: Service, names: list[str]) -> AmendmentProposal:
 
 
 def format_amendment(service: Service, names: list[str], sources: Sequence[str]) -> str:
-    """Return the text of an amendment."""
+    """Return the YAML text of an amendment that adds names to a service's domains, with `sources` as texts.
+
+    Names that the service has as unverified are listed under `accept`, the others under `add`.
+    """
     unverified = service.unverified.get("domains", ())
     parts = [
         ("accept", [name for name in names if name in unverified]),

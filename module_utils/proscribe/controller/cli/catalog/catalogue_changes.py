@@ -1,8 +1,9 @@
 """Changes that a trusted list makes in the files of a catalogue: values, day of the check, comparison record.
 
-A list changes the files of the directory whose publishers.yml names it. An entry of another directory is amended there,
-and a feed of another directory is replaced there. Each change is a difference to the file's own values, so values that
-amendments add or remove stay theirs.
+A list changes files of one catalogue directory only. This is the directory whose publishers.yml names the list, or the
+one of `--into`. For an entry of another directory, the list changes an amendment in this directory. For a feed of
+another directory, it writes a feed into this directory that replaces the other one. Each change is a difference to the
+file's own values, so the values of amendments stay in the amendments.
 """
 
 from __future__ import annotations
@@ -31,18 +32,23 @@ _DATE_KEYS = {"networks": "networks_checked", "domains": "checked"}
 class CatalogueChange(NamedTuple):
     """The change that a list makes: the file, the values added and removed, and the new texts."""
 
-    path: Path
+    path: Path  # the file that has the values
     added: list[str]
     removed: list[str]
-    new_texts: dict[Path, str]  # the new content of files
-    earlier_count: int  # values before the change
-    left_out_note: str = ""  # text about names left out
+    new_texts: dict[Path, str]  # by path: the new text of each file to write
+    earlier_count: int  # values before the change, of which `--max-change` is a share
+    left_out_note: str = ""  # text about names left out; "" for none
 
 
 def make_feed_files(
     feed: Feed, lists: Sequence[CheckedList], lines: Sequence[str], directory: Path
 ) -> tuple[Path, dict[Path, str]]:
-    """Return the path of a feed's list, and the new contents of both feed files with these lines."""
+    """Return the path of a feed's value file, and by path the new texts of both files of the feed.
+
+    The value file (`<id>.txt`) has its earlier comments at the top, then `lines`. The description (`<id>.yml`) records
+    the comparison with `lists`. If the feed is in another directory, the files are new ones in `directory`, and the
+    description has `replaces: true`. Raises EditError for a description that no program can edit.
+    """
     feed_path = Path(feed.file)
     text = feed_path.read_text(encoding="utf-8")
     old_text = feed_path.with_suffix(".txt").read_text(encoding="ascii")
@@ -56,7 +62,7 @@ def make_feed_files(
 
 
 def make_list_change(feed: Feed, checked_list: CheckedList, directory: Path) -> CatalogueChange:
-    """Return the change of a feed that is the list of a single publisher."""
+    """Return the change that gives a feed the values of its only publisher's list."""
     values = checked_list.values
     list_path, text = make_feed_files(feed, [checked_list], values, directory)
     return CatalogueChange(list_path, *_compare_values(feed.values, values), text, len(feed.values))
@@ -65,8 +71,8 @@ def make_list_change(feed: Feed, checked_list: CheckedList, directory: Path) -> 
 def make_domain_change(checked_list: CheckedList, loaded: LoadedCatalogue, directory: Path) -> CatalogueChange:
     """Return the change that adds to an entry the names that a list has and the entry lacks.
 
-    No name is removed, because other lists may have it. Decisions of the entry stay: names that it shares or has
-    refused are not added.
+    No name is removed, because other lists may have it. Decisions of the entry stay: names that the entry shares or has
+    refused are not added. `earlier_count` of the change is the number of the list's other names, at least 1.
     """
     service = loaded.find_service(checked_list.publisher.of)
     new_names = propose_names(service, checked_list.values).added
@@ -75,9 +81,14 @@ def make_domain_change(checked_list: CheckedList, loaded: LoadedCatalogue, direc
 
 
 def make_network_change(lists: Sequence[CheckedList], loaded: LoadedCatalogue, directory: Path) -> CatalogueChange:
-    """Return the change of an entry's networks: those of a list, or (`adds: false`) those that lists still cover."""
+    """Return the change of an entry's networks by the lists of one publisher or several.
+
+    The entry gets the networks of the only list. If publishers.yml has `adds: false` for the lists, the entry gets no
+    new network. Then it loses each network that no list covers.
+    """
     service = loaded.find_service(lists[0].publisher.of)
     desired = lists[0].values if lists[0].publisher.adds else _select_covered_networks(service.networks, lists)
+    # The same addresses, split into other networks, are no change.
     if set(merge_networks(desired)) == set(merge_networks(service.networks)):
         desired = list(service.networks)
     path, text = _make_entry_file(service, "networks", desired, lists, directory)
@@ -108,14 +119,19 @@ def _is_subnet(network_text: str, covering_network: str) -> bool:
 def _make_entry_file(
     service: Service, key: str, desired: Sequence[str], lists: Sequence[CheckedList], directory: Path
 ) -> tuple[Path, str]:
-    """Return path and text of an entry, or of its amendment in that directory, with the desired values."""
+    """Return the path and the new text of the file that gives an entry the desired values of a key.
+
+    The file is the entry's own if it is in `directory`, else the entry's amendment in `directory`. `key` is `domains`
+    or `networks`. The text also records the comparison with `lists`. Raises EditError for a file that no program can
+    edit.
+    """
     current_values: tuple[str, ...] = getattr(service, key)
     path = Path(service.file)
     if _is_within(path, directory):
         text = path.read_text(encoding="utf-8")
         data = parse_data(text)
         own_values = _read_texts(data, key)
-        amended_values = set(current_values) - set(own_values)  # from amendments in other files
+        amended_values = set(current_values) - set(own_values)  # values that amendments add: they stay there
         new_values = [identifier for identifier in desired if identifier not in amended_values]
         changes: dict[str, KeyContent] = (
             {key: new_values} if set(desired) != set(current_values) and new_values != own_values else {}
@@ -133,7 +149,12 @@ def _make_entry_file(
 def _make_amendment_changes(
     amendment: Mapping[str, object], key: str, added: Iterable[str], removed: Iterable[str], unverified: Sequence[str]
 ) -> dict[str, KeyContent]:
-    """Return the keys of an amendment that add and remove some values of an entry."""
+    """Return the parts `add`, `accept` and `remove` of an amendment that have to change, with their new content.
+
+    The amendment then adds the values `added` to the entry's key `key`, and removes the values `removed`. A value that
+    the entry has as unverified is accepted instead of added. A value that the amendment already removes (or adds) is
+    taken out of that part. Raises EditError for an amendment of another form.
+    """
     parts = {part: dict(_read_mapping(amendment, part)) for part in ("add", "accept", "remove")}
     values = {part: _read_texts(group, key) for part, group in parts.items()}
     for identifier in added:
@@ -153,14 +174,18 @@ def _make_amendment_changes(
 
 
 def _make_date_changes(data: Mapping[str, object], key: str, lists: Sequence[CheckedList]) -> dict[str, KeyContent]:
-    """Return the keys that record when, and with which lists, a file was compared."""
+    """Return the new content of the keys that record a file's comparison with lists: the day, and `compared`.
+
+    `key` is the key of the day: `checked` or `networks_checked`. `compared` has one record for each list, also of
+    earlier comparisons with other lists. Raises EditError if `compared` is no list.
+    """
     records: dict[str, Compared] = {}
     compared = data.get("compared", [])
     if not isinstance(compared, list):
         raise EditError(FORM_ERROR)
     for comparison in (*compared, *(checked_list.comparison for checked_list in lists)):
         records[comparison["with"]] = comparison
-    # Another list may be newer.
+    # The file may have a later day, from a comparison with another list. So the day never becomes earlier.
     day = max(str(data.get(key, "")), min(comparison.fetched.day for comparison in lists).isoformat())
     return {key: day, "compared": list(records.values())}
 

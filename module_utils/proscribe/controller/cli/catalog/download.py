@@ -27,16 +27,16 @@ class FetchError(Exception):
 
 
 class FetchedList(NamedTuple):
-    """A list as received, and its day."""
+    """The text of a list as received, with its day, digest and version."""
 
     text: str
     day: datetime.date
     sha256: str = ""
-    version: str = ""  # header and value, as the server sent them
+    version: str = ""  # header and value, as the server sent them: `ETag "33a6"`; "" for none
 
 
 class _HttpsRedirectHandler(urllib.request.HTTPRedirectHandler):
-    """Handler that follows redirections to https alone. urllib itself ends a circle after ten redirections."""
+    """Handler that follows redirections only to https. urllib itself stops a loop after ten redirections."""
 
     def redirect_request(
         self,
@@ -47,20 +47,24 @@ class _HttpsRedirectHandler(urllib.request.HTTPRedirectHandler):
         headers: http.client.HTTPMessage,
         newurl: str,
     ) -> urllib.request.Request | None:
-        """Return the request that follows a redirection. Raises FetchError."""
+        """Return the request that follows a redirection. Raises FetchError for an address without https."""
         if not newurl.startswith("https://"):
             raise FetchError("it redirects to something that is not https")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 def fetch_list(url: str, ca_file: str = "") -> FetchedList:
-    """Fetch a list through the proxy of the environment, if any (https_proxy, no_proxy). Raises FetchError."""
+    """Fetch a list over https within FETCH_TIMEOUT_SECONDS. Raises FetchError.
+
+    The request uses the proxy of the environment, if any (https_proxy, no_proxy). `ca_file` has the certificates to
+    trust; "" for the system's.
+    """
     outcomes: list[FetchedList | Exception] = []
 
     def fetch_in_thread() -> None:
         try:
             outcomes.append(_fetch_now(url, ca_file))
-        except Exception as error:  # it is raised below
+        except Exception as error:  # raised below, in the thread of the caller
             outcomes.append(error)
 
     # A server that sends a byte now and then never triggers the silence timeout: in the handshake, in a header or in
@@ -95,9 +99,10 @@ def _fetch_now(url: str, ca_file: str) -> FetchedList:
 
 
 def _require_whole_response(response: http.client.HTTPResponse) -> None:
-    """Raise FetchError for a partial answer, or if an attacker on the path could move its end.
+    """Raise FetchError unless a response has the whole list, uncompressed, and declares its end.
 
-    A name that is cut off is another name.
+    Without a declared end, an attacker on the network path could cut off the list. A name that is cut off is another
+    name.
     """
     if response.status != 200:
         raise FetchError(f"it was answered with {response.status}, expected the whole list (200)")
@@ -110,7 +115,7 @@ def _require_whole_response(response: http.client.HTTPResponse) -> None:
 
 
 def _read_version(headers: Message) -> str:
-    """Return the version that the server names; "" if it names none, or none that a file can have."""
+    """Return the version of a list from the header ETag or Last-Modified; "" if none fits into a catalogue file."""
     for name in ("ETag", "Last-Modified"):
         if _VERSION_PATTERN.fullmatch(header_value := headers.get(name, "")):
             return f"{name} {header_value}"
@@ -118,7 +123,7 @@ def _read_version(headers: Message) -> str:
 
 
 def decode_list(content: bytes, day: datetime.date, version: str = "") -> FetchedList:
-    """Return a list from its bytes. Raises FetchError for bytes that are no UTF-8 text."""
+    """Decode the bytes of a list, and add their SHA-256. Raises FetchError for bytes that are no UTF-8 text."""
     try:
         return FetchedList(content.decode("utf-8"), day, hashlib.sha256(content).hexdigest(), version)
     except UnicodeDecodeError as error:

@@ -1,7 +1,7 @@
 """Edits of some keys of a catalogue file, with everything else left as it is.
 
 People write the files of a catalogue, with their own order and comments. So files are edited line by line. The result
-is read again: if its data differ from the intended data, nothing is written.
+is parsed again. If its data differ from the intended data, the edit fails, and nothing is written.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import yaml
 
 _KEY_PATTERN = re.compile(r"[a-z_]+:")
 _PLAIN_SCALAR_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+-]*(?<!:)")
-# YAML does not read these as text
+# YAML reads these words and numbers as other types than text, so they need quotes.
 _NON_TEXT_PATTERN = re.compile(r"[0-9][0-9.]*(?:e[0-9]+)?|true|false|yes|no|on|off|y|n|null", re.IGNORECASE)
 FORM_ERROR = "its form cannot be edited by a program; write the change by hand"
 # The new content of a key: a text, a list of texts or mappings, or a mapping. Empty content removes the key.
@@ -25,7 +25,11 @@ class EditError(Exception):
 
 
 def change_keys(text: str, changes: Mapping[str, KeyContent]) -> str:
-    """Return the text of a file with new values of some outermost keys. Raises EditError."""
+    """Return the text of a catalogue file with new content of some top-level keys.
+
+    `changes` has the content by key. Empty content removes the key. All other lines stay. Raises EditError if the
+    form of the file does not permit the edit, or if a comment would be lost.
+    """
     expected_data, edited_text = parse_data(text), text
     for key, new_content in changes.items():
         edited_text = _replace_block(edited_text, key, list(_format_block(key, new_content, "")) if new_content else [])
@@ -40,9 +44,10 @@ def change_keys(text: str, changes: Mapping[str, KeyContent]) -> str:
 
 
 def _replace_block(text: str, key: str, block: Sequence[str]) -> str:
-    """Return the text with the lines of an outermost key replaced.
+    """Return the text of a file with the lines of a top-level key replaced by `block`.
 
-    A new key goes before `notes` or `sources`.
+    An empty `block` removes the key. A new key goes before `notes` or `sources`. Raises EditError if the file has
+    neither, or if a comment would be lost.
     """
     lines = text.split("\n")
     starts = [number for number, line in enumerate(lines) if _KEY_PATTERN.match(line)]
@@ -61,9 +66,9 @@ def _replace_block(text: str, key: str, block: Sequence[str]) -> str:
 
 
 def _keep_comments(old_lines: Sequence[str], key: str, block: Sequence[str]) -> list[str]:
-    """Return the new lines, each with the comment that it had.
+    """Return the new lines of a key, each with the comment at the end of the same old line.
 
-    Raises EditError for a comment on a line of its own.
+    Raises EditError for an old comment on a separate line, because the new lines have no certain place for it.
     """
     commented = {line.partition(" #")[0].rstrip(): line for line in old_lines if " #" in line}
     if any(line.lstrip().startswith("#") for line in old_lines):
@@ -72,7 +77,7 @@ def _keep_comments(old_lines: Sequence[str], key: str, block: Sequence[str]) -> 
 
 
 def _format_block(key: str, content: object, indent: str) -> Iterator[str]:
-    """Yield the lines of a key."""
+    """Yield the YAML lines of a key and its content: a text, a list or a mapping."""
     if isinstance(content, str):
         yield f"{indent}{key}: {_format_scalar(content)}"
         return
@@ -97,7 +102,7 @@ def _format_scalar(text: str) -> str:
 
 
 def parse_data(text: str) -> dict[str, object]:
-    """Return the data of a file. Raises EditError."""
+    """Parse the YAML text of a file that is a mapping, with every scalar as text. Raises EditError for any other."""
     try:
         data = yaml.load(text, Loader=yaml.BaseLoader)
     except yaml.YAMLError:

@@ -1,7 +1,7 @@
-"""Independent lists for a name: lists that copy each other are a single voice. Pure.
+"""The number of independent lists that have a name: lists that copy each other count once. Pure.
 
-A list that takes names from another list vouches for nothing beside it. The table of lists records these sources. A
-list that has nearly all names of another list counts as its copy.
+If a list takes names from another list, and both have a name, only the other list counts. The table of lists
+(recall.yml) records these sources. A list that has nearly all names of another list counts as its copy.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 MIN_FAMILIES = 2
-# A list of at least so many names counts as copied if another list has this share of them.
+# A list of at least MIN_COPIED_NAMES names counts as copied if another list has the share COPY_SHARE of these names.
 COPY_SHARE, MIN_COPIED_NAMES = (
     0.8,
     25,
@@ -43,12 +43,12 @@ class FamilyCounter:
         self._sources_by_list = find_copied_lists(witnesses, lists)
         self._cached_counts: dict[
             tuple[tuple[str, ...], frozenset[str]], int
-        ] = {}  # most names are in few combinations of lists
+        ] = {}  # by lists and silent lists: most names are in the same few combinations of lists
 
     def __call__(self, lists: Sequence[str], silent_lists: frozenset[str] = frozenset()) -> int:
-        """Return the number of families; 0 if all of the lists are mixed.
+        """Return the number of independent families of `lists`, which all have a name; 0 if all of them are mixed.
 
-        Lists in `silent_lists` do not vouch, and neither do lists that take names from them.
+        Lists in `silent_lists` do not count, and neither do lists that take names from them.
         """
         key = (tuple(lists), silent_lists)
         if key not in self._cached_counts:
@@ -65,7 +65,10 @@ class FamilyCounter:
 
 
 def find_copied_lists(witnesses: Mapping[str, Witness], lists: Mapping[str, Collection[str]]) -> dict[str, set[str]]:
-    """Return by list the lists that it takes names from, directly or through other lists."""
+    """Return by list id the ids of the lists that it takes names from, directly or through other lists.
+
+    A list takes names from the lists that it declares (`takes_from`), and from lists with nearly the same names.
+    """
     sources_by_list: dict[str, set[str]] = {}
     for list_id, witness in witnesses.items():
         declared_sources = {
@@ -87,14 +90,20 @@ def find_copied_lists(witnesses: Mapping[str, Witness], lists: Mapping[str, Coll
 
 
 def _has_most_of(names: Collection[str], other_names: Collection[str]) -> bool:
-    """Return whether a list has so much of a smaller list that it counts as its copy."""
+    """Return True if a list has so many names of another list that it counts as a copy of the other.
+
+    The other list must have at least MIN_COPIED_NAMES names, and must not be the larger list.
+    """
     if not MIN_COPIED_NAMES <= len(other_names) <= len(names):
         return False
     return sum(name in names for name in other_names) >= COPY_SHARE * len(other_names)
 
 
 def _select_independent_lists(lists: Sequence[str], sources_by_list: Mapping[str, set[str]]) -> Iterator[str]:
-    """Yield the lists that vouch independently: of lists that take from each other, only the first."""
+    """Yield the ids of the lists that are independent: of lists that take names from each other, only the first.
+
+    A list that takes names from another one of `lists`, which does not take names from it, is left out.
+    """
     independent_lists: list[str] = []
     for list_id in sorted(lists):
         if any(other_id in sources_by_list[list_id] and list_id not in sources_by_list[other_id] for other_id in lists):

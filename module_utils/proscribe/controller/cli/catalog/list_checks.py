@@ -1,7 +1,7 @@
 """Checks of a publisher's list before it is trusted: form, size, values, guarded names, amount of change.
 
-The list of a single publisher is accepted as a whole or refused. In an agreement each list has only a vote. There,
-values that are no names, and names that other services depend on, are left out and counted.
+The list of a single publisher is accepted as a whole or refused. In an agreement, each list is only one vote. So an
+agreement leaves out and counts values that are no names, and names that other services depend on.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from .public_lists import MAX_LIST_NAMES, extract_host_name
 from .publishers import FORMATS, Publisher
 
 MAX_SMALL_CHANGE = 20  # values: a change up to this number is never too large
-_MIN_PREFIX_LENGTHS = {4: 8, 6: 16}  # by IP version, of networks that only cover others
-MAX_WRONG_PERCENT = 10  # percent of an agreement's list: a higher share means that the file is no list of names
+# By IP version, for lists that add no network (`adds: false`), but cover networks of an entry.
+_MIN_PREFIX_LENGTHS = {4: 8, 6: 16}
+MAX_WRONG_PERCENT = 10  # of the values of an agreement's list: with more wrong values, the file is no list of names
 
 
 class CheckedList(NamedTuple):
@@ -38,7 +39,7 @@ class CheckedList(NamedTuple):
 
     @property
     def comparison(self) -> Compared:
-        """The record that a catalogue file keeps of the comparison with this list."""
+        """The record of the comparison with this list, for the key `compared` of a catalogue file."""
         day, digest = self.fetched.day.isoformat(), self.fetched.sha256
         comparison_data: Compared = {
             "with": self.publisher.id,
@@ -50,7 +51,11 @@ class CheckedList(NamedTuple):
 
 
 def check_list(publisher: Publisher, fetched: FetchedList, kind: str, is_agreement: bool = False) -> CheckedList:
-    """Return the checked values of a publisher's list. Raises ListFormatError for a list that cannot be trusted."""
+    """Return a publisher's list with its checked values. Raises ListFormatError for a list that cannot be trusted.
+
+    `kind` is the kind of the values, such as `domains` or `networks`. A single wrong value refuses the list. For an
+    agreement, wrong values are left out instead, up to MAX_WRONG_PERCENT of all values.
+    """
     value_counts: dict[str, int] = {}
     wrong_count = 0
     max_values = MAX_LIST_NAMES if is_agreement else MAX_LIST_VALUES
@@ -71,7 +76,7 @@ def check_list(publisher: Publisher, fetched: FetchedList, kind: str, is_agreeme
             raise ListFormatError(f"it has more than {max_values:,} values")
         if is_agreement:
             if not normalised:
-                wrong_count += "/" not in normalise_network(raw_value)  # an address is no name, and no mistake
+                wrong_count += "/" not in normalise_network(raw_value)  # IP addresses are left out, but are no mistake
                 continue
         elif expectation := check_feed_value(normalised, kind) if publisher.adds else _check_width(normalised):
             raise ListFormatError(f"found {format_value(raw_value)}, expected {expectation}")
@@ -84,7 +89,10 @@ def check_list(publisher: Publisher, fetched: FetchedList, kind: str, is_agreeme
 
 
 def _check_width(network_text: str) -> str:
-    """Return the expectation that a covering network fails; "" for a good network. Carriers announce wide networks."""
+    """Return a phrase for the network that is expected instead of a wrong or too wide one; "" for a good network.
+
+    Lists that only cover networks of an entry may have wider networks than the entry, because carriers announce these.
+    """
     with contextlib.suppress(ValueError):
         if parse_network(network_text).prefixlen >= _MIN_PREFIX_LENGTHS[parse_network(network_text).version]:
             return ""
@@ -102,9 +110,9 @@ def _require_plausible_list(publisher: Publisher, value_counts: Mapping[str, int
 
 
 def require_no_guarded_values(checked_list: CheckedList, kind: str, service_id: str, loaded: LoadedCatalogue) -> None:
-    """Raise ListFormatError for a value that nobody may block.
+    """Raise ListFormatError if a list for a service has a value that nobody may block (known_good.py).
 
-    Callers check before they write anything, and in a dry run, too.
+    `kind` is `domains` or `networks`. Callers check before they write anything, and in a dry run, too.
     """
     for blocked_value in _find_guarded_values(checked_list.values, kind, service_id, loaded):
         raise ListFormatError(
@@ -121,15 +129,15 @@ def _find_guarded_values(
 
 
 def find_left_out_names(names: Sequence[str], service_id: str, loaded: LoadedCatalogue) -> set[str]:
-    """Return the names that an agreement leaves out: known to be good, shared, decided, or of another entry.
+    """Return the names that an agreement leaves out: known to be good, shared, decided, or of an entry.
 
     The names of an entry belong to that entry alone: an organisation that permits a service permits its names.
     """
     guarded_names = {
         blocked_value.identifier for blocked_value in _find_guarded_values(names, "domains", service_id, loaded)
     }
-    own_names: set[str] = set()  # and all names below them
-    open_names: set[str] = set()
+    own_names: set[str] = set()  # names of entries; all names below them belong to these entries, too
+    open_names: set[str] = set()  # names that entries leave open, at least in part
     for other_service in loaded.catalogue.services.values():
         own_names.update(other_service.domains, other_service.allow_domains, other_service.nxdomain_canaries)
         open_names.update(
@@ -154,7 +162,11 @@ def find_left_out_names(names: Sequence[str], service_id: str, loaded: LoadedCat
 def require_bounded_change(
     earlier_count: int, added_count: int, removed_count: int, max_change_percent: int, prefix: str = ""
 ) -> None:
-    """Raise ListFormatError if more of a list has changed than a single review can cover."""
+    """Raise ListFormatError if more of a list has changed than a single review can cover.
+
+    New and removed values are checked separately. Their number is too large if it is above MAX_SMALL_CHANGE, and above
+    `max_change_percent` of the `earlier_count` values. `prefix` is the beginning of the error's text.
+    """
     for kind, number in (("new", added_count), ("gone", removed_count)):
         if number > MAX_SMALL_CHANGE and number * 100 > max_change_percent * max(earlier_count, 1):
             share = number * 100 // max(earlier_count, 1)

@@ -26,7 +26,10 @@ class ListReadError(Exception):
 
 
 def _iterate_unique_paths(pending_paths: Sequence[str]) -> Iterator[str]:
-    """Yield each path once, also paths that the caller adds meanwhile. Raises ListReadError for too many."""
+    """Yield each path once, also paths that the caller appends to `pending_paths` during the iteration.
+
+    Raises ListReadError for more than MAX_LIST_FILES paths.
+    """
     seen_paths: set[str] = set()
     for path in pending_paths:
         if path in seen_paths:
@@ -38,7 +41,10 @@ def _iterate_unique_paths(pending_paths: Sequence[str]) -> Iterator[str]:
 
 
 def read_texts(source: PublicList, folder: Path) -> Iterator[tuple[Path, str]]:
-    """Yield path and text of the files of a list in a directory of lists, with includes. Raises ListReadError."""
+    """Yield path and text of each file of a list in a directory of lists, and of included files.
+
+    Raises ListReadError for a file that is missing, too large or no text.
+    """
     pending_paths = [
         path for path_pattern in source.paths for path in _find_matching_paths(path_pattern, folder / source.folder)
     ]
@@ -57,7 +63,7 @@ def read_texts(source: PublicList, folder: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _list_included_paths(source: PublicList, path: str, text: str) -> list[str]:
-    """Return the paths that a file includes: files of the same directory."""
+    """Return the paths that a list's file includes. Raises ListReadError for files outside the same directory."""
     if source.format not in INCLUDE_FORMATS:
         return []
     included_names = list(INCLUDE_FORMATS[source.format](text))
@@ -68,7 +74,10 @@ def _list_included_paths(source: PublicList, path: str, text: str) -> list[str]:
 
 
 def _find_matching_paths(path_pattern: str, folder: Path) -> list[str]:
-    """Return the paths that match a path of the table."""
+    """Return the paths below a list's folder that match a path of recall.yml, such as `data/*.txt`.
+
+    A path without `*` is returned as it is. Raises ListReadError if no file matches.
+    """
     if "*" not in path_pattern:
         return [path_pattern]
     parent = Path(path_pattern).parent
@@ -96,7 +105,10 @@ def _read_content(path: Path, folder: Path) -> bytes:
 
 
 def fetch_texts(source: PublicList, fetch_text: Callable[[str], str]) -> Iterator[tuple[str, str]]:
-    """Yield path and text of each file of a list: those of the table and their includes. Raises ListReadError."""
+    """Yield path and text of each file of a list: those in recall.yml, and those that these files include.
+
+    `fetch_text` returns the text at an address. Raises ListReadError for too many or too large files.
+    """
     pending_paths = list(source.paths)
     total_length = 0
     for path in _iterate_unique_paths(pending_paths):

@@ -3,7 +3,7 @@
 A parser also takes the part of the list to read, such as a service or a heading; formats without parts ignore it. All
 functions are pure and take linear time. A publisher's list is data from a stranger, and parsers do not check its
 values. Callers check each value by the grammar of its kind (list_checks.py). There, a single wrong value refuses the
-whole list of a publisher.
+whole list, except in an agreement of several lists.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ def parse_ranks(text: str, part: str) -> Iterator[str]:
 
 
 def parse_json_names(text: str, part: str) -> Iterator[str]:
-    """Yield the names of a JSON list `[...]`, or of MISP's form `{"list": [...]}`.
+    """Yield the names of a JSON list `[...]`, or of `{"list": [...]}`, the form of MISP (a platform for threat data).
 
     Raises ListFormatError for any other structure. `part` is unused: this format has no parts.
     """
@@ -180,7 +180,7 @@ def parse_adguard_home(text: str, service: str) -> Iterator[str]:
 
 
 def parse_ndpi(text: str, service: str) -> Iterator[str]:
-    """Yield the host names of a protocol or of a category in the C source of nDPI, a library that recognises traffic.
+    """Yield the host names of a protocol or category in the C source of nDPI, a library that recognises traffic.
 
     A line is `{ "name", "Title", NDPI_PROTOCOL_X, NDPI_PROTOCOL_CATEGORY_Y, ...`; `service` is its X or Y. A name that
     ends in a dot or hyphen is only the beginning of names, and is left out.
@@ -287,7 +287,7 @@ def parse_item_links(text: str, title: str) -> Iterator[str]:
 
 
 def parse_table_links(text: str, title: str) -> Iterator[str]:
-    """Yield the hosts of the links in cells of an HTML table, below its heading `<strong>title</strong>`."""
+    """Yield the hosts of the links in the cells of the HTML table with the heading `<strong>title</strong>`."""
     for part in text.split("<strong>")[1:]:
         if part.partition("<")[0].strip() == title:
             yield from _CELL_LINK_PATTERN.findall(part)
@@ -296,8 +296,8 @@ def parse_table_links(text: str, title: str) -> Iterator[str]:
 def parse_dns_stamps(text: str, part: str) -> Iterator[str]:
     """Yield the texts in DNS stamps (`sdns://`), which describe encrypted DNS resolvers.
 
-    The texts are host names, and paths. Paths are no names, so callers drop them. Stamps that are no base64 are
-    skipped. `part` is unused: this format has no parts.
+    The texts are host names, but also addresses, hashes and paths. These are no names, so callers drop them. Stamps of
+    other protocols, and stamps that are no base64, are skipped. `part` is unused: this format has no parts.
     """
     for stamp in _STAMP_PATTERN.findall(text):
         try:
@@ -311,7 +311,7 @@ def parse_dns_stamps(text: str, part: str) -> Iterator[str]:
             position += 1 + length
 
 
-# Parsers by the word for their format in recall.yml and publishers.yml.
+# The parser of each format, by the name of the format in recall.yml and publishers.yml.
 FORMATS: Mapping[str, Callable[[str, str], Iterator[str]]] = {
     "lines": parse_lines,
     "hosts": parse_hosts_file,

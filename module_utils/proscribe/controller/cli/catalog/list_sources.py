@@ -1,4 +1,4 @@
-"""A publisher's list, over https or from a directory."""
+"""Reading of a publisher's list, over https or from a directory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ FetchPublisher = Callable[[Publisher], FetchedList]
 
 
 def cache_fetches(fetch_publisher: FetchPublisher) -> FetchPublisher:
-    """Return a function that fetches each address once, successful or not: several lists may be parts of a file."""
+    """Return `fetch_publisher` with a cache, which fetches each address once and also stores errors.
+
+    Several publishers of publishers.yml may read different parts of the same file.
+    """
     outcomes: dict[tuple[str, str], FetchedList | FetchError] = {}
 
     def fetch_or_recall(publisher: Publisher) -> FetchedList:
@@ -35,7 +38,10 @@ def cache_fetches(fetch_publisher: FetchPublisher) -> FetchPublisher:
 
 
 def fetch_published_list(publisher: Publisher, ca_file: str = "") -> FetchedList:
-    """Fetch a list over https, dated today. Raises FetchError."""
+    """Fetch a publisher's list over https, dated today. Raises FetchError.
+
+    The files of a list of recall.yml are joined. `ca_file` has the certificates to trust; "" for the system's.
+    """
     if not publisher.public_list:
         return fetch_list(publisher.url, ca_file)
     files: list[FetchedList] = []
@@ -52,9 +58,10 @@ def fetch_published_list(publisher: Publisher, ca_file: str = "") -> FetchedList
 
 
 def read_list_from_folder(publisher: Publisher, folder: Path) -> FetchedList:
-    """Read a list that was fetched elsewhere, dated by its modification time. Raises FetchError.
+    """Read a publisher's list, fetched earlier or elsewhere, from a folder. Raises FetchError.
 
-    The file has the publisher's id as its name, or is where `recall` expects it.
+    The file has the publisher's id as its name. Without such a file, a list of recall.yml is read from the files that
+    `recall` reads. The list's day is the modification date of its oldest file.
     """
     own_path = folder / publisher.id
     try:
@@ -69,12 +76,12 @@ def read_list_from_folder(publisher: Publisher, folder: Path) -> FetchedList:
 
 
 def _find_file_date(path: Path) -> datetime.date:
-    """Return the day on which a file was written; today for a date in the future."""
+    """Return the day (UTC) on which a file was last modified; today for a day in the future."""
     today = datetime.datetime.now(datetime.timezone.utc).date()
     return min(today, datetime.datetime.fromtimestamp(path.stat().st_mtime, datetime.timezone.utc).date())
 
 
 def _join_files(file_texts: Sequence[str], day: datetime.date) -> FetchedList:
-    """Return the files of a list as a single list."""
+    """Join the texts of a list's files, and return them as one list with the SHA-256 of the whole text."""
     text = "\n".join(file_texts)
     return FetchedList(text, day, hashlib.sha256(text.encode()).hexdigest())

@@ -1,4 +1,7 @@
-"""Formats of lists that are no list of names: routing data, and gateways by address. See list_formats.py."""
+"""Parsers of two further formats of publishers' lists: announced networks, and web addresses of gateways.
+
+list_formats.py has the parsers of all other formats.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,8 @@ from .list_formats import ListFormatError
 def parse_ripestat(text: str, part: str) -> Iterator[str]:
     """Yield the networks that an autonomous system announces, from RIPEstat's `announced-prefixes`.
 
-    The document is `{"status": "ok", "data": {"prefixes": [{"prefix": "198.51.100.0/24"}]}}`.
+    The document is `{"status": "ok", "data": {"prefixes": [{"prefix": "198.51.100.0/24"}]}}`. Raises ListFormatError
+    for any other structure. `part` is unused: this format has no parts.
     """
     document = _parse_json(text)
     data = document.get("data") if isinstance(document, Mapping) and document.get("status") == "ok" else None
@@ -27,7 +31,10 @@ def parse_ripestat(text: str, part: str) -> Iterator[str]:
 
 
 def parse_json_addresses(text: str, part: str) -> Iterator[str]:
-    """Yield the hosts of a list of addresses: `["https://gateway.example", "https://other.example/ipfs/:hash"]`."""
+    """Yield the hosts of a JSON list of web addresses: `["https://gateway.example", "https://x.example/ipfs/:hash"]`.
+
+    Raises ListFormatError for any other structure. `part` is unused: this format has no parts.
+    """
     document = _parse_json(text)
     if not isinstance(document, list):
         raise ListFormatError("it is no list")
@@ -38,7 +45,11 @@ def parse_json_addresses(text: str, part: str) -> Iterator[str]:
 
 
 def _extract_host(address: str) -> str:
-    """Return the host of an address; its parent if each content has a host (`https://:hash.ipfs.example`)."""
+    """Return the host of a gateway's web address, without port. Raises ListFormatError for other texts.
+
+    In `https://:hash.ipfs.example`, `:hash` is a placeholder: the gateway has a host for each content. The result is
+    the parent of these hosts, `ipfs.example`.
+    """
     scheme, _, location = address.partition("://")
     if scheme not in ("https", "http"):
         raise ListFormatError("an item is no address with https://")
@@ -47,7 +58,7 @@ def _extract_host(address: str) -> str:
 
 def _parse_json(text: str) -> Any:
     try:
-        return parse_answer_json(text, len(text))  # the download was limited already
+        return parse_answer_json(text, len(text))  # no smaller limit: the download's size was limited
     except ValueError as error:
         raise ListFormatError(f"no JSON: {str(error)[:80]}") from None
 

@@ -86,13 +86,13 @@ class PublicList(NamedTuple):
     family: str  # lists of the same family count once
     about: tuple[str, ...]  # categories, if the list has names of nothing else
     mixed: tuple[str, ...]  # categories whose names are among others in the list
-    popular: str  # for lists of the most requested names: RANKED_LIST, or the number of names
+    popular: str  # for lists of the most requested names: RANKED_LIST, or the number of names; else ""
     folder: str
     paths: tuple[str, ...]  # below the folder
     url: str  # prefix of the paths; "" for a list that is not fetched
     format: str  # of FORMATS
     named: tuple[str, ...]  # parts of the list, such as services or headings
-    takes_from: tuple[str, ...]  # ids and families: beside these the list vouches for nothing
+    takes_from: tuple[str, ...]  # ids and families of lists that it copies: beside them, it does not count
     without: tuple[str, ...]  # ids: names of these lists are left out
     only_popular: str  # the reason why only its most requested names count; "" if all count
     least: int  # names: a list with fewer is truncated, or is a different list
@@ -107,7 +107,7 @@ _FIELDS = [name for name in PublicList._fields if name != "least"]
 
 
 def read_public_lists(directories: Sequence[Path]) -> dict[str, PublicList]:
-    """Return the lists of some catalogues by id. Raises PolicyErrors with every mistake."""
+    """Return by id the public lists of some catalogue directories. Raises PolicyErrors with every mistake."""
     errors: list[PolicyError] = []
     documents: list[Document] = []
     for path in (directory / RECALL_FILE for directory in directories):
@@ -137,9 +137,10 @@ def _find_mistakes(
     families: set[str],
     seen_ids: set[str],
 ) -> Iterator[Mistake]:
-    """Yield the mistakes between the well-formed rows of a file and all rows.
+    """Yield the mistakes of well-formed rows of a recall.yml: contradictions in a row, or with other rows.
 
-    `seen_ids` has the ids of earlier rows.
+    `rows_by_id` and `families` are those of all files. `seen_ids` has the ids of earlier rows; those of `rows` are
+    added.
     """
     for index, row in enumerate(rows):
         if row["id"] in seen_ids:

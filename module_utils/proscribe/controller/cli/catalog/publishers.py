@@ -63,7 +63,8 @@ class Publisher(NamedTuple):
 
 def read_all_publishers(directories: Sequence[Path]) -> list[Publisher]:
     """Return the publishers of the catalogue's directories. Raises PolicyErrors, also for duplicate ids."""
-    # By id, and by feed for lists of recall.yml: such a list may serve several feeds.
+    # Places in files, for messages about duplicate ids. The key is (id, ""), but (id, feed) for a list of recall.yml,
+    # because such a list may serve several feeds.
     places: dict[tuple[str, str], str] = {}
     publishers: list[Publisher] = []
     errors: list[PolicyError] = []
@@ -91,7 +92,7 @@ def read_all_publishers(directories: Sequence[Path]) -> list[Publisher]:
 
 
 def read_publishers(directory: Path) -> list[Publisher]:
-    """Return the publishers of a directory; none if it has no such file. Raises PolicyErrors."""
+    """Return the publishers of a directory; none if it has no publishers.yml. Raises PolicyErrors."""
     return read_all_publishers([directory])
 
 
@@ -106,7 +107,7 @@ def _read_document(directory: Path) -> Document | None:
 
 
 def _find_mistakes(row: Mapping[str, Any], public_lists: Mapping[str, PublicList]) -> Iterator[Mistake]:
-    """Yield the mistakes between the well-formed keys of a row."""
+    """Yield the mistakes of a row whose keys are well-formed: missing or surplus keys, and unusable lists."""
     if "lists" not in row:
         for key in _REQUIRED_KEYS:
             if key not in row:
@@ -153,5 +154,8 @@ def _make_publishers(
 
 
 def select_publisher_ids(publishers: Sequence[Publisher], destinations: Sequence[str], target: str) -> list[str]:
-    """Return the ids of publishers whose lists refresh the values of a feed or of a service."""
+    """Return the ids of the publishers whose lists refresh `target`, the id of a feed or of a service.
+
+    `destinations` are the kinds of values to refresh, some of DESTINATIONS.
+    """
     return [publisher.id for publisher in publishers if publisher.into in destinations and publisher.of == target]

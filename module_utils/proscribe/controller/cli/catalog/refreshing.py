@@ -29,13 +29,13 @@ from .loaded_catalogue import LoadedCatalogue
 from .publishers import Publisher, read_all_publishers
 
 WRONG_LIST_CODE = 1  # exit code if a list was refused or could not be fetched
-MAX_SHOWN_VALUES = 10  # added values, and removed values, on the screen for each job
+MAX_SHOWN_VALUES = 10  # most added values on the screen for each job, and most removed values
 
 
 class RefreshJob(NamedTuple):
     """Publishers' lists that together determine one change of the catalogue.
 
-    They are a single list, all lists of an agreement feed, or all lists that cover the networks of an entry.
+    A job has a single list, all lists of an agreement feed, or all lists that cover an entry's networks.
     """
 
     id: str  # for messages: the id of an agreement feed, or the ids of the publishers
@@ -44,14 +44,14 @@ class RefreshJob(NamedTuple):
 
 
 class RefreshOutcome(NamedTuple):
-    """The outcome of a refresh job: a change, or an error with "" for none.
+    """The outcome of a refresh job: the change, or None with the reason why there is none.
 
-    It has both if only some lists of an agreement feed could be fetched.
+    An outcome has a change and an error if only some lists of an agreement feed could be fetched.
     """
 
     job: RefreshJob
     change: CatalogueChange | None
-    error: str = ""
+    error: str = ""  # as text; "" for none
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -126,7 +126,7 @@ def _find_target_directory(directory: str | None, loaded: LoadedCatalogue) -> Pa
 def select_jobs(
     list_ids: Sequence[str], loaded: LoadedCatalogue, target_directory: Path | None = None
 ) -> list[RefreshJob]:
-    """Return the refresh jobs that have one of `list_ids`, the ids of publishers or feeds; all jobs without ids.
+    """Return the refresh jobs of some lists; all jobs if `list_ids`, the ids of publishers or feeds, is empty.
 
     A job changes the files of `target_directory`; by default, of the directory whose publishers.yml has its list.
     Raises CommandError for an unknown id, and PolicyErrors for mistakes in publishers.yml.
@@ -168,7 +168,7 @@ def run_jobs(
     """Run refresh jobs in order: compute each change, write it unless `dry_run` is true, and yield the outcome.
 
     A list that is refused or cannot be fetched gives an outcome with an error. Raises CommandError if a file cannot be
-    written, or if the catalogue does not load with new dates of checking.
+    written, or if new dates of checking make the catalogue fail to load.
     """
     files = _CatalogueFiles(loaded)
     for job in jobs:
@@ -190,10 +190,11 @@ def run_jobs(
 def compute_change(
     job: RefreshJob, loaded: LoadedCatalogue, fetch_publisher: FetchPublisher, max_change_percent: int
 ) -> tuple[CatalogueChange, str]:
-    """Return the change of a refresh job, and a note about lists of an agreement feed that could not be fetched.
+    """Return the change of a refresh job, and a note about lists that could not be fetched.
 
-    The note is "" if all lists were fetched. Raises FetchError for a list that is needed and cannot be fetched.
-    Raises ListFormatError for a refused list, and EditError for a catalogue file that no program can edit.
+    Only the job of an agreement feed may lack lists. The note is "" if all lists were fetched. Raises FetchError for a
+    list that is needed and cannot be fetched. Raises ListFormatError for a refused list, and EditError for a catalogue
+    file that no program can edit.
     """
     first = job.publishers[0]
     feeds, services = loaded.catalogue.feeds, loaded.catalogue.services
@@ -229,6 +230,7 @@ def compute_change(
         change = make_network_change(lists, loaded, job.directory)
     else:
         change = make_domain_change(lists[0], loaded, job.directory)
+    # The first list of a publisher may change any number of values, because its usual amount of change is unknown.
     if all(publisher.id in days for publisher in job.publishers):
         require_bounded_change(change.earlier_count, len(change.added), len(change.removed), max_change_percent)
     return change, ""
@@ -239,9 +241,9 @@ def _obtain_checked_list(
 ) -> CheckedList:
     """Fetch the list of a publisher, check it, and return it with its values.
 
-    `newest_day` is the day (ISO 8601) of the last list that the catalogue was compared with; "" for none. Raises
-    FetchError, or ListFormatError for a list that is older than this day or fails a check. The error's text names the
-    list if the job has several.
+    `newest_day` is the day (ISO 8601) of this publisher's list in the last comparison; "" for none. Raises FetchError,
+    or ListFormatError for a list that is older than this day or fails a check. The error's text names the list if the
+    job has several.
     """
     feed = loaded.catalogue.feeds[publisher.of] if publisher.into == "feed" else None
     kind = feed.kind if feed else publisher.into
@@ -273,8 +275,9 @@ class _CatalogueFiles:
     def apply_change(self, change: CatalogueChange) -> None:
         """Write the files of a change, load the catalogue, and restore the files if it does not load.
 
-        Loading takes longer than everything else. So load_dated_files() loads files in which only dates change, once
-        for all jobs. Raises ListFormatError if the catalogue does not load, CommandError if a file cannot be written.
+        Loading takes longer than everything else. So a change of dates alone is written without loading. After all
+        jobs, load_dated_files() loads these files at once. Raises ListFormatError if the catalogue does not load,
+        CommandError if a file cannot be written.
         """
         earlier_texts = {path: path.read_text(encoding="utf-8") if path.exists() else None for path in change.new_texts}
         try:
@@ -306,9 +309,9 @@ class _CatalogueFiles:
 
 
 def _restore_files(earlier_texts: Mapping[Path, str | None]) -> None:
-    """Write the earlier texts of changed files, by path; delete a file whose text is None, which is new.
+    """Restore changed files to their earlier texts, which are by path. Raises CommandError, OSError.
 
-    Raises CommandError, OSError.
+    The text None means that the file did not exist earlier, so the file is deleted.
     """
     for path, earlier_text in earlier_texts.items():
         if earlier_text is None:

@@ -1,4 +1,7 @@
-"""Command `./proscribe diff`: effect of a policy change on hosts and on exceptions. No host is contacted."""
+"""Command `./proscribe diff`: effect of a policy change on hosts and on exceptions. No host is contacted.
+
+Exceptions are the waivers, and the approvers and keys that make waivers valid.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +25,8 @@ from .exception_changes import ExceptionChange, compare_exceptions, read_excepti
 SCHEMA = "proscribe/plan-diff/1"
 SAME, DIFFERENT = 0, 1
 MAX_NAMED_HOSTS = 5
-MAX_NAMED_IDENTIFIERS = 8  # per kind and change; --json has all
-MAX_CHANGE_LINES = 40  # per group
+MAX_NAMED_IDENTIFIERS = 8  # that the text names per kind and change; --json has all
+MAX_CHANGE_LINES = 40  # most lines of text per group of hosts
 
 EPILOG = """\
 OLD is a git revision (HEAD~1, v0.2.0, main), a day or a length of time (2026-11-01, 7d), or a run: latest, its id, or
@@ -46,14 +49,14 @@ a mistake. A host without an earlier plan counts as having another policy.
 
 
 class ChangeGroup(NamedTuple):
-    """Hosts with the same changes."""
+    """Hosts with the same changes of their plans."""
 
     changes: tuple[PlanChange, ...]
     hosts: tuple[str, ...]
 
 
 class PlanComparison(NamedTuple):
-    """The result of the comparison.
+    """The comparison of hosts' earlier plans with their current plans.
 
     `new_hosts` have no earlier plan. `gone_hosts` have no plan any more.
     """
@@ -71,7 +74,7 @@ class PlanComparison(NamedTuple):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the command."""
+    """Add the description, the argument OLD and the options of `./proscribe diff` to its parser."""
     parser.description = "Show the effect of a change of the catalogue or the policy, and on which hosts."
     parser.epilog = EPILOG
     parser.add_argument("old", metavar="OLD", help="what to compare with: a git revision, a day, or a run")
@@ -90,7 +93,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the comparison and return the exit code."""
+    """Compare earlier plans with those of the current policy, print the result and return the exit code.
+
+    EPILOG explains the exit codes. Without --limit and with a revision as OLD, exceptions are compared, too.
+    """
     now = datetime.datetime.now(datetime.timezone.utc)
     compile_input = inventory.read_compile_input(arguments)
     earlier_plans = read_earlier_plans(
@@ -129,7 +135,7 @@ def compare_host_plans(
             if pair not in pairs:
                 pairs[pair] = compare_plans(earlier_plans.plans[earlier_digest], compiled.plans[digest])
             groups.setdefault(pairs[pair], []).append(host)
-    # Plans without describable differences have the same effect on a host.
+    # Two plans can differ only in details that have no effect on a host. Then there are no changes, and no group.
     change_groups = [ChangeGroup(changes, tuple(sorted(hosts))) for changes, hosts in groups.items() if changes]
     gone_hosts = sorted(set(earlier_plans.hosts) - set(compiled.hosts)) if is_whole_inventory else []
     return PlanComparison(
@@ -174,7 +180,10 @@ def count_changes(changes: Iterable[PlanChange]) -> dict[str, dict[str, int]]:
 def count_department_hosts(
     hosts: Sequence[str], departments: Mapping[str, Sequence[str]]
 ) -> dict[str, tuple[int, int]]:
-    """Return by department the number of the given hosts in it, and the number of all its hosts."""
+    """Return by department (number of the given hosts in it, number of all its hosts).
+
+    Departments without any of the given hosts are left out.
+    """
     compared = set(hosts)
     counts_by_department = {
         name: (len(compared.intersection(members)), len(members)) for name, members in departments.items()
@@ -189,7 +198,10 @@ def format_comparison(
     width: int,
     colours: bool,
 ) -> Iterator[str]:
-    """Yield the lines of the result: a summary, then each group of hosts with its changes."""
+    """Yield the lines of the result: a summary, the changed exceptions, then each group of hosts with its changes.
+
+    `departments` has the hosts by department. `width` is that of the screen, in characters.
+    """
     changed_count = sum(len(group.hosts) for group in comparison.groups)
     header = f"{clean_text(earlier_plans.name)} -> now: "
     header += (
@@ -283,7 +295,7 @@ def _format_counts(by_direction: Mapping[str, int]) -> str:
 def make_diff_document(
     earlier_plans: EarlierPlans, comparison: PlanComparison, departments: Mapping[str, Sequence[str]]
 ) -> dict[str, object]:
-    """Return the result as data for JSON."""
+    """Return the result as data for --json, with every name. `departments` has the hosts by department."""
     return {
         "schema": SCHEMA,
         "old": earlier_plans.name,

@@ -35,12 +35,12 @@ from .files_at_revision import FilesAtRevision
 
 PROJECT_DIRECTORY = inventory.PROJECT_DIRECTORY
 MAX_NAMED_HOSTS = 5
-# The variables that name directories of policy files.
+# Inventory variables that name directories of policy files: catalogues and waivers.
 FOLDER_VARIABLES = (CATALOGUES_VARIABLE, WAIVERS_VARIABLE)
 
 
 class EarlierPlans(NamedTuple):
-    """The earlier plans of hosts."""
+    """The plans of hosts at an earlier time: those of a run, or of a revision of the policy."""
 
     name: str  # for messages: the run, or the revision
     hosts: Mapping[str, str]  # digest of the plan by host, for hosts with a known plan
@@ -53,7 +53,7 @@ class EarlierPlans(NamedTuple):
 def read_earlier_plans(name: str, arguments: argparse.Namespace, now: datetime.datetime, reports: Path) -> EarlierPlans:
     """Return the earlier plans: of a run in `reports` (`latest`, an id or a path), or else of a git revision.
 
-    Raises CommandError.
+    `name` is the argument OLD. Raises CommandError for an unknown name, and for plans that cannot be read or compiled.
     """
     try:
         directory = find_run(reports, name)
@@ -99,7 +99,7 @@ def _compile_plans_of_revision(
 ) -> EarlierPlans:
     with tempfile.TemporaryDirectory(prefix="proscribe-diff-") as temporary_directory:
         earlier_files = FilesAtRevision(name, Path(temporary_directory).resolve(), arguments.as_now)
-        # The catalogue of a collection has no history, so the installed one is used.
+        # An installed collection is no git repository, so its catalogue has no history. The present catalogue is used.
         collection = installation.COLLECTION
         catalogue = (
             installation.CATALOGUE
@@ -143,9 +143,10 @@ def _list_sources(arguments: argparse.Namespace) -> list[str]:
 
 
 def _find_earlier_source(source: str, earlier_files: FilesAtRevision) -> str:
-    """Return the earlier state of an inventory source.
+    """Extract the earlier state of an inventory source (an argument of -i) and return its path.
 
-    Its directory is extracted, because it has variables and waivers, too.
+    For a file, its whole directory is extracted, because the directory has variables and waivers, too. A list of host
+    names is returned unchanged.
     """
     if not list_source_paths([source]):  # a list of host names, which has no history
         return source
@@ -163,9 +164,9 @@ def _find_earlier_source(source: str, earlier_files: FilesAtRevision) -> str:
 
 
 def _replace_folders(compile_input: CompileInput, earlier_files: FilesAtRevision) -> list[HostVariables]:
-    """Return the hosts with the earlier states of the directories that their variables name.
+    """Return the hosts with variables that name the earlier states of catalogue and waiver directories.
 
-    These directories may be in other repositories.
+    These directories may be in other repositories than the inventory. So each is extracted from its own repository.
     """
     earlier_folders: dict[tuple[str, str], str] = {}
 

@@ -1,6 +1,7 @@
 """Changes of approvers, their keys, and waivers, each as a text for reviewers.
 
-No plan contains an approver or a key. So a change of these changes no host, and can still make a waiver possible.
+No plan contains an approver or a key. So a comparison of plans does not show a new approver or key, who can still make
+a waiver possible.
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ from ...compile.waivers.approvers import read_approver_list
 from ..waiver.listing import describe_waiver
 
 MAX_SIGNERS_BYTES = 1 << 20
-# ALLOWED SIGNERS_FILE in ssh-keygen(1): principals, options, the type of the key, the key.
+# A line of an allowed signers file (ALLOWED SIGNERS in ssh-keygen(1)): principals, options, type of the key, key.
 SIGNER_PATTERN = re.compile(
     r"(\S+) +(?:((?:[^\s\"]|\"[^\"]*\")+) +)?((?:ssh|sk|ecdsa)-\S+) +([A-Za-z0-9+/]+={0,2})(?: .*)?"
 )
 
 
 class ExceptionTexts(NamedTuple):
-    """The texts of all approvers, keys and waivers of an inventory."""
+    """The approvers, keys and waivers of an inventory, each as a text that can be compared."""
 
     approvers: frozenset[str] = frozenset()
     keys: frozenset[str] = frozenset()
@@ -36,7 +37,7 @@ class ExceptionTexts(NamedTuple):
 
 
 class ExceptionChange(NamedTuple):
-    """The added and removed texts of a kind."""
+    """The added and removed texts of a kind (`approvers`, `keys`, `waivers`), with a title for the output."""
 
     kind: str
     title: str
@@ -52,7 +53,7 @@ TITLES_BY_KIND = {
 
 
 def read_exceptions(compile_input: CompileInput, compiled: CompiledPlans, now: datetime.datetime) -> ExceptionTexts:
-    """Return the texts of an inventory's approvers, keys and waivers. Raises PolicyErrors."""
+    """Return the texts of an inventory's approvers, keys and waivers. Raises PolicyErrors for mistakes in the files."""
     approver_list = read_approver_list(
         find_approver_folders(compile_input, compiled.restrictions), compile_input.groups
     )
@@ -71,7 +72,7 @@ def read_exceptions(compile_input: CompileInput, compiled: CompiledPlans, now: d
 
 
 def compare_exceptions(earlier_exceptions: ExceptionTexts, current_exceptions: ExceptionTexts) -> list[ExceptionChange]:
-    """Return the added and removed texts by kind."""
+    """Return a change for each kind (approvers, keys, waivers) whose texts differ; [] if none differ."""
     changes = []
     for kind, title in TITLES_BY_KIND.items():
         old_texts, new_texts = getattr(earlier_exceptions, kind), getattr(current_exceptions, kind)
@@ -81,7 +82,10 @@ def compare_exceptions(earlier_exceptions: ExceptionTexts, current_exceptions: E
 
 
 def _describe_keys(file: Path) -> Iterator[str]:
-    """Yield the text of each signer of a file: principals, options, type and fingerprint of the key."""
+    """Yield the text of each signer in a file of allowed signers: principals, options, type and fingerprint of the key.
+
+    A line that is no signer becomes a text, too. A missing file has no signers.
+    """
     if not file.is_file():
         return
     with file.open("rb") as stream:

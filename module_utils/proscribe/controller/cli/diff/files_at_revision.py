@@ -23,21 +23,24 @@ MAX_FOLLOWED_LINKS = 1_000
 
 
 class FilesAtRevision:
-    """The earlier state of files, below a directory. Repositories of the `as_now` paths are used as they are now."""
+    """Files in their state at the revision `name`, extracted below `target_directory`.
+
+    Repositories of the `as_now` paths are used as they are now.
+    """
 
     def __init__(self, name: str, target_directory: Path, as_now: Sequence[str] = ()) -> None:
         self.name = name
         self.target_directory = target_directory
-        self.commits: dict[Path, str] = {}  # by top directory of the repository
+        self.commits: dict[Path, str] = {}  # hash of the commit, by top directory of the repository
         self.current_paths: list[Path] = []  # paths used as they are now
         self._current_repositories = [(path := _resolve_path(current_path), _find_top(path)) for current_path in as_now]
         self._places_by_top: dict[Path, Path] = {}
         self._extracted_paths: set[tuple[Path, Path]] = set()
 
     def extract_path(self, current_path: Path, description: str) -> Path:
-        """Return the path of the earlier state of a file or directory. Raises CommandError.
+        """Extract the earlier state of a file or directory, and return its path. Raises CommandError if there is none.
 
-        `description` names the path in messages.
+        `description` says in messages what the path is. In an `as_now` repository, the present path is returned.
         """
         real_path = _resolve_path(current_path)
         if not real_path.exists():
@@ -65,7 +68,7 @@ class FilesAtRevision:
         return earlier_path
 
     def extract_optional_path(self, current_path: Path) -> None:
-        """Extract the earlier state of a path that may not have existed then."""
+        """Extract the earlier state of a path; do nothing if the path did not exist then, or is used as it is now."""
         real_path = _resolve_path(current_path)
         if not self._is_taken_as_now(real_path) and (
             repository := find_repository(_find_existing_directory(real_path))
@@ -73,14 +76,20 @@ class FilesAtRevision:
             self._extract_relative_path(repository, real_path.relative_to(repository.top.resolve()))
 
     def convert_to_current_path(self, path: Path) -> Path:
-        """Return the current path of a path that may be an earlier one, or lead out of it: `<place>/../own`."""
+        """Return the current path of a path in the extracted files; any other path is only normalised.
+
+        A path may lead out of the extracted files: `<place>/../own` is a directory beside the repository.
+        """
         current_path = next(
             (top / path.relative_to(place) for top, place in self._places_by_top.items() if place in path.parents), path
         )
         return Path(os.path.normpath(current_path))
 
     def translate_message(self, text: str) -> str:
-        """Return a message about earlier files with their paths in their repositories."""
+        """Return a message with the paths of extracted files in git's notation: `HEAD~1:inventory/hosts.yml`.
+
+        A path of any repository but the first has the repository's directory, too.
+        """
         first_top = next(iter(self._places_by_top), None)
         for top, place in self._places_by_top.items():
             text = text.replace(f"{place}/", f"{self.name}:" if top == first_top else f"{self.name}:{top}/")
@@ -92,7 +101,7 @@ class FilesAtRevision:
         )
 
     def _extract_relative_path(self, repository: Repository, relative_path: Path) -> Path | None:
-        """Return the path of the earlier state of a path in a repository; None if it did not exist."""
+        """Extract the earlier state of a path in a repository and return its path; None if it did not exist then."""
         top = repository.top.resolve()
         if top not in self.commits:
             try:
@@ -114,7 +123,7 @@ class FilesAtRevision:
         return place / relative_path if (place / relative_path).exists() else None
 
     def _follow_links(self, repository: Repository, relative_path: Path, extracted: ExtractedFiles) -> None:
-        """Extract the targets of links, too: Ansible would ignore a link without its target."""
+        """Extract the targets of extracted links, too, because Ansible would ignore a link without its target."""
         top = repository.top.resolve()
         place = self._places_by_top[top]
         for link, target in extracted.outside_links:
@@ -132,7 +141,10 @@ class FilesAtRevision:
                 self._extract_relative_path(repository, link_target.relative_to(place))
 
     def _link_inner_repositories(self, current_directory: Path, earlier_directory: Path) -> None:
-        """Link the repositories inside a current directory, such as its waivers, into the earlier one."""
+        """Extract the repositories inside a current directory, such as its waivers, and link them into the earlier one.
+
+        The commits of the outer repository do not have the files of inner repositories.
+        """
         for path in _list_contents(current_directory, MAX_SEARCH_DEPTH):
             if path.name == ".git" and path.parent != current_directory:
                 inner_repository = path.parent

@@ -29,25 +29,26 @@ GIT_TIMEOUT_SECONDS = 300  # per call of git
 ATTRIBUTES_TEXT = "* !export-ignore !export-subst !filter !ident !working-tree-encoding\n"
 SUBMODULE_PREFIX = b"160000 "
 DAY_PATTERN = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T.+)?")
-LENGTH_PATTERN = re.compile(r"[0-9]{1,3}[wdhm]")  # four digits and a letter would be the start of a commit's hash
+LENGTH_PATTERN = re.compile(r"[0-9]{1,3}[wdhm]")  # four digits and a letter may begin the hash of a commit
 
 
 class ExtractedFiles(NamedTuple):
-    """The extracted paths, and their links that lead out of the repository."""
+    """The paths that were extracted from a commit, and their links that lead out of the repository."""
 
     paths: Sequence[Path]
     outside_links: Sequence[tuple[Path, str]]  # path of the link in the repository, and its target
 
 
 class Repository(NamedTuple):
-    """The git repository that contains a directory."""
+    """A git repository, by the top directory of its working tree."""
 
     top: Path
 
     def find_commit(self, name: str) -> str:
         """Return the commit of a revision or a time as 40 or more hexadecimal digits. Raises CommandError.
 
-        For a time, it is the newest earlier commit of HEAD's main line.
+        `name` is a revision, or a time that parse_revision_time understands. The commit of a time is the newest earlier
+        one on the first-parent line of HEAD.
         """
         time = parse_revision_time(name)
         if time is not None:
@@ -79,7 +80,10 @@ class Repository(NamedTuple):
         )
 
     def extract_files(self, commit: str, paths: Sequence[Path], target_directory: Path) -> ExtractedFiles:
-        """Write files and directories of the repository, as in a commit, below a directory. Raises CommandError."""
+        """Write files and directories of the repository, as in a commit, below a directory. Raises CommandError.
+
+        `paths` are relative to the top directory. The result lists only those that the commit has.
+        """
         with _BorrowingStore(self, target_directory) as store:
             existing_paths = [
                 path
@@ -98,7 +102,7 @@ class Repository(NamedTuple):
                     raise CommandError(
                         f"{self.top / submodule_path} is a submodule, whose earlier state is not available here"
                     )
-            if not listing.stdout:  # the archive of a repository without files cannot be unpacked
+            if not listing.stdout:  # an archive without files cannot be unpacked
                 return ExtractedFiles(existing_paths, ())
             archive = target_directory / "revision.tar"
             result = store.run_git("archive", "--format=tar", f"--output={archive}", commit, "--", *names)
@@ -108,10 +112,10 @@ class Repository(NamedTuple):
 
 
 def parse_revision_time(name: str) -> datetime.datetime | None:
-    """Return the time that a text stands for; None for the name of a revision.
+    """Return the time of a text such as `2026-11-01` or `7d`; None for any other text, which may name a revision.
 
-    The text is a day, a time, or a duration back from now. A day is its start in the zone of this machine. Raises
-    CommandError for an impossible day.
+    The text is a day, a time, or a duration back from now. A day means its start in the time zone of this machine.
+    Raises CommandError for an impossible day.
     """
     if LENGTH_PATTERN.fullmatch(name):
         now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
@@ -125,7 +129,10 @@ def parse_revision_time(name: str) -> datetime.datetime | None:
 
 
 def find_repository(directory: Path) -> Repository | None:
-    """Return the repository that contains a directory; None if there is none. Raises CommandError if git cannot run."""
+    """Return the repository that contains a directory; None if there is none.
+
+    Raises CommandError if git is missing, or refuses the repository because another user owns it.
+    """
     if shutil.which("git") is None:
         raise CommandError("git is not installed, and without it there is no earlier state to compare with")
     result = _run_git(directory, "rev-parse", "--show-toplevel")
@@ -138,7 +145,7 @@ def find_repository(directory: Path) -> Repository | None:
 
 
 class _BorrowingStore:
-    """A temporary repository that borrows the objects of another repository."""
+    """A temporary bare repository that borrows the objects of another repository and ignores its configuration."""
 
     def __init__(self, source: Repository, parent: Path) -> None:
         self.source = source
@@ -181,7 +188,10 @@ class _BorrowingStore:
 
 
 def _unpack_archive(archive: Path, target_directory: Path, commit: str) -> list[tuple[Path, str]]:
-    """Unpack an archive and delete it. Returns the links that lead out of the directory; they are not unpacked."""
+    """Unpack a tar archive of a commit into a directory, then delete the archive.
+
+    Links that lead out of the directory are not unpacked. Returns the path and the target of each of these.
+    """
     outside_links: list[tuple[Path, str]] = []
     # Python before 3.11.4, such as Debian 12's, has no filters. git packs only files, directories and links, with names
     # below the top directory. So it is enough to check the targets of the links.
@@ -202,7 +212,7 @@ def _unpack_archive(archive: Path, target_directory: Path, commit: str) -> list[
 
 
 def _is_inside_link(link: tarfile.TarInfo) -> bool:
-    """Return whether the target of a link is inside the archive."""
+    """Return whether the target of a symbolic link is inside the archive, by its path."""
     target = os.path.normpath(os.path.join(os.path.dirname(link.name), link.linkname))
     return not os.path.isabs(target) and target.split("/")[0] != os.pardir
 

@@ -1,6 +1,6 @@
 """Command `./proscribe explain`: the status of a name, address, service or program on hosts, and the reasons.
 
-No host is contacted. The answer comes from the policy, and from the newest records of the hosts.
+The command contacts no host. The answer comes from the policy, and from the newest host records in the reports.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ A file for --expect has names by hosts (all, a group, a host) and answer:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the command."""
+    """Add the description and the options of `./proscribe explain` to its parser."""
     parser.description = (
         "Show whether a name, an address, a service or a program is blocked, by which control, and why."
     )
@@ -70,7 +70,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def parse_time_option(text: str) -> datetime.datetime:
-    """Return the time of an option. Raises ArgumentTypeError for a time without a zone."""
+    """Parse the value of --at (ISO 8601 with a zone) and return it in UTC.
+
+    Raises ArgumentTypeError for a text that is no time, and for a time without a zone.
+    """
     try:
         time = datetime.datetime.fromisoformat(text)
     except ValueError:
@@ -81,7 +84,10 @@ def parse_time_option(text: str) -> datetime.datetime:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the answer and return the exit code."""
+    """Answer the question of the command line, print the answer and return the exit code that EPILOG explains.
+
+    With --expect, compare a file of expected answers with the policy instead. Raises CommandError for an unknown word.
+    """
     question = parse_question(arguments.name) if arguments.name else None
     now = arguments.at or datetime.datetime.now(datetime.timezone.utc)
     compile_input, audience_note = _read_hosts(arguments)
@@ -112,10 +118,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _read_hosts(arguments: argparse.Namespace) -> tuple[Hosts, str]:
-    """Return the chosen hosts, and a note.
+    """Return the hosts that the options choose, and a note for the user; "" if runs serve some of these hosts.
 
-    If runs leave all of them out, the hosts are an audience that only exports serve. The note explains this; otherwise
-    it is "".
+    If runs leave out all of them (proscribe_hosts), the hosts are an audience that only exports for enforcement points
+    serve. The note explains this.
     """
     try:
         return inventory.read_compile_input(arguments), ""
@@ -127,7 +133,10 @@ def _read_hosts(arguments: argparse.Namespace) -> tuple[Hosts, str]:
 def _describe_other_kind(
     word: str, compile_input: Hosts, compiled: CompiledPlans, arguments: argparse.Namespace
 ) -> str:
-    """Return a hint for a word that the policy uses for another kind of thing; "" for none."""
+    """Return a hint if an unknown word is a group, host, service category, control or waiver; "" otherwise.
+
+    The hint is the end of the error message about the word. It shows how to ask instead.
+    """
     services = {
         service.id: service for catalogue in compiled.catalogues.values() for service in catalogue.services.values()
     }

@@ -18,18 +18,18 @@ from .reasons.reason import STATUSES, ControlAnswer, EffectivePolicy
 from .relations import Subject, find_subject
 
 MAX_NAMED_HOSTS = 5
-# Relations that make a service a subject of the question.
+# Kinds of Relation (relations.py) that make a service a subject of the question. The other kinds only give remarks.
 CONCERNED_KINDS = ("is", "blocks", "program", "file", "address")
 
 
 class AnswerGroup(NamedTuple):
-    """Hosts with the same answer."""
+    """Hosts with the same answer, for the same reasons."""
 
     answer: str
     controls: Mapping[str, ControlAnswer]
     notes: tuple[str, ...]
     hosts: tuple[str, ...]
-    known_count: int = 0  # number of hosts with known package systems and browsers
+    known_count: int = 0  # number of hosts whose package systems and browsers are known
     oldest_time: str = ""  # time of the oldest of these facts: UTC
     point_answers: tuple[enforcement_points.PointAnswer, ...] = ()  # answers of the fed enforcement points
     observations: tuple[
@@ -53,7 +53,7 @@ def explain_question(
     for catalogue in {id(catalogue): catalogue for catalogue in compiled.catalogues.values()}.values():
         try:
             subjects[catalogue.version] = find_subject(question, catalogue)
-        except CommandError as error:  # the catalogue of other hosts may have the word
+        except CommandError as error:  # hosts may have different catalogues, and another one may have the word
             last_error = error
     if not subjects and last_error is not None:
         raise last_error
@@ -113,7 +113,8 @@ def compare_expectations(
 ) -> list[expectations.ExpectationResult]:
     """Compare an organisation's expectations (expectations.py) with the answers of the compiled policy.
 
-    Raises PolicyErrors for mistakes in the file.
+    Returns a result for each row of the file. `groups` has the hosts by group of the inventory, `facts_by_host` the
+    facts from the newest records. Raises PolicyErrors for mistakes in the file.
     """
     document, rows = expectations.read_expectations(file, groups, tuple(compiled.hosts))
     results: list[expectations.ExpectationResult] = []
@@ -144,13 +145,19 @@ def compare_expectations(
 
 
 def _find_first_reason(group: AnswerGroup, deciding: Sequence[str]) -> str:
-    """Return the first reason of a group's answer; "" if nothing restricted matches."""
+    """Return the text of the first reason for a group's answer; "" if nothing restricted matches.
+
+    `deciding` are the controls that decide about the subject, in their order.
+    """
     reasons = (reason for control in deciding for reason in group.controls[control].reasons)
     return next((reason.text for reason in reasons if reason.status == group.answer), "")
 
 
 def _describe_waivers(subject: Subject, compiled: CompiledPlans, hosts: Sequence[str]) -> Iterator[str]:
-    """Yield a text for each waiver that waives nothing or whose review is overdue, because users may rely on it."""
+    """Yield a text for each waiver of the subject on these hosts that has a problem. Users may rely on such a waiver.
+
+    For example, the waiver waives nothing, or its review is overdue.
+    """
     services = {service.id for service in subject.list_services(*CONCERNED_KINDS)}
     for waiver, judgement in compiled.waivers:
         concerned_hosts = set(judgement.hosts).intersection(hosts)

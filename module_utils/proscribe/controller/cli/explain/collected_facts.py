@@ -17,8 +17,9 @@ from ...report.evaluation.lifts import Lift, describe_lifts
 from ...report.storage import fleet_state_file
 from ...report.storage.report_reader import UnreadableReport, list_runs, read_records
 
-MAX_RUNS = 10  # newest first: facts about a host may be in an older run
-# Systems that no run observes, named as in Python's sys.platform. A Linux host reports its distribution.
+MAX_RUNS = 10  # most reports that are read: an older one may have facts that the newest lacks
+# Systems that no run observes: names of Python's sys.platform, with which the system in a host's record begins. A Linux
+# host reports its distribution instead.
 UNOBSERVED_SYSTEMS = ("darwin", "freebsd", "openbsd", "netbsd", "sunos", "aix", "cygwin", "win32")
 WINDOWS_SYSTEM = OBSERVED_SYSTEMS[0]
 
@@ -30,7 +31,7 @@ class HostFacts(NamedTuple):
     package_managers: frozenset[str] | None = None  # host-wide package systems, such as dpkg, flatpak
     user_package_managers: frozenset[str] | None = None  # package systems that users have installed, such as nix
     browsers: frozenset[str] | None = None  # by id of the policy directory that they read
-    oldest_time: str = ""  # time of the oldest of these facts: UTC
+    oldest_time: str = ""  # time of the oldest record that these facts come from: UTC
     state: str = ""  # state of the whole host in the newest record, or LIFTED
     observed_at: str = ""  # time of `state`: UTC
     lifted_controls: tuple[str, ...] = ()  # controls lifted and not observed since
@@ -52,11 +53,14 @@ class HostFacts(NamedTuple):
         return not self.os.startswith(UNOBSERVED_SYSTEMS)
 
     def has_package_system(self, key: str) -> bool | None:
-        """Return whether the host or a user of it has a package system of the catalogue (`apt`); None if unknown."""
+        """Return whether the host or a user of it has a package system; None if unknown.
+
+        `key` is the name of the package system in the catalogue, such as `apt`.
+        """
         managers = {system.MANAGER for system in SYSTEMS if key == system.CATALOGUE_KEY}
         traced_managers = {system.MANAGER for system in ON_DEMAND}
         if not managers <= {system.MANAGER for system in HOST_WIDE_SYSTEMS} | traced_managers:
-            # Pip and similar tools leave no trace before their first use, so they are checked on every host.
+            # Pip and similar tools leave no trace before their first use, so every host is checked for their packages.
             return True
         if managers & ((self.package_managers or frozenset()) | (self.user_package_managers or frozenset())):
             return True
@@ -67,7 +71,7 @@ class HostFacts(NamedTuple):
         )
 
     def drop_times(self) -> HostFacts:
-        """Return the facts without times and states, so that hosts can be compared."""
+        """Return the facts without times, states and lifts, so that hosts with the same software have equal facts."""
         return self._replace(oldest_time="", state="", observed_at="", lifted_controls=(), lifts_text="")
 
 
@@ -75,16 +79,17 @@ NO_FACTS = HostFacts()
 
 
 def collect_facts(compile_input: CompileInput, hosts: Collection[str]) -> dict[str, HostFacts]:
-    """Return the facts about some hosts from records and the inventory. The inventory names the Windows hosts."""
+    """Return the facts by host, from the newest reports. The inventory shows which hosts run Windows."""
     facts = read_facts(find_reports_folder(compile_input.hosts, compile_input.inventory), hosts)
     facts.update({host: facts.get(host, NO_FACTS)._replace(os=WINDOWS_SYSTEM) for host in compile_input.windows_hosts})
     return facts
 
 
 def read_facts(reports: Path, hosts: Collection[str]) -> dict[str, HostFacts]:
-    """Return the facts about some hosts from the newest records. Hosts without facts are left out.
+    """Return the facts by host, from the newest records in a directory of reports. Hosts without facts are left out.
 
-    A damaged report contributes no facts. At most MAX_RUNS reports are read.
+    A damaged report contributes no facts. At most MAX_RUNS reports are read. Later lifts (removals of the ban) are
+    applied to the facts.
     """
     facts_by_host: dict[str, HostFacts] = {}
     missing = set(hosts)
@@ -107,7 +112,10 @@ def read_facts(reports: Path, hosts: Collection[str]) -> dict[str, HostFacts]:
 
 
 def _apply_lifts(facts: HostFacts, lifts: Mapping[str, Lift]) -> HostFacts:
-    """Return the facts of a host after some of its controls were lifted. Known faults of other controls stay."""
+    """Return the facts of a host after the ban was lifted from some of its controls.
+
+    The state becomes LIFTED, unless a part of the ban remains and the newest record shows a fault.
+    """
     facts = facts._replace(lifted_controls=(*lifts,), lifts_text=describe_lifts(lifts))
     others_wrong = facts.state in (ERROR, NONCOMPLIANT) and not set(CONTROLS) <= lifts.keys()
     return (
@@ -118,7 +126,7 @@ def _apply_lifts(facts: HostFacts, lifts: Mapping[str, Lift]) -> HostFacts:
 
 
 def _add_older_record(newer: HostFacts, record: HostRecord) -> HostFacts:
-    """Return the facts completed with those of an older record."""
+    """Return the facts of a host, with unknown ones filled in from an older record of the same host."""
     checked_at = str(record.get("checked_at") or "")
     if checked_at and not newer.observed_at:
         newer = newer._replace(state=str(record.get("state") or UNKNOWN), observed_at=checked_at)

@@ -1,6 +1,7 @@
 """Answers of the enforcement points that an organisation feeds (proscribe_exports_fed). Pure.
 
-Each answer comes from an export for this host alone. An export for more hosts is equal or stricter.
+An enforcement point is a name server, proxy or router that gets the policy as an export. Each answer comes from an
+export for the host in question alone. An export for more hosts is equal or stricter.
 """
 
 from __future__ import annotations
@@ -16,12 +17,15 @@ from .reasons.reason import BLOCKED, OPEN, EffectivePolicy
 from .relations import ADDRESS, NAME, SERVICE, Subject
 
 PLAIN_HTTP_PORT = 80  # unencrypted HTTP, in which a proxy sees paths
-# Used only in headers, which are discarded here.
+# An export has the moment only in its header lines, which are discarded here. So a fixed moment is enough.
 FIXED_MOMENT = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 
 
 class PointAnswer(NamedTuple):
-    """The answer of an enforcement point: `answer` is "" if its format cannot decide. `reason` is a sentence or ""."""
+    """The answer of an enforcement point, by the format of its export.
+
+    `answer` is BLOCKED, OPEN, or "" if the format cannot decide. `reason` is a sentence or "".
+    """
 
     format: str
     answer: str
@@ -33,10 +37,10 @@ class PointAnswer(NamedTuple):
 
 
 def list_point_answers(subject: Subject, policy: EffectivePolicy) -> tuple[PointAnswer, ...]:
-    """Return the answer of each fed enforcement point."""
+    """Return one answer for each format of the enforcement points that a host's policy feeds; () if there are none."""
     if not policy.restrictions.exports_fed:
         return ()
-    # Few organisations feed any, and the formats take time to load.
+    # The formats take time to load, and few organisations feed enforcement points. So the import is here.
     from ...enforcement_points.registry import EXPORT_FORMATS
 
     formats = dict.fromkeys(fed.format for fed in policy.restrictions.exports_fed)
@@ -76,7 +80,10 @@ def _make_point_answer(subject: Subject, policy: EffectivePolicy, format_: Expor
 
 
 def _list_hosts(subject: Subject) -> Iterator[str]:
-    """Yield the name of a question, or the first and the last address of its network."""
+    """Yield the host name of a question, or the first and the last address of its network.
+
+    If an enforcement point decides differently about these two addresses, it has no answer for the network.
+    """
     network = subject.question.network
     if network is None:
         yield subject.question.host

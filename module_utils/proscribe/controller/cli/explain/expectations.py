@@ -6,7 +6,8 @@
     press:                       # a group of the inventory, or a host
       waived: [web.whatsapp.com]
 
-So decision makers can read the test of their policy. A change of the catalogue shows the expectations that it breaks.
+The file is a test of the policy that decision makers can read. After a change of the catalogue, the comparison shows
+the expectations that the change breaks.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ from .reasons.reason import OFF, STATUSES
 
 SCHEMA = "proscribe/expectations/1"
 EVERY_HOST = "all"
-# A name is never off, because another control answers.
+# OFF is the answer of a single control. Usually another control answers for the name, so no row may expect OFF.
 EXPECTED_ANSWERS = tuple(status for status in STATUSES if status != OFF)
-MAX_NAMED_HOSTS = 3  # per differing answer
+MAX_NAMED_HOSTS = 3  # most hosts that the text names per differing answer
 
 
 class Expectation(NamedTuple):
@@ -34,7 +35,7 @@ class Expectation(NamedTuple):
     hosts: str  # the key: all, a group or a host
     answer: str
     name: str
-    path: KeyPath  # of the row in the file
+    path: KeyPath  # position of the row in the file, for error messages
 
 
 class AnswerDifference(NamedTuple):
@@ -55,9 +56,9 @@ class ExpectationResult(NamedTuple):
 def read_expectations(
     path: Path, groups: Mapping[str, frozenset[str]], hosts: Sequence[str]
 ) -> tuple[Document, list[Expectation]]:
-    """Return a file and its rows in their order. Raises PolicyErrors with every mistake.
+    """Return a file of expectations as a document, and its rows in order. Raises PolicyErrors with every mistake.
 
-    `groups` are those of the inventory, `hosts` those to be explained.
+    A row is for `all`, a group or a host. `groups` are those of the inventory, `hosts` are the hosts in question.
     """
     try:
         document = read_yaml(path)
@@ -101,11 +102,11 @@ def _read_rows(document: Document, known_hosts: set[str], errors: list[PolicyErr
 
 
 def make_result(expectation: Expectation, answers: Sequence[tuple[str, tuple[str, ...], str]]) -> ExpectationResult:
-    """Compare an expectation with the answers for its hosts.
+    """Compare an expectation with the policy's answers for its hosts.
 
-    Each answer has its hosts and its reason.
+    `answers` has (answer, hosts, reason) for each group of hosts. Without answers, the expectation is not met.
     """
-    if not answers:  # without a comparison, no expectation is met
+    if not answers:  # no host was compared, so nothing shows that the expectation is met
         return ExpectationResult(
             expectation, (AnswerDifference("no answer", (), f"no host of {expectation.hosts} is in question"),)
         )
@@ -134,7 +135,7 @@ def format_results(file: str, results: Sequence[ExpectationResult], width: int) 
 
 
 def make_results_document(file: str, results: Sequence[ExpectationResult]) -> dict[str, object]:
-    """Return the results as data for JSON."""
+    """Return the results as data for --json. docs/explain.md describes the format."""
     return {
         "schema": SCHEMA,
         "file": file,

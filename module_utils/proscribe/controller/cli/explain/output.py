@@ -1,4 +1,4 @@
-"""Output of an explanation, as text and as JSON."""
+"""Output of `./proscribe explain`, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STATUS_COLOURS = {BLOCKED: "red", DEPENDS: "yellow", AUDITED: "yellow"}
 
 
 def format_headline(subject: Subject, groups: Sequence[AnswerGroup]) -> str:
-    """Return the short answer."""
+    """Return the headline: the subject, its services, the answer with numbers of hosts, and their last states."""
     counts: dict[str, int] = {}
     for group in groups:
         counts[_describe_status(group.answer)] = counts.get(_describe_status(group.answer), 0) + len(group.hosts)
@@ -41,9 +41,10 @@ def format_headline(subject: Subject, groups: Sequence[AnswerGroup]) -> str:
 
 
 def _format_last_seen(groups: Sequence[AnswerGroup], total: int) -> str:
-    """Return a text about the newest observations of the hosts; "" without observations.
+    """Return the last observed states of the hosts with counts and the oldest time; "" without observations.
 
-    The policy alone does not show the state of a host.
+    `total` is the number of all hosts. Hosts without a record are counted as never seen. The answer has this text
+    because the policy alone does not show the state of a host.
     """
     observations = [observation for group in groups for observation in group.observations]
     if not observations:
@@ -91,7 +92,10 @@ def format_explanation(subject: Subject, groups: Sequence[AnswerGroup], width: i
 
 
 def _describe_known_facts(group: AnswerGroup) -> str:
-    """Return a text about the known package systems and browsers of a group's hosts."""
+    """Return a text: the age of the known package systems and browsers, and the number of unobserved hosts.
+
+    For an unobserved host, the answer covers every package system and browser.
+    """
     unknown_count = len(group.hosts) - group.known_count
     facts_note = (
         f"package systems and browsers as of {times(group.oldest_time)}"
@@ -109,7 +113,10 @@ def _describe_known_facts(group: AnswerGroup) -> str:
 
 
 def _describe_lifts(group: AnswerGroup) -> str:
-    """Return a text that names the hosts with lifted controls, where the policy is not in effect."""
+    """Return a text about the hosts of a group from which the ban was lifted: the policy is not in effect there.
+
+    It names at most MAX_NAMED_HOSTS hosts, and counts the rest.
+    """
     host_texts = [
         f"{clean_text(host)}: {clean_text(lift_text)}" for host, lift_text in group.lifted_hosts[:MAX_NAMED_HOSTS]
     ]
@@ -134,7 +141,7 @@ def _mark_status_colour(line: str, status: str, colours: bool) -> str:
 
 
 def make_explanation_document(subject: Subject, groups: Iterable[AnswerGroup]) -> dict[str, object]:
-    """Return the explanation as data for JSON."""
+    """Return the explanation as data for --json. docs/explain.md describes the format."""
     question = subject.question
     return {
         "schema": SCHEMA,

@@ -1,4 +1,4 @@
-"""The subject of a question: a name, a URL, an address, a network, a service or a program. Pure."""
+"""Questions of `./proscribe explain`, parsed: a host name, a URL, an address, a network or another word. Pure."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class Question(NamedTuple):
 
 
 def parse_question(text: str) -> Question:
-    """Parse a question in any copied form: `HTTPS://Mail.Google.com.:443/mail?x`, `[2001:db8::1]:53`.
+    """Parse a question in any form that users copy: `HTTPS://Mail.Google.com.:443/mail?x`, `[2001:db8::1]:53`.
 
-    Raises CommandError for a text that is no question.
+    Raises CommandError for an empty or unprintable text, and for a text that is no valid URL.
     """
     typed_text = text.strip()
     if not typed_text or not typed_text.isprintable():
@@ -67,12 +67,12 @@ def convert_to_ascii_name(host: str) -> str:
 
 def _parse_network(text: str) -> Network | None:
     address_text = text.removeprefix("[").removesuffix("]") if text.startswith("[") else text
-    address, percent, _ = address_text.partition("%")  # the zone of a link-local address has no meaning here
+    address, percent, _ = address_text.partition("%")  # the zone of a link-local address has no meaning for rules
     try:
         network = ipaddress.ip_network(address if percent else address_text, strict=False)
     except ValueError:
         return None
     if isinstance(network, ipaddress.IPv6Network) and network.prefixlen == 128:
-        ipv4_address = network.network_address.ipv4_mapped  # a connection to a mapped address uses IPv4
+        ipv4_address = network.network_address.ipv4_mapped  # a connection to an IPv4-mapped address uses IPv4
         return network if ipv4_address is None else ipaddress.ip_network(ipv4_address)
     return network

@@ -83,8 +83,8 @@ def open_log_file(settings: EventSettings) -> LogFile:
 
 
 def _open_descriptor(path: str) -> int:
-    # With O_NONBLOCK, opening a named pipe without a reader does not block.
     """Open or create a log file to append to. Raises SendingError for anything but an ordinary file."""
+    # With O_NONBLOCK, opening a named pipe without a reader does not block.
     flags = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)

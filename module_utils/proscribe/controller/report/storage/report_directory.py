@@ -89,9 +89,9 @@ class ReportDirectory:
         return False
 
     def _replace_link(self, name: str) -> None:
+        """Point the link `name` to this report, in one step."""
         # A symbolic link can only be replaced, so make a new link and rename it. Its target is relative, so that the
         # directory of all reports can be moved.
-        """Point the link `name` to this report, in one step."""
         temporary_path = self.complete.with_name(f".{name}.{os.getpid()}")
         with contextlib.suppress(FileNotFoundError):
             temporary_path.unlink()

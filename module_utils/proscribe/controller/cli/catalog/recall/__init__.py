@@ -1,7 +1,7 @@
 """Command `./proscribe catalog recall`: the share of agreed names that the catalogue handles.
 
-A name is agreed if several independent public lists contain it. The catalogue handles a name if it blocks or reports
-the name, or leaves the name open for a reason (name_status.py).
+A name is agreed if several independent public lists contain it. The catalogue handles a name if it blocks the name,
+reports it, or leaves it open for a reason (name_status.py).
 """
 
 from __future__ import annotations
@@ -147,8 +147,9 @@ def run_recall(arguments: argparse.Namespace, loaded: LoadedCatalogue) -> int:
 def select_needed_lists(loaded: LoadedCatalogue, categories: Collection[str]) -> list[PublicList]:
     """Return the public lists of recall.yml that are needed to measure some categories.
 
-    They are the lists about these categories, the lists of the most requested names, and the lists whose names another
-    list leaves out (`without`). Raises PolicyErrors for mistakes in recall.yml, CommandError if no catalogue has one.
+    These are the lists about the categories, and the lists of the most requested names. Lists whose names one of them
+    leaves out (`without`) are added. Raises PolicyErrors for mistakes in recall.yml, CommandError if no catalogue has
+    one.
     """
     sources = read_public_lists(loaded.directories)
     if not sources:

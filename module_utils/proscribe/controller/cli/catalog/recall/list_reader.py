@@ -93,7 +93,7 @@ def fetch_lists(sources: Iterable[PublicList], folder: Path, ca_file: str) -> It
 
 
 def _fetch_files(source: PublicList, folder: Path, ca_file: str) -> Iterator[Path]:
-    """Fetch the files of a public list over https, write each to its place in the folder, and yield its path.
+    """Fetch the files of a public list over https, write them into the folder, and yield each path.
 
     Raises FetchError, ListReadError.
     """

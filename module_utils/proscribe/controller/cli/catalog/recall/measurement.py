@@ -70,7 +70,7 @@ class CategoryResult(NamedTuple):
     def compute_share(self, covers_all_names: bool) -> HandledShare | None:
         """Return the share of handled names among the most requested agreed names, or among all agreed names.
 
-        Return None if the lists are of too few families, or if the most requested names are needed and not known.
+        Return None if the lists are of too few families, or if the most requested names are needed but unknown.
         """
         if self.families < MIN_FAMILIES or not (covers_all_names or self.has_popularity):
             return None
@@ -89,8 +89,9 @@ def collect_popular_names(
 ) -> PopularNames:
     """Return the most requested names, from the public lists with the key `popular`.
 
-    A ranking contributes its first `popular_count` names. A list without an order contributes all of its names. It
-    contributes none if it declares more than `popular_count` names. Lists that were not read are skipped.
+    A ranking contributes its first `popular_count` names. A list without an order contributes all of its names. If
+    recall.yml declares more than `popular_count` names for such a list, it contributes none. Lists that were not read
+    are skipped.
     """
     ranks: dict[str, int] = {}
     unranked_names: set[str] = set()

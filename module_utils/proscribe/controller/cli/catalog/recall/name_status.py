@@ -47,7 +47,7 @@ def make_status_finder(loaded: LoadedCatalogue) -> Callable[[str], NameStatus]:
 def _map_names_and_children(catalogue: Catalogue) -> dict[str, NameStatus]:
     """Return by name the status that applies to this name and to all names below it.
 
-    If several entries have the same name, a status that blocks it takes precedence over a status that leaves it open.
+    If several entries have a name, a status that blocks it takes precedence over a status that leaves it open.
     """
     statuses: dict[str, NameStatus] = {}
     # The first status of a name is final (_add_status), so enforced services come first.
@@ -104,4 +104,4 @@ def _list_whole_hosts(service: Service) -> list[str]:
 
 def _add_status(statuses: dict[str, NameStatus], names: Sequence[str], status: NameStatus) -> None:
     for name in names:
-        statuses.setdefault(name, status)
+        statuses.setdefault(name, status)  # the first status of a name is final

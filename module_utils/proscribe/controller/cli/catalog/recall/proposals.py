@@ -69,6 +69,7 @@ def propose_missing_names(results: Iterable[CategoryResult], loaded: LoadedCatal
 def _extract_vendor_label(name: str) -> str:
     """Return the label of a name that its vendor chose: `parrot` of chat.parrot.co.uk; "" for a public suffix."""
     labels = name.split(".")
+    # The grammar refuses public suffixes of two labels, such as co.uk.
     suffix = 2 if grammar.check_domain(".".join(labels[-2:])) else 1
     return labels[-suffix - 1] if len(labels) > suffix else ""
 

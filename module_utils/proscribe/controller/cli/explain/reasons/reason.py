@@ -33,7 +33,7 @@ STATUS_BY_MODE = {"enforce": BLOCKED, "audit": AUDITED, "waived": WAIVED, "upcom
 
 
 class Reason(NamedTuple):
-    """A reason, and the answer that it supports."""
+    """A reason, and the answer (`status`) that it supports. `service` and `waiver` are ids, or "" for none."""
 
     status: str
     text: str
@@ -53,8 +53,8 @@ class EffectivePolicy(NamedTuple):
 
     plan: Plan
     restrictions: Restrictions
-    waivers: Mapping[str, str]  # text with approver and end, by waiver id
-    facts: HostFacts = NO_FACTS  # facts about the host
+    waivers: Mapping[str, str]  # by waiver id: text with the approver and the end
+    facts: HostFacts = NO_FACTS
 
     def find_section(self, control: str) -> PlanSection | None:
         """Return a control's section of the plan; None if the control is off."""
@@ -67,7 +67,11 @@ def make_off_reason(control: str) -> Reason:
 
 
 def explain_entry(policy: EffectivePolicy, service_id: str, entry: PlanEntry, text: str) -> Iterator[Reason]:
-    """Yield the reason of a plan entry, and those of its partial exceptions."""
+    """Yield the reason for a service's entry in the plan, then a reason for each of its partial exceptions.
+
+    A partial exception is a waiver for some users, groups, versions, paths or hours only. `text` names the identifier
+    that matches the question. If a waiver opens the whole service, the waiver's text replaces it.
+    """
     mode = entry["mode"]
     if mode == "waived":
         text = f"waiver {entry['waiver']}{policy.waivers.get(entry['waiver'], '')}"
@@ -107,7 +111,10 @@ def _format_hours(hours: Sequence[Sequence[int]]) -> str:
 
 
 def explain_missing_entry(policy: EffectivePolicy, control: str, service: Service, fallback: str) -> Reason:
-    """Return the reason why a service has no entry in a control's section of the plan."""
+    """Return the reason why a service has no entry in a control's section of the plan.
+
+    `fallback` is the reason if no restriction explains it, such as a catalogue without names for this control.
+    """
     if reason := explain_exclusion(service, policy.restrictions):
         return Reason(OPEN, f"{service.name} is not restricted here: {reason}", service.id)
     if (
@@ -133,5 +140,5 @@ def explain_missing_entry(policy: EffectivePolicy, control: str, service: Servic
 
 
 def describe_position(host: str, domain: str) -> str:
-    """Return a text about the position of a host in a domain."""
+    """Return the position of a host name in a domain as text: `whatsapp.com itself` or `below whatsapp.com`."""
     return f"{domain} itself" if domain == host else f"below {domain}"

@@ -35,8 +35,8 @@ class Package(NamedTuple):
         return f"user:{self.owner.name}" if self.owner else "system"
 
     def make_finding(self) -> Finding:
-        # In a package of a user, that user controls version and path, so both are escaped.
         """Return the finding that reports this package as installed."""
+        # In a package of a user, that user controls version and path, so both are escaped.
         version, path = escape_text(self.version), escape_text(self.path)
         return Finding("package", self.id, self.manager, version, self.scope, path)
 

@@ -80,12 +80,12 @@ def find_interpreter(path: str) -> tuple[str, str]:
 
 
 def _find_refusal_reason(host: Host, package: Package, argv: Sequence[str]) -> str:
-    # A Python that runs as root searches these directories first for pip.
     """Return the reason why a package stays, or "". `argv` is the command that starts its pip.
 
     A package stays if another tool installed it. A package of the host also stays if the distribution owns it, or if
-    its Python has no pip. The third reason is that users can change what root's pip loads.
+    its Python has no pip. It stays, too, if users can change the directories that root's pip loads code from.
     """
+    # A Python that runs as root searches these directories first for pip.
     places = [f"/usr/local/lib/{find_interpreter(package.path)[1]}/{kind}-packages" for kind in ("dist", "site")]
     reason = explain_foreign_ownership(host, package, package.path, places) or _explain_other_installer(host, package)
     # A user's pip must not run while this run holds the host's lock. It runs later, and reports itself if it is
