@@ -6,7 +6,8 @@ from pathlib import Path
 from proscribe.controller.compile.catalogue.catalogue_loader import read_catalogue
 from proscribe.controller.compile.catalogue.schema import BROWSER, FLAG, PRIVATE, SERVICE
 from proscribe.controller.compile.catalogue.value_schemas import TextSchema
-from proscribe.controller.compile.plans.identifiers import IDENTIFIER_READERS, WINDOWS_PACKAGE_SYSTEMS
+from proscribe.controller.compile.controls.apps import WINDOWS_PACKAGE_SYSTEMS, list_app_identifiers
+from proscribe.controller.compile.plans.identifiers import list_blocking_controls
 from proscribe.controller.compile.reading.grammar import PACKAGE_NAMES, PatternCheck, WordCheck
 from proscribe.controller.windows.apps import find_catalogue_gaps
 from proscribe.host.controls.apps.systems.registry import SYSTEMS
@@ -53,7 +54,7 @@ def _with_words(group):
 def nothing_known():
     """The services that are restricted and of which no control has anything."""
     services = read_catalogue([CATALOG]).services.values()
-    found = [one.id for one in services if one.enforce and not any(find(one) for find in IDENTIFIER_READERS.values())]
+    found = [one.id for one in services if one.enforce and not list_blocking_controls(one)]
     if not found:
         return "Some control has an identifier of every service that the ban enforces.\n"
     return f"No control has an identifier of {len(found)} services: {', '.join(f'`{id_}`' for id_ in found)}.\n"
@@ -61,9 +62,7 @@ def nothing_known():
 
 def windows_programs():
     """Of which services a Windows host can be compliant, and what the catalogue lacks of the others."""
-    entries = {
-        one.id: IDENTIFIER_READERS["apps"](one) for one in read_catalogue([CATALOG]).services.values() if one.enforce
-    }
+    entries = {one.id: list_app_identifiers(one) for one in read_catalogue([CATALOG]).services.values() if one.enforce}
     known = {id_: lacks for id_, entry in entries.items() if (lacks := find_catalogue_gaps(entry)) is not None}
     rows = [(f"`{id_}`", "; ".join(lacks)) for id_, lacks in known.items() if lacks]
     ids = [f"`{id_}`" for id_, entry in entries.items() if entry.get("windows_packages") and id_ not in known]

@@ -1,6 +1,6 @@
 """What docs/exports.md says of the exports: the tables of them and of the clauses that they name."""
 
-from proscribe.controller.report.evaluation.frameworks import CONTROL_CLAUSES
+from proscribe.controller.controls import DECLARATIONS
 from proscribe.controller.report.exports import list_export_formats
 
 from .part import parts_of, table
@@ -23,7 +23,7 @@ def all_checks():
 
 
 def all_clauses():
-    clauses = [(control, clause) for control, listed in CONTROL_CLAUSES.items() for clause in listed]
+    clauses = [(control, clause) for control, declared in DECLARATIONS.items() for clause in declared.clauses]
     verified = {True: "yes", False: "no"}
     rows = ((control, c.framework, c.id or "not known", c.title, verified[c.is_verified]) for control, c in clauses)
     return table(("control", "framework", "clause", "about", "verified"), rows)

@@ -60,9 +60,11 @@ def control(name: str) -> Control:
         from .controls import group_policy
 
         return group_policy
-    from .controls import dns
+    if name == "dns":
+        from .controls import dns
 
-    return dns
+        return dns
+    raise ValueError(f"unknown control {name!r}")
 
 
 class _ControlResults:

@@ -1,27 +1,12 @@
 """A compiled plan, in which each control has its own keys of a service."""
 
-from proscribe.model.types.plan import (
-    AppIdentifiers,
-    BrowserIdentifiers,
-    DnsIdentifiers,
-    DomainIdentifiers,
-    FirewallIdentifiers,
-    Plan,
-    PlanSection,
-    ServicePolicy,
-)
+from proscribe.controller.compile.controls import COMPILERS
+from proscribe.model.types.plan import Plan, PlanSection, ServicePolicy
 from proscribe.model.vocabulary import CONTROLS
 
 from .shapes import keyed
 from .typed import keys_of, shape_of
 
-# What a service is found and blocked by.
-IDENTIFIERS = {
-    "apps": (AppIdentifiers,),
-    "browser": (DomainIdentifiers, BrowserIdentifiers),
-    "firewall": (FirewallIdentifiers,),
-    "dns": (DomainIdentifiers, DnsIdentifiers),
-}
 MISSING_IN_OLD = "browsers"  # of plans that earlier versions wrote
 
 
@@ -38,6 +23,6 @@ def plan():
 def _section(control):
     section = shape_of(PlanSection)
     entry = section["properties"]["services"]["additionalProperties"]
-    keys = [key for kind in (ServicePolicy, *IDENTIFIERS[control]) for key in keys_of(kind)]
+    keys = [key for kind in (ServicePolicy, *COMPILERS[control].identifier_types) for key in keys_of(kind)]
     entry["properties"] = {key: entry["properties"][key] for key in keys}
     return section

@@ -22,7 +22,7 @@ from proscribe.controller import cli
 from proscribe.controller.cli import command_line
 from proscribe.controller.cli import report as command
 from proscribe.controller.compile.inventory.reports_folder import ReportsPlace
-from proscribe.controller.report.evaluation.control_rules import OWN_RULES_BY_CONTROL
+from proscribe.controller.report.evaluation.control_rules import list_own_rules
 from proscribe.controller.report.history import HistoryError, QueryScope, database, incident_entries, open_history
 from proscribe.controller.report.history.database import SqliteDatabase
 from proscribe.controller.report.history.plans import PlanServices
@@ -470,7 +470,7 @@ def test_only_rules_of_a_plan_are_answered(tmp_path_factory, rule):
     ask = ReportCommand(tmp_path_factory.mktemp("names"))
     control, _, about = rule.partition("/")
     in_a_plan = rule in ("apps/wechat", "apps/signal", "dns/x")
-    a_setting = control in ("apps", "dns") and about in OWN_RULES_BY_CONTROL[control]
+    a_setting = control in ("apps", "dns") and about in list_own_rules(control)
     try:
         answer = ask("--rule", rule)
     except cli.CommandError:
@@ -487,6 +487,6 @@ def test_every_rule_that_a_control_makes_of_its_own_is_known():
         for before in (r"(?:judge_rule|RuleVerdict)\(\s*", r"^\w*RULE(?:_NAME)? = "):
             result |= set(re.findall(before + r'"((?:apps|browser|firewall|dns)/[a-z-]+)"', text, re.MULTILINE))
     assert len(result) > 8
-    known_names = {f"{control}/{name}" for control, names in OWN_RULES_BY_CONTROL.items() for name in names}
+    known_names = {f"{control}/{name}" for control in CONTROLS for name in list_own_rules(control)}
     assert result - known_names == set()
     assert {"browser/dns-over-https", "firewall/quic", "firewall/ruleset", "apps/unmanaged-browsers"} <= known_names

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ...compile.catalogue.known_good import read_known_good_lists
-from ...compile.plans.identifiers import IDENTIFIER_READERS
+from ...compile.plans.identifiers import list_blocking_controls
 from ...report.text.wording import format_count
 from .. import print_message
 from .loaded_catalogue import LoadedCatalogue
@@ -18,7 +18,7 @@ FOUND_CODE = 1
 
 
 class CatalogueProblem(NamedTuple):
-    """A fault of a service."""
+    """A fault of a service: the service's id, a description of the fault, and the service's file."""
 
     service: str
     what: str
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_check(arguments: argparse.Namespace, loaded: LoadedCatalogue) -> int:
-    """Print each problem and return the exit code."""
+    """Print each problem of the catalogue, and return the exit code: FOUND_CODE for a problem, else 0."""
     found_problems = list(find_problems(loaded))
     if arguments.json:
         print(json.dumps({"schema": SCHEMA, "problems": [problem._asdict() for problem in found_problems]}, indent=2))
@@ -51,12 +51,12 @@ def run_check(arguments: argparse.Namespace, loaded: LoadedCatalogue) -> int:
 
 
 def find_problems(loaded: LoadedCatalogue) -> Iterator[CatalogueProblem]:
-    """Yield every fault of a catalogue that loads."""
+    """Yield every fault of the enforced services in a catalogue that loads."""
     services = loaded.catalogue.services
     for service in services.values():
         if not service.enforce:
             continue
-        if not any(find_identifiers(service) for find_identifiers in IDENTIFIER_READERS.values()):
+        if not list_blocking_controls(service):
             yield CatalogueProblem(service.id, "is enforced, and no control has anything to look for", service.file)
         if (service.domains or service.urls) and not service.front_doors:
             yield CatalogueProblem(service.id, "is enforced and says no front door (front_doors)", service.file)

@@ -15,7 +15,7 @@ from ...compile.catalogue.catalogue_loader import Service
 from ...compile.catalogue.entry_types import Compared
 from ...compile.catalogue.freshness import ENTRY, FEED, NETWORKS, StaleEntry, find_accepted_entries, find_stale_entries
 from ...compile.catalogue.schema import CATEGORIES
-from ...compile.plans.identifiers import IDENTIFIER_READERS
+from ...compile.plans.identifiers import list_blocking_controls
 from ...report.text.shell_commands import LauncherSubcommand
 from ...report.text.terminal_layout import fit_lines, format_table, get_screen_width
 from ...report.text.wording import clean_text
@@ -26,7 +26,7 @@ from .publishers import read_all_publishers, select_publisher_ids
 
 LIST_SCHEMA, SERVICE_SCHEMA, STALE_SCHEMA = "proscribe/catalog-list/1", "proscribe/service/1", "proscribe/stale/1"
 STALE_CODE = 1  # exit code of `stale` if an entry is stale
-# Kinds of lists that refresh each kind of stale entry.
+# By kind of stale entry: the destinations of lists (`into` in publishers.yml) that refresh it.
 _PUBLISHED_KINDS = {
     ENTRY: ("domains",),
     NETWORKS: ("networks",),
@@ -43,7 +43,7 @@ def add_list_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def list_services(arguments: argparse.Namespace, loaded: LoadedCatalogue) -> int:
-    """Print every service, sorted by category."""
+    """Print every service, sorted by category, as a table or as JSON, and return 0."""
     services = [
         service for service in loaded.catalogue.services.values() if arguments.category in (None, service.category)
     ]
@@ -83,10 +83,7 @@ def _make_service_facts(service: Service) -> dict[str, object]:
 
 
 def _format_controls(service: Service) -> str:
-    return (
-        ", ".join(control for control, find_identifiers in IDENTIFIER_READERS.items() if find_identifiers(service))
-        or "none"
-    )
+    return ", ".join(list_blocking_controls(service)) or "none"
 
 
 def add_show_arguments(parser: argparse.ArgumentParser) -> None:
@@ -96,7 +93,7 @@ def add_show_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def show_service(arguments: argparse.Namespace, loaded: LoadedCatalogue) -> int:
-    """Print a service with the origins of its values."""
+    """Print a service with the origins of its values, as text or as JSON, and return 0."""
     service = loaded.find_service(arguments.service)
     feeds = [feed for feed in loaded.catalogue.feeds.values() if feed.service == service.id]
     if arguments.json:
@@ -192,7 +189,7 @@ def _parse_days(text: str) -> int:
 def list_stale(arguments: argparse.Namespace, loaded: LoadedCatalogue) -> int:
     """Print the enforced entries that were not checked for too long, each with its remedy, then the accepted ones.
 
-    The oldest come first.
+    The oldest come first. Return STALE_CODE if an entry is stale, else 0.
     """
     service_ids = {stale_entry.id for stale_entry in loaded.catalogue.services.values() if stale_entry.enforce}
     today = datetime.datetime.now(datetime.timezone.utc).date()
@@ -228,7 +225,7 @@ def list_stale(arguments: argparse.Namespace, loaded: LoadedCatalogue) -> int:
 
 
 def _describe_refresh(stale_entry: StaleEntry, publishers: Sequence[str], arguments: argparse.Namespace) -> list[str]:
-    """Return lines with the stale entry, and the command that refreshes it if a publisher has a list."""
+    """Return lines for the screen with a stale entry and the command that refreshes it, if a publisher has a list."""
     if not publishers:
         return [f"{stale_entry}; no publisher has a list: compare it by hand, or accept it (checked_accepted)"]
     options: dict[str, str | Sequence[str]] = {}

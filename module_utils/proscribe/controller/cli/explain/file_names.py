@@ -1,4 +1,4 @@
-"""Services for which the file scan of a host checks a file with a given name. Pure."""
+"""Match of a file's name with the services for which the file scan of a host checks such a file. Pure."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from ....host.controls.apps.portable import appimage
 from ....host.controls.apps.portable.app_names import AppNames
 from ....host.controls.apps.portable.scan import SCANNED_PLACES, SYSTEM_HOMES
 from ...compile.catalogue.catalogue_loader import Catalogue
-from ...compile.plans.identifiers import IDENTIFIER_READERS
+from ...compile.controls.apps import list_app_identifiers
 
-APPIMAGE, STEM, WINDOWS, PROGRAM, DESKTOP = "appimage", "name", "windows", "program", "desktop"  # kinds of match
-FILE_SUFFIXES = (appimage.IMAGE_SUFFIX, ".exe")  # these mark a file's name, not a host's name
+# Kinds of match of a file's name with the names of a service's app.
+APPIMAGE, STEM, WINDOWS, PROGRAM, DESKTOP = "appimage", "name", "windows", "program", "desktop"
+FILE_SUFFIXES = (appimage.IMAGE_SUFFIX, ".exe")  # a word with such an end is no host name
 LOCAL_PREFIX = "/usr/local/"  # the only part of /usr that belongs to no package system
 
-CONTENT_SHOWS, NEVER_MOVED = "what is in it shows that", ""  # evidence needed to move a file
+CONTENT_SHOWS, NEVER_MOVED = "what is in it shows that", ""  # evidence that a scan needs to move a file
 
 
 def is_file(word: str) -> bool:
@@ -23,14 +24,17 @@ def is_file(word: str) -> bool:
 
 
 def is_scanned(word: str) -> bool:
-    """Return whether the file scan covers a path. A bare name may be in any directory."""
+    """Return whether the file scan covers a path. A bare name counts as covered: it may be in any directory."""
     if "/" not in word or word.startswith(("~/", LOCAL_PREFIX, *(f"{place}/" for place in SCANNED_PLACES))):
         return True
     return word.startswith("/") and not word.startswith(tuple(f"{place}/" for place in SYSTEM_HOMES))
 
 
 def match_file_name(word: str, names: AppNames) -> Iterator[tuple[str, str]]:
-    """Yield the services for which the file scan checks a file of that name, each with the kind of match."""
+    """Yield (service id, kind of match) for each service for which the file scan checks a file of that name.
+
+    `word` is a name or a path, of which only the last part counts. `names` has the names for which the scan searches.
+    """
     name = word.rpartition("/")[2]
     if name.lower().endswith(appimage.IMAGE_SUFFIX):
         for service in names.find_image_services(name):
@@ -50,13 +54,17 @@ def match_file_name(word: str, names: AppNames) -> Iterator[tuple[str, str]]:
 
 
 def collect_names(catalogue: Catalogue) -> AppNames:
-    """Return the names of all services of a catalogue, restricted or not."""
-    entries = {service_id: IDENTIFIER_READERS["apps"](service) for service_id, service in catalogue.services.items()}
+    """Return the names of programs and files of all services of a catalogue, restricted or not."""
+    entries = {service_id: list_app_identifiers(service) for service_id, service in catalogue.services.items()}
     return AppNames({service_id: entry for service_id, entry in entries.items() if entry})
 
 
 def describe_file_scan(match_kind: str, name: str, service: str, mode: str) -> str:
-    """Return a sentence about the treatment of a file of that name by an observation and by enforcing."""
+    """Return a sentence: where the file scan searches for such a file, and whether an enforcing run moves it.
+
+    `match_kind` is a kind from match_file_name. `service` is a name for messages. `mode` is the mode of the service's
+    entry in the plan: only `enforce` moves files to quarantine.
+    """
     everywhere = f"homes, {', '.join(SCANNED_PLACES)}"
     kind, place, proof = {
         APPIMAGE: (f"an AppImage called {name}", everywhere, CONTENT_SHOWS),

@@ -1,4 +1,4 @@
-"""Catalogue services that a question concerns, and the identifiers that match. Pure."""
+"""The subject of a question: the catalogue services that it concerns, and the matching identifiers. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ....host.controls.firewall.rule_syntax import Network
 from ...compile.catalogue.catalogue_loader import Catalogue, Service
 from ...compile.catalogue.feeds import Feed
 from ...compile.catalogue.name_conflicts import SHARED_NAMES
-from ...compile.plans.identifiers import is_below
+from ...compile.controls.compiler import is_below
 from ...compile.reading import grammar
 from ...policy_errors import propose_similar_names
 from ...report.text.wording import summarise_names
@@ -23,12 +23,13 @@ from . import file_names
 from .question import Question
 
 SERVICE, PROGRAM, NAME, ADDRESS, FILE = "service", "program", "name", "address", "file"
-# Kind of an extension that the catalogue does not have. The word is also part of a relation's identifier: `chrome
-# extension <id>`.
+# Kind of a subject: a browser extension that the catalogue does not have. The word is also part of the identifier of
+# every Relation for an extension: `chrome extension <id>`.
 EXTENSION = "extension"
 
 
-# Names that no service may block, and their parents, each mapped to the name that gives the reason.
+# Key: a name that no service may block as a whole, because it is in SHARED_NAMES or a parent domain of such a name.
+# Value: the name in SHARED_NAMES that has the reason.
 NEVER_BLOCKED: dict[str, str] = {}
 for _shared in SHARED_NAMES:
     for _name in list_covering_hosts(_shared):
@@ -37,9 +38,18 @@ NEVER_BLOCKED.update({_name: _name for _name in SHARED_NAMES})
 
 
 class Relation(NamedTuple):
-    """A service that a question concerns, with the kind of relation and the matching identifier.
+    """A service that a question concerns, with the kind of relation and the identifier that matches the question.
 
-    `kind` is `is`, `program`, `file`, `blocks`, `allows`, `address`, `shares`, `refused` or `unverified`.
+    `kind` is one of:
+
+    - `is`: the question names the service itself.
+    - `program`: the service has the program, package or browser extension.
+    - `file`: the file scan checks a file of that name for the service.
+    - `blocks`, `allows`: the service blocks the name or page, or an exception of the service leaves the name open.
+    - `address`: a network of the service has the address.
+    - `shares`: the service uses the name, and so do others. So the service does not block the name.
+    - `refused`: the catalogue records a decision against blocking the name.
+    - `unverified`: nobody has verified that the name belongs to the service, so the name is not blocked.
     """
 
     service: Service
@@ -48,7 +58,7 @@ class Relation(NamedTuple):
 
 
 class Subject(NamedTuple):
-    """The subject of a question."""
+    """The subject of a question: its kind, and its relations to services of a catalogue."""
 
     kind: str  # SERVICE, PROGRAM, NAME, ADDRESS, FILE or EXTENSION
     question: Question
@@ -61,7 +71,11 @@ class Subject(NamedTuple):
 
 
 def find_subject(question: Question, catalogue: Catalogue) -> Subject:
-    """Return the subject of a question. Raises CommandError for an unknown word that is no possible DNS name."""
+    """Find the subject of a question: the services of a catalogue that it concerns.
+
+    A question is compared in this order: network or address, service id, host name, program, file name, service name,
+    extension id. Any other host name is a subject without services. Raises CommandError for any other word.
+    """
     services = [catalogue.services[service_id] for service_id in sorted(catalogue.services)]
     if question.network is not None:
         entry_relations = [relation for service in services for relation in _find_address_relations(question, service)]
@@ -111,15 +125,16 @@ def find_subject(question: Question, catalogue: Catalogue) -> Subject:
 
 
 def list_remarks(subject: Subject) -> list[str]:
-    """Return the remarks that apply on every host.
+    """Return the sentences about a subject that apply on every host, whatever its plan.
 
-    They name open names with the reason, addresses that a host may still use, and values from the organisation's files.
+    They explain why names stay open, and which addresses a host may still use. They also name the organisation's file
+    from which an identifier comes.
     """
     return [*_describe_open_names(subject), *_describe_origins(subject)]
 
 
 def _describe_origins(subject: Subject) -> list[str]:
-    """Return a remark for each value that an amendment of the organisation added."""
+    """Return a sentence for each matching identifier that an amendment file of the organisation added."""
     brought_values = [(relation, relation.identifier.rpartition(" ")[2]) for relation in subject.relations]
     return [
         f"{identifier} of {relation.service.name} comes from {file}."
@@ -184,7 +199,7 @@ def _find_closest_domain(host: str, domains: Sequence[str]) -> str:
 
 
 def _find_feed_relations(question: Question, catalogue: Catalogue) -> Iterator[Relation]:
-    """Yield a relation for each feed that has the name or the address."""
+    """Yield a relation for each feed (list of a service's names or networks) with the question's name or address."""
     for feed in catalogue.feeds.values():
         service = catalogue.services[feed.service]
         if (
@@ -214,7 +229,10 @@ def _find_address_relations(question: Question, service: Service) -> Iterator[Re
 
 
 def _list_networks(question: Question) -> list[Network]:
-    """Return the network of a question, and the networks that carry it to translators with well-known prefixes."""
+    """Return the network of a question, and the IPv4 networks that it carries as IPv6 addresses; [] for a name.
+
+    Translators with well-known prefixes, such as NAT64, forward connections from these IPv6 addresses to IPv4.
+    """
     return (
         [question.network, *list_carried_networks(question.network, list_carriers(()))]
         if question.network is not None

@@ -8,7 +8,7 @@ from ....host.controls.browser.policy_places import OWN_FILE, THUNDERBIRD
 from ....host.controls.browser.site_rules import fit_names, is_covering, parse_site_name
 from ....model.types.plan import BrowserPlace, PlanEntry, PlanSection
 from ..catalogue.catalogue_loader import Browser, Catalogue
-from .identifiers import drop_empty_keys
+from ..controls.compiler import drop_empty_keys
 
 # Policy files in Flatpak's extension points are written only on hosts that use flatpak.
 FLATPAK_FOLDER = "/var/lib/flatpak"

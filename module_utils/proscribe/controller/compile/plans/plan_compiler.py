@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from ....base.duration import format_moment
 from ....model.plan import CONTROLS, PLAN_SCHEMA, RESTRICTED_MODES, add_digest
 from ....model.types.plan import (
-    ControlSettings,
     Hours,
     PartialWaiver,
     Plan,
@@ -23,6 +22,7 @@ from ....model.types.plan import (
 from ....model.types.run import UpcomingRestriction
 from ..catalogue.catalogue_loader import Catalogue, Service
 from ..catalogue.name_conflicts import list_name_and_parents
+from ..controls import COMPILERS
 from ..restrictions import Restrictions, group_restrictions
 from ..waivers.limits import describe_limits
 from ..waivers.waiver import Waiver
@@ -91,7 +91,7 @@ def _compile_section(
     section: PlanSection = {
         "mode": mode,
         "services": {},
-        "settings": _make_settings(control, restrictions, is_upcoming),
+        "settings": COMPILERS[control].make_settings(restrictions, is_upcoming),
     }
     full_waivers, partial_waivers = _group_waivers(control, waivers)
     for service, is_enforced in selected_services:
@@ -203,63 +203,6 @@ def list_upcoming_services(plan: Plan) -> list[UpcomingRestriction]:
         for service_id, entry in section["services"].items()
         if entry["mode"] == "upcoming"
     ]
-
-
-def _hash_request_command() -> str:
-    """Return the digest of the command by which users request an exception."""
-    # Imported here, because it loads all of `apps`, which the compilation needs for nothing else.
-    from ....host.controls.apps.requests import command_text
-
-    return command_text.hash_command()
-
-
-def _make_settings(control: str, restrictions: Restrictions, is_upcoming: bool) -> ControlSettings:
-    """Return the settings of a control for a plan.
-
-    Until the ban is in force (`is_upcoming`), no setting blocks anything.
-    """
-    if control == "apps":
-        settings: ControlSettings = {
-            "user_notice": restrictions.user_notice,
-            "refusal_notice": restrictions.refusal_notice,
-            "grace": restrictions.end_grace,
-            "quarantine_keep": restrictions.quarantine_keep,
-            "exec_control": "off" if is_upcoming else restrictions.exec_control,
-            "applocker": restrictions.applocker,
-            "full_scan_every": restrictions.full_scan_every,
-            "network_homes": restrictions.network_homes,
-        }
-        if restrictions.requests and not is_upcoming:
-            settings["requests"] = _hash_request_command()
-        return settings
-    if control == "browser":
-        tenants = {
-            provider: list(names) for provider, names in restrictions.tenants.items() if names and not is_upcoming
-        }
-        return {
-            "browsers": {} if is_upcoming else dict(restrictions.browser_settings),
-            "extensions_allowed": [] if is_upcoming else list(restrictions.browser_extensions_allowed),
-            "tenants": tenants,
-        }
-    if control == "firewall":
-        optional_settings: ControlSettings = {}  # few organisations set these: plans without them keep their digest
-        if restrictions.firewall_nat64:
-            optional_settings["nat64"] = list(restrictions.firewall_nat64)
-        if restrictions.firewall_local_ssh and not is_upcoming:
-            optional_settings["local_ssh"] = restrictions.firewall_local_ssh
-        return {
-            **optional_settings,
-            "dns_over_tls": "unmanaged" if is_upcoming else "blocked",
-            "quic": "unmanaged" if is_upcoming else restrictions.firewall_quic,
-            "log": restrictions.firewall_log,
-            "confirm_within": restrictions.firewall_confirm_within,
-            "rules": [] if is_upcoming else list(restrictions.firewall_rules),
-            "management": list(restrictions.management),
-            "force_dns": restrictions.dns_force and restrictions.controls["dns"] == "enforce" and not is_upcoming,
-        }
-    if control == "dns":
-        return {"backend": restrictions.dns_backend, "upstreams": list(restrictions.dns_upstreams)}
-    return {}
 
 
 def _allow_permitted_names(services: Mapping[str, PlanEntry], catalogue: Catalogue, control: str) -> None:

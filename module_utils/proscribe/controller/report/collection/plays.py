@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ....wire.installation import COLLECTION
+from ...controls import DECLARATIONS
 
 ENTRY_POINTS = ("main", "lift")  # names of the tasks files in a control's role that compile plans
 INCLUDE_ACTION = "include_role"
@@ -25,10 +26,7 @@ CHOICE_ACTION = (
 
 # Key: a module that changes a host. Value: its control. Group policy and the watch count as controls here.
 CONTROL_BY_ACTION = {
-    "restricted_apps": "apps",
-    "browser_policy": "browser",
-    "host_firewall": "firewall",
-    "dns_filter": "dns",
+    **{declaration.action: control for control, declaration in DECLARATIONS.items()},
     "group_policy": "group_policy",
     "host_watch": "watch",
 }

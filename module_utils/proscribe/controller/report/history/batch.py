@@ -33,7 +33,6 @@ from .plans import PlanServices
 from .record_evidence import UNOBSERVED_STATES, EvidenceReader
 from .rule_bundles import EvidenceByRule, RuleBundles
 from .tables import (
-    HOST_COLUMNS,
     HOST_RULE,
     WITHDRAWN,
     HostRow,
@@ -81,7 +80,8 @@ class BatchChanges:
         self.opened_count = self.closed_count = 0
         parameters = make_parameters([record["host"] for record in records])
         known_hosts = {
-            row[0]: HostRow(*row) for row in session.fetch_rows(make_hosts_query(len(parameters)), parameters)
+            row[0]: HostRow.read_columns(row)
+            for row in session.fetch_rows(make_hosts_query(len(parameters)), parameters)
         }
         open_incidents: dict[str, list[OpenIncident]] = {}
         for host, *incident in session.fetch_rows(make_open_incidents_query(len(parameters)), parameters):
@@ -97,7 +97,7 @@ class BatchChanges:
         # A run that ends late may have observed the host before another, stored run did. Its observation is ignored
         # then.
         observed_controls = (
-            [control for control in self.controls if observation_time >= getattr(previous_host, control)]
+            [control for control in self.controls if observation_time >= previous_host.observed_at.get(control, "")]
             if has_answered(record)
             else []
         )
@@ -256,13 +256,10 @@ class BatchChanges:
 
         If `is_expected`, this run is the newest run that expected the host, and the row names it.
         """
-        row = previous_host._replace(
-            **dict.fromkeys(
-                [control for control in observed_controls if control not in EXTRA_RULE_GROUPS], observation_time
-            )
-        )
+        new_times = {name: observation_time for name in observed_controls if name not in EXTRA_RULE_GROUPS}
+        row = previous_host._replace(observed_at={**previous_host.observed_at, **new_times})
         if observed_controls:
             row = row._replace(plan=record["plan"] or "")
         if is_expected:
             row = row._replace(inventory=self.run.inventory, run=self.run.id, expected_at=self.run.finished)
-        return dict(zip(HOST_COLUMNS, row))
+        return row.make_columns()

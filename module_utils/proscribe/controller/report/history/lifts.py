@@ -18,7 +18,6 @@ from .rule_bundles import EvidenceByRule, RuleBundles
 from .tables import (
     ADD_INCIDENT,
     DROP_INCIDENT,
-    HOST_COLUMNS,
     HOST_RULE,
     SET_HOST,
     HostRow,
@@ -65,7 +64,7 @@ def record_lift(session: HistorySession, run: AnyRun, lifted_at: str, results: M
         session.execute_for_rows(DROP_INCIDENT, changes.dropped_incidents)
         session.execute_for_rows(ADD_INCIDENT, changes.added_incidents)
         rows = [HostRow(host, inventory, run["id"], lifted_at) for host in batch if host not in known_hosts]
-        session.execute_for_rows(SET_HOST, [dict(zip(HOST_COLUMNS, row)) for row in rows])
+        session.execute_for_rows(SET_HOST, [row.make_columns() for row in rows])
 
 
 class _LiftChanges:

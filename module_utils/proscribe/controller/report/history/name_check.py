@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from ....model.finding import EXTRA_RULE_GROUPS
 from ....model.plan import CONTROLS
-from ..evaluation.control_rules import OWN_RULES_BY_CONTROL
+from ..evaluation.control_rules import list_own_rules
 from ..text.wording import clean_text
 from .database import HistorySession
 from .plans import PlanServices
@@ -57,9 +57,7 @@ def _check_rule_name(
     digests = sorted({host.plan for host in host_rows if host.plan})
     services_by_plan = {digest: services for digest in digests if (services := plans.get_services(digest)) is not None}
     controls = {name for services in services_by_plan.values() for name in services}
-    known_names = OWN_RULES_BY_CONTROL.get(control, frozenset()).union(
-        *(services.get(control, ()) for services in services_by_plan.values())
-    )
+    known_names = list_own_rules(control).union(*(services.get(control, ()) for services in services_by_plan.values()))
     if control in controls and rule_name in known_names:
         return
     all_rules = {
@@ -68,9 +66,7 @@ def _check_rule_name(
         for name, known_names in services.items()
         for known_name in known_names
     }
-    all_rules |= past_rules | {
-        f"{name}/{known_name}" for name in controls for known_name in OWN_RULES_BY_CONTROL.get(name, ())
-    }
+    all_rules |= past_rules | {f"{name}/{known_name}" for name in controls for known_name in list_own_rules(name)}
     proposal = _propose_names(scope.rule, all_rules)
     if control not in (*CONTROLS, *EXTRA_RULE_GROUPS) or not rule_name:
         raise UnknownName(f"{clean_text(scope.rule)!r} is no rule, such as apps/wechat{proposal}")

@@ -193,7 +193,7 @@ def list_hosts(session: HistorySession, name: str = "") -> list[HostRow]:
     """Return the rows of the hosts that runs expect, or of the host `name`; [] for an unknown name."""
     condition = " WHERE name = :name" if name else ""
     query = f"SELECT {', '.join(HOST_COLUMNS)} FROM proscribe_host{condition}"
-    return [HostRow(*row) for row in session.fetch_rows(query, {"name": name})]
+    return [HostRow.read_columns(row) for row in session.fetch_rows(query, {"name": name})]
 
 
 def find_last_expected(session: HistorySession, host: str) -> str | None:
@@ -236,7 +236,7 @@ def count_never_observed(host_rows: Sequence[HostRow], plans: PlanServices, only
     for host in host_rows:
         planned_services = plans.get_services(host.plan) if host.plan else None
         for control in counts:
-            if not getattr(host, control) and (planned_services is None or control in planned_services):
+            if not host.observed_at.get(control) and (planned_services is None or control in planned_services):
                 counts[control] += 1
     return {control: count for control, count in counts.items() if count}
 

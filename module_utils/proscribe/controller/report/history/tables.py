@@ -7,7 +7,8 @@ observed. Only pruning deletes rows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from ....model.plan import CONTROLS
@@ -107,21 +108,32 @@ class RunRow(NamedTuple):
     summary: str
 
 
-class HostRow(NamedTuple):
-    """A row of `proscribe_host`, with the last observation time (UTC) of each control.
+# The column of a control has the time of its last observation.
+HOST_COLUMNS = ("name", "inventory", "run", "asked", "plan", *CONTROLS)
 
-    A missing time is "".
-    """
+
+class HostRow(NamedTuple):
+    """A row of `proscribe_host`: its columns, where those of the controls are one mapping."""
 
     name: str
     inventory: str = ""
     run: str = ""
     expected_at: str = ""  # stored in the column `asked`
     plan: str = ""
-    apps: str = ""
-    browser: str = ""
-    firewall: str = ""
-    dns: str = ""
+    # control -> time (UTC) of its last observation; "" or no key: never observed
+    observed_at: Mapping[str, str] = MappingProxyType({})
+
+    @classmethod
+    def read_columns(cls, columns: Sequence[str]) -> HostRow:
+        """Return the row with these columns, which are in the order of HOST_COLUMNS."""
+        name, inventory, run, expected_at, plan, *times = columns
+        return cls(name, inventory, run, expected_at, plan, dict(zip(CONTROLS, times)))
+
+    def make_columns(self) -> dict[str, str]:
+        """Return the columns by name, as SET_HOST takes them."""
+        times = (self.observed_at.get(control, "") for control in CONTROLS)
+        columns = (self.name, self.inventory, self.run, self.expected_at, self.plan, *times)
+        return dict(zip(HOST_COLUMNS, columns))
 
 
 # A condition for INCIDENTS_JOIN that leaves out defects under a new plan, which are no drift. It needs NEW_PLANS_TABLE.
@@ -134,7 +146,6 @@ ADD_NEW_PLAN = (
 
 ADD_RUN = make_insert_statement("proscribe_run", RunRow._fields)
 
-HOST_COLUMNS = ("name", "inventory", "run", "asked", "plan", *CONTROLS)
 SET_HOST = f"""{make_insert_statement("proscribe_host", HOST_COLUMNS)}
     ON CONFLICT (name) DO UPDATE SET {", ".join(f"{key} = excluded.{key}" for key in HOST_COLUMNS[1:])}"""
 

@@ -10,13 +10,12 @@ from typing import Any, NamedTuple
 
 import pytest
 import yaml
-from derived.package_systems import declared
 from hypothesis import given
 from hypothesis import strategies as st
 from made import catalogue, service
 from proscribe.controller.compile.catalogue.release import CatalogueRelease
-from proscribe.controller.compile.plans import difference, identifiers, plan_compiler
-from proscribe.controller.compile.reading.grammar import PACKAGE_NAMES
+from proscribe.controller.compile.controls.compiler import is_below
+from proscribe.controller.compile.plans import difference, plan_compiler
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.controller.compile.waivers.document import read_waiver
 from proscribe.controller.compile.waivers.waiver import Waiver
@@ -221,7 +220,7 @@ def test_a_permitted_name_below_a_restricted_one_is_let_through(made):
     plan_compiler._allow_permitted_names(services, types.SimpleNamespace(services=made), "dns")  # type: ignore[arg-type]
     permitted = [name for item in made.values() if not item.restricted for name in item.domains]
     for id_, item in made.items():
-        below = {name for name in permitted if identifiers.is_below(name, item.domains) and name not in item.domains}
+        below = {name for name in permitted if is_below(name, item.domains) and name not in item.domains}
         assert services[id_].get("allow", []) == (sorted(below) if item.restricted else [])
 
 
@@ -253,8 +252,3 @@ def test_hours_come_to_what_is_compiled_without_them(made, timed, data):
         if entry["mode"] == "waived":  # nobody reads what a waived service allows
             entry["allow"] = now[id_]["allow"] = []
         assert now[id_] == entry
-
-
-def test_package_systems_of_hosts_are_sent():
-    assert set(identifiers.PACKAGE_SYSTEMS) == {item.declared.catalogue_key for item in declared()}
-    assert set(PACKAGE_NAMES) - set(identifiers.PACKAGE_SYSTEMS) == {"winget", "choco", "appx"}

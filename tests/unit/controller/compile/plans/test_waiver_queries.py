@@ -129,7 +129,7 @@ def write_history(reports: Path, *statement: Any) -> None:
 
 
 def in_history(reports: Path) -> None:
-    host = tables.HostRow("press02", expected_at="2026-11-20T08:00:00Z")._asdict() | {"asked": "2026-11-20"}
+    host = tables.HostRow("press02", expected_at="2026-11-20T08:00:00Z").make_columns() | {"asked": "2026-11-20"}
     write_history(reports, tables.SET_HOST, host)
 
 

@@ -1,4 +1,4 @@
-"""Answers of each control to a question on a host, with the reasons. Pure.
+"""Answer of each control to a question about a host, with the reasons. Pure.
 
 This package decides nothing. The plan has the restrictions. The controls' own code interprets them: the lists of
 browsers, the networks of the firewall, the names of the DNS backends. Each control has a file with
@@ -8,36 +8,35 @@ browsers, the networks of the firewall, the names of the DNS backends. Each cont
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from importlib import import_module
+from typing import Any
 
 from .....model.plan import CONTROLS
 from ..relations import ADDRESS, EXTENSION, FILE, NAME, PROGRAM, SERVICE, Subject
-from . import apps, browser, dns, firewall, observed_systems
+from . import observed_systems
 from .reason import OPEN, STATUSES, ControlAnswer, EffectivePolicy, Reason
 
-# The controls that decide for each kind of subject. The answers of the other controls are printed, too.
+# Each control has a file of this package with `find_reasons`, and the kinds of subjects that it decides. The answers of
+# the other controls are printed, too.
+_REASON_MODULES: Mapping[str, Any] = {control: import_module(f".{control}", __name__) for control in CONTROLS}
 DECIDING_CONTROLS = {
-    SERVICE: CONTROLS,
-    PROGRAM: ("apps", "browser"),
-    NAME: ("browser", "firewall", "dns"),
-    ADDRESS: ("firewall",),
-    FILE: ("apps",),
-    EXTENSION: ("browser",),
-}
-
-REASON_FINDERS = {
-    "apps": apps.find_reasons,
-    "browser": browser.find_reasons,
-    "firewall": firewall.find_reasons,
-    "dns": dns.find_reasons,
+    kind: tuple(control for control, module in _REASON_MODULES.items() if kind in module.DECIDED_KINDS)
+    for kind in (SERVICE, PROGRAM, NAME, ADDRESS, FILE, EXTENSION)
 }
 
 
 def find_control_answers(subject: Subject, policy: EffectivePolicy) -> dict[str, ControlAnswer]:
-    """Return the answer of every control."""
+    """Return by control the answer to a question about a host, with its reasons.
+
+    If runs cannot observe the host's system, every control answers OPEN. On Windows and macOS, which runs observe and
+    do not change, an answer that blocks becomes AUDITED.
+    """
     if not policy.facts.is_observed_system:
         reason = Reason(OPEN, f"no control is observed on {policy.facts.os}")
         return dict.fromkeys(CONTROLS, ControlAnswer(OPEN, (reason,)))
-    by_control = {control: REASON_FINDERS[control](subject, policy) for control in CONTROLS}
+    by_control: dict[str, Iterable[Reason]] = {
+        control: _REASON_MODULES[control].find_reasons(subject, policy) for control in CONTROLS
+    }
     if policy.facts.is_only_observed:
         by_control = {
             name: observed_systems.convert_reasons(name, subject, policy, linux_reasons)
@@ -47,7 +46,7 @@ def find_control_answers(subject: Subject, policy: EffectivePolicy) -> dict[str,
 
 
 def decide_answer(subject: Subject, control_answers: Mapping[str, ControlAnswer]) -> str:
-    """Return the answer for a host, from the answers of the deciding controls."""
+    """Return the most restrictive answer of the controls that decide for the subject's kind: the answer for a host."""
     return _find_most_closed(control_answers[control].status for control in DECIDING_CONTROLS[subject.kind])
 
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from .....host.controls.apps.portable.app_names import AppNames
 from .....model.types.plan import PlanEntry, PlanSection
-from ....compile.plans.identifiers import PACKAGE_SYSTEMS
+from ....compile.controls.apps import PACKAGE_SYSTEMS
 from ....report.text.wording import summarise_names
 from .. import file_names
-from ..relations import ADDRESS, EXTENSION, FILE, NAME, Relation, Subject
+from ..relations import ADDRESS, EXTENSION, FILE, NAME, PROGRAM, SERVICE, Relation, Subject
 from .reason import (
     BLOCKED,
     DEPENDS,
@@ -21,15 +21,17 @@ from .reason import (
     make_off_reason,
 )
 
-# A program known by name alone is reported and left alone: any program can have that name
+# A program that is known by its name alone is reported, and neither ended nor moved: any program can have that name
 # (host/controls/apps/running_programs.py).
 BY_NAME_NOTE = "which is reported by its name, and ended or moved where more than its name shows that"
 NO_PACKAGE_NOTE = "none in a package system of this host"
 UNKNOWN_NOTE = "no run has said yet which package systems it has"
 
+DECIDED_KINDS = (SERVICE, PROGRAM, FILE)
+
 
 def find_reasons(subject: Subject, policy: EffectivePolicy) -> Iterator[Reason]:
-    """Yield the reasons of the control."""
+    """Yield the reasons of the control `apps` for the subject of a question; none for an address or an extension."""
     section = policy.find_section("apps")
     if subject.kind in (ADDRESS, EXTENSION):
         return
@@ -90,9 +92,10 @@ def _explain_program(relation: Relation, policy: EffectivePolicy, entry: PlanEnt
 
 
 def _explain_file(word: str, policy: EffectivePolicy, restricted_id: str, section: PlanSection) -> Iterator[Reason]:
-    """Yield the reasons for a file.
+    """Yield the reasons for a file with the name of a restricted service's app. `word` is its name or path.
 
-    The file's name decides whether the host checks it. Its content, which only the host knows, decides the rest.
+    The file's name decides whether the host's file scan checks it. Its content, which only the host knows, decides the
+    rest. So BLOCKED becomes DEPENDS.
     """
     name = word.rpartition("/")[2]
     entry = section["services"][restricted_id]
@@ -110,7 +113,10 @@ def _explain_file(word: str, policy: EffectivePolicy, restricted_id: str, sectio
 
 
 def _explain_service(policy: EffectivePolicy, service_id: str, entry: PlanEntry) -> Iterator[Reason]:
-    """Yield the reasons for the parts of a service that this host can have."""
+    """Yield the reasons for the programs of a service that this host can have.
+
+    Packages of a system that the host lacks do not count. If only uncertain programs remain, BLOCKED becomes DEPENDS.
+    """
     presence = {system: policy.facts.has_package_system(system) for system in entry["packages"]}
     packages = [
         f"{key} {package}"
@@ -145,7 +151,10 @@ def _explain_service(policy: EffectivePolicy, service_id: str, entry: PlanEntry)
 
 
 def _add_condition(reasons: Iterator[Reason], condition: str) -> Iterator[Reason]:
-    """Yield the reasons with a condition that only the host can evaluate."""
+    """Yield the reasons with a condition that only the host can evaluate, so that BLOCKED becomes DEPENDS.
+
+    Reasons of waivers, and reasons that do not block, stay unchanged.
+    """
     for reason in reasons:
         if reason.status in (BLOCKED, DEPENDS) and not reason.waiver:
             yield reason._replace(status=DEPENDS, text=f"{reason.text}, {condition}")

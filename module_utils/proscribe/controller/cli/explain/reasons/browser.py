@@ -1,4 +1,4 @@
-"""Reasons of the managed browsers for a site or an extension: their policies, and how they apply them."""
+"""Reasons of the control `browser` for a site or an extension: browser policies, and how browsers apply them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from .....model.plan import RESTRICTED_MODES
 from .....model.types.plan import PlanSection
 from ....compile.reading import grammar
 from ....report.text.wording import format_count, summarise_names
-from ..relations import ADDRESS, EXTENSION, FILE, PROGRAM, SERVICE, Subject
+from ..relations import ADDRESS, EXTENSION, FILE, NAME, PROGRAM, SERVICE, Subject
 from .dns import FILTER_BACKENDS, HOSTS_FILE_BACKEND
 from .reason import (
     AUDITED,
@@ -49,9 +49,15 @@ BROWSER_FAMILIES = ("chromium", "firefox")
 MAX_CACHED_READINGS = 64
 FAMILY_BY_STORE = {"chrome": "chromium", "firefox": "firefox"}  # family of browsers that installs extensions of a store
 
+DECIDED_KINDS = (SERVICE, PROGRAM, NAME, EXTENSION)
+
 
 def find_reasons(subject: Subject, policy: EffectivePolicy) -> Iterator[Reason]:
-    """Yield the reasons of the control."""
+    """Yield the reasons of the control `browser` for the subject of a question; none for files and most programs.
+
+    Of the programs, only browser extensions have reasons. If the host has no browser that reads policies, BLOCKED
+    becomes DEPENDS, because other programs can still open the site.
+    """
     section = policy.find_section("browser")
     if subject.kind == FILE or (
         subject.kind == PROGRAM and not any(EXTENSION in relation.identifier for relation in subject.relations)
@@ -68,11 +74,11 @@ def find_reasons(subject: Subject, policy: EffectivePolicy) -> Iterator[Reason]:
 
 
 def _list_families(policy: EffectivePolicy) -> frozenset[str]:
-    """Return the families of browsers that the host has; all of them if unknown."""
+    """Return the browser families (`chromium`, `firefox`) that the host has; all of them if this is unknown."""
     if policy.facts.browsers is None:
         return frozenset(BROWSER_FAMILIES)
     family_by_id = {place["id"]: place["family"] for place in policy.plan["browsers"]}
-    # Other browsers derive from Chromium.
+    # A browser that the plan does not list counts as Chromium, from which other browsers derive.
     return frozenset(family_by_id.get(browser_id, "chromium") for browser_id in policy.facts.browsers)
 
 
@@ -128,7 +134,10 @@ def _explain_extensions(subject: Subject, policy: EffectivePolicy, section: Plan
 def _explain_other_extension(
     extension_id: str, store: str, policy: EffectivePolicy, section: PlanSection
 ) -> Iterator[Reason]:
-    """Yield the reason for an extension that belongs to no restricted service."""
+    """Yield the reason for an extension that belongs to no restricted service: the settings for all other extensions.
+
+    `store` is the extension's store, such as `chrome` or `firefox`. Yields nothing if the plan has invalid names.
+    """
     try:
         desired_rules = make_rules(section)
     except ControlError:
@@ -153,7 +162,7 @@ def _explain_other_extension(
 
 
 class _BrowserFamily(NamedTuple):
-    """A family of browsers, and its interpretation of a list of names."""
+    """A family of browsers, and its interpretation (`matcher`) of a list of names."""
 
     id: str
     title: str
@@ -162,13 +171,14 @@ class _BrowserFamily(NamedTuple):
 
 
 class _BrowserReading:
-    """The browsers' interpretation of a section: the same for every question about a plan."""
+    """The browsers' interpretation of a plan's section, made once because it is the same for every question."""
 
     def __init__(self, policy: EffectivePolicy, section: PlanSection) -> None:
         self.names_by_service = {
             service_id: list_service_names(entry) for service_id, entry in section["services"].items()
         }
-        # A list for each DNS backend that the host may have, if the lists differ.
+        # Browser lists without room for all names omit those that the DNS backend blocks. So there is a list for each
+        # backend that the host may have.
         self.name_lists = [
             fit_names(section, HostControls(policy.plan, functools.partial(int, degree))).listed_names
             for degree in _list_dns_degrees(policy, section)
@@ -177,7 +187,11 @@ class _BrowserReading:
 
 
 def _list_dns_degrees(policy: EffectivePolicy, section: PlanSection) -> Sequence[int]:
-    """Return the degrees to which a host's DNS backend may block the names without room in browser lists."""
+    """Return the degrees (closing_degrees.py) to which a host's DNS backend may close names.
+
+    The degrees matter for names without room in browser lists. If the backend is unknown, there are two degrees: that
+    of a hosts file, and that of a filter.
+    """
     if not fit_names(section).omitted_names or not is_dns_effective_in_browsers(policy.plan):
         return (NOT_CLOSED,)
     backend = policy.restrictions.dns_backend
@@ -232,8 +246,7 @@ def _explain_site(subject: Subject, policy: EffectivePolicy, section: PlanSectio
         nearest = max(matching_names, key=_measure_closeness)
         position = f"{describe_position(target.host, str(nearest))}, of {entry['name']}"
         allowed = [candidate for candidate in map(parse_site_name, entry["allow"]) if is_covering(candidate, target)]
-        # A site is blocked if at least one service blocks it. So each service is judged together with the waived ones
-        # only.
+        # For each possible browser list: True if it blocks a matching name, else it had no room for the names.
         fits_by_list = [
             any(candidate.is_blocked(matching_name) for matching_name in matching_names)
             for candidate in reading.name_lists
@@ -243,6 +256,8 @@ def _explain_site(subject: Subject, policy: EffectivePolicy, section: PlanSectio
             if any(fits_by_list):
                 text += f" on a host {'without' if fits_by_list[-1] else 'with'} a resolver that filters"
             yield Reason(DEPENDS if any(fits_by_list) else OPEN, text, service_id)
+        # A site is blocked if at least one service blocks it. So each service is judged together with the waived ones
+        # only.
         elif entry["mode"] not in RESTRICTED_MODES or NameVerdicts({**waived, service_id: entry}).is_blocked(target):
             yield from explain_entry(policy, service_id, entry, position)
         elif allowed:
@@ -263,7 +278,10 @@ def _measure_closeness(site_name: SiteName) -> tuple[int, int]:
 def _find_reading_differences(
     target: SiteName, reading: _BrowserReading, families: Collection[str]
 ) -> Iterator[Reason]:
-    """Yield a reason for each present family of browsers that cannot apply the decision exactly."""
+    """Yield a reason for each browser family that opens a blocked site, or blocks an open one.
+
+    Such a family cannot express the decision of the plan exactly. `families` are the browser families of the host.
+    """
     reported: set[str] = set()
     for family in reading.families:
         blocked = family.name_list.is_blocked(target)

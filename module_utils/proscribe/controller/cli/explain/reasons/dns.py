@@ -1,4 +1,4 @@
-"""Reasons of name resolution for a name: by a filter, or by the hosts file."""
+"""Reasons of the control `dns` for a name: a DNS filter or the hosts file of the host blocks the name."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .....model.plan import RESTRICTED_MODES
 from .....model.types.plan import PlanSection
 from ....compile.restrictions import DNS_BACKENDS
 from ....report.text.wording import format_count, summarise_names
-from ..relations import ADDRESS, EXTENSION, FILE, PROGRAM, SERVICE, Subject
+from ..relations import ADDRESS, EXTENSION, FILE, NAME, PROGRAM, SERVICE, Subject
 from .reason import (
     BLOCKED,
     DEPENDS,
@@ -26,9 +26,11 @@ from .reason import (
 HOSTS_FILE_BACKEND = "hosts"
 FILTER_BACKENDS = frozenset(DNS_BACKENDS) - {"auto", HOSTS_FILE_BACKEND}
 
+DECIDED_KINDS = (SERVICE, NAME)
+
 
 def find_reasons(subject: Subject, policy: EffectivePolicy) -> Iterator[Reason]:
-    """Yield the reasons of the control."""
+    """Yield the reasons of the control `dns` for the subject of a question; none for a program, file or extension."""
     section = policy.find_section("dns")
     if subject.kind in (PROGRAM, FILE, EXTENSION):
         return
@@ -52,7 +54,7 @@ def _explain_name(subject: Subject, policy: EffectivePolicy, section: PlanSectio
     host, backend = subject.question.host, policy.restrictions.dns_backend
     exact_names = names_to_block.collect_section_names(
         section, {}, canaries=False
-    ).blocked_names  # all names that a hosts file can have
+    ).blocked_names  # names for a hosts file: it cannot answer NXDOMAIN, which canaries need
     desired_names = names_to_block.collect_section_names(section, {}, canaries=True)
     nearest = names_to_block.find_covering_name(host, desired_names.blocked_names | desired_names.open_names)
     for service_id, entry in section["services"].items():

@@ -9,7 +9,7 @@ from .....host.controls.firewall import rule_syntax, ruleset
 from .....host.controls.firewall.carried_addresses import list_carried_networks
 from .....model.types.plan import PlanEntry, PlanSection
 from ....report.text.wording import format_count, summarise_names
-from ..relations import ADDRESS, EXTENSION, FILE, NAME, PROGRAM, Subject
+from ..relations import ADDRESS, EXTENSION, FILE, NAME, PROGRAM, SERVICE, Subject
 from .dns import FILTER_BACKENDS, HOSTS_FILE_BACKEND
 from .reason import (
     BLOCKED,
@@ -23,9 +23,14 @@ from .reason import (
     make_off_reason,
 )
 
+DECIDED_KINDS = (SERVICE, NAME, ADDRESS)
+
 
 def find_reasons(subject: Subject, policy: EffectivePolicy) -> Iterator[Reason]:
-    """Yield the reasons of the control."""
+    """Yield the reasons of the control `firewall` for the subject of a question; none for a program, file or extension.
+
+    A name is DEPENDS where an address would be BLOCKED: only the host knows the addresses of the name.
+    """
     section = policy.find_section("firewall")
     if subject.kind in (PROGRAM, FILE, EXTENSION):
         return
@@ -57,7 +62,7 @@ def find_reasons(subject: Subject, policy: EffectivePolicy) -> Iterator[Reason]:
 
 def _explain_address(question_subject: Subject, policy: EffectivePolicy, section: PlanSection) -> Iterator[Reason]:
     network, port = question_subject.question.network, question_subject.question.port
-    if network is None:  # never for the kind ADDRESS
+    if network is None:  # cannot happen: a subject of the kind ADDRESS has a network
         return
     carried_networks = list_carried_networks(network, ruleset.list_section_carriers(section))
     networks = [network, *carried_networks]
@@ -95,7 +100,7 @@ def _explain_address(question_subject: Subject, policy: EffectivePolicy, section
 
 
 def _explain_port(port: int, policy: EffectivePolicy, section: PlanSection) -> Iterator[Reason]:
-    """Yield the reasons that apply to a port of any address."""
+    """Yield the reasons that apply to a port whatever the address: 53 (DNS), 443 (QUIC) and 853 (DNS over TLS)."""
     status = STATUS_BY_MODE[section["mode"]]
     if port == 853 and section["settings"].get("dns_over_tls") == "blocked":
         yield Reason(status, "port 853, DNS over TLS, is refused except to the resolvers that the host is set to use")
@@ -110,9 +115,10 @@ def _explain_port(port: int, policy: EffectivePolicy, section: PlanSection) -> I
 def _explain_own_rules(
     networks: Sequence[rule_syntax.Network], port: int | None, section: PlanSection
 ) -> Iterator[Reason]:
-    """Yield the reasons of the organisation's own rules, for the host itself and for guests behind it.
+    """Yield the reasons of the organisation's own rules (proscribe_firewall_rules) for networks and a port.
 
-    The first matching rule decides. Rules for guests are printed but do not count, because the answer is for the host.
+    The first matching rule decides. Guests are virtual machines and containers behind the host. Rules for guests are
+    printed but do not count, because the answer is for the host itself.
     """
     for direction, sender in (("out", "from this host"), ("forward", "from guests behind it")):
         for rule_number, rule in enumerate(section["settings"].get("rules", ()), 1):

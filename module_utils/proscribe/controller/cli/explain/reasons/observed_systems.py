@@ -1,7 +1,7 @@
 """Answers of the controls on systems that are only observed: Windows, macOS. Pure.
 
-Nothing is changed there. Whatever a control blocks on Linux is `audited` there: it counts against the host. Programs
-have other names than on Linux, so `apps` has its own reasons.
+Runs change nothing on these systems. Whatever a control blocks on Linux is `audited` there: it counts against the
+host. Programs have other names than on Linux, so `apps` has its own reasons.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from collections.abc import Iterable, Iterator
 
 from .....host.controls.apps.systems.brew import PACKAGE_DIRECTORIES
 from .....model.types.plan import PlanEntry
-from ....compile.plans.identifiers import WINDOWS_PACKAGE_SYSTEMS
+from ....compile.controls.apps import WINDOWS_PACKAGE_SYSTEMS
 from ..relations import EXTENSION, FILE, NAME, PROGRAM, SERVICE, Subject
 from .reason import AUDITED, BLOCKED, DEPENDS, OPEN, EffectivePolicy, Reason, explain_entry, explain_missing_entry
 
 SYSTEM_NAMES = {"windows": "Windows", "macos": "macOS"}
-# The controls that a run observes there (docs/windows_and_macs.md). The rules of the others stay unknown.
+# The controls that a run observes on each system (docs/windows_and_macs.md). Rules of other controls stay unknown.
 OBSERVED_CONTROLS = {"windows": ("apps", "browser"), "macos": ("apps", "browser", "dns")}
 PACKAGE_SYSTEMS = {"windows": WINDOWS_PACKAGE_SYSTEMS, "macos": PACKAGE_DIRECTORIES}
 PROGRAM_KEYS = {
@@ -27,7 +27,11 @@ PROGRAM_KEYS = {
 def convert_reasons(
     control: str, subject: Subject, policy: EffectivePolicy, on_linux: Iterable[Reason]
 ) -> Iterator[Reason]:
-    """Yield the reasons of a control. `on_linux` has its reasons on a Linux host of the same plan."""
+    """Yield the reasons of a control on a Windows host or a Mac. An answer that blocks becomes AUDITED.
+
+    `on_linux` has the reasons of a Linux host with the same plan. They also apply here, except for `apps`, because
+    programs have other names. A note explains that the host is only observed, or the control is not.
+    """
     system = policy.facts.os
     reasons = (
         _explain_programs(subject, policy)

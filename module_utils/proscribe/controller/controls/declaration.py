@@ -1,0 +1,20 @@
+"""The declaration of a control: its Ansible module, its rules beside services, and the clauses that it serves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from .clauses import Clause
+
+
+class ControlDeclaration(NamedTuple):
+    """A control, as callbacks, reports and exports need it."""
+
+    # The Ansible module that enforces and lifts the control. Its role has the same name.
+    action: str
+    # Returns the rules that belong to no service (settings, gates, files), with or without the control's prefix. The
+    # function imports the control's code only when a report needs the rules.
+    list_own_rules: Callable[[], frozenset[str]]
+    # The clauses of standards that the control serves.
+    clauses: tuple[Clause, ...]
