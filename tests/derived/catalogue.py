@@ -10,7 +10,7 @@ from proscribe.controller.compile.controls.apps import WINDOWS_PACKAGE_SYSTEMS, 
 from proscribe.controller.compile.plans.identifiers import list_blocking_controls
 from proscribe.controller.compile.reading.grammar import PACKAGE_NAMES, PatternCheck, WordCheck
 from proscribe.controller.windows.apps import find_catalogue_gaps
-from proscribe.host.controls.apps.systems.registry import SYSTEMS
+from proscribe.host.controls.apps.systems.package_systems import SYSTEMS
 from public_lists import names, standing
 from published_lists import left_out, sections
 

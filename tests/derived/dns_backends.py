@@ -13,7 +13,7 @@ from .python_source import as_entry, begin_module
 def declared():
     """All backends, by kind and name. Raises ValueError for one that has another name than its file."""
     files = [path.stem for path in sorted(Path(backends.__path__[0]).glob("*.py"))]
-    files = [file for file in files if file not in {"__init__", "registry"}]
+    files = [file for file in files if file not in {"__init__", "filter_backends"}]
     modules = {file: importlib.import_module(f"{backends.__name__}.{file}") for file in files}
     found = {file: module.DECLARED for file, module in modules.items() if hasattr(module, "DECLARED")}
     for file, one in found.items():
@@ -22,7 +22,7 @@ def declared():
     return sorted(found.values(), key=lambda one: (BACKEND_KINDS.index(one.kind), one.name))
 
 
-def registry():
+def filter_backends():
     """The list for hosts, each backend imported by name: what is sent to a host is what its imports name."""
     lines = begin_module("All backends with a real filter.", "the backends")
     lines += ["from typing import TYPE_CHECKING, Mapping", "", "if TYPE_CHECKING:"]
@@ -69,7 +69,7 @@ def hits():
 
 CONTROLS = "module_utils/proscribe/host/controls"
 DERIVED = (
-    Part(f"{CONTROLS}/dns/backends/registry.py", registry),
+    Part(f"{CONTROLS}/dns/backends/filter_backends.py", filter_backends),
     Part(f"{CONTROLS}/forwarders.py", forwarders),
     *parts_of("docs/dns.md", {"DNS filters": chosen, "lines about refusals": hits}),
 )

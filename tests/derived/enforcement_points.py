@@ -1,6 +1,6 @@
 """The tables of docs/enforcement_points.md: the formats of ./proscribe export, and the devices that were not tried."""
 
-from proscribe.controller.enforcement_points.registry import EXPORT_FORMATS
+from proscribe.controller.enforcement_points.export_formats import EXPORT_FORMATS
 
 from .part import parts_of, table
 

@@ -24,7 +24,7 @@ def declared():
     """All package systems: those of the host, those that are queried on every host, and those that leave traces."""
     found = []
     for path in sorted(Path(systems.__path__[0]).glob("*.py")):
-        if path.stem not in {"__init__", "registry"}:
+        if path.stem not in {"__init__", "package_systems"}:
             module = importlib.import_module(f"{systems.__name__}.{path.stem}")
             found += [Found(path.stem, one) for one in getattr(module, "DECLARED", ())]
     return sorted(found, key=lambda one: (not one.declared.is_host_wide, bool(one.declared.traces), one.declared.name))
@@ -44,7 +44,7 @@ def _begin(about, *lines):
     return begin_module(about, "the package systems", *lines)
 
 
-def registry():
+def package_systems():
     """The list for hosts. AnsiballZ and the stream take only modules that an import names, so no folder is listed at
     run time. The file of a system that leaves traces is imported only where one is found.
     """
@@ -120,7 +120,7 @@ def reinstalls():
 
 
 DERIVED = (
-    Part(f"{PACKAGE}/host/controls/apps/systems/registry.py", registry),
+    Part(f"{PACKAGE}/host/controls/apps/systems/package_systems.py", package_systems),
     Part(f"{PACKAGE}/controller/compile/reading/package_names.py", names),
     Part(f"{PACKAGE}/controller/report/text/package_commands.py", reinstalls),
 )

@@ -13,7 +13,7 @@ from name_server import NameServer
 from patience import until
 from proscribe.host.controls import dns
 from proscribe.host.controls.dns.backend_choice import choose_backend
-from proscribe.host.controls.dns.backends import registry
+from proscribe.host.controls.dns.backends import filter_backends
 from proscribe.host.system import Host, ToolResult, run_tool
 
 OWN = f"127.53.{os.getpid() % 250}"  # of this run: another checkout may be tested at the same time
@@ -57,7 +57,7 @@ class MadeHost:
             (root / "usr/sbin" / tool).touch(mode=0o755)
         self.host = Host(str(root), self.run)
         self.start()
-        filter_ = registry.load_backend(kind).describe_filter(
+        filter_ = filter_backends.load_backend(kind).describe_filter(
             self.host, choose_backend(self.host, {"backend": kind}).observation, {}
         )
         self.file, self.language = root / filter_.file_path[1:], filter_.language  # the file with the names

@@ -17,7 +17,7 @@ from pathlib import Path
 from name_server import ask
 from patience import LONGEST, until
 from proscribe.controller.enforcement_points.decision import make_decision
-from proscribe.controller.enforcement_points.registry import EXPORT_FORMATS
+from proscribe.controller.enforcement_points.export_formats import EXPORT_FORMATS
 from test_apps_real_dpkg import Machine
 
 ROOT = "trixie-appliances"

@@ -12,7 +12,7 @@ from name_server import NameServer, ask
 from network_appliances import PLACES, Appliance, Origin, pac_answers, rendered, visit
 from proscribe.controller.compile.plans.plan_compiler import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
-from proscribe.controller.enforcement_points.registry import EXPORT_FORMATS
+from proscribe.controller.enforcement_points.export_formats import EXPORT_FORMATS
 from proscribe.host.controls.browser.site_rules import NameVerdicts, SiteName
 from proscribe.host.controls.dns.names_to_block import collect_section_names, find_covering_name
 from proscribe.model.plan import add_digest

@@ -22,8 +22,8 @@ from proscribe.controller.compile.plans.plan_compiler import compile_plan
 from proscribe.controller.compile.restrictions import PREFIX, read_restrictions
 from proscribe.controller.compile.waivers import document
 from proscribe.controller.enforcement_points import export_directory, manifest
+from proscribe.controller.enforcement_points.export_formats import EXPORT_FORMATS
 from proscribe.controller.enforcement_points.point_observation import observe_points
-from proscribe.controller.enforcement_points.registry import EXPORT_FORMATS
 from proscribe.controller.report.evaluation.reconciliation import make_run_report, reconcile_records
 from proscribe.controller.report.exports.event_kinds import KINDS
 from proscribe.controller.report.history import open_history

@@ -42,7 +42,8 @@ _PORTABLE = (f"{_CONTROLS}apps/portable/*",)
 _SYSTEMS = f"{_CONTROLS}apps/systems/"
 _EVERY_SYSTEM = _below(
     f"{_CONTROLS}apps/systems",
-    "__init__.py uninstall_actions.py declaration.py place_checks.py installed_packages.py package.py registry.py",
+    "__init__.py uninstall_actions.py declaration.py place_checks.py installed_packages.py package.py "
+    "package_systems.py",
 )
 _BROWSER = (f"{_CONTROLS}browser/*", "catalog/browsers.yml", "roles/browser_policy/*")
 _PROGRAMS = f"{_HOST}/programs/"  # what hosts get as text

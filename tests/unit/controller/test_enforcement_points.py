@@ -17,8 +17,8 @@ from proscribe.controller.enforcement_points import (
     access_log,
     browsers,
     export_directory,
+    export_formats,
     manifest,
-    registry,
     signature,
 )
 from proscribe.controller.enforcement_points.access_log import (
@@ -28,8 +28,8 @@ from proscribe.controller.enforcement_points.access_log import (
     summarise_fetches,
 )
 from proscribe.controller.enforcement_points.decision import join_plans, make_decision
+from proscribe.controller.enforcement_points.export_formats import EXPORT_FORMATS
 from proscribe.controller.enforcement_points.format_declaration import ExportError, ExportOmission
-from proscribe.controller.enforcement_points.registry import EXPORT_FORMATS
 from proscribe.controller.enforcement_points.signature import ExportSigning
 from proscribe.controller.ssh_signatures import SignatureCheck
 from proscribe.host.controls.group_policy import policies
@@ -178,11 +178,11 @@ def test_a_signature_that_would_not_count_is_not_written(tmp_path, public):
 
 
 def test_a_format_is_called_as_its_module_is(monkeypatch):
-    declared = SimpleNamespace(FORMAT=registry.EXPORT_FORMATS["rpz"])
+    declared = SimpleNamespace(FORMAT=export_formats.EXPORT_FORMATS["rpz"])
     monkeypatch.setitem(sys.modules, "proscribe.controller.enforcement_points.formats.owl", declared)
-    monkeypatch.setattr(registry, "list_format_names", lambda: ("rpz", "owl"))
+    monkeypatch.setattr(export_formats, "list_format_names", lambda: ("rpz", "owl"))
     with pytest.raises(ValueError, match="^formats/owl.py declares 'rpz': a format is called as its module is$"):
-        registry._load_formats()
+        export_formats._load_formats()
 
 
 def of_browsers(services, **settings):

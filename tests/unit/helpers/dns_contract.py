@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from proscribe.host.controls.dns import filter_text
-from proscribe.host.controls.dns.backends.registry import FILTER_BACKENDS
+from proscribe.host.controls.dns.backends.filter_backends import FILTER_BACKENDS
 from proscribe.host.controls.dns.dns_query import TXT_TYPE
 from proscribe.host.system import Host, ToolResult
 

@@ -6,8 +6,8 @@ from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from proscribe.host.controls.apps.systems.package import Package, PackageSystem
+from proscribe.host.controls.apps.systems.package_systems import ON_DEMAND
 from proscribe.host.controls.apps.systems.place_checks import summarise_reasons
-from proscribe.host.controls.apps.systems.registry import ON_DEMAND
 from proscribe.host.system import Host, User
 
 ALICE = User("alice", 1000, 1000, "/home/alice")

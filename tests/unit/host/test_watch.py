@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 from proscribe.host.controls.apps.systems.package import Package
-from proscribe.host.controls.apps.systems.registry import SYSTEMS
+from proscribe.host.controls.apps.systems.package_systems import SYSTEMS
 from proscribe.host.system import Host
 from proscribe.host.watch import launch_verifier, launches, units, verifier_socket
 from proscribe.host.watch import restricted_programs as restricted_module

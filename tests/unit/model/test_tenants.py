@@ -16,7 +16,7 @@ from proscribe.controller.compile.catalogue.catalogue_loader import Catalogue, r
 from proscribe.controller.compile.plans.plan_compiler import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.controller.enforcement_points import decision, format_declaration
-from proscribe.controller.enforcement_points.registry import EXPORT_FORMATS
+from proscribe.controller.enforcement_points.export_formats import EXPORT_FORMATS
 from proscribe.host.controls.browser.desired_policies import DesiredPolicies
 from proscribe.host.controls.browser.policy_places import PolicyPlace
 from proscribe.host.controls.group_policy.registry_pol import decode_entry, parse_entries

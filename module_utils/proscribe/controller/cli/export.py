@@ -18,8 +18,8 @@ from ..compile.plans.timeline import find_first_moment
 from ..compile.restrictions.export_settings import FedExport
 from ..enforcement_points import export_directory, manifest, signature
 from ..enforcement_points.decision import make_decision
+from ..enforcement_points.export_formats import EXPORT_FORMATS
 from ..enforcement_points.format_declaration import ExportDecision, ExportError, ExportFormat, RenderedExport
-from ..enforcement_points.registry import EXPORT_FORMATS
 from ..report.text.terminal_layout import fit_lines, get_screen_width
 from ..report.text.wording import clean_text, format_count
 from . import CommandError, export_all, inventory, print_message

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from ...host.system import ControlError
 from ..enforcement_points import export_directory
+from ..enforcement_points.export_formats import EXPORT_FORMATS
 from ..enforcement_points.format_declaration import NOTHING_TO_EXPORT, ExportError, ExportFormat
-from ..enforcement_points.registry import EXPORT_FORMATS
 from ..report.text.wording import format_count
 from . import CommandError, print_message
 

@@ -28,7 +28,7 @@ from ..controls.apps.running_programs import (
 )
 from ..controls.apps.systems.installed_packages import find_installed_packages
 from ..controls.apps.systems.package import Package
-from ..controls.apps.systems.registry import ON_DEMAND, SYSTEMS
+from ..controls.apps.systems.package_systems import ON_DEMAND, SYSTEMS
 from ..system import ControlError, Host, ObservationError, Process, User
 from ..system.budget import ReadBudget
 from ..system.forked_work import WorkLimits, run_each_apart

@@ -44,7 +44,7 @@ def checkout(project, tmp_path_factory):
     like(checkout / FORMATS / "domains.py", "carrier", ('"domains"', '"carrier"'), (MEANT_FOR, "pigeons"))
     like(checkout / "playbooks/tasks/notify/mail.yml", "pager", ("proscribe_notify.mail", "proscribe_notify.pager"))
     written = derived(checkout)
-    for path in (f"{SYSTEMS}/registry.py", f"{BACKENDS}/registry.py", "docs/enforcement_points.md"):
+    for path in (f"{SYSTEMS}/package_systems.py", f"{BACKENDS}/filter_backends.py", "docs/enforcement_points.md"):
         assert path in written
     return checkout
 
@@ -93,7 +93,7 @@ def test_a_filter_of_names(checkout):
 import sys
 sys.path.insert(0, "module_utils")
 from proscribe.controller.compile.restrictions import read_restrictions
-from proscribe.host.controls.dns.backends.registry import FILTER_BACKENDS, load_backend
+from proscribe.host.controls.dns.backends.filter_backends import FILTER_BACKENDS, load_backend
 chosen = read_restrictions({"proscribe_dns_backend": "knot"}, str).dns_backend
 print(chosen, FILTER_BACKENDS["knot"][:2], load_backend("knot").UNBOUND_UNIT)
 """
@@ -128,7 +128,7 @@ from proscribe.controller.cli.command_line import parse_command
 from proscribe.controller.compile.restrictions import read_restrictions
 print(read_restrictions({"proscribe_exports_fed": ["carrier"]}, str).exports_fed[0].format)
 run, arguments = parse_command("export", ["carrier", "-o", sys.argv[1]])
-from proscribe.controller.enforcement_points.registry import EXPORT_FORMATS
+from proscribe.controller.enforcement_points.export_formats import EXPORT_FORMATS
 print(arguments.format, EXPORT_FORMATS["carrier"].purpose)
 """
     assert run(checkout, "-c", script, str(tmp_path)) == "carrier\ncarrier pigeons\n"

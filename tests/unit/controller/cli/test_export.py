@@ -15,8 +15,8 @@ from types import SimpleNamespace
 import pytest
 from proscribe.controller.cli import CommandError, export, export_all
 from proscribe.controller.cli.command_line import main
+from proscribe.controller.enforcement_points.export_formats import EXPORT_FORMATS
 from proscribe.controller.enforcement_points.format_declaration import NOTHING_TO_EXPORT, ExportError
-from proscribe.controller.enforcement_points.registry import EXPORT_FORMATS
 from proscribe.host.system import ControlError
 from refusals import make_refusal
 

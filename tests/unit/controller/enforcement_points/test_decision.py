@@ -26,8 +26,8 @@ from proscribe.controller.compile.plans.plan_compiler import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.controller.compile.waivers.waiver import Waiver
 from proscribe.controller.enforcement_points.decision import make_decision, map_waived_rules
+from proscribe.controller.enforcement_points.export_formats import EXPORT_FORMATS
 from proscribe.controller.enforcement_points.format_declaration import ExportError
-from proscribe.controller.enforcement_points.registry import EXPORT_FORMATS
 from proscribe.model.plan import CONTROLS, RESTRICTED_MODES
 
 CATALOG = Path(__file__).resolve().parents[4] / "catalog"

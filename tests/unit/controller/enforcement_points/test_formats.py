@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from made_export import AT, decision, plan
 from properties import examples
 from proscribe.controller.enforcement_points import manifest
+from proscribe.controller.enforcement_points.export_formats import EXPORT_FORMATS
 from proscribe.controller.enforcement_points.format_declaration import ExportError, ExportOmission
 from proscribe.controller.enforcement_points.formats import ddm, intune, mobileconfig
-from proscribe.controller.enforcement_points.registry import EXPORT_FORMATS
 from proscribe.host.controls.browser.browser_settings import SETTINGS
 from proscribe.host.controls.browser.site_rules import NameVerdicts, SiteName
 from proscribe.host.controls.dns.names_to_block import collect_section_names, find_covering_name

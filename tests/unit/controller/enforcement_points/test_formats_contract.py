@@ -4,8 +4,8 @@ import re
 
 import pytest
 from made_export import decision, plan
+from proscribe.controller.enforcement_points.export_formats import EXPORT_FORMATS
 from proscribe.controller.enforcement_points.format_declaration import BY_TENANT_REASON, ExportError
-from proscribe.controller.enforcement_points.registry import EXPORT_FORMATS
 from proscribe.model.plan import RESTRICTED_MODES, add_digest
 
 pytestmark = pytest.mark.parametrize("name", sorted(EXPORT_FORMATS))

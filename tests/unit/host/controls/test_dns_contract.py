@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.host.controls.dns import filter_text
 from proscribe.host.controls.dns.backend_choice import choose_backend
-from proscribe.host.controls.dns.backends import registry
+from proscribe.host.controls.dns.backends import filter_backends
 from proscribe.host.controls.dns.backends.declaration import SERVER_KIND, BackendDeclaration
 from proscribe.host.controls.dns.dns_filter import DnsFilter
 from proscribe.host.controls.dns.filter_text import ResolverLanguage
@@ -17,23 +17,25 @@ from proscribe.host.controls.dns.names_to_block import DesiredNames
 from proscribe.host.system import Host
 
 PROJECT = Path(__file__).resolve().parents[4]
-pytestmark = pytest.mark.parametrize("name", registry.FILTER_BACKENDS)
+pytestmark = pytest.mark.parametrize("name", filter_backends.FILTER_BACKENDS)
 NAMES = st.sets(st.from_regex(r"[a-z]{1,5}(\.[a-z0-9]{1,4}){0,2}\.(com|org)", fullmatch=True), max_size=6)
 
 
 def described(host: Host, name: str) -> DnsFilter:
-    return registry.load_backend(name).describe_filter(host, choose_backend(host, {"backend": name}).observation, {})
+    return filter_backends.load_backend(name).describe_filter(
+        host, choose_backend(host, {"backend": name}).observation, {}
+    )
 
 
 def language(name: str) -> ResolverLanguage:
     """The language of a backend, which may be another one's."""
-    backend = importlib.import_module(registry.load_backend(name).__name__)
+    backend = importlib.import_module(filter_backends.load_backend(name).__name__)
     (found,) = (content for content in vars(backend).values() if isinstance(content, ResolverLanguage))
     return found
 
 
 def declaration(name: str) -> BackendDeclaration:
-    return importlib.import_module(registry.load_backend(name).__name__).DECLARED
+    return importlib.import_module(filter_backends.load_backend(name).__name__).DECLARED
 
 
 @pytest.fixture
@@ -59,13 +61,16 @@ def test_documents_say_of_it_what_is_so(name, host):
 
 
 def test_a_host_with_it_gets_it(name, host):
-    assert registry.load_backend(name).find_obstacle(host, choose_backend(host, {"backend": name}).observation) == ""
+    assert (
+        filter_backends.load_backend(name).find_obstacle(host, choose_backend(host, {"backend": name}).observation)
+        == ""
+    )
     assert choose_backend(host, {"backend": "auto"}).backend_name == name
 
 
 def test_accounts_of_a_backend_are_those_of_its_sample(name, host):
     observed = choose_backend(host, {"backend": name}).observation
-    assert registry.load_backend(name).list_asking_users(host, observed) == list(sample(name).users)
+    assert filter_backends.load_backend(name).list_asking_users(host, observed) == list(sample(name).users)
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ from proscribe.host.controls.change_execution import apply_changes
 from proscribe.host.controls.dns import filter_text, hosts_block
 from proscribe.host.controls.dns.backend_choice import choose_backend, list_resolver_users
 from proscribe.host.controls.dns.backends import dnsmasq, resolved, unbound
-from proscribe.host.controls.dns.backends.registry import FILTER_BACKENDS
+from proscribe.host.controls.dns.backends.filter_backends import FILTER_BACKENDS
 from proscribe.host.controls.dns.names_to_block import (
     DesiredNames,
     collect_desired_names,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import proscribe
 import pytest
-from proscribe.host.controls.apps.systems.registry import SYSTEMS
+from proscribe.host.controls.apps.systems.package_systems import SYSTEMS
 from proscribe.host.system import ControlError, Host, root_only_paths, run_tool
 from proscribe.host.system.root_only_paths import find_changeable_part
 
@@ -104,7 +104,7 @@ OBSERVE = """
 import json, os, sys
 sys.path.insert(0, sys.argv[1])
 from proscribe.host.system import ControlError, Host
-from proscribe.host.controls.apps.systems.registry import SYSTEMS
+from proscribe.host.controls.apps.systems.package_systems import SYSTEMS
 host, said = Host(), {}
 for name in json.loads(sys.argv[2]):
     try:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from ....host.controls.apps.systems.registry import HOST_WIDE_SYSTEMS, ON_DEMAND, SYSTEMS
+from ....host.controls.apps.systems.package_systems import HOST_WIDE_SYSTEMS, ON_DEMAND, SYSTEMS
 from ....model.finding import ERROR, LIFTED, NONCOMPLIANT, UNKNOWN
 from ....model.plan import CONTROLS
 from ....model.types.record import HostRecord

@@ -41,7 +41,7 @@ def list_point_answers(subject: Subject, policy: EffectivePolicy) -> tuple[Point
     if not policy.restrictions.exports_fed:
         return ()
     # The formats take time to load, and few organisations feed enforcement points. So the import is here.
-    from ...enforcement_points.registry import EXPORT_FORMATS
+    from ...enforcement_points.export_formats import EXPORT_FORMATS
 
     formats = dict.fromkeys(fed.format for fed in policy.restrictions.exports_fed)
     return tuple(_make_point_answer(subject, policy, EXPORT_FORMATS[name]) for name in formats)

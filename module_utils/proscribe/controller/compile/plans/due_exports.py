@@ -80,7 +80,9 @@ def _make_due_point(
     fed_export: FedExport, signing: ExportSigning, plans: Mapping[str, Plan] | PolicyErrors, now: datetime.datetime
 ) -> DueExport:
     """Return the expected state of an export. If its plans have errors, `plan` is "" and `why` has the reason."""
-    from ...enforcement_points.registry import EXPORT_FORMATS  # imported here: few runs need it, and it is slow to load
+    from ...enforcement_points.export_formats import (
+        EXPORT_FORMATS,  # imported here: few runs need it, and it is slow to load
+    )
 
     plan = reason = ""
     try:

@@ -24,7 +24,7 @@ from .running_programs import ProgramIdentity as ProgramIdentity
 from .running_programs import RunningProgram as RunningProgram
 from .systems.installed_packages import find_installed_packages, list_present_systems, list_user_systems
 from .systems.package import Package, PackageSystem
-from .systems.registry import SYSTEMS
+from .systems.package_systems import SYSTEMS
 
 if TYPE_CHECKING:
     from ....model.types.plan import PlanSection

@@ -27,7 +27,7 @@ from .requests import command
 from .requests.answers import ANSWERS_PATH, NOTIFIED_PATH
 from .systems import dpkg_removal, pacman_removal
 from .systems.package import InstallBlock, Package
-from .systems.registry import SYSTEMS
+from .systems.package_systems import SYSTEMS
 
 if TYPE_CHECKING:
     from ....model.types.plan import Plan

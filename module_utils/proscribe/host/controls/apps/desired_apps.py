@@ -8,7 +8,7 @@ from ....base.hashing import sha256
 from ....model.finding import Finding, find_covering_waiver
 from ....model.plan import compute_once, inherit_cache
 from .portable.app_names import AppNames
-from .systems.registry import SYSTEMS
+from .systems.package_systems import SYSTEMS
 
 if TYPE_CHECKING:
     from ....model.types.plan import PlanEntry, PlanSection

@@ -14,7 +14,7 @@ from .desired_apps import DesiredApps
 from .request_hint import list_request_hints
 from .requests import command
 from .systems.package import InstallBlock
-from .systems.registry import SYSTEMS
+from .systems.package_systems import SYSTEMS
 
 if TYPE_CHECKING:
     from ....model.types.plan import Plan

@@ -32,7 +32,7 @@ from .requests import request_files
 from .running_programs import find_services_above
 from .systems.installed_packages import list_user_systems
 from .systems.package import Package, PackageSystem
-from .systems.registry import NAMED_DIRECTORY_SYSTEMS, ON_DEMAND, SYSTEMS
+from .systems.package_systems import NAMED_DIRECTORY_SYSTEMS, ON_DEMAND, SYSTEMS
 from .user_finding_limit import UserShare
 
 if TYPE_CHECKING:

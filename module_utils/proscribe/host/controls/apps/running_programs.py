@@ -17,7 +17,7 @@ from ...system.mounts import find_remote_type, read_mounts
 from ...system.processes import ProcessRootUnread
 from .desired_apps import DesiredApps
 from .systems.package import Package
-from .systems.registry import SYSTEMS
+from .systems.package_systems import SYSTEMS
 
 if TYPE_CHECKING:
     from .process_content import ProcessContents, ProcessProgram

@@ -19,7 +19,7 @@ from ...system import Host
 from ..base import Changes, ControlAction
 from . import hosts_file, private_mounts
 from .backend_choice import HOSTS_BACKEND, BackendChoice, choose_backend, has_trace
-from .backends.registry import load_backend
+from .backends.filter_backends import load_backend
 from .names_to_block import DesiredNames, collect_desired_names, judge_services
 
 if TYPE_CHECKING:

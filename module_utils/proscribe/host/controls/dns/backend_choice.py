@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ....base.named_tuple import NamedTuple
 from ...system import ControlError, Host
 from .backends.declaration import SERVER_KIND, STUB_KIND
-from .backends.registry import FILTER_BACKENDS, load_backend
+from .backends.filter_backends import FILTER_BACKENDS, load_backend
 from .resolver_observation import DnsObservation, observe_resolution
 
 if TYPE_CHECKING:

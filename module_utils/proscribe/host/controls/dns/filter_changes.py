@@ -15,7 +15,7 @@ from ...system import ControlError, Host, ObservationError
 from ...system.units import is_masked, read_unit_text
 from ..base import ControlAction
 from . import resolver_observation as resolution
-from .backends.registry import load_backend
+from .backends.filter_backends import load_backend
 from .dns_filter import (
     Command,
     DnsFilter,

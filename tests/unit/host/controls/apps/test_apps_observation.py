@@ -9,7 +9,7 @@ import pytest
 from made_host import plan
 from made_users import ALICE, BOB, put, tree, untried
 from proscribe.host.controls.apps.apps_observation import observe_apps
-from proscribe.host.controls.apps.systems.registry import ON_DEMAND
+from proscribe.host.controls.apps.systems.package_systems import ON_DEMAND
 from proscribe.host.system import Host
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes other users' files")

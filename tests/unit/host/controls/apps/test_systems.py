@@ -37,7 +37,12 @@ from proscribe.host.controls.apps.systems import (
 from proscribe.host.controls.apps.systems import uv as uv_tools
 from proscribe.host.controls.apps.systems.on_demand_system import OnDemandSystem
 from proscribe.host.controls.apps.systems.package import InstallBlock, Package, find_program_place
-from proscribe.host.controls.apps.systems.registry import HOST_WIDE_SYSTEMS, NAMED_DIRECTORY_SYSTEMS, ON_DEMAND, SYSTEMS
+from proscribe.host.controls.apps.systems.package_systems import (
+    HOST_WIDE_SYSTEMS,
+    NAMED_DIRECTORY_SYSTEMS,
+    ON_DEMAND,
+    SYSTEMS,
+)
 from proscribe.host.controls.apps.systems.uninstall_actions import (
     PackageTools,
     explain_foreign_ownership,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from made_users import ALICE, BOB, everywhere, put, put_link
 from proscribe.host.controls.apps.systems import brew, guix, nix, store_paths, waydroid
 from proscribe.host.controls.apps.systems.package import Package
-from proscribe.host.controls.apps.systems.registry import ON_DEMAND
+from proscribe.host.controls.apps.systems.package_systems import ON_DEMAND
 from proscribe.host.system import Host, ObservationError, Process
 
 IDS = {"telegram-desktop", "rclone"}

@@ -1,8 +1,9 @@
 """Types in which the file of a package system declares that system, in its variable `DECLARED`.
 
 Lists, the format of package names, schema and documents are derived from the declarations. Nothing on a host reads this
-module, and no host receives it. `tests/tool python tests/derived` writes the derived files: registry.py beside this
-file, controller/compile/reading/package_names.py, docs/coverage_data.md, docs/catalogue.md and the schema of a service.
+module, and no host receives it. `tests/tool python tests/derived` writes the derived files: package_systems.py beside
+this file, controller/compile/reading/package_names.py, docs/coverage_data.md, docs/catalogue.md and the schema of a
+service.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ class SystemDeclaration(NamedTuple):
     traces: Sequence[str] = ()
     # whether packages of a user are also outside the home, in a host directory with the user's name
     has_named_directories: bool = False
-    is_host_wide: bool = False  # whether the system installs mainly for the whole host (registry.HOST_WIDE_SYSTEMS)
+    is_host_wide: bool = False  # whether the system installs mainly for the whole host (HOST_WIDE_SYSTEMS)
     # Whether the guard list applies: names that no service of the catalogue may restrict. True if packages of this
     # system make up an operating system, or have the names of its programs. False if the packages are only apps.
     is_guarded: bool = True

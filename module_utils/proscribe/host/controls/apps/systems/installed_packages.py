@@ -8,7 +8,7 @@ from typing import AbstractSet, Any, Mapping
 from ....system import Host, User
 from ....system.file_scan import SETTLED_NANOSECONDS
 from .package import Package, PackageSystem
-from .registry import HOST_WIDE_SYSTEMS, ON_DEMAND
+from .package_systems import HOST_WIDE_SYSTEMS, ON_DEMAND
 
 
 def list_present_systems(host: Host) -> list[str]:
@@ -18,7 +18,7 @@ def list_present_systems(host: Host) -> list[str]:
 
 
 def list_user_systems(host: Host, user: User) -> list[str]:
-    """Return the names of the systems in registry.ON_DEMAND of which a user may have packages.
+    """Return the names of the systems in package_systems.ON_DEMAND of which a user may have packages.
 
     Only these systems are recognised by traces: paths of the host or below the home that exist.
     """

@@ -1,5 +1,5 @@
 """Backends with a real filter, one module each: the resolver, the obstacles on a host, and the installation.
 
-declaration.py   interface of a backend
-registry.py      list of all backends
+declaration.py       interface of a backend
+filter_backends.py   list of all backends
 """

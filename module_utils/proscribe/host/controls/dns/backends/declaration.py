@@ -1,8 +1,8 @@
 """Interface of a backend: `DECLARED` of its file, and the functions of `Backend` beside it.
 
 `tests/tool python tests/derived` writes the parts that hosts have of the declarations. One part is the list of backends
-(registry.py). Another part are the places that name their resolvers' servers (../../forwarders.py, for the firewall).
-It writes tables of docs/dns.md too.
+(filter_backends.py). Another part are the places that name their resolvers' servers (../../forwarders.py, for the
+firewall). It writes tables of docs/dns.md too.
 """
 
 from __future__ import annotations
