@@ -15,7 +15,7 @@ import sys
 from common import make_parser  # isort: split
 
 from proscribe.host.cache import CACHE_DIRECTORY
-from proscribe.host.watch import units
+from proscribe.host.watch import watch_units
 from proscribe.host.watch.state import watch_files
 from proscribe.wire.stream import REPLYING_PROGRAM, StreamPart, make_payload
 from scheduled_machine import Scheduled, scheduled_machine
@@ -70,7 +70,7 @@ def measure_host(host, rounds):
     commands = {
         "Python's start": [[python, "-I", "-S", "-c", "pass"], ""],
         "streamed audit": [[python, "-I", "-S", "-c", REPLYING_PROGRAM], stream],
-        OBSERVATION: [["env", f"TRIGGER_UNIT={units.TIMER_UNIT}", watch_files.PROGRAM_PATH, "observe"], ""],
+        OBSERVATION: [["env", f"TRIGGER_UNIT={watch_units.TIMER_UNIT}", watch_files.PROGRAM_PATH, "observe"], ""],
     }
     printed = host.run("python3", "-c", MEASURED, stdin=json.dumps([commands, rounds]), timeout=600)
     return dict(json.loads(printed))

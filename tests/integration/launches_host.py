@@ -10,7 +10,7 @@ import pytest
 from made_starts import RCLONE
 from patience import until
 from proscribe.host.audit_program import format_program
-from proscribe.host.watch import heartbeat, units
+from proscribe.host.watch import heartbeat, watch_units
 from proscribe.host.watch.program_text import WATCH_TEXT
 from proscribe.host.watch.starts import daemon_report
 from proscribe.host.watch.state import watch_files
@@ -18,7 +18,7 @@ from proscribe.host.watch.state.journal import JOURNAL
 from proscribe.model import plan as plans
 from proscribe.wire.stream import pack_watch_code
 
-UNIT = units.LAUNCHES_UNIT.partition(".")[0]
+UNIT = watch_units.LAUNCHES_UNIT.partition(".")[0]
 # A real restricted program at a path of root's, a portable one in a home with its app around it, and innocent ones.
 SETUP = """\
 set -eu
@@ -95,10 +95,15 @@ def install(host, made):
     argv = ["podman", "exec", "--interactive", host.name, "sh", "-c", f"umask 077; cat >{watch_files.CODE_PATH}"]
     subprocess.run(argv, input=_code(), capture_output=True, check=True)
     _write(host, daemon_report.HEARTBEAT_PATH, heartbeat.HEARTBEAT_TEXT, "700")
-    _write(host, f"/etc/systemd/system/{units.LAUNCHES_UNIT}", units.make_unit_texts(86400)[units.LAUNCHES_UNIT], "644")
+    _write(
+        host,
+        f"/etc/systemd/system/{watch_units.LAUNCHES_UNIT}",
+        watch_units.make_unit_texts(86400)[watch_units.LAUNCHES_UNIT],
+        "644",
+    )
     write_plan(host, made)
     host.run("systemctl", "daemon-reload")
-    host.run("systemctl", "restart", units.LAUNCHES_UNIT)
+    host.run("systemctl", "restart", watch_units.LAUNCHES_UNIT)
     journal = ("journalctl", "--no-pager", "--lines", "30", "--unit", UNIT)
     until(lambda: is_ready(host) or _refused(host), on_timeout=lambda: status(host) + host.run(*journal, check=False))
     if why := _refused(host):

@@ -7,7 +7,7 @@ import re
 import jsonschema
 import pytest
 from patience import until
-from proscribe.controller.schedule import units
+from proscribe.controller.schedule import schedule_units
 from scheduled_machine import CHECKOUT, HOSTS, PROJECT, RESTRICTIONS, scheduled_machine
 
 pytestmark = pytest.mark.whole_hosts
@@ -127,7 +127,7 @@ def scheduled(machine):
     """Drift, found by a run with no more rights than the timer's unit of a controller has."""
     machine.run("rm", "/usr/libexec/proscribe/dpkg-gate")  # the install block would refuse it
     machine.run("dpkg", "-i", "/root/wechat.deb")
-    rights = [word for line in units.STRICT_HARDENING.splitlines() for word in ("--property", line)]
+    rights = [word for line in schedule_units.STRICT_HARDENING.splitlines() for word in ("--property", line)]
     unit = ("systemd-run", "--wait", "--pipe", "--quiet", "--setenv=HOME=/root", f"--setenv={ANSIBLE}", *rights)
     assert ("rule", None, "noncompliant") in reported(run(machine, "audit", *unit))
 

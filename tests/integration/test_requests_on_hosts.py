@@ -7,7 +7,7 @@ import time
 import pytest
 from patience import BUSY, until
 from proscribe.base.duration import format_moment
-from proscribe.host.watch import units
+from proscribe.host.watch import watch_units
 from proscribe.host.watch.state import journal, watch_files
 from scheduled_fleet import REPORTS, scheduled_fleet
 from scheduled_machine import CHECKOUT, RESTRICTIONS
@@ -136,13 +136,13 @@ class Story:
 
     def observes(self, host):
         self.delay_timers()
-        assert self.fleet.hosts[host].start(units.SERVICE_UNIT)
+        assert self.fleet.hosts[host].start(watch_units.SERVICE_UNIT)
 
     def delay_timers(self):
         """The first own observation of a timer is a minute after its start, so it is started anew."""
         for host in self.fleet.hosts.values():
             for verb in ("reset-failed", "try-restart"):  # more than five times in ten seconds, too
-                host.run("systemctl", verb, units.TIMER_UNIT, check=False)
+                host.run("systemctl", verb, watch_units.TIMER_UNIT, check=False)
 
     def opened_for(self):
         """The users and hosts to whom the service is open; what is for whole hosts is closed everywhere."""

@@ -5,7 +5,7 @@ import json
 import pytest
 from patience import BUSY, until
 from proscribe.host.system import STATE_DIRECTORY
-from proscribe.host.watch import units
+from proscribe.host.watch import watch_units
 from proscribe.host.watch.state import journal, watch_files
 from scheduled_machine import CHECKOUT, scheduled_machine
 from tampering import TEN
@@ -17,8 +17,14 @@ EVERY = 60  # seconds
 NOT_OURS = "-path /proc -o -path /srv -o -path /root -o -path /tmp"
 LEFT = f"find / -xdev \\( {NOT_OURS} \\) -prune -o -name '*proscribe*' -print"
 DONE_TO_THE_WATCHER = {
-    "the timer is masked until a reboot": (f"systemctl mask --runtime {units.TIMER_UNIT}", units.TIMER_UNIT),
-    "the unit is edited": (f"sed -i s/observe/status/ {units.UNIT_DIRECTORY}/{units.SERVICE_UNIT}", units.SERVICE_UNIT),
+    "the timer is masked until a reboot": (
+        f"systemctl mask --runtime {watch_units.TIMER_UNIT}",
+        watch_units.TIMER_UNIT,
+    ),
+    "the unit is edited": (
+        f"sed -i s/observe/status/ {watch_units.UNIT_DIRECTORY}/{watch_units.SERVICE_UNIT}",
+        watch_units.SERVICE_UNIT,
+    ),
     "the code is cut": (f"truncate --size 1000 {watch_files.CODE_PATH}", watch_files.CODE_PATH),
     "all of it is deleted": (
         f"rm -r {watch_files.WATCH_DIRECTORY} {watch_files.PROGRAM_PATH}",
@@ -58,9 +64,9 @@ def test_an_enforcing_run_leaves_a_watch_that_runs_and_a_second_leaves_it_as_it_
         == "700 root\n600 root\n"
     )
     assert machine.run("readlink", watch_files.COMMAND_PATH).strip() == watch_files.PROGRAM_PATH
-    for unit in (units.TIMER_UNIT, units.SERVICE_UNIT):
-        assert machine.run("systemd-analyze", "verify", f"{units.UNIT_DIRECTORY}/{unit}") == ""
-    assert machine.run("systemctl", "is-active", units.TIMER_UNIT) == "active\n"
+    for unit in (watch_units.TIMER_UNIT, watch_units.SERVICE_UNIT):
+        assert machine.run("systemd-analyze", "verify", f"{watch_units.UNIT_DIRECTORY}/{unit}") == ""
+    assert machine.run("systemctl", "is-active", watch_units.TIMER_UNIT) == "active\n"
     machine.proscribe("audit")
     record = machine.record()
     assert record["state"] == "compliant", record["rules"]
@@ -85,7 +91,7 @@ def test_ten_ways_of_tampering_are_closed_within_two_intervals(machine):
         assert [one.rule for one in TEN.values() if not any(name.startswith(one.rule) for name in drifted)] == []
     finally:
         machine.run("mv", f"{CHECKOUT}-away", CHECKOUT)
-    until(lambda: machine.run("systemctl", "is-active", units.SERVICE_UNIT, check=False) == "inactive\n")
+    until(lambda: machine.run("systemctl", "is-active", watch_units.SERVICE_UNIT, check=False) == "inactive\n")
     assert machine.json(watch_files.RECORD_PATH)["state"] in ("repaired", "compliant")
     machine.proscribe("audit")
     wechat = next(one for one in machine.record()["watch"]["incidents"] if one["rules"] == ["apps/wechat"])
@@ -121,7 +127,7 @@ def test_next_run_names_and_repairs_a_changed_watcher(machine, how):
     (rule,) = [rule for rule in rules if rule["rule"] == "watch/watcher"]
     assert rule["state"] == "repaired", rules
     assert any(named in str(finding.values()) for finding in rule["findings"]), rule
-    assert machine.run("systemctl", "is-active", units.TIMER_UNIT) == "active\n"
+    assert machine.run("systemctl", "is-active", watch_units.TIMER_UNIT) == "active\n"
     machine.run(watch_files.COMMAND_PATH, "thaw")
     observed(machine)
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 from proscribe.base.timestamps import format_timestamp
-from proscribe.host.watch import units
+from proscribe.host.watch import watch_units
 from proscribe.host.watch.state import journal, watch_files
 from scheduled_machine import CHECKOUT, HOSTS, RESTRICTIONS, scheduled_machine
 from tampering import TEN
@@ -114,7 +114,7 @@ def test_a_day_of_a_laptop_without_a_controller(machine):
             before.insert(0, "ip link delete wlan0" if offline else NET)
         moments.append({"at": at, "before": before, "right": [TAMPERING[name].right for name in names]})
     places = {
-        "timer": units.TIMER_UNIT,
+        "timer": watch_units.TIMER_UNIT,
         "journal": journal.JOURNAL,
         "program": watch_files.PROGRAM_PATH,
         "record": watch_files.RECORD_PATH,

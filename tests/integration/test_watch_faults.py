@@ -6,7 +6,7 @@ import pytest
 from machines import podman
 from patience import until
 from proscribe.host.system import STATE_DIRECTORY
-from proscribe.host.watch import units
+from proscribe.host.watch import watch_units
 from proscribe.host.watch.state import journal, watch_files
 from scheduled_machine import scheduled_machine
 from tampering import GATE, TEN
@@ -35,7 +35,7 @@ def machine():
     with scheduled_machine("faults") as booted:
         booted.restrict("proscribe_watch: 1d")  # its timer does not come in between
         booted.proscribe("enforce")
-        until(lambda: booted.run("systemctl", "is-active", units.SERVICE_UNIT, check=False).strip() == "inactive")
+        until(lambda: booted.run("systemctl", "is-active", watch_units.SERVICE_UNIT, check=False).strip() == "inactive")
         yield booted
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import pytest
 from machines import booted
 from patience import BUSY, until
-from proscribe.host.watch import units
+from proscribe.host.watch import watch_units
 from proscribe.host.watch.starts.daemon_report import HEARTBEAT_PATH
 from proscribe.host.watch.state import watch_files
 from tampering import CHROMIUM
@@ -15,8 +15,8 @@ from watched_host import EVERY, audit, enforce, events, observed, plan
 pytestmark = [pytest.mark.whole_hosts, pytest.mark.steps]
 
 WATCHER = "watch/watcher"
-NO_TASKS = f"systemctl set-property --runtime {units.LAUNCHES_UNIT} TasksMax=1"
-MAIN = f"$(systemctl show -P MainPID {units.LAUNCHES_UNIT})"
+NO_TASKS = f"systemctl set-property --runtime {watch_units.LAUNCHES_UNIT} TasksMax=1"
+MAIN = f"$(systemctl show -P MainPID {watch_units.LAUNCHES_UNIT})"
 # Empties the fanotify group of the daemon, whose process goes on.
 FLUSH = f"""\
 python3 - {MAIN} <<'END'
@@ -30,7 +30,7 @@ END
 """
 SLEEPS = "[Service]\\nExecStart=\\nExecStart=/bin/sleep infinity\\n"
 DOES_NOTHING = SLEEPS.replace("sleep infinity", "true")
-RESTART = f"systemctl restart {units.LAUNCHES_UNIT}"
+RESTART = f"systemctl restart {watch_units.LAUNCHES_UNIT}"
 WAIVED = {"mode": "waived", "waiver": "w1", "otherwise": "enforce"}
 
 
@@ -50,9 +50,9 @@ class Done(NamedTuple):
 
 # An observation corrects these; tampering.toml has more.
 DONE = {
-    "the daemon is disabled": Done(f"systemctl disable --now {units.LAUNCHES_UNIT}", WATCHER, "not enabled"),
+    "the daemon is disabled": Done(f"systemctl disable --now {watch_units.LAUNCHES_UNIT}", WATCHER, "not enabled"),
     "the daemon is masked": Done(
-        f"systemctl mask --runtime --now {units.LAUNCHES_UNIT}", WATCHER, "overridden by /run/"
+        f"systemctl mask --runtime --now {watch_units.LAUNCHES_UNIT}", WATCHER, "overridden by /run/"
     ),
     "our daemons are another program": Done(replaced("proscribe-.service", SLEEPS) + RESTART, WATCHER, "overridden"),
     "the daemon may start no verifier": Done(NO_TASKS, WATCHER, "/run/systemd/system.control"),
@@ -62,8 +62,8 @@ DONE = {
 }
 # No observation comes any more: the daemon misses it.
 MISSED = {
-    "the timer is stopped": Done(f"systemctl stop {units.TIMER_UNIT}", WATCHER, "does not run"),
-    "the observation is another program": Done(replaced(units.SERVICE_UNIT, DOES_NOTHING), WATCHER, "overridden"),
+    "the timer is stopped": Done(f"systemctl stop {watch_units.TIMER_UNIT}", WATCHER, "does not run"),
+    "the observation is another program": Done(replaced(watch_units.SERVICE_UNIT, DOES_NOTHING), WATCHER, "overridden"),
 }
 
 
@@ -111,10 +111,10 @@ def test_a_daemon_that_misses_the_observation_has_it_come_again(host, how):
 
 
 def test_an_audit_says_that_a_daemon_is_deaf_although_systemd_calls_it_active(host):
-    host.run("systemctl", "stop", units.TIMER_UNIT)
+    host.run("systemctl", "stop", watch_units.TIMER_UNIT)
     host.run("sh", "-euc", f"kill -STOP {MAIN}")
-    assert host.run("systemctl", "is-active", units.LAUNCHES_UNIT) == "active\n"
-    state = ("systemctl", "show", "--property=ActiveState", "--value", units.SERVICE_UNIT)
+    assert host.run("systemctl", "is-active", watch_units.LAUNCHES_UNIT) == "active\n"
+    state = ("systemctl", "show", "--property=ActiveState", "--value", watch_units.SERVICE_UNIT)
     until(lambda: host.run(*state) in ("inactive\n", "failed\n"))  # what it corrects meanwhile is in no answer
     answer = audit(host, plan())
     states = {rule["rule"]: rule["state"] for rule in answer["record"]["rules"]}
@@ -130,8 +130,8 @@ def test_an_audit_says_that_a_daemon_is_deaf_although_systemd_calls_it_active(ho
 
 def no_observation_but_ours(host):
     """The timer starts none any more, and the one that it has started has ended."""
-    host.run("systemctl", "stop", units.TIMER_UNIT)
-    until(lambda: host.run("systemctl", "is-active", units.SERVICE_UNIT, check=False) != "activating\n")
+    host.run("systemctl", "stop", watch_units.TIMER_UNIT)
+    until(lambda: host.run("systemctl", "is-active", watch_units.SERVICE_UNIT, check=False) != "activating\n")
 
 
 @pytest.mark.parametrize("controls", [(), ("browser",)], ids=["of all controls", "of one control"])

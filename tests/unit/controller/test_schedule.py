@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from proscribe.controller.compile.inventory.host_variables import HostVariables
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.controller.policy_errors import PolicyErrors
-from proscribe.controller.schedule import units
+from proscribe.controller.schedule import schedule_units
 from proscribe.controller.schedule.schedule_plan import ScheduleController, plan_schedule
 from proscribe.host.schedule.timers import (
     COMMITS_PATH,
@@ -135,4 +135,4 @@ def unquoted(line):
 
 @given(st.lists(st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1), min_size=1))
 def test_every_word_of_a_command_comes_through(argv):
-    assert unquoted(units.format_exec_start(argv)) == argv
+    assert unquoted(schedule_units.format_exec_start(argv)) == argv

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from proscribe.host.system import Host, ToolResult
-from proscribe.host.watch import heartbeat, installation, restoration, units
+from proscribe.host.watch import heartbeat, installation, restoration, watch_units
 from proscribe.host.watch.starts import daemon_report
 from proscribe.host.watch.state import watch_files
 from proscribe.model.plan import add_digest
@@ -29,7 +29,7 @@ class Made(Host):
 
     def try_execution(self, path):
         """What the daemon does, once the kernel has reported it a start."""
-        if self.daemon is not None and units.LAUNCHES_UNIT not in self.stopped:
+        if self.daemon is not None and watch_units.LAUNCHES_UNIT not in self.stopped:
             self.link_process()
             known = watch_files.read_settings(self)
             fields = {"pid": "7", "by": "fanotify", "read": watch_files.identify_settings(known) if known else ""}
@@ -50,13 +50,16 @@ class Made(Host):
         self.ran.append(" ".join(argv))
         verb, names = argv[1], [word for word in argv[2:] if not word.startswith("-")]
         if verb == "is-active":
-            down = [name in self.stopped or self.find_entry(f"{units.UNIT_DIRECTORY}/{name}") is None for name in names]
+            down = [
+                name in self.stopped or self.find_entry(f"{watch_units.UNIT_DIRECTORY}/{name}") is None
+                for name in names
+            ]
             return ToolResult(3 if any(down) else 0, "".join("inactive\n" if one else "active\n" for one in down), "")
         if verb == "reenable":
-            self.write_file(units.ENABLING_LINKS[names[0]], "a link")
+            self.write_file(watch_units.ENABLING_LINKS[names[0]], "a link")
         if verb in ("start", "restart"):
             self.stopped -= set(names)
-            self.daemon = {} if units.LAUNCHES_UNIT in names else self.daemon
+            self.daemon = {} if watch_units.LAUNCHES_UNIT in names else self.daemon
         return ToolResult(0, "", "")
 
 

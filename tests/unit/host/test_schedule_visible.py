@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proscribe.controller.schedule import units
+from proscribe.controller.schedule import schedule_units
 from proscribe.host.schedule import unit_visibility
 from proscribe.host.schedule.unit_visibility import EXPECTED_PLACES, require_visible
 from proscribe.host.system import ControlError, Host, ToolResult
 
-TIMES = units.ScheduleTimes("daily", 0, 60)
+TIMES = schedule_units.ScheduleTimes("daily", 0, 60)
 SERVICE = "/etc/systemd/system/proscribe-drift.service"
 TIMER = "/etc/systemd/system/proscribe-drift.timer"
 RUNS = {"account": "ops", "paths": ["/usr"]}
@@ -30,8 +30,10 @@ NOT_SEEN = ["BindsTo=x.service", "Environment=A=b", "Nice=5", "Restart=no", "Pro
 
 def make_units() -> dict[str, str]:
     environment = {"PROSCRIBE_REPORTS": "/r"}
-    text = units.format_drift_service("/opt/p", "ops", '"/opt/p/proscribe"', environment, TIMES, units.STRICT_HARDENING)
-    return {SERVICE: text, TIMER: units.format_timer("x", TIMES, is_fixed=False)}
+    text = schedule_units.format_drift_service(
+        "/opt/p", "ops", '"/opt/p/proscribe"', environment, TIMES, schedule_units.STRICT_HARDENING
+    )
+    return {SERVICE: text, TIMER: schedule_units.format_timer("x", TIMES, is_fixed=False)}
 
 
 def make_service(*settings: str) -> dict[str, str]:

@@ -21,7 +21,7 @@ import pytest
 from proscribe.host.controls.apps.systems.package import Package
 from proscribe.host.controls.apps.systems.package_systems import SYSTEMS
 from proscribe.host.system import Host
-from proscribe.host.watch import launch_verifier, launches, units, verifier_socket
+from proscribe.host.watch import launch_verifier, launches, verifier_socket, watch_units
 from proscribe.host.watch import restricted_programs as restricted_module
 from proscribe.host.watch.drift_causes import group_by_cause
 from proscribe.host.watch.heartbeat import DEAF, NOTICED, UNABLE, HeartbeatResult
@@ -36,7 +36,7 @@ BLOCKED = (
     "os.execv(sys.argv[1], sys.argv[1:])"
 )
 BARE: dict[str, Any] = {"mode": "enforce", "packages": {}, "processes": [], "paths": []}
-UNIT_TEXTS = units.make_unit_texts(300)
+UNIT_TEXTS = watch_units.make_unit_texts(300)
 SERVICES = [name for name in UNIT_TEXTS if name.endswith(".service")]
 FIXED = {"RestrictRealtime": "yes", "LockPersonality": "yes", "SystemCallArchitectures": "native"}
 PACKAGES = ("proscribe", "proscribe.base", "proscribe.host", "proscribe.host.watch", "proscribe.host.watch.starts")
@@ -321,7 +321,7 @@ def test_units_begin_the_program_and_are_limited():
 
 def test_daemon_gains_no_right_and_reaches_no_address():
     """An observation calls package managers; the daemon calls nothing but itself."""
-    daemon = read_unit(units.LAUNCHES_UNIT)["Service"]
+    daemon = read_unit(watch_units.LAUNCHES_UNIT)["Service"]
     for setting in ("NoNewPrivileges", "RestrictNamespaces", "RestrictSUIDSGID", "MemoryDenyWriteExecute"):
         assert daemon[setting] == ["yes"]
     assert daemon["IPAddressDeny"] == ["any"]
@@ -330,7 +330,7 @@ def test_daemon_gains_no_right_and_reaches_no_address():
 @pytest.mark.parametrize(("every", "first", "spread"), [(30, "30", "3"), (3600, "60", "360")])
 def test_timer_begins_soon_and_spreads_hosts(every, first, spread):
     parser = configparser.ConfigParser()
-    parser.read_string(units.make_unit_texts(every)[units.TIMER_UNIT])
+    parser.read_string(watch_units.make_unit_texts(every)[watch_units.TIMER_UNIT])
     timer = parser["Timer"]
     assert (timer["OnActiveSec"], timer["OnUnitActiveSec"], timer["RandomizedDelaySec"]) == (first, str(every), spread)
 

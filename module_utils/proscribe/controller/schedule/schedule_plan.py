@@ -36,7 +36,7 @@ from ..compile.inventory.reports_folder import ENVIRONMENT_VARIABLE
 from ..compile.restrictions import PREFIX, Restrictions
 from ..compile.restrictions.channels import is_setgid_needed
 from ..policy_errors import PolicyError, PolicyErrors
-from . import units
+from . import schedule_units
 
 NO_SIGNERS_WARNING = (
     "proscribe_schedule_signers is empty: whoever can push to proscribe_schedule_repository can have root on every host"
@@ -94,8 +94,8 @@ class _ScheduleVariables(NamedTuple):
     notify: Mapping[str, str]
 
     @property
-    def times(self) -> units.ScheduleTimes:
-        return units.ScheduleTimes(self.calendar, self.spread, self.timeout)
+    def times(self) -> schedule_units.ScheduleTimes:
+        return schedule_units.ScheduleTimes(self.calendar, self.spread, self.timeout)
 
 
 FIRST_LINE = f"#!{PYTHON_PATH} -IB\n"  # first line of a program that a systemd unit starts
@@ -250,16 +250,16 @@ def _render_drift_files(
     options += variables.options
     environment = {} if other_controller else controller.environment
     launcher = f"{checkout}/proscribe"
-    root_hardening = units.ROOT_HARDENING if account == "root" else ""
+    root_hardening = schedule_units.ROOT_HARDENING if account == "root" else ""
     hardening = (
         root_hardening
         if changes_controller
-        else root_hardening + units.MAIL_HARDENING
+        else root_hardening + schedule_units.MAIL_HARDENING
         if is_setgid_needed(variables.notify)
-        else units.STRICT_HARDENING
+        else schedule_units.STRICT_HARDENING
     )
-    run_command = units.format_exec_start([launcher, "scheduled", launcher_command, "--", *options])
-    failure_command = units.format_exec_start([launcher, "scheduled", "failed", "--", *options])
+    run_command = schedule_units.format_exec_start([launcher, "scheduled", launcher_command, "--", *options])
+    failure_command = schedule_units.format_exec_start([launcher, "scheduled", "failed", "--", *options])
     description = (
         "collecting what the hosts found"
         if launcher_command == "collect"
@@ -271,13 +271,15 @@ def _render_drift_files(
         ),
         GUARD_PATH: render_program(guarding, "guard", FIRST_LINE),
         **{path: render_program(base, name) for name, path in GUARD_BASE_FILES.items()},
-        f"{UNIT_DIRECTORY}/{DRIFT_UNIT}.service": units.format_drift_service(
+        f"{UNIT_DIRECTORY}/{DRIFT_UNIT}.service": schedule_units.format_drift_service(
             checkout, account, run_command, environment, variables.times, hardening
         ),
-        f"{UNIT_DIRECTORY}/{DRIFT_UNIT}-failed.service": units.format_failed_service(
+        f"{UNIT_DIRECTORY}/{DRIFT_UNIT}-failed.service": schedule_units.format_failed_service(
             checkout, account, failure_command, environment, hardening
         ),
-        f"{UNIT_DIRECTORY}/{DRIFT_UNIT}.timer": units.format_timer(description, variables.times, is_fixed=False),
+        f"{UNIT_DIRECTORY}/{DRIFT_UNIT}.timer": schedule_units.format_timer(
+            description, variables.times, is_fixed=False
+        ),
     }
 
 
@@ -290,16 +292,16 @@ def _render_catalogue_files(
     """
     if not variables.refresh:
         return {}
-    hardening = (units.ROOT_HARDENING if account == "root" else "") + (
-        units.MAIL_HARDENING if is_setgid_needed(variables.notify) else units.STRICT_HARDENING
+    hardening = (schedule_units.ROOT_HARDENING if account == "root" else "") + (
+        schedule_units.MAIL_HARDENING if is_setgid_needed(variables.notify) else schedule_units.STRICT_HARDENING
     )
-    run_command = units.format_exec_start(command)
+    run_command = schedule_units.format_exec_start(command)
     description = "proposing what publishers' lists change in the catalogue"
     return {
-        f"{UNIT_DIRECTORY}/{CATALOGUE_UNIT}.service": units.format_catalogue_service(
+        f"{UNIT_DIRECTORY}/{CATALOGUE_UNIT}.service": schedule_units.format_catalogue_service(
             checkout, account, run_command, environment, hardening
         ),
-        f"{UNIT_DIRECTORY}/{CATALOGUE_UNIT}.timer": units.format_timer(
+        f"{UNIT_DIRECTORY}/{CATALOGUE_UNIT}.timer": schedule_units.format_timer(
             description, variables.times._replace(calendar=variables.refresh), is_fixed=False
         ),
     }
@@ -325,8 +327,8 @@ def _plan_pull(variables: _ScheduleVariables, controller: ScheduleController, ma
         PULL_PROGRAM_PATH: render_program(pulling, "pull", FIRST_LINE),
         COMMITS_PATH: render_program(pulling, "commits"),
         **{path: render_program(base, name) for name, path in PULL_BASE_FILES.items()},
-        f"{UNIT_DIRECTORY}/{PULL_UNIT}.service": units.format_pull_service(variables.times),
-        f"{UNIT_DIRECTORY}/{PULL_UNIT}.timer": units.format_timer(
+        f"{UNIT_DIRECTORY}/{PULL_UNIT}.service": schedule_units.format_pull_service(variables.times),
+        f"{UNIT_DIRECTORY}/{PULL_UNIT}.timer": schedule_units.format_timer(
             "correcting what has drifted on this host", variables.times, is_fixed=True
         ),
     }

@@ -18,7 +18,7 @@ from ...base.named_tuple import NamedTuple
 from ...model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding, RuleVerdict
 from ..system import WRITTEN_BY, ControlError, Host, ObservationError, escape_text
 from ..system.units import is_evidently_active
-from . import units
+from . import watch_units
 from .starts import daemon_report
 from .state import watch_files
 
@@ -105,7 +105,7 @@ class Heartbeat:
 
         A daemon that does not run yet may still start if systemd has begun to start its unit.
         """
-        will_not_start = result.detail == NOT_RUNNING and not is_evidently_active(self.host, units.LAUNCHES_UNIT)
+        will_not_start = result.detail == NOT_RUNNING and not is_evidently_active(self.host, watch_units.LAUNCHES_UNIT)
         return will_not_start or result.detail == IS_STOPPED
 
     def _read_result(self, desired: str) -> HeartbeatResult:
@@ -183,5 +183,5 @@ def judge_launches(host: Host, settings: watch_files.WatchSettings, heartbeat: H
     if result.state == UNTRIED:
         return RuleVerdict(LAUNCHES_RULE, UNKNOWN, reason=result.detail)
     return RuleVerdict(
-        LAUNCHES_RULE, NONCOMPLIANT, (Finding("unit", units.LAUNCHES_UNIT, detail=result.detail),), drifted=True
+        LAUNCHES_RULE, NONCOMPLIANT, (Finding("unit", watch_units.LAUNCHES_UNIT, detail=result.detail),), drifted=True
     )

@@ -18,7 +18,7 @@ from ..controls.base import Changes, ControlAction, make_diffs
 from ..controls.change_execution import apply_changes
 from ..system import DARWIN, ControlError, Host, ObservationError
 from ..system.units import find_foreign_files
-from . import units
+from . import watch_units
 from .heartbeat import HEARTBEAT_TEXT, LATE, Heartbeat
 from .starts import daemon_report
 from .state import clock, journal, reservations, watch_files
@@ -68,7 +68,7 @@ def enforce(host: Host, plan: Plan, sent: WatchInput) -> Changes:
     actions += [_make_delete_action(host, path) for path in _list_old_plans(host, settings)]
     actions += make_link_actions(host)
     start_actions = make_start_actions(
-        host, settings, units.ALL_UNITS, READY_TIMEOUT_SECONDS, has_changed=bool(actions)
+        host, settings, watch_units.ALL_UNITS, READY_TIMEOUT_SECONDS, has_changed=bool(actions)
     )
     changes = [*actions, *start_actions]
     if changes:
@@ -161,10 +161,10 @@ def make_start_actions(
     waits at most `timeout` seconds until the daemon notices starts.
     """
     actions: list[ControlAction] = []
-    texts = {name: text for name, text in units.make_unit_texts(settings.every).items() if name in names}
+    texts = {name: text for name, text in watch_units.make_unit_texts(settings.every).items() if name in names}
     written_units = []
     for name, text in texts.items():
-        path = f"{units.UNIT_DIRECTORY}/{name}"
+        path = f"{watch_units.UNIT_DIRECTORY}/{name}"
         if read_unit_or_marker(host, path) != text:
             written_units.append(name)
             actions.append(_make_write_action(host, path, text.encode(), 0o644))
@@ -173,15 +173,15 @@ def make_start_actions(
         actions += [_make_delete_action(host, path) for path in paths]
     if written_units:
         actions.append(ControlAction("load", "systemd's units", partial(_run_systemctl, host, "daemon-reload")))
-    for name in (name for name in units.ENABLING_LINKS if name in texts):
-        if host.find_entry(units.ENABLING_LINKS[name]) is None or name in written_units:
+    for name in (name for name in watch_units.ENABLING_LINKS if name in texts):
+        if host.find_entry(watch_units.ENABLING_LINKS[name]) is None or name in written_units:
             actions.append(ControlAction("enable", name, partial(_run_systemctl, host, "reenable", "--quiet", name)))
         is_active = (
             host.run_command(["systemctl", "is-active", "--quiet", name], timeout=SYSTEMCTL_TIMEOUT_SECONDS).rc == 0
         )
-        if not is_active or name in written_units or has_changed and name == units.LAUNCHES_UNIT:
+        if not is_active or name in written_units or has_changed and name == watch_units.LAUNCHES_UNIT:
             actions.append(ControlAction("start", name, partial(_start_unit, host, settings, name, timeout)))
-        elif name == units.LAUNCHES_UNIT and (result := Heartbeat(host).wait_for_result(settings)).is_wrong:
+        elif name == watch_units.LAUNCHES_UNIT and (result := Heartbeat(host).wait_for_result(settings)).is_wrong:
             actions.append(
                 ControlAction("start", name, partial(_restart_daemon, host, settings, result.state, timeout))
             )
@@ -194,7 +194,7 @@ def _start_unit(host: Host, settings: watch_files.WatchSettings, name: str, time
     For the daemon, wait until it notices starts, so that the run's next observation is correct.
     """
     _run_systemctl(host, "restart", name)
-    if name == units.LAUNCHES_UNIT:
+    if name == watch_units.LAUNCHES_UNIT:
         _wait_until_ready(host, settings, timeout)
 
 
@@ -207,8 +207,8 @@ def _restart_daemon(host: Host, settings: watch_files.WatchSettings, state: str,
         return
     # a daemon that is frozen or stopped by a signal does not end on a restart
     for verb in (["thaw"], ["kill", "--signal=KILL"]):
-        host.run_command(["systemctl", *verb, units.LAUNCHES_UNIT], timeout=SYSTEMCTL_TIMEOUT_SECONDS)
-    _start_unit(host, settings, units.LAUNCHES_UNIT, timeout)
+        host.run_command(["systemctl", *verb, watch_units.LAUNCHES_UNIT], timeout=SYSTEMCTL_TIMEOUT_SECONDS)
+    _start_unit(host, settings, watch_units.LAUNCHES_UNIT, timeout)
 
 
 def _wait_until_ready(host: Host, settings: watch_files.WatchSettings, timeout: float) -> bool:
@@ -257,7 +257,7 @@ def lift(host: Host) -> Changes:
     The watcher's units are stopped first. Otherwise a running watcher would enforce again the controls that are removed
     next.
     """
-    names = [units.TIMER_UNIT, units.LAUNCHES_UNIT, units.SERVICE_UNIT]
+    names = [watch_units.TIMER_UNIT, watch_units.LAUNCHES_UNIT, watch_units.SERVICE_UNIT]
     present_units = [name for name in names if _has_traces_of_unit(host, name)]
     actions = _make_stop_actions(host, present_units)
     outside_paths = [
@@ -303,8 +303,8 @@ def lift(host: Host) -> Changes:
 
 def _has_traces_of_unit(host: Host, name: str) -> bool:
     """Return whether a file or link of the unit exists, or a file of others overrides the unit."""
-    path = f"{units.UNIT_DIRECTORY}/{name}"
-    links = [units.ENABLING_LINKS[name]] if name in units.ENABLING_LINKS else []
+    path = f"{watch_units.UNIT_DIRECTORY}/{name}"
+    links = [watch_units.ENABLING_LINKS[name]] if name in watch_units.ENABLING_LINKS else []
     return (
         any(map(host.find_entry, (path, *links)))
         or bool(find_foreign_files(host, [name]))
@@ -321,8 +321,8 @@ def _make_stop_actions(host: Host, names: Iterable[str]) -> list[ControlAction]:
     actions = [ControlAction("stop", name, partial(_stop_unit, host, name)) for name in names]
     for name in names:
         paths = [
-            f"{units.UNIT_DIRECTORY}/{name}",
-            *([units.ENABLING_LINKS[name]] if name in units.ENABLING_LINKS else []),
+            f"{watch_units.UNIT_DIRECTORY}/{name}",
+            *([watch_units.ENABLING_LINKS[name]] if name in watch_units.ENABLING_LINKS else []),
         ]
         present_paths = [path for path in paths if host.find_entry(path) or host.has_unfinished_write(path)]
         actions += [
@@ -345,7 +345,8 @@ def _reload_units(host: Host) -> None:
     if host.find_entry(SYSTEMD_RUNS_PATH):
         _run_systemctl(host, "daemon-reload")
         host.run_command(
-            ["systemctl", "reset-failed", units.SERVICE_UNIT, units.LAUNCHES_UNIT], timeout=SYSTEMCTL_TIMEOUT_SECONDS
+            ["systemctl", "reset-failed", watch_units.SERVICE_UNIT, watch_units.LAUNCHES_UNIT],
+            timeout=SYSTEMCTL_TIMEOUT_SECONDS,
         )
 
 

@@ -26,7 +26,7 @@ from ...model.plan import has_hours_or_groups
 from ..controls.apps.running_programs import RunningProgram
 from ..controls.apps.user_notice import append_request_hints, clean_line, notify_users
 from ..system import ControlError, Host, ObservationError, Process
-from . import units
+from . import watch_units
 from .attempt_counter import AttemptCounter
 from .restricted_programs import BWRAP, RestrictedPrograms, make_prefilter_sets
 from .state import clock, journal, pause, plan_in_effect, reservations, watch_files
@@ -167,7 +167,7 @@ class LaunchVerifier:
 
         self.reload_plan(now)
         if self.settings and not pause.read_active_pause(self.host):
-            restore_units(self.host, self.settings, (units.TIMER_UNIT, units.SERVICE_UNIT))
+            restore_units(self.host, self.settings, (watch_units.TIMER_UNIT, watch_units.SERVICE_UNIT))
         return {}
 
     # -- starts

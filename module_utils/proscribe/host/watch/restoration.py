@@ -15,7 +15,7 @@ from ..controls.base import Changes, ControlAction
 from ..controls.change_execution import apply_changes
 from ..system import Host
 from ..system.sessions import list_logged_in_users
-from . import units
+from . import watch_units
 from .drift_causes import describe_findings
 from .installation import make_link_actions, make_programs, make_start_actions, make_write_actions
 from .program_text import WATCH_TEXT
@@ -28,7 +28,9 @@ from .watch_observation import list_wrong_units
 READY_TIMEOUT_SECONDS = 20.0
 
 
-def restore(host: Host, settings: watch_files.WatchSettings, names: Collection[str] = units.ALL_UNITS) -> list[str]:
+def restore(
+    host: Host, settings: watch_files.WatchSettings, names: Collection[str] = watch_units.ALL_UNITS
+) -> list[str]:
     """Restore the watch's programs, and those of its units that are in `names`. Return the completed actions.
 
     Raises ControlError, ObservationError and DamagedFileError. Raises SupersededError if a run has installed other
@@ -63,7 +65,7 @@ def restore_units(host: Host, settings: watch_files.WatchSettings, names: Collec
 
     For a caller that observes nothing else of the host. Raises the errors of `restore`, except SupersededError.
     """
-    texts = {name: text for name, text in units.make_unit_texts(settings.every).items() if name in names}
+    texts = {name: text for name, text in watch_units.make_unit_texts(settings.every).items() if name in names}
     findings = list(list_wrong_units(host, texts))
     if not findings or is_being_installed(host) or watch_files.read_settings(host) != settings:
         return  # differences during an installation by a run of the controller are no drift

@@ -15,7 +15,7 @@ from ...model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, WATCH_PLAN
 from ..system import ControlError, Host, ObservationError
 from ..system.units import SYSTEMD_RUNS_PATH as SYSTEMD_RUNS_PATH
 from ..system.units import find_foreign_files, is_evidently_active, read_unit_text
-from . import units
+from . import watch_units
 from .corrections_rule import judge_corrections
 from .heartbeat import Heartbeat, judge_launches
 from .starts.daemon_report import HEARTBEAT_PATH
@@ -55,7 +55,7 @@ def observe_watch(
         return [RuleVerdict(WATCHER, NONCOMPLIANT, (finding,), drifted=True)]
     if host.find_entry(SYSTEMD_RUNS_PATH) is None:
         finding_without_systemd = Finding(
-            "unit", units.TIMER_UNIT, detail="systemd does not run on this host, and the watch needs its timers"
+            "unit", watch_units.TIMER_UNIT, detail="systemd does not run on this host, and the watch needs its timers"
         )
         return [RuleVerdict(WATCHER, NONCOMPLIANT, (finding_without_systemd,))]
     settings: watch_files.WatchSettings | None = None
@@ -111,9 +111,9 @@ def _list_watch_findings(
     with contextlib.suppress(ControlError):
         if host.resolve_link(watch_files.COMMAND_PATH) != watch_files.PROGRAM_PATH:
             yield Finding("file", watch_files.COMMAND_PATH, detail=f"is no link to {watch_files.PROGRAM_PATH}")
-    yield from list_wrong_units(host, units.make_unit_texts(settings.every))
+    yield from list_wrong_units(host, watch_units.make_unit_texts(settings.every))
     if controller and (silent_seconds := _measure_silence(host, settings)):
-        yield Finding("unit", units.SERVICE_UNIT, detail=f"has not observed this host for {silent_seconds} s")
+        yield Finding("unit", watch_units.SERVICE_UNIT, detail=f"has not observed this host for {silent_seconds} s")
     # Only a run reports lasting reservations. The watch cannot remove them, and would count them as drift at each
     # observation.
     if controller and host.find_entry(watch_files.RESERVATIONS_PATH):
@@ -136,7 +136,9 @@ def _measure_silence(host: Host, settings: watch_files.WatchSettings) -> int:
         else 0
     )
     silent_seconds = clock.read_awake_seconds() - last_awake
-    is_late = silent_seconds > 3 * settings.every + SLACK_SECONDS and not is_evidently_active(host, units.SERVICE_UNIT)
+    is_late = silent_seconds > 3 * settings.every + SLACK_SECONDS and not is_evidently_active(
+        host, watch_units.SERVICE_UNIT
+    )
     return silent_seconds if is_late and ("last" in last_observation or "up" in last_observation) else 0
 
 
@@ -177,7 +179,7 @@ def list_wrong_units(host: Host, texts: Mapping[str, str]) -> Iterator[Finding]:
     foreign_files = find_foreign_files(host, texts)
     is_timer_intact = True
     for name, text in texts.items():
-        path = f"{units.UNIT_DIRECTORY}/{name}"
+        path = f"{watch_units.UNIT_DIRECTORY}/{name}"
         unit_text = read_unit_or_marker(host, path)
         detail = ""
         if unit_text == "":
@@ -186,15 +188,15 @@ def list_wrong_units(host: Host, texts: Mapping[str, str]) -> Iterator[Finding]:
             detail = "missing" if unit_text is None else "edited"
         elif name in foreign_files:
             detail = f"overridden by {foreign_files[name][0]}"
-        elif name in units.ENABLING_LINKS and host.find_entry(units.ENABLING_LINKS[name]) is None:
+        elif name in watch_units.ENABLING_LINKS and host.find_entry(watch_units.ENABLING_LINKS[name]) is None:
             detail = "not enabled"
         if detail:
-            is_timer_intact = is_timer_intact and name != units.TIMER_UNIT
+            is_timer_intact = is_timer_intact and name != watch_units.TIMER_UNIT
             yield Finding("unit", name, path=path, detail=detail)
-    if is_timer_intact and units.TIMER_UNIT in texts and host.starting_unit != units.TIMER_UNIT:
-        state = host.run_command(["systemctl", "is-active", units.TIMER_UNIT]).out.strip()
+    if is_timer_intact and watch_units.TIMER_UNIT in texts and host.starting_unit != watch_units.TIMER_UNIT:
+        state = host.run_command(["systemctl", "is-active", watch_units.TIMER_UNIT]).out.strip()
         if state not in RUNNING_STATES:
-            yield Finding("unit", units.TIMER_UNIT, detail=f"does not run: {state or 'unknown'}")
+            yield Finding("unit", watch_units.TIMER_UNIT, detail=f"does not run: {state or 'unknown'}")
 
 
 def read_unit_or_marker(host: Host, path: str) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from proscribe.host.watch import heartbeat, units
+from proscribe.host.watch import heartbeat, watch_units
 from proscribe.host.watch.heartbeat import DEAF, LATE, NOTICED, UNABLE, UNTRIED, Heartbeat
 from proscribe.host.watch.starts import daemon_report
 from proscribe.host.watch.state import watch_files
@@ -57,7 +57,7 @@ def replace_report(host: Made) -> None:
 
 
 def remove_daemon(host: Made) -> None:
-    host.stopped.add(units.LAUNCHES_UNIT)
+    host.stopped.add(watch_units.LAUNCHES_UNIT)
     place_of(host, daemon_report.REPORT_PATH).unlink()
 
 
@@ -107,7 +107,7 @@ def test_heartbeat_shows_the_state_of_the_daemon(watched, change, state, detail)
     states = {NOTICED: COMPLIANT, UNABLE: NOT_APPLICABLE, UNTRIED: UNKNOWN, DEAF: NONCOMPLIANT, LATE: NONCOMPLIANT}
     assert (verdict.rule, verdict.state) == (heartbeat.LAUNCHES_RULE, states[state])
     assert verdict.drifted is heard.is_wrong
-    expected = [(units.LAUNCHES_UNIT, detail)] * heard.is_wrong
+    expected = [(watch_units.LAUNCHES_UNIT, detail)] * heard.is_wrong
     assert [(finding.id, finding.detail) for finding in verdict.findings] == expected
     assert bool(verdict.reason) is (state in (UNABLE, UNTRIED))
 
@@ -132,6 +132,6 @@ def test_daemon_that_systemd_starts_is_waited_for(watched, monkeypatch):
     remove_daemon(host)
     monkeypatch.setattr(heartbeat, "ANSWER_TIMEOUT_SECONDS", 60.0)
     monkeypatch.setattr(heartbeat, "REPEAT_SECONDS", 0.0)
-    monkeypatch.setattr(heartbeat, "is_evidently_active", lambda host, name: name == units.LAUNCHES_UNIT)
+    monkeypatch.setattr(heartbeat, "is_evidently_active", lambda host, name: name == watch_units.LAUNCHES_UNIT)
     monkeypatch.setattr(heartbeat.time, "sleep", lambda _: host.stopped.clear())
     assert Heartbeat(host).wait_for_result(watch_files.read_settings(host)).state == NOTICED

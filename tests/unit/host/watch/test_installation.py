@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from proscribe.base.timestamps import format_timestamp
 from proscribe.host.system import DARWIN, ControlError, ObservationError, ToolResult
-from proscribe.host.watch import installation, restoration, units, watch_observation
+from proscribe.host.watch import installation, restoration, watch_observation, watch_units
 from proscribe.host.watch.starts import daemon_report
 from proscribe.host.watch.starts.daemon_report import HEARTBEAT_PATH
 from proscribe.host.watch.state import journal, watch_files
@@ -26,10 +26,10 @@ NOTE = f"note {watch_files.RENEWED_PATH}"
 TIMER_ANEW = ["reenable --quiet proscribe-watch.timer", "restart proscribe-watch.timer"]
 DAEMON_ANEW = ["reenable --quiet proscribe-launches.service", "restart proscribe-launches.service"]
 REVIVED = [
-    *(f"{verb} {units.LAUNCHES_UNIT}" for verb in ("thaw", "kill --signal=KILL")),
-    f"restart {units.LAUNCHES_UNIT}",
+    *(f"{verb} {watch_units.LAUNCHES_UNIT}" for verb in ("thaw", "kill --signal=KILL")),
+    f"restart {watch_units.LAUNCHES_UNIT}",
 ]
-LOAD, STARTED = "load systemd's units", f"start {units.LAUNCHES_UNIT}"
+LOAD, STARTED = "load systemd's units", f"start {watch_units.LAUNCHES_UNIT}"
 
 
 def ran(host: Made) -> list[str]:
@@ -39,7 +39,7 @@ def ran(host: Made) -> list[str]:
 
 
 def edited(host: Made) -> None:
-    with open(f"{host.root}{units.UNIT_DIRECTORY}/{units.TIMER_UNIT}", "a") as file:
+    with open(f"{host.root}{watch_units.UNIT_DIRECTORY}/{watch_units.TIMER_UNIT}", "a") as file:
         file.write("x")
 
 
@@ -52,34 +52,34 @@ def link_elsewhere(host: Made) -> None:
     os.symlink("/bin/true", host.root + watch_files.COMMAND_PATH)
 
 
-RESTARTED = [f"restart {units.LAUNCHES_UNIT}"]
-OVERRIDE = f"{units.UNIT_DIRECTORY}/{units.LAUNCHES_UNIT}.d/x.conf"
+RESTARTED = [f"restart {watch_units.LAUNCHES_UNIT}"]
+OVERRIDE = f"{watch_units.UNIT_DIRECTORY}/{watch_units.LAUNCHES_UNIT}.d/x.conf"
 STEPS: dict[str, tuple[Callable[[Made], object], list[str], list[str]]] = {
     "nothing": (lambda _: None, [], []),
     "a unit is edited": (
         edited,
         [
-            f"write {units.UNIT_DIRECTORY}/{units.TIMER_UNIT}",
+            f"write {watch_units.UNIT_DIRECTORY}/{watch_units.TIMER_UNIT}",
             LOAD,
-            f"enable {units.TIMER_UNIT}",
-            f"start {units.TIMER_UNIT}",
+            f"enable {watch_units.TIMER_UNIT}",
+            f"start {watch_units.TIMER_UNIT}",
         ],
         ["daemon-reload", *TIMER_ANEW],
     ),
     "a unit is overridden": (
         lambda host: host.write_file(OVERRIDE, "x"),
-        [f"delete {OVERRIDE}", LOAD, f"enable {units.LAUNCHES_UNIT}", STARTED],
+        [f"delete {OVERRIDE}", LOAD, f"enable {watch_units.LAUNCHES_UNIT}", STARTED],
         ["daemon-reload", *DAEMON_ANEW],
     ),
     "no timer": (
-        lambda host: host.stopped.add(units.TIMER_UNIT),
-        [f"start {units.TIMER_UNIT}"],
-        [f"restart {units.TIMER_UNIT}"],
+        lambda host: host.stopped.add(watch_units.TIMER_UNIT),
+        [f"start {watch_units.TIMER_UNIT}"],
+        [f"restart {watch_units.TIMER_UNIT}"],
     ),
-    "no daemon": (lambda host: host.stopped.add(units.LAUNCHES_UNIT), [STARTED], RESTARTED),
+    "no daemon": (lambda host: host.stopped.add(watch_units.LAUNCHES_UNIT), [STARTED], RESTARTED),
     "the daemon is not enabled": (
-        lambda host: host.delete_file(units.ENABLING_LINKS[units.LAUNCHES_UNIT]),
-        *([f"enable {units.LAUNCHES_UNIT}"], [f"reenable --quiet {units.LAUNCHES_UNIT}"]),
+        lambda host: host.delete_file(watch_units.ENABLING_LINKS[watch_units.LAUNCHES_UNIT]),
+        *([f"enable {watch_units.LAUNCHES_UNIT}"], [f"reenable --quiet {watch_units.LAUNCHES_UNIT}"]),
     ),
     "the daemon follows another plan, and stays so": (not_read, [STARTED], REVIVED),
     "the command leads elsewhere": (link_elsewhere, [f"link {watch_files.COMMAND_PATH}", STARTED], RESTARTED),
@@ -209,16 +209,16 @@ def test_clock_of_the_host_counts_where_the_controllers_is_no_moment(made, now):
 def test_host_restores_the_units_that_are_named_and_writes_the_reason_down(made):
     installation.change(made, MINE, given(MINE))
     settings = watch_files.read_settings(made)
-    for path in units.ENABLING_LINKS.values():
+    for path in watch_units.ENABLING_LINKS.values():
         made.delete_file(path)
-    restoration.restore_units(made, settings, (units.SERVICE_UNIT,))
+    restoration.restore_units(made, settings, (watch_units.SERVICE_UNIT,))
     assert journal.read_journal(made) == ([], 0)
     link_elsewhere(made)
-    expected = [f"link {watch_files.COMMAND_PATH}", f"enable {units.LAUNCHES_UNIT}"]
-    assert restoration.restore(made, settings, [units.LAUNCHES_UNIT]) == expected
-    restoration.restore_units(made, settings, (units.TIMER_UNIT,))
+    expected = [f"link {watch_files.COMMAND_PATH}", f"enable {watch_units.LAUNCHES_UNIT}"]
+    assert restoration.restore(made, settings, [watch_units.LAUNCHES_UNIT]) == expected
+    restoration.restore_units(made, settings, (watch_units.TIMER_UNIT,))
     lines = [(line["event"], line["rules"], line.get("cause", "")) for line in journal.read_journal(made)[0]]
-    cause = f"unit {units.UNIT_DIRECTORY}/{units.TIMER_UNIT}: not enabled"
+    cause = f"unit {watch_units.UNIT_DIRECTORY}/{watch_units.TIMER_UNIT}: not enabled"
     assert lines == [("drift", ["watch/watcher"], cause), ("corrected", ["watch/watcher"], "")]
     assert restoration.restore(made, settings) == []
 
@@ -266,7 +266,7 @@ def silent(host: Made) -> None:
     host.write_file(watch_files.STATE_PATH, '{"last": "2026-11-27T03:00:00Z", "up": 0, "boot": ""}', 0o600)
 
 
-TIMER = f"{units.UNIT_DIRECTORY}/{units.TIMER_UNIT}"
+TIMER = f"{watch_units.UNIT_DIRECTORY}/{watch_units.TIMER_UNIT}"
 CHANGED = {
     "program": (append(watch_files.PROGRAM_PATH), f"{watch_files.PROGRAM_PATH}: "),
     "code": (append(watch_files.CODE_PATH), f"{watch_files.CODE_PATH}: is not what was installed"),
@@ -284,23 +284,32 @@ CHANGED = {
     "code of another's": (lambda host: os.chown(host.root + watch_files.CODE_PATH, 65534, 0), "others than root"),
     "program's mode": (lambda host: os.chmod(host.root + watch_files.PROGRAM_PATH, 0o4755), "has the mode 4755"),
     "command": (relinked(watch_files.COMMAND_PATH, "/bin/true"), f"{watch_files.COMMAND_PATH}: is no link"),
-    "timer edited": (append(TIMER), f"{units.TIMER_UNIT}: edited"),
-    "timer deleted": (lambda host: os.unlink(host.root + TIMER), f"{units.TIMER_UNIT}: missing"),
-    "timer masked": (relinked(TIMER, "/dev/null"), f"{units.TIMER_UNIT}: masked"),
+    "timer edited": (append(TIMER), f"{watch_units.TIMER_UNIT}: edited"),
+    "timer deleted": (lambda host: os.unlink(host.root + TIMER), f"{watch_units.TIMER_UNIT}: missing"),
+    "timer masked": (relinked(TIMER, "/dev/null"), f"{watch_units.TIMER_UNIT}: masked"),
     "timer disabled": (
-        lambda host: os.unlink(host.root + units.ENABLING_LINKS[units.TIMER_UNIT]),
-        f"{units.TIMER_UNIT}: not enabled",
+        lambda host: os.unlink(host.root + watch_units.ENABLING_LINKS[watch_units.TIMER_UNIT]),
+        f"{watch_units.TIMER_UNIT}: not enabled",
     ),
-    "timer stopped": (lambda host: host.stopped.add(units.TIMER_UNIT), f"{units.TIMER_UNIT}: does not run: inactive"),
-    "daemon stopped": (lambda host: host.stopped.add(units.LAUNCHES_UNIT), f"{units.LAUNCHES_UNIT}: does not"),
-    "timer overridden": (write(f"/etc/systemd/system/{units.TIMER_UNIT}.d/x.conf"), f"{units.TIMER_UNIT}: overridden"),
+    "timer stopped": (
+        lambda host: host.stopped.add(watch_units.TIMER_UNIT),
+        f"{watch_units.TIMER_UNIT}: does not run: inactive",
+    ),
+    "daemon stopped": (
+        lambda host: host.stopped.add(watch_units.LAUNCHES_UNIT),
+        f"{watch_units.LAUNCHES_UNIT}: does not",
+    ),
+    "timer overridden": (
+        write(f"/etc/systemd/system/{watch_units.TIMER_UNIT}.d/x.conf"),
+        f"{watch_units.TIMER_UNIT}: overridden",
+    ),
     "heartbeat edited": (append(HEARTBEAT_PATH), f"{HEARTBEAT_PATH}: is not what was installed"),
-    "daemon deaf": (lambda host: setattr(host, "daemon", None), f"{units.LAUNCHES_UNIT}: does not"),
-    "daemon with another plan": (reports(read="x"), f"{units.LAUNCHES_UNIT}: follows another plan"),
-    "not observed": (silent, f"{units.SERVICE_UNIT}: has not observed this host for "),
+    "daemon deaf": (lambda host: setattr(host, "daemon", None), f"{watch_units.LAUNCHES_UNIT}: does not"),
+    "daemon with another plan": (reports(read="x"), f"{watch_units.LAUNCHES_UNIT}: follows another plan"),
+    "not observed": (silent, f"{watch_units.SERVICE_UNIT}: has not observed this host for "),
     "service masked until a reboot": (
-        write(f"/run/systemd/system/{units.SERVICE_UNIT}"),
-        f"{units.SERVICE_UNIT}: overridden",
+        write(f"/run/systemd/system/{watch_units.SERVICE_UNIT}"),
+        f"{watch_units.SERVICE_UNIT}: overridden",
     ),
 }
 
@@ -395,7 +404,7 @@ def test_next_two_plans_are_read_and_the_others_have_to_be_there(made):
 def test_directory_in_place_of_a_unit_is_an_edit(watched):
     os.unlink(watched[0].root + TIMER)
     os.mkdir(watched[0].root + TIMER)
-    assert wrong(*watched) == [f"{units.TIMER_UNIT}: edited"]
+    assert wrong(*watched) == [f"{watch_units.TIMER_UNIT}: edited"]
 
 
 def test_plan_without_a_watch_removes_it(watched):
@@ -517,7 +526,7 @@ def test_program_with_new_hashes_is_not_that_of_this_run(watched):
 def test_timer_runs_in_some_states(watched, monkeypatch, state, said):
     host, mine = watched
     monkeypatch.setattr(host, "_run", lambda argv, **_: ToolResult(3, f"{state}\n", ""))
-    assert wrong(host, mine) == ([f"{units.TIMER_UNIT}: does not run: {said}"] if said else [])
+    assert wrong(host, mine) == ([f"{watch_units.TIMER_UNIT}: does not run: {said}"] if said else [])
 
 
 @pytest.mark.parametrize(
@@ -537,8 +546,14 @@ def test_host_that_does_not_observe_itself_is_silent_while_it_is_awake(watched, 
     monkeypatch.setattr(watch_observation.clock, "read_awake_seconds", lambda: 100_000)
     monkeypatch.setattr(watch_observation.clock, "read_boot_id", lambda _: "this")
     monkeypatch.setattr(watch_observation.watch_files, "read_last_observation", lambda _: state)
-    monkeypatch.setattr(watch_observation, "is_evidently_active", lambda _, name: begun and name == units.SERVICE_UNIT)
-    said = [f"{units.SERVICE_UNIT}: has not observed this host for {silent_for} s"] if silent_for and not begun else []
+    monkeypatch.setattr(
+        watch_observation, "is_evidently_active", lambda _, name: begun and name == watch_units.SERVICE_UNIT
+    )
+    said = (
+        [f"{watch_units.SERVICE_UNIT}: has not observed this host for {silent_for} s"]
+        if silent_for and not begun
+        else []
+    )
     assert wrong(host, mine) == said and wrong(host, mine, None) == []
 
 
@@ -553,7 +568,7 @@ def test_plan_without_a_readable_moment_of_renewal_is_stale(watched, text):
 
 def test_observation_that_the_timer_started_calls_no_tool(watched):
     host, mine = watched
-    host.starting_unit = units.TIMER_UNIT
+    host.starting_unit = watch_units.TIMER_UNIT
     host.ran.clear()
     assert {verdict.state for verdict in watch_observation.observe_watch(host, mine)} == {"compliant"}
     assert host.ran == []

@@ -15,7 +15,7 @@ from patience import until
 from proscribe.base.timestamps import format_timestamp
 from proscribe.host.controls.apps.running_programs import ProgramIdentity, RunningProgram
 from proscribe.host.system import ControlError, Host, ObservationError, Process
-from proscribe.host.watch import installation, launch_verifier, units, verifier_socket
+from proscribe.host.watch import installation, launch_verifier, verifier_socket, watch_units
 from proscribe.host.watch.launch_verifier import LaunchVerifier
 from proscribe.host.watch.restricted_programs import VerificationResult
 from proscribe.host.watch.state import clock, journal, pause, reservations, watch_files
@@ -163,7 +163,7 @@ def test_sets_have_the_present_plan_and_the_next_ones(made, verifier, monkeypatc
 
 def test_stopped_timer_begins_again(watched):
     host, _ = watched
-    host.stopped.add(units.TIMER_UNIT)
+    host.stopped.add(watch_units.TIMER_UNIT)
     assert LaunchVerifier(lambda: host).process_request(("timer",)).keys() == {"used"} and host.stopped == set()
     assert [event["event"] for event in read_events(host)] == ["drift", "corrected"]
     host.ran.clear()

@@ -16,7 +16,7 @@ from proscribe.host.audit_program import format_program
 from proscribe.host.controls.apps.requests import notifications
 from proscribe.host.controls.firewall import change_trial, program
 from proscribe.host.system import ControlError, ObservationError, forked_work
-from proscribe.host.watch import correction, installation, own_observation, restoration, units, watch_observation
+from proscribe.host.watch import correction, installation, own_observation, restoration, watch_observation, watch_units
 from proscribe.host.watch.own_observation import HostOperations, observe_host
 from proscribe.host.watch.state import clock, journal, pause, watch_files
 from proscribe.host.watch.state.summary import summarise_watch
@@ -129,7 +129,7 @@ def own(made, tmp_path, monkeypatch):
     """A host that has its program's text a second time, and the observation of its own watcher."""
     monkeypatch.setattr(restoration, "WATCH_TEXT", "# the program")
     installation.change(made, plan(), {**given(plan()), "program": format_program("# the program")})
-    made.starting_unit = units.TIMER_UNIT
+    made.starting_unit = watch_units.TIMER_UNIT
     ban = WatcherBan(tmp_path / "own")
     observe(made, ban)
     return made, ban
@@ -486,13 +486,13 @@ def test_hours_that_begin_and_end_are_no_drift_and_do_not_come_again_by_the_cloc
 
 
 RESTORED = {
-    "the daemon is stopped": lambda host: host.stopped.add(units.LAUNCHES_UNIT),
+    "the daemon is stopped": lambda host: host.stopped.add(watch_units.LAUNCHES_UNIT),
     "the daemon is deaf": lambda host: setattr(host, "daemon", None),
     "the program is another": lambda host: host.write_file(watch_files.PROGRAM_PATH, "#!/bin/true\n", 0o755),
     "the link is gone": lambda host: host.delete_file(watch_files.COMMAND_PATH),
-    "a unit is gone": lambda host: host.delete_file(f"{units.UNIT_DIRECTORY}/{units.TIMER_UNIT}"),
+    "a unit is gone": lambda host: host.delete_file(f"{watch_units.UNIT_DIRECTORY}/{watch_units.TIMER_UNIT}"),
     "a unit is overridden": lambda host: host.write_file(
-        f"/run/systemd/system.control/{units.LAUNCHES_UNIT}.d/x.conf", ""
+        f"/run/systemd/system.control/{watch_units.LAUNCHES_UNIT}.d/x.conf", ""
     ),
 }
 
@@ -527,10 +527,10 @@ def test_correction_that_fails_is_tried_each_time_and_written_down_once(watched,
 def test_frozen_host_writes_drift_down_and_leaves_it(own, ban):
     host, _ = own
     pause.freeze_watch(host, "2h", "a printer", "root")
-    host.stopped.add(units.LAUNCHES_UNIT)
+    host.stopped.add(watch_units.LAUNCHES_UNIT)
     ban.break_rules("dns/wechat")
     observe(host, ban)
-    assert ban.changed == [] and read_events(host) == ["frozen", "drift"] and units.LAUNCHES_UNIT in host.stopped
+    assert ban.changed == [] and read_events(host) == ["frozen", "drift"] and watch_units.LAUNCHES_UNIT in host.stopped
     pause.end_pause(host)
     observe(host, ban)
     assert ban.changed == ["dns"] and read_events(host) == ["frozen", "drift", "thawed", "corrected"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ....host.programs.guarding.guard import REFUSED_EXIT_CODE
-from ...schedule.units import LIST_REFUSED_CODE
+from ...schedule.schedule_units import LIST_REFUSED_CODE
 
 __all__ = ["LIST_REFUSED_CODE", "NOT_SENT", "NOT_WRITTEN", "NO_REPORT", "REFUSED_EXIT_CODE", "REPORTED_CODES"]
 
