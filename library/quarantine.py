@@ -77,7 +77,7 @@ actions:
   sample: [restore wechat-3fa4b2c1 (/home/alice/WeChat.AppImage)]
 """
 
-from ansible.module_utils.proscribe.host.quarantine import run_quarantine_operation
+from ansible.module_utils.proscribe.host.quarantine_operations import run_quarantine_operation
 from ansible.module_utils.proscribe.model.quarantine_ids import LIST, PRUNE, RESTORE
 from ansible.module_utils.proscribe_ansible.module import ModuleCall, serve_call
 

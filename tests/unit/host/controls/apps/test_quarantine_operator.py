@@ -18,7 +18,7 @@ from made_quarantine import FILE, ITEMS, TREE, enforced, folders, in_two_file_sy
 from made_users import put_link
 from proscribe.host.controls.apps.quarantine import capacity, manifest, move_in, operator, quarantine_rule, restoration
 from proscribe.host.controls.apps.quarantine.manifest import QuarantineEntry
-from proscribe.host.quarantine import run_quarantine_operation
+from proscribe.host.quarantine_operations import run_quarantine_operation
 from proscribe.host.system import ControlError, Host, ObservationError, directories
 from proscribe.host.system.forked_work import WorkLimits
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from made_quarantine import ITEMS, enforced, in_two_file_systems
 from proscribe.host.controls.apps.quarantine import manifest, move_completion, move_in, restoration
-from proscribe.host.quarantine import run_quarantine_operation
+from proscribe.host.quarantine_operations import run_quarantine_operation
 from proscribe.host.system import ControlError, Host
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to act with the rights of several users")
