@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from proscribe.controller.compile.catalogue import catalogue_loader
-from proscribe.controller.compile.catalogue.files import CatalogueEntry
+from proscribe.controller.compile.catalogue.entry_files import CatalogueEntry
 from proscribe.controller.policy_errors import PolicyError
 
 OWN = Path(__file__).resolve().parents[2] / "catalog"

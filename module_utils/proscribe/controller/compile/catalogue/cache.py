@@ -28,8 +28,8 @@ from ....wire.plan_store import PlanStore
 from ....wire.stream import hash_files, hash_sources
 from ... import policy_errors
 from .catalogue_loader import Browser, Catalogue, Service, build_objects, read_catalogue
+from .entry_files import is_ignored_name
 from .feeds import Feed
-from .files import is_ignored_name
 from .release import CatalogueRelease
 
 CACHE_NAME = "catalogue"  # in the plan store, followed by a number

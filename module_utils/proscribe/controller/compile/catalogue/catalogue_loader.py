@@ -12,9 +12,9 @@ from ....model.plan import format_canonical
 from ....model.types.plan import ControlIdentifiers as OfControl
 from ...policy_errors import PolicyError, PolicyErrors, propose_similar_names
 from . import amendments, feeds, guard_list, known_good, signers
+from .entry_files import CatalogueEntry, read_entries
 from .entry_types import Compared, Decision, ServiceIdentifiers, TenantControl, UnverifiedBrowserData
 from .feeds import Feed
-from .files import CatalogueEntry, read_entries
 from .name_conflicts import Claimant, check_claims
 from .release import CatalogueRelease, read_release
 from .schema import CATEGORIES, PRIVATE, check_service
