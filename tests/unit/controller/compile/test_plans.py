@@ -19,8 +19,8 @@ from proscribe.controller.compile.inventory.workflow_job import read_workflow_jo
 from proscribe.controller.compile.plans import departments, host_plans, plan_compiler
 from proscribe.controller.compile.plans import warnings as plan_warnings
 from proscribe.controller.compile.plans.browsers import list_policy_places, note_front_doors
-from proscribe.controller.compile.plans.cache import PlanCache
 from proscribe.controller.compile.plans.host_policies import read_sound_policy
+from proscribe.controller.compile.plans.plan_cache import PlanCache
 from proscribe.controller.compile.plans.run_compiler import compile_run
 from proscribe.controller.compile.plans.service_selection import select_services
 from proscribe.controller.compile.plans.unmanaged_browsers import choose_mode, make_unmanaged_entry

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from ....model.types.plan import GroupPolicy, Plan
 from ...enforcement_points.signature import ExportSigning
 from ...policy_errors import MistakeCollector, PolicyError, PolicyErrors
-from ..catalogue.cache import CatalogueCache
+from ..catalogue.catalogue_cache import CatalogueCache
 from ..catalogue.catalogue_loader import Catalogue
 from ..inventory.host_variables import CompileInput
 from ..inventory.policy_folders import find_approver_folders, find_waiver_folders
@@ -33,8 +33,8 @@ from ..waivers.revocations import RevocationMemory
 from ..waivers.signatures import get_signature_path
 from ..waivers.waiver import Waiver
 from . import group_policy, timeline
-from .cache import PlanCache
 from .host_policies import HostPolicies, find_plan_store, locate_mistakes, read_policy
+from .plan_cache import PlanCache
 from .plan_compiler import compile_body
 from .service_selection import select_services
 

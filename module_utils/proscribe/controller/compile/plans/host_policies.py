@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ....wire.plan_store import PLANS_DIRECTORY, PlanStore
 from ...policy_errors import MistakeCollector, PolicyError, PolicyErrors
-from ..catalogue.cache import CatalogueCache
+from ..catalogue.catalogue_cache import CatalogueCache
 from ..catalogue.catalogue_loader import Catalogue
 from ..inventory import retired_variables
 from ..inventory.host_variables import CompileInput, HostVariables, is_read_as_hosts

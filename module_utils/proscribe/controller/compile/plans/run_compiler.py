@@ -19,7 +19,7 @@ from ....wire.watch_payload import make_expected_watch
 from ...policy_errors import DescribedValue, MistakeCollector, PolicyError, PolicyErrors
 from ...report.evaluation.scope import RunScope
 from ...version import get_own_version
-from ..catalogue.cache import CatalogueCache
+from ..catalogue.catalogue_cache import CatalogueCache
 from ..catalogue.catalogue_loader import Catalogue
 from ..inventory.host_variables import CompileInput, HostVariables, list_left_out_hosts
 from ..inventory.policy_folders import find_waiver_folders
@@ -35,11 +35,11 @@ from ..restrictions import STORED, read_noting_errors
 from ..waivers import waiver_log
 from ..waivers.judged_waivers import make_run_waiver
 from . import lockout, warnings
-from .cache import PlanCache
 from .departments import list_departments
 from .due_exports import list_due_points
 from .host_plans import CompiledPlans, compile_noting_mistakes
 from .host_policies import find_plan_store
+from .plan_cache import PlanCache
 from .plan_compiler import list_upcoming_services
 
 LIFT_MODE = "lift"

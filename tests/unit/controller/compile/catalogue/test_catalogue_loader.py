@@ -15,7 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_catalogue import GOOD, OWN, Made, errors_of
 from properties import examples
-from proscribe.controller.compile.catalogue import amendments, cache, catalogue_loader, feeds, retired_keys, schema
+from proscribe.controller.compile.catalogue import (
+    amendments,
+    catalogue_cache,
+    catalogue_loader,
+    feeds,
+    retired_keys,
+    schema,
+)
 from proscribe.controller.compile.reading.yaml_file import read_yaml
 from proscribe.controller.policy_errors import PolicyErrors
 from proscribe.wire.plan_store import PlanStore
@@ -125,21 +132,21 @@ def test_feed_takes_the_place_of_an_earlier_one_only_if_it_says_so(directory, tm
 
 
 def load_and_note(store: PlanStore, *directories: Path) -> catalogue_loader.Catalogue:
-    catalogues = cache.CatalogueCache(store)
+    catalogues = catalogue_cache.CatalogueCache(store)
     catalogue = catalogues.load_catalogue(directories)
     catalogues.save_new_entries()
     return catalogue
 
 
 def is_noted(store: PlanStore, *directories: Path) -> bool:
-    now = cache.hash_state(directories)
-    note = store.read_note(cache._make_cache_name(directories))
-    return bool(now) and cache._parse_cached_catalogue(note, now) is not None
+    now = catalogue_cache.hash_state(directories)
+    note = store.read_note(catalogue_cache._make_cache_name(directories))
+    return bool(now) and catalogue_cache._parse_cached_catalogue(note, now) is not None
 
 
 def find_note(store: PlanStore, directory: Path) -> Path:
     assert store.directory
-    return store.directory / cache._make_cache_name([directory])
+    return store.directory / catalogue_cache._make_cache_name([directory])
 
 
 def test_unread_file_keeps_the_note_and_a_pipe_or_link_has_no_state(store, directory, monkeypatch):
@@ -147,14 +154,14 @@ def test_unread_file_keeps_the_note_and_a_pipe_or_link_has_no_state(store, direc
     (directory / "instant_messaging/README.md").write_text("Another note.\n")
     assert is_noted(store, directory)
     with monkeypatch.context() as patched:
-        patched.setattr(cache, "MAX_FILE_BYTES", 20)
-        assert cache.hash_state([directory]) == b""
+        patched.setattr(catalogue_cache, "MAX_FILE_BYTES", 20)
+        assert catalogue_cache.hash_state([directory]) == b""
     (directory / "webmail").symlink_to("instant_messaging")
-    assert cache.hash_state([directory]) == b""
+    assert catalogue_cache.hash_state([directory]) == b""
     (directory / "webmail").unlink()
-    assert cache.hash_state([directory])
+    assert catalogue_cache.hash_state([directory])
     os.mkfifo(directory / "instant_messaging/owl.yml")
-    assert cache.hash_state([directory]) == b"", "it does not hold the run"
+    assert catalogue_cache.hash_state([directory]) == b"", "it does not hold the run"
 
 
 def rewrite(path: Path, old: str, new: str) -> None:

@@ -1,8 +1,8 @@
 """A cache of plans in the plan store, for hosts without waivers.
 
-Such a plan follows from the catalogue, the code, the restrictions, and the start of the ban. `catalogue/cache.py`
-hashes the catalogue and the code. Without this hash no cached plan is used. A plan with a mistake is never cached. An
-entry of the cache is JSON. A forged entry can make a wrong plan, but it can run no code.
+Such a plan follows from the catalogue, the code, the restrictions, and the start of the ban.
+`catalogue/catalogue_cache.py` hashes the catalogue and the code. Without this hash no cached plan is used. A plan with
+a mistake is never cached. An entry of the cache is JSON. A forged entry can make a wrong plan, but it can run no code.
 """
 
 from __future__ import annotations
