@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from proscribe.controller.compile.catalogue.catalogue_loader import read_catalogue
-from proscribe.controller.compile.plans.browsers import list_policy_places
+from proscribe.controller.compile.plans.browser_policy_places import list_policy_places
 from proscribe.host.controls.browser.browser_settings import EXTENSIONS, PROXY_EXTENSIONS, SETTINGS, SIGN_IN
 
 from .part import parts_of, table

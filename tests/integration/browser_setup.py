@@ -9,7 +9,7 @@ from pathlib import Path
 
 from conftest import missing, require_root, require_tool
 from proscribe.controller.compile.catalogue.catalogue_loader import read_catalogue
-from proscribe.controller.compile.plans.browsers import list_policy_places
+from proscribe.controller.compile.plans.browser_policy_places import list_policy_places
 from proscribe.controller.compile.plans.plan_compiler import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.host.controls import browser

@@ -15,7 +15,7 @@ from made_export import AT, HOURS, SETTINGS, decision, plan
 from proscribe.base.duration import format_moment
 from proscribe.controller.enforcement_points import (
     access_log,
-    browsers,
+    browser_formats,
     export_directory,
     export_formats,
     manifest,
@@ -195,7 +195,9 @@ def of_browsers(services, **settings):
 @pytest.mark.parametrize("named", [(), ("google",), ("google", "microsoft")])
 @pytest.mark.parametrize("id_", [*BOTH, "owl"])
 def test_programs_that_serve_both_kinds_of_account_are_closed_by_tenant(id_, named, mode):
-    found = browsers.list_left_out_accounts(of_browsers({id_: {"mode": mode}}, tenants=dict.fromkeys(named, ["x"])))
+    found = browser_formats.list_left_out_accounts(
+        of_browsers({id_: {"mode": mode}}, tenants=dict.fromkeys(named, ["x"]))
+    )
     provider, what = BOTH.get(id_, ("", ""))
     said = [what] * (bool(what) and mode != "report" and provider not in named)
     said += ["Teams: chats with people who have private accounts"] * (id_ == "teams_personal" and mode != "report")
@@ -214,16 +216,16 @@ def test_names_that_browsers_do_not_get_are_left_out_by_service():
     )
     full = "The lists of browsers take 1000 names. Exports for name servers and proxies have all of them."
     chrome = [one for one in policies.POLICY_PROGRAMS if one.id == "google_chrome"]
-    found = browsers.list_left_out(a_decision, "Mars", chrome)
+    found = browser_formats.list_left_out(a_decision, "Mars", chrome)
     assert found[0] == ExportOmission(
         "browser/wren", "the service", "The catalogue has no site and no extension of it."
     )
     assert found[1] == ExportOmission("browser/heron", "2 names", full)
     unknown = "Nobody has verified where they read policies on Mars. This export is for Google Chrome."
     assert found[2:] == [ExportOmission("", "other browsers", unknown)]
-    assert browsers.list_left_out(a_decision, "", chrome)[-1].reason == "This export is for Google Chrome."
+    assert browser_formats.list_left_out(a_decision, "", chrome)[-1].reason == "This export is for Google Chrome."
     birds = ("browser/wren", "browser/tern", "browser/owl", "browser/heron")
-    assert [rule for rule in browsers.list_included_rules(a_decision) if rule in birds] == [
+    assert [rule for rule in browser_formats.list_included_rules(a_decision) if rule in birds] == [
         "browser/heron",
         "browser/owl",
     ]

@@ -18,7 +18,7 @@ from proscribe.controller.compile.inventory.host_variables import CompileInput, 
 from proscribe.controller.compile.inventory.workflow_job import read_workflow_job
 from proscribe.controller.compile.plans import departments, host_plans, plan_compiler
 from proscribe.controller.compile.plans import warnings as plan_warnings
-from proscribe.controller.compile.plans.browsers import list_policy_places, note_front_doors
+from proscribe.controller.compile.plans.browser_policy_places import list_policy_places, note_front_doors
 from proscribe.controller.compile.plans.host_policies import read_sound_policy
 from proscribe.controller.compile.plans.plan_cache import PlanCache
 from proscribe.controller.compile.plans.run_compiler import compile_run

@@ -26,7 +26,7 @@ from ..controls import COMPILERS
 from ..restrictions import Restrictions, group_restrictions
 from ..waivers.limits import describe_limits
 from ..waivers.waiver import Waiver
-from .browsers import list_policy_places, note_front_doors
+from .browser_policy_places import list_policy_places, note_front_doors
 from .identifiers import get_identifiers, remove_web_identifiers
 from .service_selection import has_permitted_programs, is_separated_by_tenant, select_services
 from .unmanaged_browsers import choose_mode, make_unmanaged_entry

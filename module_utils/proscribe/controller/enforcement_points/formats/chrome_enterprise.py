@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from ....host.controls.browser import chromium
 from ....host.controls.group_policy import policies
-from ..browsers import BROWSER_CONTROL, is_page_blocked, list_included_rules, list_left_out
+from ..browser_formats import BROWSER_CONTROL, is_page_blocked, list_included_rules, list_left_out
 from ..file_header import encode_json
 from ..format_declaration import HTTPS_PATHS, ExportDecision, ExportError, ExportFormat, ExportOmission, RenderedExport
 

@@ -10,7 +10,13 @@ from __future__ import annotations
 from ....host.controls.group_policy import account_restrictions
 from ....host.controls.group_policy.policies import list_policy_entries
 from ....host.controls.group_policy.registry_pol import render_entries as registry_pol
-from ..browsers import BROWSER_CONTROL, is_page_blocked, list_included_rules, list_left_out, list_left_out_accounts
+from ..browser_formats import (
+    BROWSER_CONTROL,
+    is_page_blocked,
+    list_included_rules,
+    list_left_out,
+    list_left_out_accounts,
+)
 from ..file_header import make_header
 from ..format_declaration import HTTPS_PATHS, ExportDecision, ExportError, ExportFormat, ExportOmission, RenderedExport
 from ..group_policy import backup, registry_file

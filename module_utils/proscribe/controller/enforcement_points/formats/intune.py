@@ -22,7 +22,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from ....host.controls.browser import chromium
 from ....host.controls.group_policy import account_restrictions, policies
 from .. import apple
-from ..browsers import BROWSER_CONTROL, is_page_blocked, list_included_rules, list_left_out, list_left_out_accounts
+from ..browser_formats import (
+    BROWSER_CONTROL,
+    is_page_blocked,
+    list_included_rules,
+    list_left_out,
+    list_left_out_accounts,
+)
 from ..file_header import encode_json, make_header
 from ..format_declaration import HTTPS_PATHS, ExportDecision, ExportError, ExportFormat, ExportOmission, RenderedExport
 from ..group_policy.identity import make_display_name

@@ -7,7 +7,13 @@ all others. So the identifiers are a list here, for management that restricts pr
 from __future__ import annotations
 
 from .. import apple
-from ..browsers import BROWSER_CONTROL, is_page_blocked, list_included_rules, list_left_out, list_left_out_accounts
+from ..browser_formats import (
+    BROWSER_CONTROL,
+    is_page_blocked,
+    list_included_rules,
+    list_left_out,
+    list_left_out_accounts,
+)
 from ..file_header import encode_json, make_header
 from ..format_declaration import HTTPS_PATHS, ExportDecision, ExportError, ExportFormat, ExportOmission, RenderedExport
 

@@ -16,7 +16,7 @@ from ....host.controls.browser.browser_settings import GOOGLE_TENANTS, MICROSOFT
 from ....host.controls.browser.chromium import CONTEXT_HEADER, make_microsoft_headers
 from ....model.tenants import read_google_domains, read_microsoft_tenants
 from ....model.types.plan import ControlSettings
-from ..browsers import iterate_left_out_context
+from ..browser_formats import iterate_left_out_context
 from ..file_header import encode_lines, make_comment
 from ..format_declaration import (
     BY_TENANT_REASON,
