@@ -13,8 +13,8 @@ import pytest
 from applocker_evaluator import File, denied, of_registry
 from machines import PROJECT, Machine, read_records
 from made_domain import ADMINISTRATOR, DATABASE, DN, OU, SYSVOL, Controller, domain, refreshed, visits
-from proscribe.host.controls.group_policy import applocker
-from proscribe.host.controls.group_policy.applocker import TEMPLATE_PATH
+from proscribe.host.controls.group_policy import applocker_rules
+from proscribe.host.controls.group_policy.applocker_rules import TEMPLATE_PATH
 from proscribe.host.controls.group_policy.gpo_observation import GPT_INI_PATH, POLICY_PATH
 from proscribe.host.controls.group_policy.identity import APPLOCKER_EXTENSIONS, make_gpo_guid
 from proscribe.host.controls.group_policy.registry_pol import decode_entry, parse_entries
@@ -111,7 +111,11 @@ def programs(world, id_):
     """AppLocker's rules in an object, as a machine reads them."""
     entries = parse_entries(content(world, f"{SYSVOL}/example.test/Policies/{id_}/{POLICY_PATH}"))
     return of_registry(
-        [(one.key, one.value_name, decode_entry(one)) for one in entries if one.key.startswith(applocker.APPLOCKER_KEY)]
+        [
+            (one.key, one.value_name, decode_entry(one))
+            for one in entries
+            if one.key.startswith(applocker_rules.APPLOCKER_KEY)
+        ]
     )
 
 
@@ -124,7 +128,7 @@ def test_enforcing_run_puts_the_object_in_place_and_a_second_changes_nothing(wor
     assert rule(world)["state"] == "repaired"
     said = world.controller.run("samba-tool", "gpo", "getlink", OU)
     assert GUID in said and NAME in said and "Registry.pol" in world.controller.run("ls", f"{FOLDER}/Machine")
-    assert applocker.encode_template() == content(world, f"{FOLDER}/{TEMPLATE_PATH}")
+    assert applocker_rules.encode_template() == content(world, f"{FOLDER}/{TEMPLATE_PATH}")
     said = world.controller.run("ldbsearch", "-H", DATABASE, f"(cn={GUID})", "gPCMachineExtensionNames")
     assert APPLOCKER_EXTENSIONS in said.replace("\n ", "")
     assert denied(programs(world, GUID), TELEGRAM) and programs(world, GUID)["Exe"].mode == "AuditOnly"

@@ -10,7 +10,7 @@ from browser_setup import HERE, in_place_of_etc, put, real_plan
 from conftest import missing, require_tool
 from machine import outside
 from proscribe.host.controls.browser.browser_settings import ALLOW_LIST, BLOCKED, EXTENSIONS, SETTINGS
-from proscribe.host.controls.group_policy import applocker
+from proscribe.host.controls.group_policy import applocker_rules
 from proscribe.host.controls.group_policy.policies import POLICY_PROGRAMS, collect_program_policies, list_policy_entries
 from proscribe.host.controls.group_policy.registry_pol import RegistryEntry, decode_entry, parse_entries, render_entries
 
@@ -67,11 +67,11 @@ def of_samba(samba, content, scratch, template=b""):
 
 def test_samba_reads_every_entry_and_writes_the_same_bytes(samba, tmp_path):
     made = list_policy_entries(real_plan(browser_settings=ALL, tenants=TENANTS))
-    rules = applocker.list_registry_entries(real_plan()["controls"]["apps"])
+    rules = applocker_rules.list_registry_entries(real_plan()["controls"]["apps"])
     assert len(made) > 1000 and len(rules) > 150
     for values in (made, rules, OTHERS):
         answer = of_samba(
-            samba, render_entries(values), tmp_path, applocker.encode_template() if values is rules else b""
+            samba, render_entries(values), tmp_path, applocker_rules.encode_template() if values is rules else b""
         )
         again = base64.b64decode(answer["again"])
         assert again == render_entries(values) and parse_entries(again) == values
@@ -80,7 +80,7 @@ def test_samba_reads_every_entry_and_writes_the_same_bytes(samba, tmp_path):
                 [entry.key, entry.value_name, entry.type, decode_entry(entry)] for entry in values
             ]
         if values is rules:
-            assert base64.b64decode(answer["template"]) == applocker.encode_template()
+            assert base64.b64decode(answer["template"]) == applocker_rules.encode_template()
             assert answer["services"] == [["AppIDSvc", "2", ""]]
 
 

@@ -14,7 +14,7 @@ from proscribe.controller.windows import applocker, host_record, registry
 from proscribe.controller.windows import command_line as keys
 from proscribe.controller.windows.answer_reader import parse_answer
 from proscribe.controller.windows.applocker import APPLOCKER_RULE
-from proscribe.host.controls.group_policy.applocker import list_registry_entries
+from proscribe.host.controls.group_policy.applocker_rules import list_registry_entries
 from proscribe.host.controls.group_policy.registry_pol import decode_entry, make_number_entry, make_text_entry
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding
 from proscribe.model.plan import add_digest

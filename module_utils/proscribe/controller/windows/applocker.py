@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from ...host.controls.group_policy import applocker as policy
+from ...host.controls.group_policy import applocker_rules
 from ...host.controls.group_policy.registry_pol import RegistryEntry, decode_entry
 from ...host.system.types import escape_text
 from ...model.finding import NOT_APPLICABLE, UNKNOWN, Finding, RuleVerdict, judge_rule
@@ -60,10 +60,10 @@ def observe_applocker(section: PlanSection, answer: WindowsAnswer) -> list[RuleV
     The plan's rules are those of `export applocker`, and of a domain's Group Policy object.
     """
     try:
-        entries = policy.list_registry_entries(section)
+        entries = applocker_rules.list_registry_entries(section)
     except ValueError as error:
         return [RuleVerdict(APPLOCKER_RULE, UNKNOWN, reason=f"{INVALID_POLICY_REASON}: {error}")]
-    return compare_applocker(policy.get_applocker_mode(section), entries, section["mode"], answer)
+    return compare_applocker(applocker_rules.get_applocker_mode(section), entries, section["mode"], answer)
 
 
 def compare_applocker(
@@ -88,7 +88,7 @@ def compare_applocker(
         _observe_service(answer) if desired_collections or host_collections else ([], [])
     )
     unseen_reason = "; ".join([*([] if is_readable else [UNREAD_RULES_REASON]), *unknown_reasons])
-    if desired_mode == policy.ENFORCE_MODE and desired_collections:
+    if desired_mode == applocker_rules.ENFORCE_MODE and desired_collections:
         return [judge_rule(APPLOCKER_RULE, {"mode": control_mode}, [*deviations, *service_findings], unseen_reason)]
     reason = "; ".join(filter(None, (REPORT_ONLY_REASON, unseen_reason)))
     return [
@@ -161,7 +161,7 @@ def _collect_desired_collections(entries: Iterable[RegistryEntry]) -> dict[str, 
     """Return the rule collections in the plan's registry values, by name."""
     collections: dict[str, RuleCollection] = {}
     for entry in entries:
-        name, _, rule_id = entry.key[len(policy.APPLOCKER_KEY) + 1 :].partition("\\")
+        name, _, rule_id = entry.key[len(applocker_rules.APPLOCKER_KEY) + 1 :].partition("\\")
         collection = collections.setdefault(name, RuleCollection(None, {}))
         if rule_id:
             collection.rules[_normalise_rule_id(rule_id)] = _extract_decisive_attributes(str(decode_entry(entry)))

@@ -11,7 +11,7 @@ import base64
 import secrets
 from collections.abc import Iterable
 
-from ...host.controls.group_policy.applocker import APPLOCKER_KEY
+from ...host.controls.group_policy.applocker_rules import APPLOCKER_KEY
 
 MACHINE_HIVE, USERS_HIVE = "HKLM", "HKU"
 POLICIES_KEY = "HKLM\\Software\\Policies"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from ....host.controls.group_policy import account_restrictions, applocker
+from ....host.controls.group_policy import account_restrictions, applocker_rules
 from ....model.plan import RESTRICTED_MODES
 from ....model.types.plan import ControlSettings, GroupPolicy, GroupPolicyObject, Plan, PlanEntry, PlanSection
 from ...enforcement_points.decision import join_plans
@@ -90,7 +90,8 @@ def _has_applocker_rules(plans: PlansByHost) -> bool:
     """Return True if AppLocker rules are on for any host of a group."""
     sections = [plan["controls"].get(APPS) for plan in plans.values()]
     return any(
-        section is not None and applocker.get_applocker_mode(section) != applocker.OFF_MODE for section in sections
+        section is not None and applocker_rules.get_applocker_mode(section) != applocker_rules.OFF_MODE
+        for section in sections
     )
 
 
@@ -101,12 +102,12 @@ def _explain_user_waiver(plans: PlansByHost) -> str:
     """
     for plan in plans.values():
         section = plan["controls"].get(APPS)
-        if section is None or applocker.get_applocker_mode(section) != applocker.ENFORCE_MODE:
+        if section is None or applocker_rules.get_applocker_mode(section) != applocker_rules.ENFORCE_MODE:
             continue
         for id_, entry in section["services"].items():
             for exception in entry.get("exceptions", ()):
                 if ("users" in exception or "posix_groups" in exception) and any(
-                    applocker.make_service_rules(id_, entry)
+                    applocker_rules.make_service_rules(id_, entry)
                 ):
                     return (
                         f"a group whose waivers are for whole hosts: {exception['waiver']} is for users of {id_}, and"
@@ -120,9 +121,9 @@ def _select_programs(section: PlanSection) -> PlanSection:
     """Return only the parts of an `apps` section that AppLocker rules are made of, for a domain controller."""
     services: dict[str, PlanEntry] = {}
     for id_, entry in section["services"].items():
-        if entry["mode"] in RESTRICTED_MODES and any(applocker.make_service_rules(id_, entry)):
+        if entry["mode"] in RESTRICTED_MODES and any(applocker_rules.make_service_rules(id_, entry)):
             services[id_] = entry.copy()
-            for key in entry.keys() - {"name", "mode", *applocker.PROGRAM_KEYS}:
+            for key in entry.keys() - {"name", "mode", *applocker_rules.PROGRAM_KEYS}:
                 services[id_].pop(key)  # type: ignore[misc]
-    settings: ControlSettings = {"applocker": applocker.get_applocker_mode(section)}
+    settings: ControlSettings = {"applocker": applocker_rules.get_applocker_mode(section)}
     return {"mode": section["mode"], "services": services, "settings": settings}

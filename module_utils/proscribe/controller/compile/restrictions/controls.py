@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ....host.controls.dns.backends.filter_backends import FILTER_BACKENDS
-from ....host.controls.group_policy.applocker import APPLOCKER_MODES, AUDIT_MODE
+from ....host.controls.group_policy.applocker_rules import APPLOCKER_MODES, AUDIT_MODE
 from ....model.types.plan import OrganisationRule
 from ..reading.value_readers import (
     make_choice_reader,

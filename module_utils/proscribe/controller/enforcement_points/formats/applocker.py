@@ -1,11 +1,11 @@
 """Format `applocker`: a policy of forbidden Windows programs, for import by the console and Set-AppLockerPolicy.
 
-host/controls/group_policy/applocker.py makes the rules, also those for a domain controller.
+host/controls/group_policy/applocker_rules.py makes the rules, also those for a domain controller.
 """
 
 from __future__ import annotations
 
-from ....host.controls.group_policy import applocker
+from ....host.controls.group_policy import applocker_rules
 from ....model.plan import RESTRICTED_MODES
 from ..file_header import make_header
 from ..format_declaration import ExportDecision, ExportError, ExportFormat, ExportOmission, RenderedExport
@@ -27,20 +27,20 @@ def render_export(decision: ExportDecision) -> RenderedExport:
     Raises ExportError if AppLocker is off or no restricted service has a Windows program.
     """
     section = decision.plan["controls"][APPS_CONTROL]
-    if applocker.get_applocker_mode(section) == applocker.OFF_MODE:
+    if applocker_rules.get_applocker_mode(section) == applocker_rules.OFF_MODE:
         raise ExportError("nothing to export: proscribe_applocker is off for these hosts")
-    rules = applocker.make_applocker_rules(section)
+    rules = applocker_rules.make_applocker_rules(section)
     service_ids = sorted(
         {rule.service for collection_rules in rules.values() for rule in collection_rules if rule.service}
     )
     if not service_ids:
         raise ExportError("nothing to export: the catalogue has no program on Windows of a restricted service")
     try:
-        policy = applocker.render_policy(section, make_header(decision, "applocker"))
+        policy = applocker_rules.render_policy(section, make_header(decision, "applocker"))
     except ValueError as error:
         raise ExportError(f"the rules have a text that AppLocker does not take: {error}") from None
     left_out = [SERVICE_OMISSION]
-    if applocker.get_applocker_mode(section) == applocker.AUDIT_MODE:
+    if applocker_rules.get_applocker_mode(section) == applocker_rules.AUDIT_MODE:
         reason = (
             "proscribe_applocker is audit, so Windows logs what it would deny: AppLocker's events 8003, 8006, 8021."
         )

@@ -18,7 +18,7 @@ from ...system.directories import remove_entry
 from ..base import ChangeRefusal, Changes, ControlAction
 from . import domain as domains
 from . import ldif, permissions, state
-from .applocker import TEMPLATE_PATH, encode_template
+from .applocker_rules import TEMPLATE_PATH, encode_template
 from .desired_gpos import DesiredGpo, collect_desired_gpos, make_gpo_attributes, render_gpt_ini
 from .differences import CONFLICT_DETAIL, find_entry_differences, find_permission_differences, list_gpo_paths
 from .domain import SambaDomain, join_gpo_path, normalise_dn

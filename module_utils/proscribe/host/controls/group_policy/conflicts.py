@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING, Iterable, Mapping, Sequence
 
 from ...system import Host
-from .applocker import APPLOCKER_KEY
+from .applocker_rules import APPLOCKER_KEY
 from .domain import (
     LINK_PATTERN,
     LINKING_CLASSES,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Sequence
 from ....base.named_tuple import NamedTuple
 from ....model.plan import compute_once
 from ...system import WRITTEN_BY, ControlError
-from . import applocker
+from . import applocker_rules
 from .identity import APPLOCKER_EXTENSIONS, MARK_PREFIX, REGISTRY_EXTENSIONS, make_gpo_rule
 from .policies import list_policy_entries
 from .registry_pol import render_entries
@@ -43,7 +43,7 @@ def collect_desired_gpos(plan: Plan, with_policies: bool = True) -> list[Desired
             gpo["enforced"],
             gpo["browser"]["mode"] == "enforce",
             _render_gpo_policy(plan, gpo) if with_policies else b"",
-            applocker.encode_template() if with_policies and "apps" in gpo else b"",
+            applocker_rules.encode_template() if with_policies and "apps" in gpo else b"",
         )
         for gpo in (plan["group_policy"]["objects"] if "group_policy" in plan else ())
     ]
@@ -69,7 +69,7 @@ def _render_gpo_policy(plan: Plan, gpo: GroupPolicyObject) -> bytes:
 
 def _list_program_entries(gpo: GroupPolicyObject) -> list[RegistryEntry]:
     """Return the registry values of AppLocker's rules; [] if the plan has none for the object."""
-    return applocker.list_registry_entries(gpo["apps"]) if "apps" in gpo else []
+    return applocker_rules.list_registry_entries(gpo["apps"]) if "apps" in gpo else []
 
 
 def make_gpo_attributes(domain: SambaDomain, desired_gpo: DesiredGpo, guid: str) -> list[tuple[str, str]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Iterator, Sequence
 from ....model.finding import COMPLIANT, NONCOMPLIANT, Finding, RuleVerdict
 from ...system import Host, ObservationError, escape_text, format_one_line
 from . import permissions
-from .applocker import TEMPLATE_PATH
+from .applocker_rules import TEMPLATE_PATH
 from .desired_gpos import DesiredGpo, collect_desired_gpos, make_gpo_attributes, render_gpt_ini
 from .domain import SambaDomain, join_gpo_path, normalise_dn
 from .gpo_observation import (

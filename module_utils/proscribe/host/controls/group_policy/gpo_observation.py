@@ -13,7 +13,7 @@ from typing import Iterable, Mapping, Sequence
 from ....base.named_tuple import NamedTuple
 from ...system import ControlError, Host
 from . import conflicts
-from .applocker import TEMPLATE_PATH
+from .applocker_rules import TEMPLATE_PATH
 from .desired_gpos import DesiredGpo
 from .domain import (
     LINK_PATTERN,

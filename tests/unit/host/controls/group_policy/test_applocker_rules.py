@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from domain_controllers import CONFIGURATION, DESKTOPS, DN, LAPTOPS, POLICIES, SYSVOL, THEIRS, Controller
 from domain_controllers import plan as planned
-from proscribe.host.controls.group_policy.applocker import (
+from proscribe.host.controls.group_policy.applocker_rules import (
     APPX_COLLECTION,
     EXE_COLLECTION,
     MSI_COLLECTION,
