@@ -363,7 +363,7 @@ def test_recall_proposes_an_amendment_for_an_entry(command, recalled, capsys):
     command("owl", "--from-recall", "lists")
     counted = "3 names proposed, 0 of them without an entry\n"
     assert capsys.readouterr() == (OF_OWL, f"{MISSING}{CLOSES}{SAID_SO}{counted}")
-    assert recalled[2] == (command.chosen, Path("lists"), amendment_proposal.CATEGORIES, 100_000)
+    assert recalled[2] == (command.chosen, Path("lists"), amendment_proposal.LIST_SUBJECTS, 100_000)
 
 
 def test_proposed_amendments_are_written_unless_one_is_there(command, recalled, capsys):

@@ -18,7 +18,7 @@ from ...report.text.wording import format_count
 from .. import CommandError, print_message
 from .catalogue_files import write_catalogue_file
 from .loaded_catalogue import LoadedCatalogue
-from .public_lists import CATEGORIES
+from .public_lists import LIST_SUBJECTS
 from .recall import add_choice_arguments, compare_catalogue
 from .recall.proposals import ProposedName, propose_missing_names
 
@@ -91,7 +91,7 @@ def _propose_from_recall(arguments: argparse.Namespace, loaded: LoadedCatalogue)
             "found LIST or --source beside --from-recall; expected at most SERVICE: the lists are the source"
         )
     only_service = loaded.find_service(arguments.service).id if arguments.service else ""
-    categories = arguments.category or CATEGORIES
+    categories = arguments.category or LIST_SUBJECTS
     recall = compare_catalogue(loaded, Path(arguments.from_recall), categories, arguments.popular)
     if not recall.popularity:
         raise CommandError(f"{arguments.from_recall} has no list of the most asked-for names that can be read")

@@ -20,7 +20,7 @@ from .list_formats import FORMATS
 
 # Subjects of lists. These are no categories of the catalogue: a subject may correspond to a few services of the
 # catalogue.
-CATEGORIES = (
+LIST_SUBJECTS = (
     "vpn",
     "web_proxy",
     "tor",
@@ -49,7 +49,7 @@ _CHECK_NUMBER = grammar.make_pattern_check(r"[1-9][0-9]{0,6}", "a number, 1 to 9
 _CHECK_POPULAR = grammar.make_pattern_check(
     rf"{RANKED_LIST}|[1-9][0-9]{{0,6}}", f"{RANKED_LIST}, or how many most asked-for names a list without order has"
 )
-_CATEGORIES = ListSchema(TextSchema(grammar.make_word_check(*CATEGORIES)))
+_SUBJECTS = ListSchema(TextSchema(grammar.make_word_check(*LIST_SUBJECTS)))
 _IDS = ListSchema(TextSchema(grammar.check_service_id))
 
 _SOURCES = ListSchema(
@@ -58,8 +58,8 @@ _SOURCES = ListSchema(
             "id": TextSchema(grammar.check_service_id),
             "publisher": TextSchema(grammar.check_prose),
             "family": TextSchema(grammar.check_service_id),
-            "about": _CATEGORIES,
-            "mixed": _CATEGORIES,
+            "about": _SUBJECTS,
+            "mixed": _SUBJECTS,
             "popular": TextSchema(_CHECK_POPULAR),
             "folder": TextSchema(_CHECK_FOLDER),
             "paths": ListSchema(TextSchema(_CHECK_PATH)),

@@ -311,7 +311,7 @@ def test_a_goal_is_reached_or_it_is_said_why_not(run, goal, said):
 
 
 def test_recall_compares_named_categories_and_popular_names(run):
-    assert run("--popular", "7")[3] == [("chosen", Path("lists"), recall.CATEGORIES, 7)]
+    assert run("--popular", "7")[3] == [("chosen", Path("lists"), recall.LIST_SUBJECTS, 7)]
     code, _, printed, calls = run("--category", "vpn", "--category", "tor", "--fetch", "--ca-file", "ca.pem")
     fetched, compared = calls
     assert (code, printed) == (0, "one: 1 file\n")

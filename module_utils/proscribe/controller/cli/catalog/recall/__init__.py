@@ -19,7 +19,7 @@ from ....report.text.wording import format_count
 from ... import CommandError, print_message
 from ..independence import MIN_FAMILIES
 from ..loaded_catalogue import LoadedCatalogue
-from ..public_lists import CATEGORIES, PublicList, read_public_lists
+from ..public_lists import LIST_SUBJECTS, PublicList, read_public_lists
 from .list_reader import ListContents, fetch_lists, read_lists
 from .measurement import (
     CategoryResult,
@@ -90,9 +90,9 @@ def add_choice_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--category",
         action="append",
-        choices=CATEGORIES,
+        choices=LIST_SUBJECTS,
         metavar="NAME",
-        help=f"only these, may be repeated: {', '.join(CATEGORIES)}",
+        help=f"only these, may be repeated: {', '.join(LIST_SUBJECTS)}",
     )
     parser.add_argument(
         "--popular",
@@ -112,10 +112,12 @@ def _parse_name_count(text: str) -> int:
 def _parse_goal(text: str) -> RecallGoal:
     match = re.fullmatch(r"([a-z_]+)(:all)?=(0(?:\.[0-9]{1,4})?|1(?:\.0{1,4})?)", text)
     if not match:
-        raise argparse.ArgumentTypeError(f"{text!r} is no goal; expected CATEGORY=SHARE such as {CATEGORIES[0]}=0.95")
-    if match[1] not in CATEGORIES:
         raise argparse.ArgumentTypeError(
-            f"there is no category {match[1]!r}{propose_similar_names(match[1], CATEGORIES)}"
+            f"{text!r} is no goal; expected CATEGORY=SHARE such as {LIST_SUBJECTS[0]}=0.95"
+        )
+    if match[1] not in LIST_SUBJECTS:
+        raise argparse.ArgumentTypeError(
+            f"there is no category {match[1]!r}{propose_similar_names(match[1], LIST_SUBJECTS)}"
         )
     return RecallGoal(match[1], bool(match[2]), float(match[3]))
 
@@ -125,7 +127,7 @@ def run_recall(arguments: argparse.Namespace, loaded: LoadedCatalogue) -> int:
 
     The exit code is BELOW_GOAL_CODE if a goal of `--at-least` is missed. Raises CommandError, PolicyErrors.
     """
-    categories = arguments.category or CATEGORIES
+    categories = arguments.category or LIST_SUBJECTS
     for goal in arguments.at_least:
         if goal.category not in categories:
             raise CommandError(f"--at-least {goal} is about a category that --category leaves out")
