@@ -6,6 +6,7 @@ import datetime
 from collections.abc import Mapping
 
 from ....model.types.plan import TenantEntry
+from ....model.vocabulary import CONTROLS
 from ..catalogue.schema import AUDIENCES, BANNED_CATEGORIES, CATEGORIES
 from ..reading.value_readers import (
     make_choice_reader,
@@ -69,7 +70,7 @@ class SelectionSettings:
         "The first day of the ban; before it, everything is reported as upcoming and nothing is enforced.",
     )
     controls: Mapping[str, str] = declare_variable(
-        {"apps": "enforce", "browser": "enforce", "firewall": "enforce", "dns": "enforce"},
+        dict.fromkeys(CONTROLS, "enforce"),
         read_controls,
         "Per control: enforce, audit (report only) or off (not checked).",
     )
