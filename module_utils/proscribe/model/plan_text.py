@@ -60,7 +60,7 @@ def _expand_section(control: str, section: Mapping[str, object], services: Mappi
             entries[service_id] = {
                 "name": service["name"],
                 "mode": section["mode"],
-                **OMITTED_KEYS[control],
+                **OMITTED_KEYS.get(control, {}),
                 **own_part,
             }
             entries[service_id] |= {key: [*service["hosts"], *own_part[key]] for key in HOST_LISTS if key in own_part}
@@ -85,7 +85,7 @@ def _shorten_plan(plan: Plan) -> dict[str, object]:
         )
         service: dict[str, object] = {"name": name, "hosts": hosts}
         for control, entry in by_control.items():
-            usual = {**OMITTED_KEYS[control], "mode": plan["controls"][control]["mode"], "name": name}
+            usual = {**OMITTED_KEYS.get(control, {}), "mode": plan["controls"][control]["mode"], "name": name}
             service[control] = _strip_usual(entry, len(hosts), usual)
         services[service_id] = service
     controls = {

@@ -38,4 +38,6 @@ DECLARATION = ControlDeclaration(
         ),
         Clause(ISO_27001, "A.8.19", "Installation of software on operational systems", True),
     ),
+    blocked_things="programs",
+    narrowing_keys=("versions", "paths"),
 )

@@ -24,4 +24,7 @@ DECLARATION = ControlDeclaration(
         Clause(CIS_CONTROLS, "9.3", "Maintain and enforce network-based URL filters", True),
         WEB_FILTERING_CLAUSE,
     ),
+    blocked_things="pages in browsers",
+    narrowing_keys=("hours",),
+    whole_host_reason="browser policies apply to a whole host, whoever uses it",
 )

@@ -18,3 +18,9 @@ class ControlDeclaration(NamedTuple):
     list_own_rules: Callable[[], frozenset[str]]
     # The clauses of standards that the control serves.
     clauses: tuple[Clause, ...]
+    # The things that the control blocks, as messages to users name them.
+    blocked_things: str
+    # The keys that narrow a waiver in time or to a part of a service, and that the control can apply.
+    narrowing_keys: tuple[str, ...] = ()
+    # The reason why the control cannot tell users apart; "" if it can. It then also applies waivers for some users.
+    whole_host_reason: str = ""

@@ -21,4 +21,7 @@ DECLARATION = ControlDeclaration(
         Clause(CIS_CONTROLS, "9.2", "Use DNS filtering services", True),
         WEB_FILTERING_CLAUSE,
     ),
+    blocked_things="names (DNS)",
+    narrowing_keys=("hours",),
+    whole_host_reason="the DNS filter applies to a whole host, whoever uses it",
 )

@@ -33,4 +33,6 @@ DECLARATION = ControlDeclaration(
         BOUNDARY_CLAUSE,
         WEB_FILTERING_CLAUSE,
     ),
+    blocked_things="network addresses",
+    narrowing_keys=("hours",),
 )

@@ -9,17 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from ...controls import DECLARATIONS
 from ...policy_errors import PolicyError, UnexpectedValue, propose_similar_names
 from ..reading.grammar import MAX_GROUPS, POSIX_GROUP_PATTERN
 from ..reading.value_readers import make_names_reader, read_part
 
 VARIABLE = "proscribe_groups_restricted"
 ENTRY_KEYS = ("services", "groups", "controls")
-CONTROLS_BY_USER = ("apps", "firewall")  # the controls that can tell users apart
+# Keys: the controls that cannot tell users apart. Values: the reason.
 REASONS_AGAINST = {
-    "browser": "browser policies apply to a whole host, whoever uses it",
-    "dns": "the DNS filter applies to a whole host, whoever uses it",
+    control: declaration.whole_host_reason
+    for control, declaration in DECLARATIONS.items()
+    if declaration.whole_host_reason
 }
+CONTROLS_BY_USER = tuple(control for control in DECLARATIONS if control not in REASONS_AGAINST)
 GROUP_DESCRIPTION = "the name of a group of the host's users"
 MAX_ENTRIES = 100  # entries of the variable
 

@@ -5,14 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ....model.types.plan import PartialWaiver, PlanEntry, PlanSection
+from ...controls import DECLARATIONS
 
-# Texts for users. For each control: the things that the control blocks.
-CLOSED_BY_CONTROL = {
-    "apps": "programs",
-    "browser": "pages in browsers",
-    "firewall": "network addresses",
-    "dns": "names (DNS)",
-}
 LIMIT_TEXTS = {"hours": "at set hours only", "versions": "some versions only", "paths": "some paths only"}
 
 
@@ -28,9 +22,9 @@ def describe_limits(controls: Mapping[str, PlanSection], waiver_id: str, service
         entries = [section["services"][id_] for id_ in services if id_ in section["services"]]
         exceptions_by_entry = [(entry, _list_exceptions(entry, waiver_id)) for entry in entries]
         if any(entry["mode"] == "enforce" and not exceptions for entry, exceptions in exceptions_by_entry):
-            closed.append(CLOSED_BY_CONTROL[control])
+            closed.append(DECLARATIONS[control].blocked_things)
         elif any(exceptions for _, exceptions in exceptions_by_entry):
-            opened.append(CLOSED_BY_CONTROL[control])
+            opened.append(DECLARATIONS[control].blocked_things)
         for exceptions in (exceptions for _, exceptions in exceptions_by_entry if exceptions):
             if all(exception.keys() & LIMIT_TEXTS for exception in exceptions):
                 limits.update(LIMIT_TEXTS[key] for exception in exceptions for key in exception.keys() & LIMIT_TEXTS)

@@ -7,17 +7,32 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ....model.types.plan import WaiverScope
+from ...controls import DECLARATIONS
+from ...controls.declaration import ControlDeclaration
 from ..reading.yaml_file import Document
 from .hours import Window, merge_windows
 
 _WHOLE_HOST_REASON = "browser policies and the DNS filter apply to a whole host, whoever uses it"
+_REASONS_BY_KEY = {
+    "users": _WHOLE_HOST_REASON,
+    "posix_groups": _WHOLE_HOST_REASON,
+    "versions": "only what is installed has a version",
+    "paths": "only what is installed has a path",
+    "hours": "apps that are removed when the hours end do not come back",
+}
+
+
+def _can_narrow(declaration: ControlDeclaration, key: str) -> bool:
+    """Return whether a control can apply a waiver that `key` narrows."""
+    if key in ("users", "posix_groups"):
+        return not declaration.whole_host_reason
+    return key in declaration.narrowing_keys
+
+
 # Keys that narrow a waiver. For each: the controls that can apply it, and the reason why other controls cannot.
 NARROWING_KEYS: Mapping[str, tuple[tuple[str, ...], str]] = {
-    "users": (("apps", "firewall"), _WHOLE_HOST_REASON),
-    "posix_groups": (("apps", "firewall"), _WHOLE_HOST_REASON),
-    "versions": (("apps",), "only what is installed has a version"),
-    "paths": (("apps",), "only what is installed has a path"),
-    "hours": (("browser", "firewall", "dns"), "apps that are removed when the hours end do not come back"),
+    key: (tuple(control for control, declaration in DECLARATIONS.items() if _can_narrow(declaration, key)), reason)
+    for key, reason in _REASONS_BY_KEY.items()
 }
 
 
