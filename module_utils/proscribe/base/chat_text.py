@@ -13,6 +13,7 @@ from typing import Iterable, Mapping
 HOSTS_HEADING = "Hosts and their users report:"
 OUTPUT_HEADING = "The run printed, also names of others:"
 MAX_LINE_LENGTH = 400  # characters of a line in a quoted block
+# Of a doubled mark (`**`, `~~`, `||`), the second character is replaced.
 _MARKUP_PATTERN = re.compile(r"[<>`]|&(?=[#\w])|@(?=\w)|\](?=[(\[:])|:(?=//)|(?<=\*)\*|(?<=~)~|(?<=\|)\|")
 # A chat makes a link of a name that begins with `www.`. Names of hosts and restricted sites may begin so.
 _WEB_NAME_PATTERN = re.compile(r"(?<=\b[wW]{3})\.")
@@ -25,12 +26,18 @@ def escape_chat_text(text: str) -> str:
 
 
 def make_quoted_block(heading: str, lines: Iterable[str]) -> str:
-    """Quote lines from other people in a block, below a heading that names their source."""
+    """Return a heading and below it the lines as a quoted block, for a chat message.
+
+    The lines come from other people, so each line is escaped and cut. The heading names their source.
+    """
     return "\n".join([heading, "```", *(escape_chat_text(line[:MAX_LINE_LENGTH]) for line in lines), "```"])
 
 
 def escape_json_texts(document: object) -> object:
-    """Escape each text in a JSON value for machines. Names such as `www.example.org` stay as they are."""
+    """Return a JSON value with every text in it escaped, the keys included.
+
+    A program reads the value, so names such as `www.example.org` stay as they are.
+    """
     if isinstance(document, str):
         return _MARKUP_PATTERN.sub(_widen_character, document)
     if isinstance(document, Mapping):
@@ -41,4 +48,5 @@ def escape_json_texts(document: object) -> object:
 
 
 def _widen_character(match: re.Match[str]) -> str:
+    """Return the fullwidth form of the matched ASCII character."""
     return chr(ord(match[0]) + _WIDE_OFFSET)

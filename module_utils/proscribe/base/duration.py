@@ -14,7 +14,10 @@ MAX_DURATION_SECONDS = 100 * 366 * 86400
 
 
 def parse_duration(text: str) -> int:
-    """Return the seconds of a duration such as `12h`. Raises ValueError, with the grammar, for any other text."""
+    """Return the seconds of a duration such as `12h`.
+
+    Raises ValueError, with the grammar, for any other text and for a duration of 0 or above MAX_DURATION_SECONDS.
+    """
     match = re.fullmatch(r"([0-9]{1,9})([wdhm])", text)
     length = int(match[1]) * UNITS[match[2]][1] if match else 0
     if not 0 < length <= MAX_DURATION_SECONDS:
@@ -32,7 +35,10 @@ def format_duration(seconds: float) -> str:
 
 
 def parse_moment(text: str) -> datetime.datetime:
-    """Parse a UTC time such as `2026-11-25T08:00:00Z`. Raises ValueError for any other spelling."""
+    """Parse a UTC time such as `2026-11-25T08:00:00Z`.
+
+    Raises ValueError for any other spelling.
+    """
     return datetime.datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=datetime.timezone.utc)
 
 

@@ -11,6 +11,8 @@ def count_edits(first: str, second: str, limit: int) -> int:
     """
     if abs(len(first) - len(second)) > limit:
         return limit + 1
+    # The table of edits, row by row: `row[n]` is the number of edits from the letters of `first` read so far to the
+    # first n letters of `second`.
     previous_row: list[int] = []
     row = list(range(len(second) + 1))
     for row_number, letter in enumerate(first, 1):
@@ -20,6 +22,6 @@ def count_edits(first: str, second: str, limit: int) -> int:
             if row_number > 1 and column > 1 and letter == second[column - 2] and first[row_number - 2] == other_letter:
                 edits = min(edits, row_before_previous[column - 2] + 1)
             row.append(edits)
-        if min(row) > limit:
+        if min(row) > limit:  # later rows have no smaller numbers
             return limit + 1
     return min(row[-1], limit + 1)

@@ -32,7 +32,7 @@ class ElfFile(NamedTuple):
     sections: Mapping[str, tuple[int, int]]  # key: name of the section; value: its offset and size in the file
     segments: Sequence[tuple[int, int, int, bool]]  # offset, address, size in the file, and whether it is writable
     end: int  # offset of the end of all tables and sections; in an AppImage its archive begins there
-    kind: int = MOVABLE_PROGRAM
+    kind: int = MOVABLE_PROGRAM  # FIXED_PROGRAM or MOVABLE_PROGRAM
     has_interpreter: bool = False  # True if the kernel starts the program with a dynamic loader
 
 
@@ -51,35 +51,54 @@ def read_elf(read_content: ReadContent) -> ElfFile | None:
         return None
     byte_order, is_64_bit = "<>"[head[5] - 1], head[4] == 2
     try:
-        _, programs, sections = struct.unpack_from(byte_order + ("QQQ" if is_64_bit else "III"), head, 24)
-        sizes = struct.unpack_from(byte_order + "HHHHH", head, 54 if is_64_bit else 42)
-        headers = _read_table(read_content, programs, sizes[0], sizes[1], 56 if is_64_bit else 32)
-        segments = [_parse_segment(entry, byte_order, is_64_bit) for entry in headers]
+        _, segments_offset, sections_offset = struct.unpack_from(byte_order + ("QQQ" if is_64_bit else "III"), head, 24)
+        # size and number of the segment headers, size and number of the section headers, index of the names' section
+        table_sizes = struct.unpack_from(byte_order + "HHHHH", head, 54 if is_64_bit else 42)
+        segment_headers = _read_table(
+            read_content, segments_offset, table_sizes[0], table_sizes[1], 56 if is_64_bit else 32
+        )
+        segments = [_parse_segment(entry, byte_order, is_64_bit) for entry in segment_headers]
         has_interpreter = any(
-            struct.unpack_from(byte_order + "I", entry)[0] == _INTERPRETER_SEGMENT for entry in headers
+            struct.unpack_from(byte_order + "I", entry)[0] == _INTERPRETER_SEGMENT for entry in segment_headers
         )
         kind = struct.unpack_from(byte_order + "H", head, 16)[0]
-        entries = [
+        # (offset of the name in `names`, type, flags, address, offset, size) of each section
+        section_headers = [
             struct.unpack_from(byte_order + ("IIQQQQ" if is_64_bit else "IIIIII"), entry)
-            for entry in _read_table(read_content, sections, sizes[2], sizes[3], 64 if is_64_bit else 40)
+            for entry in _read_table(
+                read_content, sections_offset, table_sizes[2], table_sizes[3], 64 if is_64_bit else 40
+            )
         ]
         names = b""
-        if sizes[4] < len(entries):
-            names = read_content(entries[sizes[4]][4], min(entries[sizes[4]][5], MAX_NAMES_BYTES))
+        if table_sizes[4] < len(section_headers):
+            names = read_content(
+                section_headers[table_sizes[4]][4], min(section_headers[table_sizes[4]][5], MAX_NAMES_BYTES)
+            )
     except struct.error:
         return None
+    # Reversed: of several sections with the same name, the first counts.
     sections_by_name = {
         names[entry[0] :].partition(b"\0")[0].decode("ascii", "replace"): (entry[4], entry[5])
-        for entry in reversed(entries)
+        for entry in reversed(section_headers)
         if entry[0] < len(names)
     }
     # In the program at the start of an AppImage the section table is last. AppImage's own runtime computes this end,
-    # too.
-    end = max([sections + sizes[2] * sizes[3], *(entry[4] + entry[5] for entry in entries if entry[1] not in (0, 8))])
+    # too. Sections of the types 0 (unused) and 8 (no bits) occupy no bytes of the file.
+    end = max(
+        [
+            sections_offset + table_sizes[2] * table_sizes[3],
+            *(entry[4] + entry[5] for entry in section_headers if entry[1] not in (0, 8)),
+        ]
+    )
     return ElfFile(byte_order, is_64_bit, sections_by_name, segments, end, kind, has_interpreter)
 
 
 def _read_table(read_content: ReadContent, offset: int, size: int, count: int, expected_size: int) -> list[bytes]:
+    """Return the entries of a table in the file, each as bytes.
+
+    `count` and `size` are the number and the size of the entries. Returns [] if the file has no such table, if the
+    table is too large, or if `size` is not `expected_size`.
+    """
     if not offset or not count or size != expected_size or count > MAX_TABLE_ENTRIES:
         return []
     table = read_content(offset, size * count)
@@ -87,6 +106,10 @@ def _read_table(read_content: ReadContent, offset: int, size: int, count: int, e
 
 
 def _parse_segment(entry: bytes, byte_order: str, is_64_bit: bool) -> tuple[int, int, int, bool]:
+    """Return the offset, the address and the size of a segment, and whether it is writable.
+
+    The numbers are 0 for a segment that is not loaded into memory.
+    """
     if is_64_bit:
         kind, flags, offset, address, _, size = struct.unpack_from(byte_order + "IIQQQQ", entry)
     else:
@@ -95,7 +118,7 @@ def _parse_segment(entry: bytes, byte_order: str, is_64_bit: bool) -> tuple[int,
 
 
 def read_section_text(read_content: ReadContent, elf: ElfFile, section: str) -> str:
-    """Return the text of a section up to its first zero byte; "" without that section."""
+    """Return the text of a section up to its first zero byte; "" if the file has no such section."""
     offset, size = elf.sections.get(section, (0, 0))
     return (
         read_content(offset, min(size, MAX_TEXT_BYTES)).partition(b"\0")[0].decode("utf-8", "replace") if size else ""
@@ -105,16 +128,16 @@ def read_section_text(read_content: ReadContent, elf: ElfFile, section: str) -> 
 def read_go_package(read_content: ReadContent, elf: ElfFile) -> str:
     """Return the import path of a Go program's main package; "" for another program, and if the path is unknown."""
     data = _find_build_info(read_content, elf)
-    if len(data) < 32:
+    if len(data) < 32:  # shorter than the header of the build information
         return ""
     if data[15] & 2:  # since Go 1.18 both texts follow here, each after its length
         version, remainder = _split_counted_text(data[32:])
         module = _split_counted_text(remainder)[0] if version.startswith((b"go", b"devel")) else b""
     else:
         module = _read_pointed_text(read_content, elf, data)
+    # Lines `path\t...`, `mod\t...`, `dep\t...` stand between two marks of sixteen bytes.
     if len(module) < 33:
         return ""
-    # Lines `path\t...`, `mod\t...`, `dep\t...` stand between two marks of sixteen bytes.
     for line in module[16:-16].split(b"\n"):
         key, _, path_field = line.partition(b"\t")
         if key == b"path":
@@ -123,22 +146,26 @@ def read_go_package(read_content: ReadContent, elf: ElfFile) -> str:
 
 
 def is_built_from(package: str, modules: Iterable[str]) -> bool:
-    """Return whether a Go package is one of these Go modules, or lies below one of these."""
+    """Return whether a Go package is one of these Go modules, or lies below one of these modules.
+
+    A package with the name "" is unknown: the result is False.
+    """
     return bool(package) and any(f"{package}/".startswith(f"{module}/") for module in modules)
 
 
 def may_start_programs(elf: ElfFile, package: str) -> bool:
-    """Return whether a program may be a dynamic loader, or an emulator without a loader of its own.
+    """Return whether a program may be a dynamic loader, or an emulator that needs no dynamic loader.
 
-    Such a program can lie at any address and needs no loader itself. `package` is its Go package or "". A Go program is
-    neither a loader nor an emulator.
+    Such a program can lie at any address, and the kernel starts it without a loader. `package` is its Go package or "".
+    A Go program is neither a loader nor an emulator.
     """
     return elf.kind == MOVABLE_PROGRAM and not elf.has_interpreter and not package
 
 
 def _find_build_info(read_content: ReadContent, elf: ElfFile) -> bytes:
-    """Return the build information of a Go program, from its section or from its writable segments; b"" if there is
-    none.
+    """Return the build information of a Go program; b"" if there is none.
+
+    The build information is in a section of the program, or in one of the writable segments.
     """
     if ".go.buildinfo" in elf.sections:
         offset, size = elf.sections[".go.buildinfo"]
@@ -150,15 +177,16 @@ def _find_build_info(read_content: ReadContent, elf: ElfFile) -> bytes:
         if writable:
             data = read_content(offset, min(size, MAX_NAMES_BYTES))
             at = data.find(GO_BUILD_MARK)
-            if at >= 0 and not at % 16:
+            if at >= 0 and not at % 16:  # Go places the build information at a multiple of 16 bytes
                 return read_content(offset + at, MAX_TEXT_BYTES)
     return b""
 
 
 def _split_counted_text(data: bytes) -> tuple[bytes, bytes]:
-    """Split a text from the data after it.
+    """Split a text from the data after it, and return both.
 
-    The data begins with the text's length, seven bits in a byte. Returns two empty texts if the length is cut short.
+    The data begins with the text's length, seven bits in a byte. If the length is cut short, both results are b"". If
+    the text is cut short, its first bytes are returned.
     """
     length = shift = 0
     for at, byte in enumerate(data[:5]):
@@ -173,7 +201,8 @@ def _split_counted_text(data: bytes) -> tuple[bytes, bytes]:
 def _read_pointed_text(read_content: ReadContent, elf: ElfFile, data: bytes) -> bytes:
     """Read a text as Go before 1.18 stores it; b"" if it cannot be read.
 
-    `data` has the address of a header, and the header has the address and the length of the text.
+    `data` has the address of a header, and the header has the address and the length of the text. Byte 14 of `data` is
+    the size of an address, and byte 15 has the byte order.
     """
     width = data[14]
     if width not in (4, 8):
@@ -187,7 +216,7 @@ def _read_pointed_text(read_content: ReadContent, elf: ElfFile, data: bytes) -> 
 
 
 def _read_memory(read_content: ReadContent, elf: ElfFile, address: int, size: int) -> bytes:
-    """Return the bytes that a program has at an address of its memory."""
+    """Return at most `size` bytes that a program has at an address of its memory; b"" for an unknown address."""
     for offset, begin, length, _ in elf.segments:
         if begin <= address < begin + length:
             return read_content(offset + address - begin, min(size, begin + length - address))

@@ -29,13 +29,16 @@ def find_write_right(
 ) -> str:
     """Return the right by which accounts other than `trusted_uids` can change a file; "" for none.
 
-    The right is BY_OWNER, BY_EVERYBODY, BY_GROUP or BY_ACL. The groups `trusted_gids` may write, too.
+    The right is BY_OWNER, BY_EVERYBODY, BY_GROUP or BY_ACL. The groups `trusted_gids` may write, too. `status` and
+    `acl` are those of the file (`read_acl`).
 
     If a file has an ACL, the group bits of its mode are the mask of the ACL (acl(5)). The mask covers every right that
     the ACL gives to anybody. So the ACL matters only if those bits are off or their group is trusted.
 
-    `is_passed` is for a directory on the path to a file: in a sticky directory only the owner can replace an entry. The
-    mode of a link says that everybody can change it. Callers that follow links have other rules for links.
+    `is_passed` is True for a directory that is only on the path to a file. In such a directory with the sticky bit,
+    only the owner of an entry can replace the entry.
+
+    The mode of a link says that everybody can change the link. So callers that follow links judge links by other rules.
     """
     if status.st_uid not in trusted_uids:
         return BY_OWNER
@@ -59,13 +62,17 @@ def list_acl_rights(acl: bytes, tags: Collection[int]) -> list[int]:
     `acl` is in the form of the kernel: a version number, then eight bytes for each entry. The mask limits the rights of
     all entries, except the owner's and all others'.
     """
+    # pairs of tag and rights; bytes 4 to 7 of an entry have the id of the account or group, which is not needed
     entries = [(int.from_bytes(acl[at : at + 2], "little"), acl[at + 2]) for at in range(4, len(acl) - 7, 8)]
     mask = next((rights for tag, rights in entries if tag == ACL_MASK), 0o7)
     return [rights & mask for tag, rights in entries if tag in tags]
 
 
 def read_acl(path: str | os.PathLike[str] | int) -> bytes:
-    """Return the ACL of a path or of an open file; b"" if only the mode counts. A link at the path is not followed."""
+    """Return the ACL of a path or of an open file; b"" if only the mode counts.
+
+    A link at the path is not followed.
+    """
     if not hasattr(os, "getxattr"):  # macOS
         return b""
     try:
@@ -83,10 +90,11 @@ class PathStep(NamedTuple):
 
 
 def list_path_steps(path: str) -> Iterator[PathStep]:
-    """Yield each step from the root, itself left out, to a file. Links are followed.
+    """Yield each directory, link and file on the path from the root to a file, without the root itself.
 
-    Raises OSError; its `filename` is the missing file, or the link that is one too many.
+    Links are followed. Raises OSError; its `filename` is the missing file, or the link that is one too many.
     """
+    # `remaining_parts` are the names still to follow, the next one last.
     directory, remaining_parts, links = "", path.split("/")[::-1], 0
     while remaining_parts:
         part = remaining_parts.pop()

@@ -11,6 +11,7 @@ if MYPY:
 if not MYPY:
 
     def _find_sha256(names):
+        """Return `sha256` of the first of these modules that this Python has."""
         for name in names:
             try:
                 return __import__(name).sha256
@@ -18,4 +19,4 @@ if not MYPY:
                 continue
         raise ImportError(names)
 
-    sha256 = _find_sha256(("_sha2", "_sha256", "hashlib"))  # since Python 3.12; before 3.12; where neither is built
+    sha256 = _find_sha256(("_sha2", "_sha256", "hashlib"))  # Python 3.12 and newer; older; without both

@@ -36,7 +36,10 @@ except ImportError:
 
 
 def parse_json(text: str | bytes, **options: Any) -> Any:
-    """Parse a JSON text as `json.loads` does, without the module json if possible. Raises ValueError."""
+    """Parse a JSON text as `json.loads` does, without the module json if possible.
+
+    `options` are those of `json.loads`; with options the module json is used. Raises ValueError.
+    """
     if _scan_json and not options:
         try:
             stripped_text = (text if isinstance(text, str) else str(text, "utf-8", "surrogatepass")).strip(BLANKS)
@@ -51,16 +54,16 @@ def parse_json(text: str | bytes, **options: Any) -> Any:
 
 
 def dump_json(document: Any, **options: Any) -> str:
-    """Format a value as `json.dumps` does."""
+    """Format a value as `json.dumps` does, with its options."""
     import json
 
     return json.dumps(document, **options)
 
 
 def format_json(document: Any) -> str:
-    """Format a value as `json.dumps` does.
+    """Format a value as `json.dumps` does, without the module json if possible.
 
-    The module json is loaded only for large values and for values of other types. Few values are so.
+    The module json is loaded only for large values, and for values of other types, such as float. Both are rare.
     """
     kind = type(document)
     if kind is str and _quote_text:

@@ -28,6 +28,10 @@ class _LazyPattern:
         self._arguments = text, flags
 
     def __getattr__(self, name: str) -> Any:
+        """Compile the expression, and store its attribute in this object.
+
+        Python calls this method only for a missing attribute, so a second use of the same attribute costs nothing.
+        """
         import re
 
         attribute = getattr(re.compile(*self._arguments), name)

@@ -15,6 +15,7 @@ if not MYPY:
         """The metaclass of NamedTuple: it makes a read-only property of each annotated field."""
 
         def __new__(mcs, name, bases, body):
+            """Create a class with `_fields`, with `_field_defaults`, and with a property for each field."""
             cls = super().__new__(mcs, name, bases, {"__slots__": (), **body})
             cls._fields = tuple(getattr(cls, "__annotations__", ()))
             cls._field_defaults = {field: body[field] for field in cls._fields if field in body}
@@ -26,6 +27,10 @@ if not MYPY:
         """A tuple with named fields."""
 
         def __new__(cls, *positional, **named):
+            """Create a tuple of the given values and of the defaults of the other fields.
+
+            Raises TypeError for an unknown field, and for a field without a value.
+            """
             remaining_fields = cls._fields[len(positional) :]
             if len(positional) > len(cls._fields) or named.keys() - remaining_fields:
                 raise TypeError(f"{cls.__name__} takes {', '.join(cls._fields)}")

@@ -36,7 +36,7 @@ class ExposedFile(NamedTuple):
 
 
 def find_account_name(uid: int) -> str:
-    """Return the name of an account; its number where it has no name."""
+    """Return the name of an account; its number as text if the account has no name."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
@@ -48,7 +48,7 @@ def describe_others(
 ) -> str:
     """Return a phrase for the accounts, other than root and `trusted_uids`, that can change a file; "" for none.
 
-    `is_passed` is for a directory on the path to a file.
+    `is_passed` is True for a directory that is only on the path to a file. `status` and `acl` are those of the file.
     """
     right = _find_open_right(status, trusted_uids, acl, is_passed)
     return (
@@ -61,10 +61,14 @@ def describe_others(
 
 
 def _find_open_right(status: os.stat_result, trusted_uids: Collection[int], acl: bytes, is_passed: bool) -> str:
-    """Return the right by which other accounts can change a file (`find_write_right`); "" for none. Root is trusted."""
+    """Return the right by which accounts other than root and `trusted_uids` can change a file; "" for none.
+
+    The right is one of those that `find_write_right` returns.
+    """
     accounts = {0, *trusted_uids}
     if stat.S_ISLNK(status.st_mode):  # a link has no mode of its own
         return "" if status.st_uid in accounts else BY_OWNER
+    # A private group has a single member, so its right to write is a right of that trusted account.
     groups = {status.st_gid} if status.st_mode & stat.S_IWGRP and _is_private_group(status.st_gid, trusted_uids) else ()
     return find_write_right(status, accounts, groups, acl, is_passed)
 
@@ -81,6 +85,7 @@ def make_closing_command(
     closed_status = status
     if _find_open_right(closed_status, trusted_uids, acl, False) == BY_OWNER:
         commands.append(["chown", option, f"{find_account_name(owner)}:", path])
+        # the status after the chown, to decide whether a chmod is needed as well
         closed_status = os.stat_result((*status[:4], owner, *status[5:]))
     if _find_open_right(closed_status, trusted_uids, acl, False):
         # Without the write bit of the group, the mask of an ACL gives no write right either.
@@ -91,7 +96,10 @@ def make_closing_command(
 def _describe_remedy(
     path: str, status: os.stat_result, right: str, trusted_uids: Collection[int], is_passed: bool
 ) -> str:
-    """Return a sentence: how to take the access to a file from other accounts; "" if no command here can."""
+    """Return a sentence about how to take the access to a file from other accounts.
+
+    The result is "" for a link, and for another account's directory on the path: no command here can close these.
+    """
     if stat.S_ISLNK(status.st_mode) or (right == BY_OWNER and is_passed):
         return ""
     if right == BY_OWNER and stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
@@ -126,6 +134,7 @@ def _is_private_group(gid: int, trusted_uids: Collection[int]) -> bool:
 
 
 def _list_accounts(uids: Iterable[int]) -> Iterator[pwd.struct_passwd]:
+    """Yield the accounts with these ids; an id without an account is left out."""
     for uid in uids:
         try:
             yield pwd.getpwuid(uid)
@@ -141,10 +150,11 @@ def _find_group_name(gid: int) -> str:
 
 
 def find_exposed_below(path: str, trusted_uids: Collection[int]) -> ExposedFile | None:
-    """Return the first file that other accounts can change, on the path to a file or below it. None if there is none.
+    """Return the first file that other accounts can change, on the path to a file or below that file.
 
-    For a missing file, the result is the directory in which others can create it. Links are followed. The target of a
-    link is checked, but not the content below the target. Raises OSError for a file that cannot be read.
+    Returns None if there is none. For a missing file, the result is the directory in which others can create it. Links
+    are followed. The target of a link is checked, but not the content below the target. Raises OSError for a file that
+    cannot be read.
     """
     return _find_exposed_in_path(path, trusted_uids) or _find_exposed_entry(path, trusted_uids)
 
@@ -161,7 +171,8 @@ def _find_exposed_in_path(path: str, trusted_uids: Collection[int]) -> ExposedFi
         except FileNotFoundError as error:  # others may be able to create the missing file
             parent = os.path.dirname(error.filename)
             return _judge_entry(parent, os.lstat(parent), trusted_uids)
-        # The owner of a link can replace it only in a sticky directory.
+        # Whoever can replace a link can write its directory, which was judged before. A sticky directory is the
+        # exception: there the owner of the link can replace it, so only there the link itself is judged.
         if not stat.S_ISLNK(status.st_mode) or os.lstat(os.path.dirname(entry)).st_mode & stat.S_ISVTX:
             exposed_file = _judge_entry(entry, status, trusted_uids, is_passed=not is_last)
     return exposed_file
@@ -183,9 +194,9 @@ def _judge_entry(
 
 
 def _find_exposed_entry(path: str, trusted_uids: Collection[int]) -> ExposedFile | None:
-    """Return the first file below a directory that other accounts can change; None if there is none.
+    """Return the first file below the directory `path` that other accounts can change; None if there is none.
 
-    Raises OSError for more than MAX_ENTRIES files.
+    The directory itself is not checked here. Raises OSError for more than MAX_ENTRIES files.
     """
     directories, entries = [os.path.realpath(path)], 0
     # key: the target of a link; value: the first exposed file on the path to the target

@@ -1,4 +1,4 @@
-"""The files that a run uses, and the first of these that other accounts can change.
+"""Check of the files that a run uses: accounts that are not trusted must not be able to change them.
 
 An account that can change a file that root runs at night is root. So each program or file that a run uses must belong
 to root or to the account of the run. The same applies to every directory on its path. Standard library only, on the

@@ -8,12 +8,15 @@ from __future__ import annotations
 import time
 
 MOMENT_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
-MOMENT_SHAPE = "0000-00-00T00:00:00Z"
+MOMENT_SHAPE = "0000-00-00T00:00:00Z"  # each 0 stands for a digit
 MAX_MOMENT_SECONDS = 253402300799  # the last second of the year 9999
 
 
 def format_timestamp(seconds: float) -> str:
-    """Format the seconds since 1970 as a time such as `2026-11-27T03:00:00Z`."""
+    """Format the seconds since 1970 as a time such as `2026-11-27T03:00:00Z`.
+
+    Seconds before 1970 or after the year 9999 become the first or the last possible time.
+    """
     return time.strftime(MOMENT_FORMAT, time.gmtime(min(max(seconds, 0), MAX_MOMENT_SECONDS)))
 
 
@@ -27,7 +30,10 @@ def is_timestamp(text: object) -> bool:
 
 
 def parse_timestamp(text: object) -> int:
-    """Return a time such as `2026-11-27T03:00:00Z` as seconds since 1970. Raises ValueError for anything else."""
+    """Return a time such as `2026-11-27T03:00:00Z` as seconds since 1970.
+
+    Raises ValueError for anything else.
+    """
     if type(text) is not str or len(text) != len(MOMENT_SHAPE) or not text.isascii():
         raise ValueError("no moment: it is not of the form 2026-11-27T03:00:00Z")
     if any(
@@ -44,7 +50,10 @@ def parse_timestamp(text: object) -> int:
 
 
 def _count_days(year: int, month: int, day: int) -> int:
-    """Count the days since 1970-01-01, in years that begin in March, so that the leap day comes last."""
+    """Count the days from 1970-01-01 to a date.
+
+    The count uses years that begin in March, so that a leap day is the last day of its year.
+    """
     year -= month <= 2
     day_of_year = (153 * ((month + 9) % 12) + 2) // 5 + day - 1
     return year * 365 + year // 4 - year // 100 + year // 400 + day_of_year - 719468

@@ -16,12 +16,12 @@ PROGRAM_MODE = 0o700  # sudo runs the program as root. Only root may read it, so
 
 
 def format_program(text: str) -> str:
-    """Return the program `text` in the form that `install_program` takes.
+    """Return the program `text` with the beginning that `install_program` takes.
 
-    Only `#!` and the path of the Python are still missing at its beginning.
+    Only `#!` and the path of the Python are still missing at the beginning; `install_program` adds them.
 
-    The interpreter runs in UTF-8 mode whatever the caller's locale is. Otherwise file names would be decoded
-    differently.
+    The options select the interpreter's UTF-8 mode, whatever the caller's locale is. Otherwise file names would be
+    decoded differently for different callers.
     """
     return f" -ISXutf8\n# {WRITTEN_BY}\n{text}"
 
@@ -34,6 +34,7 @@ def install_program(host: Host, text: str) -> None:
     status = host.find_entry(PROGRAM_PATH)
     if text:
         program = f"#!{find_interpreter()}{text}"
+        # a program that is already installed stays, so a compliant host is not changed
         if not status or status.st_mode & 0o7777 != PROGRAM_MODE or host.read_text(PROGRAM_PATH) != program:
             host.write_file(PROGRAM_PATH, program, PROGRAM_MODE)
     elif status:

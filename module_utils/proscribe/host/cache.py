@@ -35,7 +35,10 @@ def keep(host: Host, parts: Mapping[str, bytes | None]) -> bool:
 
 
 def clear_cache(host: Host) -> None:
-    """Delete all files of the cache."""
+    """Delete all files of the cache.
+
+    Errors are ignored. A file that stays does no harm, because its name says for which code and plan it is valid.
+    """
     with contextlib.suppress(ControlError, ObservationError):
         for name in host.list_directory(CACHE_DIRECTORY):
             host.delete_file(f"{CACHE_DIRECTORY}/{name}")

@@ -77,8 +77,9 @@ class _ControlResults:
     def add_verdicts(self, name: str, rules: Iterable[str], observe_control: Callable[[], list[RuleVerdict]]) -> None:
         """Call `observe_control` and add its verdicts.
 
-        If the observation fails, each of `rules` (names without the control) gets a verdict with the reason instead.
-        That verdict is `unknown` after an ObservationError, and `error` after a ControlError.
+        `name` is the control, and `rules` are the names of its rules without the control. If the observation fails,
+        each of these rules gets a verdict with the reason instead. That verdict is `unknown` after an ObservationError,
+        and `error` after a ControlError.
         """
         try:
             self.verdicts += observe_control()
@@ -99,8 +100,8 @@ def observe(
     """Observe a host: return its record, and the names of the controls that an enforcing run would correct.
 
     `only` names the controls to observe; empty means all controls of the plan. With `probe`, the installed browsers are
-    also started, as a test. `watch` is the controller's knowledge about the host's watcher. The watcher is observed
-    only if all controls are observed. Raises ValueError for an unusable plan.
+    also started, as a test. `watch` is what the controller expects of the host's watcher; None if the host observes
+    itself. The watcher is observed only if all controls are observed. Raises ValueError for an unusable plan.
     """
     plans.compute_once(plan, "checked", lambda: plans.check_plan(plan))
     plan, _ = resolve_plan_here(host, plan)
@@ -109,6 +110,8 @@ def observe(
     names = [name for name in CONTROLS if name in plan["controls"] and name in (set(only) or CONTROLS)]
     watched = has_watch(host, plan, only)
     heartbeat = None
+    # The heartbeat tests the watcher's daemon. It is sent first, so that the daemon has answered when the controls are
+    # observed.
     if watched and host.privileged and "watch" in plan:
         from .watch.heartbeat import Heartbeat
 
@@ -143,6 +146,7 @@ def observe(
         verdicts=results.verdicts,
         errors=results.errors,
         duration_ms=round((time.monotonic() - started) * 1000),
+        # by control: the number of restricted services for which the plan has no identifiers
         nothing_known={name: len(plan["controls"][name].get("nothing_known", ())) for name in names},
     )
     drifted = {verdict.rule.partition("/")[0] for verdict in results.verdicts if verdict.drifted}
@@ -153,7 +157,8 @@ def observe(
 def _add_fields(record: ObservedRecord, host: Host, plan: Plan, drifted: bool, watched: bool) -> None:
     """Add to a record its fields for controls, catalogue, logged-in users and watcher.
 
-    The code for a field is imported only on a host whose record has the field.
+    `drifted` is true if a control has drifted; only then the record has the logged-in users. `watched` is true if the
+    watcher was observed. The code for a field is imported only on a host whose record has the field.
     """
     record.update(host.record_fields)  # type: ignore[typeddict-item] # each control has its own
     if "catalog" in plan:
@@ -189,7 +194,8 @@ def _is_part_observed(host: Host, plan: Plan, only: Iterable[str], name: str, st
     """Return whether the plan has the section `name`, or the host still has the file of that section.
 
     `name` is a section of the plan outside of the controls. `state` is the path of its file below Proscribe's state
-    directory. An observation of only some controls (`only`) never covers such a section: the result is False.
+    directory. An observation of only some controls (`only`) never covers such a section: the result is False. The
+    result is False too if the state directory cannot be read.
     """
     if set(CONTROLS) - (set(only) or set(CONTROLS)):
         return False
@@ -202,8 +208,8 @@ def _is_part_observed(host: Host, plan: Plan, only: Iterable[str], name: str, st
 def resolve_plan_here(host: Host, plan: Plan) -> tuple[Plan, list[ChangeRefusal]]:
     """Return the plan as it applies on this host now, and a refusal for each group whose members are unknown.
 
-    Time windows (`hours`) of waivers are replaced by their result, and groups by their members. Returns the same object
-    if the plan has neither time windows nor groups.
+    A time window (`hours`) of a waiver is replaced by whether the waiver is in force now. Groups are replaced by their
+    members. Returns the same object if the plan has neither time windows nor groups.
     """
     if not plans.compute_once(plan, "has hours or groups", lambda: plans.has_hours_or_groups(plan)):
         return plan, []
@@ -233,9 +239,10 @@ def probed(host: Host, plan: Plan) -> RuleVerdict:
 
 
 def on_macos(host: Host, plan: Plan, controls: Iterable[str], gate: str) -> ObservationAnswer:
-    """Return the answer of a Mac to an observation; `gate` is the exit gate.
+    """Return the answer of a Mac to an observation.
 
-    Only Macs receive the code for Macs (see stream.py). A Mac is never changed.
+    `controls` names the controls to observe; empty means all. `gate` is the exit gate: it names the states that count
+    as a failure (`GATES`). Only Macs receive the code for Macs (see stream.py). A Mac is never changed.
     """
     from .macos.mac_record import make_mac_record
 
@@ -247,7 +254,10 @@ def on_macos(host: Host, plan: Plan, controls: Iterable[str], gate: str) -> Obse
 
 
 def apply_gate(answer: ObservationAnswer, gate: str) -> ObservationAnswer:
-    """Return an answer, with additional {failed, msg} if the exit gate forbids the host's state."""
+    """Return an answer, with additional {failed, msg} if the exit gate forbids the host's state.
+
+    `gate` is a value of proscribe_compliance_gate, a key of `GATES`.
+    """
     state = answer["record"]["state"]
     if state not in GATES[gate]:
         return answer
@@ -272,12 +282,14 @@ def compliance_state(
 ) -> ObservationAnswer:
     """Return the answer of the module `compliance_state`: {changed, record, drifted, privileged}.
 
-    The answer also has {failed, msg} if the exit gate forbids the host's state, or if the plan is unusable. How the
-    code came to the host makes no difference.
+    The answer also has {failed, msg} if the exit gate forbids the host's state, or if the plan is unusable.
+    `privileged` is true if this process is root. How the code came to the host makes no difference.
 
-    `gate` is the exit gate, and `probe` and `watch` are as for `observe`. With `will_correct`, the same run corrects
-    the drifted controls next, so the gate is not applied to a drifted host. With `remember`, which an enforcing run
-    sets, the host stores data for later runs. The plan that the host's watcher follows is then renewed too.
+    `controls` names the controls to observe; empty means all. `gate` is the exit gate, and `probe` and `watch` are as
+    for `observe`. With `will_correct`, the same run corrects the drifted controls next, so the gate is not applied to a
+    drifted host. With `remember`, which an enforcing run sets, the host stores data for later runs. The plan that the
+    host's watcher follows is then renewed too. {unwatched} then names the controls that the watcher leaves alone after
+    this run.
 
     `program` is the text of the program for audits without root, which is installed. An empty text removes that
     program, and None leaves it. If the installation fails, the answer has the reason in {not_installed}. `macos` is
@@ -303,7 +315,8 @@ def compliance_state(
     if remember and host.privileged and has_watch(host, plan, ()):
         from .watch.state.reservations import note_observation
 
-        # without this update, the reservations of controls end at their deadline
+        # Done after an observation of only some controls too. Without this update, the reservations of controls end at
+        # their deadline.
         with contextlib.suppress(ControlError, ObservationError):
             if names := note_observation(
                 host, set(controls) or ALL_CONTROLS, record, drifted, is_last=not will_correct
@@ -322,9 +335,8 @@ def compliance_state(
 def _try_changes(changes: Changes, doing: Callable[[Changes], ChangeResult]) -> tuple[ChangeResult, str]:
     """Carry out changes by calling `doing`.
 
-    Return the result, and the failures on the host itself ("" for none).
-
-    Raises ControlError.
+    Returns the result, and the messages of failed changes of the host itself; "" if none failed. A failed change of a
+    user's files is no such failure. Raises ControlError.
     """
     try:
         return doing(changes), ""
@@ -344,13 +356,13 @@ def change(
 ) -> ChangeAnswer:
     """Remediate the control `name`, or remove all that Proscribe did for it (`lift`), and report the changes.
 
-    `doing` carries the changes out, and returns additional fields of the result. Actions that run a user's tool come
-    last, after this run has released the host's lock (controls/user_tools.py). `begin` is called under that lock,
-    before any observation. Without `begin`, the run reserves the control for itself, so that the watcher leaves it
-    alone (watch/state/reservations.py).
+    `doing` carries the changes out, and returns additional fields of the result. With `dry_run`, the changes are only
+    reported. Actions that run a user's tool come last, after this run has released the host's lock
+    (controls/user_tools.py). `begin` is called under that lock, before any observation. Without `begin`, the run
+    reserves the control for itself, so that the watcher leaves it alone (watch/state/reservations.py).
 
-    Returns the result of the enforcing modules. Raises ControlError, whose `done` names the actions that were already
-    carried out.
+    Returns the answer of the enforcing modules: {changed, actions, diff, refused, findings} and more. Raises
+    ControlError, whose `done` names the actions that were already carried out.
     """
     from .audit_program import PROGRAM_PATH
     from .cache import clear_cache
@@ -373,7 +385,7 @@ def change(
         # objects that the plan no longer has.
         section = {"mode": "enforce"} if name == GROUP_POLICY else plan["controls"].get(name)
         findings: list[Finding] = []
-        changes = Changes()
+        changes = Changes()  # stays empty if the plan does not have the control, or only audits it
         if lift:
             changes = control(name).lift(host, plan)
             if reservation_note:
@@ -383,7 +395,7 @@ def change(
             findings = [
                 finding for verdict in verdicts if verdict.state == NONCOMPLIANT for finding in verdict.findings
             ]
-            if section["mode"] == "enforce":  # an audited control is not changed
+            if section["mode"] == "enforce":
                 changes = control(name).enforce(host, plan)
         carried, failure = ({}, "") if dry_run else _try_changes(changes, doing)
         if not dry_run and not failure:
@@ -395,7 +407,7 @@ def change(
                 turns.forget_changes()
                 clear_cache(host)
                 host.delete_file(PROGRAM_PATH)
-    if carried.get("later"):
+    if carried.get("later"):  # the actions that run a user's tool
         from .controls.user_tools import run_user_tools
 
         carried = run_user_tools(host, carried)

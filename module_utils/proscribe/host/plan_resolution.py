@@ -47,8 +47,8 @@ def resolve_groups(host: Host, plan: Plan) -> tuple[Plan, list[UnresolvedGroup]]
     """Return the plan with the members of its groups on this host, and the groups with unknown members.
 
     The members are added to `users` of exceptions, of waivers, and of services that are restricted for some users only.
-    An entry of a service gets the reason for an unknown group of a waiver as `unresolved`. The reason for an unknown
-    group of a restriction is in its `only`. Returns the same object if the plan names no group.
+    If a waiver's group is unknown, the entries of its services get the reason as `unresolved`. If a restriction's group
+    is unknown, the reason is in the entry's `only`. Returns the same object if the plan names no group.
     """
     groups = _GroupMembers(host)
     problems: list[UnresolvedGroup] = []
@@ -74,6 +74,7 @@ def resolve_groups(host: Host, plan: Plan) -> tuple[Plan, list[UnresolvedGroup]]
             else waiver
             for service_id, waiver in plan["waivers"].items()
         }
+    # The mark keeps later checks from comparing the plan's digest with its changed content.
     return on_a_host(resolved_plan), problems
 
 
@@ -82,11 +83,16 @@ class _GroupMembers:
 
     def __init__(self, host: Host) -> None:
         self.host = host
+        # group -> (its members, why they are unknown); the reason is "" for known members
         self.members: dict[str, tuple[list[str], str]] = {}
+        # group -> names of the accounts that a restriction of the group covers
         self.restricted_users: dict[str, set[str]] = {}
 
     def find_members(self, group: str) -> tuple[list[str], str]:
-        """Return the members of a group, and "". If they are unknown, return [] and the reason."""
+        """Return the members of a group and the reason why they are unknown.
+
+        The reason is "" for known members. If the members are unknown, the list is [].
+        """
         if group not in self.members:
             try:
                 self.members[group] = list_members(self.host, group), ""
@@ -118,9 +124,10 @@ class _GroupMembers:
     def make_restricted_entry(
         self, control: str, service_id: str, entry: PlanEntry, groups: Sequence[str], problems: list[UnresolvedGroup]
     ) -> PlanEntry:
-        """Return the entry of a service that only some groups may not use, with the users in these groups.
+        """Return the entry of a service that is restricted for some groups only, with the users in these groups.
 
-        Groups with unknown members are added to `problems`, and their reasons to the entry's `only`.
+        `groups` are the names of these groups. Groups with unknown members are added to `problems`, and their reasons
+        to the entry's `only`.
         """
         unknown = [
             UnresolvedGroup(control, service_id, "", group, self.find_members(group)[1])
@@ -136,9 +143,10 @@ class _GroupMembers:
     def make_excepted_entry(
         self, control: str, service_id: str, entry: PlanEntry, problems: list[UnresolvedGroup]
     ) -> PlanEntry:
-        """Return a service's entry whose exceptions for groups have the members of these groups as users.
+        """Return the entry of a service whose exceptions have the members of their groups as users.
 
-        Groups with unknown members are added to `problems`, and their reasons to the entry's `unresolved`.
+        An exception permits the service to some users by a waiver. Groups with unknown members are added to `problems`,
+        and their reasons to the entry's `unresolved`.
         """
         exceptions: list[PartialWaiver] = []
         unresolved: list[UnresolvedGroup] = []

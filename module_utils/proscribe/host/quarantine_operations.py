@@ -21,9 +21,10 @@ MAX_NAMED_ITEMS = 5  # failed items that a message names; the others are counted
 
 
 def run_quarantine_operation(host: Host, do: str, ids: Sequence[str], dry_run: bool = False) -> QuarantineAnswer:
-    """List the items of a host's quarantine, or restore or prune the items with these ids and no others.
+    """List the items of a host's quarantine, or restore or prune the items with these `ids`.
 
-    `do` is the operation. The answer reports a failure if an item was not processed. Raises ControlError.
+    `do` is the operation: LIST, RESTORE or PRUNE (model/quarantine_ids.py). LIST ignores `ids`. If an item was not
+    processed, the answer has {failed, msg}. With `dry_run`, the changes are only reported. Raises ControlError.
     """
     from .controls.apps.quarantine import operator
 
@@ -34,6 +35,7 @@ def run_quarantine_operation(host: Host, do: str, ids: Sequence[str], dry_run: b
         return answer
     with host.lock_host():
         entries = _observe_or_fail(lambda: operator.choose_entries(host, do, ids))
+        # an item that cannot be restored or pruned has no action; its outcome has the reason
         planned = [entry.action for entry in entries if entry.action is not None]
         carried: ChangeResult = {} if dry_run else apply_changes(Changes(planned, is_independent=True))
     outcomes = operator.make_outcomes(entries, carried.get("left", []))

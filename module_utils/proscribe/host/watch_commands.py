@@ -28,6 +28,8 @@ NOT_INSTALLED = "the watch is not installed: an enforcing run with proscribe_wat
 def main(arguments: Sequence[str], caller: str, starting_unit: str, marshalled: Callable[[], bytes | None]) -> int:
     """Run the command in `arguments`, and return the exit code.
 
+    The exit code is 0 for success, 1 for a failure, and 2 for unknown arguments.
+
     `caller` is the account that called the command. `starting_unit` is the systemd unit that triggered this process; ""
     for none. `marshalled` returns the compiled code of the watch for the cache; None if the code came from the cache.
     """
@@ -78,12 +80,15 @@ def main(arguments: Sequence[str], caller: str, starting_unit: str, marshalled: 
 
 
 def _run_observation(host: Host, settings: watch_files.WatchSettings, marshalled: Callable[[], bytes | None]) -> int:
-    """Observe and correct the host, and update the cache of compiled code and plans. Return the exit code.
+    """Observe and correct the host, and update the cache of compiled code and plans.
 
-    The exit code is 1 if results could not be saved. `marshalled` is explained in `main`.
+    Returns the exit code: 1 if results could not be saved, else 0. An observation that a run of the controller has
+    superseded is no failure. `marshalled` is explained in `main`.
     """
     from .watch.own_observation import HostOperations, observe_host
 
+    # The names of cached files have the hash of the watch's code and the version of Python. Files for other code are
+    # deleted below.
     code_name = f"{settings.files.get(watch_files.CODE_PATH, '')}-{MAGIC_NUMBER.hex()}"
     cache_files: dict[str, bytes] = {}
     used_names = {code_name}

@@ -51,7 +51,7 @@ RULES_ON_REQUEST = frozenset({"browser/probe"})
 _, _, LIFTED, _ = vocabulary.EXTRA_STATES
 
 GROUP_POLICY, WATCH = EXTRA_RULE_GROUPS = vocabulary.EXTRA_RULE_GROUPS
-WATCHER, WATCH_PLAN, WATCH_CORRECTIONS = "watch/watcher", "watch/plan", "watch/corrections"  # rules of the watch
+WATCHER, WATCH_PLAN, WATCH_CORRECTIONS = "watch/watcher", "watch/plan", "watch/corrections"  # rules about the watch
 # No correction by the watch changes these rules. A run renews a stale plan; uncorrected drift belongs to other rules.
 _RULES_ONLY_REPORTED = (WATCH_PLAN, WATCH_CORRECTIONS)
 
@@ -60,7 +60,10 @@ GATES = dict(zip(vocabulary.GATES, ((), (ERROR, NONCOMPLIANT), OPEN_STATES)))
 
 
 class Finding(NamedTuple):
-    """A piece of evidence on a host. Fields that do not apply to its kind are empty."""
+    """A piece of evidence on a host.
+
+    Fields that do not apply to its kind are empty.
+    """
 
     kind: str  # such as package, process, policy, table, set, unit, hosts_line
     id: str  # the package name, the application id, the domain, the set
@@ -92,12 +95,16 @@ class RuleVerdict(NamedTuple):
     rule: str  # <control>/<service> or <control>/<setting>
     state: str
     findings: tuple[Finding, ...] = ()
-    waiver: str = ""
+    waiver: str = ""  # id of the waiver that covers the rule; "" for none
     reason: str = ""
     drifted: bool = False  # True if an enforcing run would correct the rule
     attempts: int = 0  # packets that this host has refused for the rule since its counters began
 
     def convert_to_dict(self) -> RuleRecord:
+        """Return the verdict as a rule of a host record.
+
+        `drifted` and `attempts` are left out: they are not part of a rule there.
+        """
         return {
             "rule": self.rule,
             "state": self.state,
@@ -110,8 +117,9 @@ class RuleVerdict(NamedTuple):
 def find_covering_waiver(entry: PlanEntry, finding: Finding, place: str = "") -> str:
     """Return the id of the partial waiver that covers a finding; "" for none.
 
-    A partial waiver is for some users, versions or paths. The finding has to fit each of these that the waiver has.
-    `place` is the installation path of a running program. It counts beside the path of the finding.
+    `entry` is the service's part of the plan. A partial waiver is limited to some users, versions or paths. The finding
+    must match every limit that the waiver has. `place` is the installation path of a running program. The waiver may
+    list this path instead of the path of the finding.
 
     A version counts only if root can trust it: the version of a package installed for the whole host, and of its
     programs. In their homes users choose names and versions of files themselves.
@@ -160,11 +168,14 @@ def judge_rule(
 
     `entry` is the service's part of the plan, `violations` the evidence against the rule. `unchecked` describes the
     part that could not be checked; "" if everything was checked. A rule for members of groups is unknown while the
-    members of a group are unknown (`is_user_restricted`). `find_waiver` returns the waiver that covers a finding. It
-    replaces `find_covering_waiver` if the finding alone does not decide.
+    members of a group are unknown (`is_user_restricted`).
+
+    `find_waiver` returns the id of the waiver that covers a finding, or "". A caller passes `find_waiver` if
+    `find_covering_waiver` cannot decide by the finding alone.
     """
     findings = tuple(violations)
     mode = entry["mode"]
+    # the reason why members of the groups are unknown; "" if all are known
     members_unknown = entry.get("only", {}).get("unresolved", "")
     if mode == "upcoming":
         return RuleVerdict(rule, NOT_APPLICABLE, findings, reason=f"upcoming: in force from {entry['effective_from']}")
@@ -175,41 +186,50 @@ def judge_rule(
         return RuleVerdict(rule, NOT_APPLICABLE, findings, reason=f"report only: {report_reason}")
     if findings and mode == "waived":
         return RuleVerdict(rule, WAIVED, findings, waiver=entry["waiver"])
-    waivers = [find_waiver(finding) if find_waiver else find_covering_waiver(entry, finding) for finding in findings]
-    covered = {finding: waiver for finding, waiver in zip(findings, waivers) if waiver}
-    open_findings = tuple(finding for finding, waiver in zip(findings, waivers) if not waiver)
+    waiver_ids = [find_waiver(finding) if find_waiver else find_covering_waiver(entry, finding) for finding in findings]
+    # A covered finding has a waiver, an open finding has none.
+    covered_findings = {finding: waiver for finding, waiver in zip(findings, waiver_ids) if waiver}
+    open_findings = tuple(finding for finding, waiver in zip(findings, waiver_ids) if not waiver)
     if open_findings:
-        reason = "; ".join(filter(None, [_describe_covered(covered), entry.get("unresolved", ""), members_unknown]))
+        reason = "; ".join(
+            filter(None, [_describe_covered(covered_findings), entry.get("unresolved", ""), members_unknown])
+        )
         return RuleVerdict(rule, NONCOMPLIANT, open_findings, reason=reason, drifted=mode == "enforce")
     if unchecked or members_unknown:  # the part that was not checked may have findings that no waiver covers
         return RuleVerdict(
-            rule, UNKNOWN, reason="; ".join(filter(None, [unchecked, members_unknown, _describe_covered(covered)]))
+            rule,
+            UNKNOWN,
+            reason="; ".join(filter(None, [unchecked, members_unknown, _describe_covered(covered_findings)])),
         )
-    if covered:
-        waiver, *other_waivers = dict.fromkeys(waivers)
+    if covered_findings:
+        # The verdict has a single waiver. If several waivers cover the findings, the reason lists all of them.
+        waiver, *other_waivers = dict.fromkeys(waiver_ids)
         return RuleVerdict(
-            rule, WAIVED, findings, waiver=waiver, reason=_describe_covered(covered) if other_waivers else ""
+            rule, WAIVED, findings, waiver=waiver, reason=_describe_covered(covered_findings) if other_waivers else ""
         )
     return RuleVerdict(rule, COMPLIANT)
 
 
 def _describe_covered(covered: Mapping[Finding, str]) -> str:
-    """Return a text with the findings that a waiver covers, by waiver; "" for none."""
+    """Return a text that lists for each waiver the findings that the waiver covers; "" for none.
+
+    `covered` has the id of the waiver by finding.
+    """
     texts_by_waiver: dict[str, list[str]] = {}
     for finding, waiver in covered.items():
-        texts = f"{finding.kind} {finding.id} {finding.version}".rstrip()
+        finding_text = f"{finding.kind} {finding.id} {finding.version}".rstrip()
         user = finding.scope.partition("user:")[2]
-        texts_by_waiver.setdefault(waiver, []).append(f"{texts} ({user})" if user else texts)
+        texts_by_waiver.setdefault(waiver, []).append(f"{finding_text} ({user})" if user else finding_text)
     return "; ".join(
         f"waiver {waiver} covers {', '.join(dict.fromkeys(texts))}" for waiver, texts in texts_by_waiver.items()
     )
 
 
 def limit_evidence(rules: Sequence[RuleRecord]) -> list[RuleRecord]:
-    """Shorten the findings and texts of a record to the limits. No rule and no state is lost.
+    """Shorten the findings and texts of the rules of a record until they are within the limits.
 
-    Users could exceed the limits, for example with many files. After shortening, each rule has its first findings, and
-    a last finding with the number of the others. Long texts are cut.
+    No rule and no state is lost. Users could exceed the limits, for example with many files. After shortening, each
+    rule has its first findings, and a last finding with the number of the others. Long texts are cut.
     """
     shortened_rules: list[RuleRecord] = []
     for max_findings in (MAX_RULE_FINDINGS, 300, 100, 30, 10, 3, 1):
@@ -223,7 +243,10 @@ def limit_evidence(rules: Sequence[RuleRecord]) -> list[RuleRecord]:
 
 
 def take_first_findings(findings: Sequence[Item], max_findings: int) -> tuple[Sequence[Item], list[FindingRecord]]:
-    """Return the first findings, and a list of a finding with the number of the others; [] if all findings fit."""
+    """Return the first findings, and a list with a finding that counts the others.
+
+    If there are at most `max_findings` findings, all are returned, and the list is [].
+    """
     if len(findings) <= max_findings:
         return findings, []
     return findings[: max_findings - 1], [
@@ -232,25 +255,28 @@ def take_first_findings(findings: Sequence[Item], max_findings: int) -> tuple[Se
 
 
 def _shorten_rule(rule: RuleRecord, max_findings: int) -> RuleRecord:
-    """Return a rule with at most `max_findings` findings. A smaller number also shortens the texts of the findings."""
+    """Return a rule with at most `max_findings` findings; if there are more, the last one counts the others.
+
+    A smaller `max_findings` also shortens the texts of the findings, so that the record becomes smaller.
+    """
     max_length = max(4 * max_findings, 80)
     all_findings = rule["findings"]
-    first_ones, more = take_first_findings(
+    first_findings, count_finding = take_first_findings(
         all_findings if len(all_findings) <= max_findings else _order_by_turn(all_findings), max_findings
     )
-    findings = [finding.copy() for finding in first_ones]
+    findings = [finding.copy() for finding in first_findings]
     for finding in findings:
         for key in FINDING_FIELDS:
             if text := finding[key]:
                 finding[key] = _truncate_middle(text, max_length)
     reason = rule["reason"] and _truncate_middle(rule["reason"], min(max_length, MAX_REASON_LENGTH))
-    return {**rule, "reason": reason, "findings": [*findings, *more]}
+    return {**rule, "reason": reason, "findings": [*findings, *count_finding]}
 
 
 def _order_by_turn(findings: Sequence[FindingRecord]) -> list[FindingRecord]:
     """Order findings so that the first findings of all users come first, then their second findings, and so on.
 
-    So many findings of a user do not hide the findings of other users.
+    So many findings of one user do not hide the findings of other users.
     """
     turns: dict[str, int] = {}
 
@@ -263,7 +289,10 @@ def _order_by_turn(findings: Sequence[FindingRecord]) -> list[FindingRecord]:
 
 
 def _truncate_middle(text: str, max_length: int) -> str:
-    """Cut the middle of a text. The end of a path is the file, and the end of a reason is the fault."""
+    """Cut the middle of a text that is longer than `max_length`.
+
+    The end matters: the end of a path is the file, and the end of a reason is the fault.
+    """
     end = max_length // 3
     return text if len(text) <= max_length else f"{text[: max_length - end - 3]}...{text[-end:]}"
 
@@ -278,7 +307,10 @@ def _measure_evidence(rules: Sequence[RuleRecord]) -> int:
 
 
 def find_worst_state(states: Iterable[str]) -> str:
-    """Return the worst state; `unknown` for no states, since an empty evaluation is never a success."""
+    """Return the worst of the states.
+
+    Without any state, the result is `unknown`, because an empty evaluation is never a success.
+    """
     ranks = [STATES.index(state) for state in states]
     return STATES[min(ranks)] if ranks else UNKNOWN
 
@@ -293,12 +325,14 @@ def make_host_record(
     duration_ms: int,
     nothing_known: Mapping[str, int] = {},
 ) -> ObservedRecord:
-    """Build the record of a host. The controller adds the key `host`, the inventory name, which a host cannot know.
+    """Build the record of a host from the verdicts of an observation.
 
-    Some rules are only counted: compliant rules, and rules that do not apply and have no findings. The same applies to
-    rules without identifiers in the plan (`nothing_known`, their number by control). Each control has its own counts,
-    so that a later observation of another control leaves them valid. `attempts` counts the refused packets by rule; a
-    compliant host has some, too.
+    The controller adds the key `host`, the inventory name, which a host cannot know. `nothing_known` has by control the
+    number of rules without identifiers in the plan.
+
+    Some rules are only counted: compliant rules, rules that do not apply and have no findings, and the rules in
+    `nothing_known`. Each control has its own counts, so that a later observation of another control leaves them valid.
+    `attempts` counts the refused packets by rule; a compliant host has some, too.
     """
     controls: dict[str, ControlRecord] = {}
     for verdict in verdicts:
@@ -319,6 +353,7 @@ def make_host_record(
     ]
     return {
         "schema": RECORD_SCHEMA,
+        # The rules without identifiers count as one `not_applicable`. So a host with only such rules is not `unknown`.
         "state": find_worst_state(
             [*(verdict.state for verdict in verdicts), *[NOT_APPLICABLE][: sum(nothing_known.values())]]
         ),
@@ -336,7 +371,7 @@ def make_host_record(
 
 
 def list_correctable_rules(record: ObservedRecord, drifted: Collection[str]) -> list[str]:
-    """List the noncompliant rules that a correction of the drifted controls can change."""
+    """List the noncompliant rules that a correction of the controls `drifted` can change."""
     noncompliant_rules = (rule["rule"] for rule in record["rules"] if rule["state"] == NONCOMPLIANT)
     rules = [rule for rule in noncompliant_rules if rule not in _RULES_ONLY_REPORTED]
     return [rule for rule in rules if rule.partition("/")[0] in drifted]
@@ -346,13 +381,14 @@ def _find_unseen_controls(record: ObservedRecord) -> set[str]:
     """Return the controls that an observation could not see: all of their applicable rules are in error or unknown."""
     doubtful_counts: dict[str, int] = {}
     for rule in record["rules"]:
-        name = rule["rule"].partition("/")[0]
-        doubtful_counts[name] = doubtful_counts.get(name, 0) + (rule["state"] in (ERROR, UNKNOWN))
-    counts = record.get("controls", {}).items()
+        control = rule["rule"].partition("/")[0]
+        doubtful_counts[control] = doubtful_counts.get(control, 0) + (rule["state"] in (ERROR, UNKNOWN))
+    rule_counts = record.get("controls", {}).items()
+    # A control without any applicable rule is not unseen: there was nothing to see.
     return {
-        name
-        for name, control in counts
-        if 0 < control["evaluated"] - control["not_applicable"] == doubtful_counts.get(name)
+        control
+        for control, counts in rule_counts
+        if 0 < counts["evaluated"] - counts["not_applicable"] == doubtful_counts.get(control)
     }
 
 
@@ -378,6 +414,7 @@ def mark_repaired_rules(before: ObservedRecord, after: ObservedRecord) -> Observ
     # Each of the two records may have as many findings as the limit permits.
     if sum(len(rule["findings"]) for rule in rules) > MAX_FINDINGS:
         rules = limit_evidence(rules)
+    # `repaired` is worse than `compliant`, so a host with a repaired rule is at best `repaired`.
     state = min([after["state"], *(REPAIRED for _ in repaired_rules)], key=STATES.index)
     repaired: ObservedRecord = {**after, "state": state, "rules": sorted(rules, key=lambda rule: rule["rule"])}
     if repaired_rules and (found_at := before["checked_at"]):

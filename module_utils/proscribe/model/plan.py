@@ -12,24 +12,25 @@ A control that is off is not in a plan. The `mode` of a service is one of these:
 `nothing_known` lists restricted services without identifiers for the control. `by_tenant` lists services that the
 control leaves open, because accounts of the organisation's tenants use the same hosts.
 
-`watch`, `later` and `waivers` are there where hosts keep themselves in line. `later` names the plan that is in effect
-from a later time on, as a run would compile it then. `waivers` are the waivers that this plan names, for the messages
-of the host to its users. A waiver without `users` and `posix_groups` is for all users. `answers` are the answers to
-requests of users.
+`watch`, `later` and `waivers` are only in the plans of hosts with a watch, which observe and correct themselves.
+`later` names the plan that takes effect at a later time, as a run would compile it then. `waivers` are the waivers that
+this plan names, for the messages of the host to its users. A waiver without `users` and `posix_groups` is for all
+users. `answers` are the answers to requests of users.
 
-A service that is waived in part keeps its mode and has `exceptions`. A finding is waived if it fits an exception in all
-keys that narrow the exception (`finding.find_covering_waiver`). `users` are for apps and firewall, `versions` and
-`paths` for apps. The members of `posix_groups` count as `users`. `users` is there then, too, and may be empty.
+A service that is waived in part keeps its mode and has `exceptions`, the partial waivers. A finding is waived if it
+matches all keys that limit an exception (`finding.find_covering_waiver`). `users` are for apps and firewall, `versions`
+and `paths` for apps. The members of `posix_groups` count as `users`. An exception with `posix_groups` also has `users`,
+which may be empty.
 
 In apps and firewall a service may be restricted for the members of groups alone. `only` has the groups, and the service
 is open to all other users. On the host, `users` with the members replaces the groups. There `unresolved` names the
 groups with unknown members, and the reason. These members are not restricted, and the rule is unknown
 (`finding.judge_rule`).
 
-`hours` are the openings of a week on the host's own clock. An opening is `[day, from, until]`: 0 is Monday, the others
-are minutes of that day. A waived service with `hours` has `otherwise`, its mode at other times. In browser and dns it
-has `opens` {service: [names]}: the names that other services allow while it is open. `resolve_here_and_now` of
-host/plan_resolution.py resolves hours and groups.
+`hours` are the weekly times at which a waiver applies, by the host's own clock. Each is `[day, from, until]`: day 0 is
+Monday, the other numbers are minutes of that day. A waived service with `hours` has `otherwise`, its mode at other
+times. In browser and dns it has `opens` {service: [names]}: the names that other services allow while it is open.
+`resolve_here_and_now` of host/plan_resolution.py resolves hours and groups.
 
 Identifiers by control:
     apps       packages {apt: [...], flatpak: [...], ...}, processes [base names], paths [absolute, or below ~/],
@@ -56,9 +57,9 @@ Settings:
                "unknown" | "scan"; requests: the SHA-256 of the command proscribe-request, absent where hosts have
                none; unmanaged_browsers: like a service, with mode "report" | "audit", and copies [portable apps:
                programs that count in homes, with the rest of a browser around them]; absent if not scanned for
-    browser    browsers {<setting>: how it is managed, of host/controls/browser/browser_settings.py}; extensions_allowed
-    [ids];
-               tenants {google: [domains], microsoft: [of tenants.py, the organisation's own tenant first]}
+    browser    browsers {<setting>: how it is managed, of host/controls/browser/browser_settings.py};
+               extensions_allowed [ids]; tenants {google: [domains], microsoft: [as in tenants.py, the organisation's
+               own tenant first]}
     firewall   dns_over_tls, quic: "blocked" | "unmanaged"; log: whether refusals are logged; confirm_within: seconds
                until new rules are taken back unless confirmed; rules: [the organisation's own, of
                organisation_rules.py]; management: [CIDR that must never be cut]; force_dns: whether only the host's
@@ -105,7 +106,10 @@ def add_digest(body: Plan) -> Plan:
 
 
 class PlanWithCache(dict[str, object]):
-    """A plan or a section of a plan, with results that were computed from it alone; the key of a result is its name."""
+    """A plan or a section of a plan, with a cache of results that follow from the plan alone.
+
+    `cache` has the results by name (`compute_once`).
+    """
 
     def __init__(self, part: Mapping[str, object], cache: dict[str, object]) -> None:
         super().__init__(part)
@@ -113,15 +117,16 @@ class PlanWithCache(dict[str, object]):
 
 
 class ResolvedPlan(dict[str, object]):
-    """A plan that was resolved for a time and a host. It has the digest of the compiled plan from which it was made."""
+    """A plan that was resolved for a time and a host.
+
+    It has the digest of the compiled plan from which it was made. So its digest does not fit its content.
+    """
 
 
 def add_cache(plan: Plan, cache: dict[str, object]) -> Plan:
-    """Return the plan with results that were computed from it earlier, by name.
+    """Return the plan with `cache`, the results by name that were computed from the plan earlier.
 
-    The sections of its controls share these.
-
-    A host caches the plan together with these results.
+    The plan and the sections of its controls share this cache. A host stores the plan together with the cache.
     """
     controls = {name: PlanWithCache(section, cache) for name, section in plan.get("controls", {}).items()}
     return PlanWithCache({**plan, "controls": controls}, cache)  # type: ignore[return-value] # a plan all the same
@@ -141,11 +146,13 @@ def inherit_cache(plan: Mapping[str, object], part: Part) -> Part:
 
 
 def compute_once(plan: Mapping[str, object], name: str, compute: Callable[[], Any]) -> Any:
-    """Return a result that follows from a plan or section alone. If the plan has a cache, compute the result only once.
+    """Return a result that follows from a plan or section alone, from the plan's cache if possible.
 
-    `name` is the result's key in the cache. The result must depend on the plan and the code only, and must not be
-    changed. It has to be of types that `marshal` can write: texts, numbers, bytes, and tuples, lists, sets and dicts of
-    these.
+    `compute` makes the result, and `name` is its key in the cache. Without a cache, the result is computed in each
+    call.
+
+    The result must depend on the plan and the code only, and must not be changed. It has to be of types that `marshal`
+    can write: texts, numbers, bytes, and tuples, lists, sets and dicts of these.
     """
     if not isinstance(plan, PlanWithCache):
         return compute()
@@ -157,16 +164,16 @@ def compute_once(plan: Mapping[str, object], name: str, compute: Callable[[], An
 def has_hours_or_groups(plan: Plan) -> bool:
     """Return whether the plan has hours or user groups, which only a host can resolve (`resolve_here_and_now`)."""
     return any(
-        "hours" in opening or "posix_groups" in opening or "only" in opening
+        "hours" in policy or "posix_groups" in policy or "only" in policy
         for section in plan["controls"].values()
         for entry in section["services"].values()
-        for opening in (entry, *entry.get("exceptions", ()))
+        for policy in (entry, *entry.get("exceptions", ()))
     )
 
 
 def check_plan(plan: Plan) -> None:
     """Raise ValueError unless the plan has this code's schema, a matching digest and known controls."""
-    if isinstance(plan, ResolvedPlan):
+    if isinstance(plan, ResolvedPlan):  # the compiled plan from which it was made was checked before
         return
     if plan.get("schema") != PLAN_SCHEMA:
         raise ValueError(f"plan: schema is {plan.get('schema')!r}, expected {PLAN_SCHEMA!r}")

@@ -35,15 +35,17 @@ def resolve_hours(plan: Plan, now: time.struct_time) -> Plan:
     sections = {name: _resolve_section(section, is_open) for name, section in plan["controls"].items()}
     if all(section is plan["controls"][name] for name, section in sections.items()):
         return plan
+    # The resolved plan has another content than its digest says, so it is marked as resolved.
     return on_a_host({**plan, "controls": sections})
 
 
 def _resolve_section(section: PlanSection, is_open: Callable[[Sequence[Sequence[int]]], bool]) -> PlanSection:
     """Return a control's section as it applies now, without the hours of waivers.
 
-    Without hours, it is returned unchanged.
+    A section without hours is returned unchanged. `is_open` returns whether now is within the hours of a waiver.
 
-    If a waived service is open now, the names in its `opens` are allowed in the services that block these names.
+    A waived service may have `opens`, names by service. While a waiver opens the service, the other services allow
+    these names.
     """
     services = section["services"]
     timed_entries = {service_id: entry for service_id, entry in services.items() if _has_hours(entry)}
@@ -71,8 +73,9 @@ def _has_hours(entry: PlanEntry) -> bool:
 def _resolve_entry(entry: PlanEntry, is_open: Callable[[Sequence[Sequence[int]]], bool]) -> PlanEntry:
     """Return a service's entry as it applies now, without hours.
 
-    The first waiver that opens the whole service now makes it waived. Otherwise the service has its other mode, with
-    the partial waivers that are open now.
+    `is_open` returns whether now is within the hours of a waiver. The first waiver that opens the whole service now
+    makes the service waived. Otherwise the service has its mode for other times, with the partial waivers that apply
+    now.
     """
     resolved_entry = entry.copy()
     for key in RESOLVED_KEYS:
@@ -85,7 +88,7 @@ def _resolve_entry(entry: PlanEntry, is_open: Callable[[Sequence[Sequence[int]]]
         if "hours" not in exception or is_open(exception["hours"])
     ]
     for exception in open_exceptions:
-        if set(exception) == {"waiver"}:
+        if set(exception) == {"waiver"}:  # without further keys, the waiver is for the whole service
             return {**resolved_entry, "mode": "waived", "waiver": exception["waiver"]}
     if open_exceptions:
         resolved_entry["exceptions"] = open_exceptions
@@ -99,9 +102,9 @@ def _drop_hours(exception: PartialWaiver) -> PartialWaiver:
 
 
 def compare_openness(earlier_plan: Plan, current_plan: Plan) -> tuple[list[str], list[str]]:
-    """Return two lists of rules: those that waivers open more in the current plan, and those that they open less.
+    """Return the rules that waivers open more in the current plan, and the rules that they open less.
 
-    Both are the same plan, resolved for different times.
+    Both plans are the same plan, resolved for different times.
     """
     opened: list[str] = []
     closed: list[str] = []

@@ -34,13 +34,20 @@ OMITTED_KEYS: dict[str, dict[str, object]] = {
 
 
 def serialise_plan(plan: Plan) -> str:
-    """Return a plan as canonical JSON: short if `expand_plan` restores the same plan from it, else whole."""
+    """Return a plan as canonical JSON for a host.
+
+    The JSON has the short form of the plan if `expand_plan` restores the same plan from that form. Otherwise the JSON
+    has the whole plan.
+    """
     short = _shorten_plan(plan)
     return format_canonical(short if expand_plan(short) == plan else plan)
 
 
 def expand_plan(short: Mapping[str, Any]) -> Plan:
-    """Return the whole plan from its short form, which was read from JSON. A whole plan is returned as it is."""
+    """Return the whole plan from its short form, which was read from JSON.
+
+    A whole plan is returned unchanged.
+    """
     plan: Any = {key: content for key, content in short.items() if key != "services"}
     if "services" in short:
         services = short["services"]
@@ -52,7 +59,10 @@ def expand_plan(short: Mapping[str, Any]) -> Plan:
 
 
 def _expand_section(control: str, section: Mapping[str, object], services: Mapping[str, Any]) -> dict[str, object]:
-    """Return the section of a control with its services, as a whole plan has it."""
+    """Return the section of a control with its services, as a whole plan has it.
+
+    `services` are those of the short form: {name, hosts, and for each control the rest of the entry}.
+    """
     entries: dict[str, dict[str, object]] = {}
     for service_id, service in services.items():
         if control in service:
@@ -77,6 +87,7 @@ def _shorten_plan(plan: Plan) -> dict[str, object]:
     for service_id, by_control in entries.items():
         listed_entries = list(by_control.values())
         name = listed_entries[0]["name"]
+        # the hosts with which all lists of hosts of the service begin; commonprefix compares lists, too
         hosts = (
             os.path.commonprefix(
                 [listed_entry[key] for listed_entry in listed_entries for key in HOST_LISTS if listed_entry.get(key)]

@@ -13,7 +13,10 @@ MAX_ITEMS = 10_000  # most items in a host's answer
 
 
 def format_moved_suffix(item_id: str) -> str:
-    """Return the end of an action's text about an item that was moved: `as <id>`. The id restores the item."""
+    """Return the end of an action's text about an item that was moved: `as <id>`.
+
+    With this id an operator can restore the item.
+    """
     return f"as {item_id}"
 
 

@@ -43,11 +43,15 @@ class RemovedPackage(NamedTuple):
 
     @property
     def user(self) -> str:
+        """The user who had the package; "" for a package of the whole host."""
         return self.scope.partition(":")[2]
 
 
 def read_removed_package(package: Any) -> RemovedPackage:
-    """Read a removed package from a file or from the answer of a host. Raises ValueError."""
+    """Read a removed package from a file or from the answer of a host.
+
+    A missing field is "". Raises ValueError.
+    """
     if not isinstance(package, dict):
         raise ValueError("a removed package is a mapping")
     fields = [package.get(key, "") for key in RemovedPackage._fields]

@@ -30,7 +30,10 @@ CONFIGURATION_URL = "https://login.microsoftonline.com/{}/v2.0/.well-known/openi
 
 
 class Tenant(NamedTuple):
-    """A tenant. Either part may be missing; settings that need the missing part are not written."""
+    """A tenant of Microsoft Entra: its id and the domains of its accounts.
+
+    One of the two may be missing. Settings that need the missing one are not written.
+    """
 
     id: str = ""
     domains: tuple[str, ...] = ()
@@ -42,14 +45,20 @@ class Tenant(NamedTuple):
 
 
 def read_tenant(entry: str | TenantEntry) -> Tenant:
-    """Read a tenant from a plan. A text that is not an id is a domain."""
+    """Read a tenant from a plan.
+
+    The entry is {id, domains}, an id, or a single domain. A text that is not an id is a domain.
+    """
     if isinstance(entry, str):
         return Tenant(id=entry) if GUID_PATTERN.fullmatch(entry) else Tenant(domains=(entry,))
     return Tenant(entry.get("id", ""), tuple(entry.get("domains", ())))
 
 
 def read_microsoft_tenants(settings: ControlSettings) -> tuple[Tenant, ...]:
-    """Return Microsoft's tenants in a plan's browser settings. The first is the organisation's own."""
+    """Return Microsoft's tenants in a plan's browser settings.
+
+    The first is the organisation's own.
+    """
     return tuple(map(read_tenant, settings.get("tenants", {}).get("microsoft", ())))
 
 
@@ -87,7 +96,10 @@ def explain_missing_id(tenants: Sequence[Tenant], needed_for: str) -> str:
 
 
 def explain_missing_domains(tenants: Sequence[Tenant], needed_for: str) -> str:
-    """Return advice about the first tenant without domains: the setting that needs domains. "" if each has a domain."""
+    """Return advice about the first tenant without domains: the setting that needs domains, and what to write.
+
+    `needed_for` is the setting. The result is "" if each tenant has a domain.
+    """
     for tenant in tenants:
         if not tenant.domains:
             return (

@@ -16,7 +16,8 @@ EVENT_SCHEMA = "proscribe/event/1"
 EXPORT_SCHEMA = "proscribe/export/1"
 QUARANTINE_LIST_SCHEMA = "proscribe/quarantine-list/1"
 
-# Worst first. A host has the worst state of its rules, so unseen rules are never milder than seen rules.
+# Worst first. A host has the worst state of its rules. A rule that could not be checked (`unknown`) is worse than a
+# waived, repaired or compliant rule. So a host with such a rule never counts as compliant.
 STATES = ("error", "noncompliant", "unknown", "waived", "repaired", "compliant", "not_applicable")
 
 # The values of proscribe_compliance_gate, mildest first.
@@ -25,7 +26,7 @@ GATES = ("never", "noncompliant", "incomplete")
 CONTROLS = ("apps", "browser", "firewall", "dns")
 
 # Groups of rules that belong to no control. Domain controllers have a rule for each Group Policy object of the project
-# (controls/group_policy). Hosts that keep themselves in line have watch/watcher and watch/plan.
+# (controls/group_policy). Hosts with a watch, which observe and correct themselves, have rules such as watch/watcher.
 EXTRA_RULE_GROUPS = ("group_policy", "watch")
 
 RUN_MODES = ("audit", "enforce", "check")
@@ -61,7 +62,7 @@ MAX_REQUEST_REASON_LENGTH = 300  # characters of a reason that a user or root ty
 
 # -- reports -----------------------------------------------------------------------------------------------------------
 
-# The states of an export that scheduled runs update, worst first.
+# The states of a policy export for an enforcement point that scheduled runs write again, worst first.
 POINT_STATES = ("changed", "not_signed", "expired", "older", "missing", "unknown", "current")
 
 # The kinds of unexpected behaviour of a host.

@@ -40,7 +40,10 @@ ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HO
 
 
 def parse_request(text: bytes) -> Any:
-    """Parse a request and check the type and form of every part. Raises ValueError."""
+    """Parse a request and check the type and form of every part.
+
+    Returns a dict with the keys REQUEST_KEYS, or RECORD_REQUEST. Raises ValueError with a phrase about the fault.
+    """
     if len(text) > MAX_REQUEST_BYTES:
         raise ValueError(f"it is longer than {MAX_REQUEST_BYTES} bytes")
     line, _, following = text.partition(b"\n")
@@ -50,6 +53,7 @@ def parse_request(text: bytes) -> Any:
         request = json.loads(line.decode("ascii"))
     except (ValueError, RecursionError):
         raise ValueError("it is no JSON") from None
+    # Either all keys of REQUEST_KEYS, or exactly RECORD_REQUEST. `is True` excludes 1, which equals True.
     if (
         type(request) is not dict
         or request.keys() != REQUEST_KEYS
@@ -74,7 +78,10 @@ def parse_request(text: bytes) -> Any:
 
 
 def read_request() -> bytes:
-    """Read standard input to its end, to the end of a line, or until it is longer than a request may be."""
+    """Read standard input to its end, or to the end of a line.
+
+    Reading also stops once the text is longer than a request may be; `parse_request` refuses such a text.
+    """
     text = b""
     while len(text) <= MAX_REQUEST_BYTES and b"\n" not in text:
         piece = os.read(0, MAX_REQUEST_BYTES + 1 - len(text))
@@ -96,7 +103,10 @@ def read_stored_record() -> Mapping[str, object]:
 
 
 def observe_host(request: AuditRequest) -> Mapping[str, object]:
-    """Observe the host with the stored code and plan that the request names, and return the answer."""
+    """Observe the host with the stored code and plan that the request names, and return the answer.
+
+    No code and no plan are passed on (b""), so only the parts in the host's cache are used.
+    """
     call: ObservationCall = {
         "controls": request["controls"],
         "gate": request["gate"],
@@ -108,7 +118,10 @@ def observe_host(request: AuditRequest) -> Mapping[str, object]:
 
 
 def serve_request() -> Mapping[str, object]:
-    """Read the only request of this process from standard input, and return the answer to it."""
+    """Read the only request of this process from standard input, and return its answer.
+
+    The answer is the record of an observation, or has BUSY_KEY, REFUSED_KEY, STORED_KEY or LACKING.
+    """
     # An account that may only run the program cannot open it. So only another audit can have locked it.
     try:
         fcntl.flock(os.open(PROGRAM_PATH, os.O_RDONLY | os.O_NOFOLLOW), fcntl.LOCK_EX | fcntl.LOCK_NB)

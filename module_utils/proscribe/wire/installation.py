@@ -47,9 +47,10 @@ def locate_reports(environment: Mapping[str, str] = os.environ, configured: Path
 
 
 def _locate_usual_reports(environment: Mapping[str, str]) -> Path:
-    """Return `reports/` of the checkout, or a state directory if this account cannot write there.
+    """Return the directory of reports that is used if no setting names another.
 
-    For a collection it is `reports/` in the directory in which the command was started: the project of the user.
+    In a checkout this is `reports/`, or a state directory if this account cannot write there. In a collection this is
+    `reports/` in the directory in which the command was started: the project of the user.
     """
     if COLLECTION:
         return Path.cwd() / "reports"
@@ -89,7 +90,7 @@ def name_playbook(name: str) -> str:
 def is_playbook(argument: str, folder: str = "") -> bool:
     """Return whether an argument of ansible-playbook names a playbook of Proscribe.
 
-    A relative path in `argument` is relative to `folder`.
+    A playbook is named by its full name in a collection, or by its path. A relative path is relative to `folder`.
     """
     if COLLECTION and argument.removesuffix(".yml").removesuffix(".yaml").rpartition(".")[0] == COLLECTION:
         return True

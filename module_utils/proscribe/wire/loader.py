@@ -39,7 +39,11 @@ CACHE_DIRECTORY = "@PLACE@"  # where a host caches code and plans; derived/boots
 
 
 def open_root_file(name: str, flags: int, directory: int | None = None) -> int:
-    """Open a file or directory that only root can have written. Raises OSError."""
+    """Open a file or directory that only root can have written, and return its descriptor.
+
+    `directory` is the descriptor of the directory that `name` is relative to. Links are refused. Raises OSError, also
+    for a file that another account owns, or that its mode lets others write.
+    """
     fd = os.open(name, flags | os.O_RDONLY | os.O_NOFOLLOW, dir_fd=directory)
     status = os.fstat(fd)
     if status.st_uid or status.st_mode & 0o022:
@@ -59,6 +63,7 @@ class ModuleFinder:
         self.sources = sources
 
     def compile_module(self, name: str) -> tuple[Any, bool]:
+        """Return the compiled module, and whether it is a package."""
         if name not in self.code:
             code = compile(self.sources["texts"][name], name, "exec", dont_inherit=True)
             self.code[name] = code, name in self.sources["packages"]
@@ -73,14 +78,16 @@ class ModuleFinder:
         return marshal.dumps({name: (marshal.dumps(code), package) for name, (code, package) in self.code.items()})
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        """Return the spec of a module of Proscribe; None for any other module, which Python then searches elsewhere."""
         if name in self.code or self.sources and name in self.sources["texts"]:
             return ModuleSpec(name, self, origin=name, is_package=self.compile_module(name)[1])  # type: ignore[arg-type]
         return None
 
     def create_module(self, spec: ModuleSpec) -> None:
-        return None
+        return None  # Python then creates the module object itself
 
     def exec_module(self, module: ModuleType) -> None:
+        """Run the code of a module in its name space; code from the cache is still marshalled (bytes)."""
         code = self.compile_module(module.__name__)[0]
         exec(marshal.loads(code) if isinstance(code, bytes) else code, module.__dict__)  # noqa: S102 - the project's own
 
@@ -92,6 +99,7 @@ def load_cached(name: str) -> Any:
     """
     try:
         directory = open_root_file(CACHE_DIRECTORY, os.O_DIRECTORY)
+        # This only checks the parent: an account that can write there could replace the cache.
         open_root_file("..", os.O_DIRECTORY, directory)
         with open(open_root_file(name, os.O_NONBLOCK, directory), "rb") as file:
             return marshal.loads(file.read())
@@ -100,14 +108,17 @@ def load_cached(name: str) -> Any:
 
 
 def parse_json(text: bytes) -> Any:
-    """Parse JSON. The module `json` is loaded only here: a host with everything in its cache saves that time."""
+    """Parse JSON.
+
+    The module `json` is loaded only here: a host with everything in its cache saves that time.
+    """
     import json
 
     return json.loads(text)
 
 
 def unpack_plan(plan: bytes) -> Any:
-    """Decompress and parse the plan of a stream."""
+    """Decompress and parse the plan of a stream, which may be in its short form (plan_text.py)."""
     import zlib
 
     return parse_json(zlib.decompress(plan))
@@ -116,9 +127,11 @@ def unpack_plan(plan: bytes) -> Any:
 def execute_call(head: StreamHead, packed: bytes, packed_plan: bytes) -> Mapping[str, object]:
     """Observe this host with the arguments in the head of a stream, and return the answer.
 
-    `packed` is the code and `packed_plan` the plan in the stream. b"" means that the part is in this host's cache. If
-    the cache lacks it, the answer is {LACKING: True}.
+    `packed` is the code and `packed_plan` the plan in the stream. b"" means that the host must have the part in its
+    cache. If the cache lacks the part, the answer is {LACKING: True}. Any other answer has `cached`: whether code and
+    plan are in the cache now.
     """
+    # Compiled code fits one version of Python only, so the names in the cache contain Python's magic number.
     code_name = f"{head['code']}-{MAGIC_NUMBER.hex()}"
     plan_name = f"{code_name}-{head['plan']}"
     code = None if packed else load_cached(code_name)
@@ -130,6 +143,7 @@ def execute_call(head: StreamHead, packed: bytes, packed_plan: bytes) -> Mapping
         import lzma
 
         sources = parse_json(lzma.decompress(packed))
+    # the plan, and the results by name that were computed from it (`add_cache`)
     plan, plan_cache = cached_plan or (unpack_plan(packed_plan), {})
     modules = ModuleFinder(code or {}, sources)
     sys.meta_path.insert(0, modules)
@@ -145,6 +159,7 @@ def execute_call(head: StreamHead, packed: bytes, packed_plan: bytes) -> Mapping
     count = len(plan_cache)
     answer = compliance_state(host, add_cache(plan, plan_cache), **head["call"])
     is_cached = not sources and cached_plan is not None
+    # The host stores both parts if one is not in the cache, or if this observation added results to the plan's cache.
     if head["call"].get("remember") and "record" in answer and not (is_cached and len(plan_cache) == count):
         from proscribe.host.cache import keep
 
@@ -156,7 +171,7 @@ def execute_call(head: StreamHead, packed: bytes, packed_plan: bytes) -> Mapping
 def run_call(head: StreamHead, code: bytes, plan: bytes) -> Mapping[str, object]:
     """Return the answer to a stream.
 
-    A signal ends the process once the time limit in the head of the stream is over.
+    A signal ends the process once the time limit in the head of the stream is over. A limit of 0 is no limit.
     """
     # The default action of the signal ends the process anywhere, even in a system call or in a regular expression that
     # never ends. `_signal` is used because the module `signal` adds enumerations to it, a fiftieth of the cost of an

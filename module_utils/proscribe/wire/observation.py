@@ -48,7 +48,10 @@ def get_registered(hostvars: Any, host: str, name: str) -> Any:
 
 
 def parse_observation(output: str | bytes) -> ObservationAnswer | None:
-    """Return the checked answer in the output of a host; None if the output has no answer. Raises UnusableAnswer."""
+    """Return the checked answer in the output of a host; None if the output has no answer.
+
+    Raises UnusableAnswer.
+    """
     result = parse_answer(output)
     return None if result is None else results.read_observation(result)
 
@@ -56,7 +59,7 @@ def parse_observation(output: str | bytes) -> ObservationAnswer | None:
 class HostObservation(NamedTuple):
     """The data that the controller sends to a host to observe the host.
 
-    `call` has the arguments of run.compliance_state, `seconds` is the time limit.
+    `call` has the arguments of host_operations.compliance_state, `seconds` is the time limit.
     """
 
     store: PlanStore
@@ -76,7 +79,10 @@ class HostObservation(NamedTuple):
             yield make_payload(self.code, self.plan, self.call, with_content, self.seconds)
 
     def adapt_to_macos(self) -> HostObservation:
-        """Return the observation for a host that reported that it is a Mac. A Mac stores nothing."""
+        """Return the observation for a host that reported that it is a Mac.
+
+        A Mac stores no program and no data, has no watch, and its browsers are not probed.
+        """
         call = self.call.copy()
         call.pop("program", None)
         call.pop("watch", None)
@@ -92,17 +98,20 @@ class HostObservation(NamedTuple):
 
 
 def make_observation(run: CompiledRun, host: str, text: str, call: ObservationCall, seconds: int) -> HostObservation:
-    """Build the observation of a host. `run` is the result of `compile_plans`, `seconds` the time limit.
+    """Build the observation of a host.
 
-    `text` is the JSON of a plan that the task was given instead of the compiled plan; "" for the compiled plan.
+    `run` is the result of `compile_plans`, `seconds` the time limit. `text` is the JSON of a plan that the task was
+    given instead of the compiled plan; "" for the compiled plan.
     """
     store = _open_store(run.get("plans"), tuple((run.get("packed") or {}).items()))
     plan = store.make_plan_part(text) if text else store.make_plan_part(digest=run["hosts"][host])
+    # The prepared code has no probe of browsers. A call with the probe needs other code.
     code = (
         store.get_prepared_code(run["code"])
         if "code" in run and not call["probe"]
         else store.make_code_part(call["probe"])
     )
+    # An enforcing run installs the program for audits without root on some hosts. From others "" removes it.
     if call["remember"] and "audit_stored" in run:
         call = {**call, "program": format_program(AUDIT_TEXT) if host in run["audit_stored"] else ""}
     if "watch" in run:

@@ -49,9 +49,9 @@ WRITABLE_EXPECTED = (
 
 
 class UntrustedStore(OSError):
-    """The error that this run and earlier runs did not write a part of the store, or that this account cannot write it.
+    """The error that others may have written a part of the store, or that this account cannot write the store.
 
-    Its parts are the path, what was observed there, and what is expected instead.
+    `path` is the part, `observed` describes its present state, and `expected` describes the state that it must have.
     """
 
     def __init__(self, path: str, observed: str, expected: str) -> None:
@@ -63,10 +63,10 @@ class UntrustedStore(OSError):
 
 
 class PlanStore:
-    """The store of a run's code and plans, in `directory`. If `directory` is None, nothing is stored.
+    """The store of a run's code and plans, in `directory`.
 
-    `packed` is the result of `prepare_plans` for the plans. `trusted` are ids of accounts that may own the store,
-    beside root, this account and the owner of Proscribe's code.
+    If `directory` is None, nothing is stored. `packed` has the hashes of the packed plans, from `prepare_plans`.
+    `trusted` are ids of accounts that may own the store, beside root, this account and the owner of Proscribe's code.
     """
 
     def __init__(
@@ -78,13 +78,13 @@ class PlanStore:
         self.directory = directory
         self._packed = packed or {}
         self._trusted = {os.geteuid(), Path(__file__).stat().st_uid, *trusted}
-        # by host: the names of the code and the plan that the host stores, as far as read
+        # by host: the names of the code and the plan that the host has in its cache; only hosts whose mark was read
         self._marks: dict[str, bytes] = {}
 
-    # -- making it -----------------------------------------------------------------------------------------------------
+    # -- creating the store --------------------------------------------------------------------------------------------
 
     def require_directories(self) -> None:
-        """Create the directory of reports and the store in it, where they are missing.
+        """Create the directory of reports and the store in it, if they are missing.
 
         Raises OSError, and UntrustedStore for a directory that others can change, or that this account cannot write.
         """
@@ -135,7 +135,7 @@ class PlanStore:
         if self._read_file(name) != text:
             self._keep_file(name, text)
 
-    # -- what goes to a host -------------------------------------------------------------------------------------------
+    # -- parts of a stream to a host -----------------------------------------------------------------------------------
 
     def make_code_part(self, probe: bool) -> StreamPart:
         """Return the observing code; with `probe` also the code for the probe of browsers."""
@@ -146,6 +146,7 @@ class PlanStore:
         return self._keep_code(pack_macos_code())
 
     def _keep_code(self, packed: bytes) -> StreamPart:
+        """Store packed code under its SHA-256, and return the code as a part of a stream."""
         name = hashlib.sha256(packed).hexdigest()
         if self._read_checked(f"{name}.code", name) != packed:
             self._keep_file(f"{name}.code", packed)
@@ -158,6 +159,7 @@ class PlanStore:
         """
 
         def pack_code() -> bytes:
+            """Return the stored code, or pack the code again from its sources, if they still give the same hash."""
             content = self._read_checked(f"{name}.code", name) or pack_observing_code(probe=False)
             if hashlib.sha256(content).hexdigest() != name:
                 raise FileNotFoundError(
@@ -177,6 +179,7 @@ class PlanStore:
         name = _strip_digest_prefix(digest)
 
         def pack_plan() -> bytes:
+            """Return the packed plan of the store, or pack the stored plan again."""
             expected_hash = self._packed.get(digest, "")
             return self._read_checked(f"{name}.plan", expected_hash) or zlib.compress(
                 serialise_plan(self.read_stored_plan(digest)).encode(), 9
@@ -185,9 +188,10 @@ class PlanStore:
         return StreamPart(name, pack_plan)
 
     def read_stored_plan(self, digest: str) -> Plan:
-        """Return the plan that `add_plan` stored. If its file is missing, restore the plan from its packed form.
+        """Return the plan that `add_plan` stored.
 
-        Raises FileNotFoundError if both are missing, and UntrustedStore for a plan that does not fit its digest.
+        If its file is missing, the plan is restored from its packed form. Raises FileNotFoundError if both are missing,
+        and UntrustedStore for a plan that does not fit its digest.
         """
         name = f"{_strip_digest_prefix(digest)}.json"
         is_digest = bool(_DIGEST_PATTERN.fullmatch(digest))
@@ -205,7 +209,7 @@ class PlanStore:
             f"{self.directory}/{name}", "something else", "the plan of that name; delete what is there"
         )
 
-    # -- what runs note for later ones ---------------------------------------------------------------------------------
+    # -- notes for later runs ------------------------------------------------------------------------------------------
 
     def read_note(self, name: str) -> bytes:
         """Return the note (a small file) that an earlier run stored; b"" if it is missing or untrusted."""
@@ -216,29 +220,30 @@ class PlanStore:
         if self._read_file(name) != content:
             self._keep_file(name, content)
 
-    # -- which hosts store what ----------------------------------------------------------------------------------------
+    # -- marks: the code and the plan that a host has in its cache -----------------------------------------------------
 
     def is_stored_on_host(self, host: str, code: StreamPart, plan: StreamPart) -> bool:
-        """Return whether the host has reported that it stores this code and plan."""
+        """Return whether the host has reported that its cache has this code and plan."""
         if host not in self._marks:
             self._marks[host] = self._read_file(_name_host_mark(host), "kept")
         return self._marks[host] == _list_part_names(code, plan)
 
     def record_host_store(self, host: str, code: StreamPart, plan: StreamPart, is_stored: bool) -> None:
-        """Record whether a host stores this code and plan."""
+        """Record whether the cache of a host has this code and plan."""
         if is_stored == self.is_stored_on_host(host, code, plan):
             return
         del self._marks[host]  # read again the next time, because writing may fail
         if is_stored:
             self._keep_file(_name_host_mark(host), _list_part_names(code, plan), "kept")
             return
-        # a mark that stays only costs time
+        # If the old mark cannot be deleted, the next run only loses time: the host reports that it lacks the parts.
         with contextlib.suppress(OSError), self._open_directory("kept") as directory:
             os.unlink(_name_host_mark(host), dir_fd=directory)
 
     # -- files ---------------------------------------------------------------------------------------------------------
 
     def _read_checked(self, name: str, sha256: str) -> bytes:
+        """Return the content of a file in the store; b"" if it does not have this SHA-256 or cannot be read."""
         content = self._read_file(name)
         return content if hashlib.sha256(content).hexdigest() == sha256 else b""
 
@@ -260,12 +265,18 @@ class PlanStore:
             return b""
 
     def _keep_file(self, name: str, content: bytes, subdirectory: str = "") -> None:
-        """Store a file, whole or not at all. A failure only costs time."""
+        """Store a file, whole or not at all.
+
+        An error is ignored: without the file, later work only takes longer.
+        """
         with contextlib.suppress(OSError):
             self._write_file(name, content, subdirectory)
 
     def _require_stored(self, name: str, content: bytes) -> None:
-        """Store a file that hosts cannot do without. Raises UntrustedStore."""
+        """Store a file that hosts cannot do without.
+
+        Raises UntrustedStore.
+        """
         if self.directory is None:
             return
         try:
@@ -277,7 +288,10 @@ class PlanStore:
             raise UntrustedStore(str(self.directory), observed, f"room for a plan, and {WRITABLE_EXPECTED}") from None
 
     def _write_file(self, name: str, content: bytes, subdirectory: str = "") -> None:
-        """Write a file, whole or not at all. Raises OSError and UntrustedStore."""
+        """Write a file, whole or not at all.
+
+        `subdirectory` is a directory in the store; "" for the store itself. Raises OSError and UntrustedStore.
+        """
         with self._open_directory(subdirectory, create=True) as directory:
             temporary_name = f".{name[:100]}.{secrets.token_hex(8)}"
             descriptor = os.open(temporary_name, _CREATE_FLAGS, 0o600, dir_fd=directory)
@@ -291,9 +305,10 @@ class PlanStore:
 
     @contextlib.contextmanager
     def _open_directory(self, subdirectory: str = "", create: bool = False) -> Iterator[int]:
-        """Yield a descriptor of the store's directory, or of `subdirectory` in it, which `create` creates.
+        """Yield a descriptor of the store's directory, or of `subdirectory` in it.
 
-        Raises UntrustedStore, and OSError if the directory is missing.
+        With `create`, a missing subdirectory is created. Raises UntrustedStore, and OSError if the directory is
+        missing.
         """
         if self.directory is None:
             raise FileNotFoundError("nothing is kept")
@@ -317,7 +332,10 @@ class PlanStore:
             os.close(descriptor)
 
     def _refuse_writable(self, path: str, location: Path | int) -> None:
-        """Raise UntrustedStore for a directory that others can change."""
+        """Raise UntrustedStore for a directory that others can change.
+
+        `location` is its path or an open descriptor, `path` its name for the message.
+        """
         status, acl = os.stat(location), read_acl(location)
         if others := describe_others(status, self._trusted, acl):
             raise UntrustedStore(
@@ -334,19 +352,25 @@ class PlanStore:
 
 
 def _strip_digest_prefix(digest: str) -> str:
+    """Return the hexadecimal digits of a digest such as `sha256:1f...`."""
     return digest.rpartition(":")[2]
 
 
 def _name_host_mark(host: str) -> str:
+    """Return the name of the file with a host's mark: the code and the plan in the host's cache."""
     return f"host-{urllib.parse.quote(host, safe='')}"
 
 
 def _list_part_names(code: StreamPart, plan: StreamPart) -> bytes:
+    """Return the content of a host's mark."""
     return f"{code.name} {plan.name}\n".encode()
 
 
 def _parse_stored_plan(content: bytes, digest: str) -> Plan | None:
-    """Parse a stored plan from JSON, in its whole or its shortened form. Returns None unless it has this digest."""
+    """Parse a stored plan from JSON, in its whole or its shortened form.
+
+    Returns None unless the plan has this digest.
+    """
     with contextlib.suppress(ValueError, RecursionError, KeyError, TypeError, AttributeError):
         plan = expand_plan(json.loads(content))
         if digest == plan.get("digest") == digest_of(plan):
@@ -355,7 +379,10 @@ def _parse_stored_plan(content: bytes, digest: str) -> Plan | None:
 
 
 def _unpack_content(packed: bytes, length: int) -> bytes:
-    """Decompress at most `length` + 1 bytes, so that longer content is noticed. Returns b"" for damaged content."""
+    """Decompress at most `length` + 1 bytes, so that the caller notices longer content.
+
+    Returns b"" for damaged content.
+    """
     try:
         return zlib.decompressobj().decompress(packed, length + 1)
     except zlib.error:

@@ -62,7 +62,7 @@ CHANGE_FUNCTIONS = frozenset(
 )
 PROBE_FUNCTIONS = frozenset({"probed"})  # functions for the probe of browsers, which is made only on request
 MACOS_FUNCTIONS = frozenset({"on_macos"})  # functions only for a host that reports that it is a Mac
-LINUX_FUNCTIONS = frozenset({"observe", "control"})  # functions of the module `run`, only for Linux
+LINUX_FUNCTIONS = frozenset({"observe", "control"})  # functions of host_operations.py, only for Linux
 # The program on the command line of a host's Python. It has no line break, and no character that a shell interprets
 # between double quotes. It reads the first line that is longer than the line for shells, and runs the program in it.
 RECEIVER_PROGRAM = (
@@ -77,7 +77,7 @@ WATCH_ENTRY_MODULE = f"{PACKAGE_NAME}.host.watch_commands"
 
 
 class StreamPart(NamedTuple):
-    """The observing code or a plan: its unique name, and the function that packs it."""
+    """The observing code or a plan: its unique name (a hash), and the function that packs it."""
 
     name: str
     pack: Callable[[], bytes]
@@ -86,10 +86,10 @@ class StreamPart(NamedTuple):
 def make_payload(
     code: StreamPart, plan: StreamPart, call: ObservationCall, with_content: bool = True, seconds: int = 0
 ) -> bytes:
-    """Return the stream for a call of `run.compliance_state`.
+    """Return the stream for a call of `host_operations.compliance_state`, which observes a host.
 
-    With `with_content` False, the stream has only the names of code and plan. The host ends the call after `seconds`; 0
-    is no limit.
+    With `with_content` False, the stream has only the names of code and plan. The host then takes both from its cache.
+    The host ends the call after `seconds`; 0 is no limit.
     """
     parts = [code.pack(), plan.pack()] if with_content else [b"", b""]
     head = {"code": code.name, "plan": plan.name, "call": call, "seconds": seconds}
@@ -151,20 +151,20 @@ def _cache_packed(kind: str, pack: Callable[[], bytes]) -> bytes:
     accounts could change is not used either. In a collection nothing is written.
     """
     cache_file = _locate_cache(kind)
-    state = hash_sources()
+    sources_hash = hash_sources()
     with contextlib.suppress(OSError):
         if cache_file and not describe_others(
             cache_file.lstat(), {os.geteuid(), Path(__file__).stat().st_uid}, read_acl(cache_file)
         ):
             cached = cache_file.read_bytes()
-            if cached.startswith(state):
-                return cached.removeprefix(state)
+            if cached.startswith(sources_hash):
+                return cached.removeprefix(sources_hash)
     packed = pack()
     if cache_file and not installation.COLLECTION:
         with contextlib.suppress(OSError):
             cache_file.parent.mkdir(exist_ok=True)
             with tempfile.NamedTemporaryFile("wb", dir=cache_file.parent, delete=False) as temporary_file:
-                temporary_file.write(state + packed)
+                temporary_file.write(sources_hash + packed)
             Path(temporary_file.name).chmod(0o644)
             Path(temporary_file.name).rename(cache_file)
     return packed
@@ -187,12 +187,18 @@ def list_source_files() -> list[str]:
 
 @functools.cache
 def hash_sources() -> bytes:
-    """Return the SHA-256 of the files that `list_source_files` lists. Raises OSError."""
+    """Return the SHA-256 of the files that `list_source_files` lists.
+
+    Raises OSError.
+    """
     return hash_files(list_source_files())
 
 
 def hash_files(files: Iterable[str]) -> bytes:
-    """Return the SHA-256 of files: their names below the project's code, and their content. Raises OSError."""
+    """Return the SHA-256 of files: their names below the project's code, and their content.
+
+    Raises OSError.
+    """
     content_hash, root = hashlib.sha256(), CODE_DIRECTORY
     for path in files:
         with open(path, "rb", buffering=0) as stream:
@@ -213,6 +219,7 @@ def _locate_cache(kind: str) -> Path | None:
 
 @functools.cache
 def _pack_observing(probe: bool) -> bytes:
+    """Pack the observing code for Linux; with `probe` also the code for the probe of browsers."""
     return _pack_modules(
         ENTRY_MODULES,
         ENTRY_NAMES,
@@ -222,16 +229,22 @@ def _pack_observing(probe: bool) -> bytes:
 
 @functools.cache
 def _pack_for_macos() -> bytes:
+    """Pack the observing code for Macs."""
     return _pack_modules(ENTRY_MODULES, ENTRY_NAMES, CHANGE_FUNCTIONS | PROBE_FUNCTIONS | LINUX_FUNCTIONS)
 
 
 @functools.cache
 def _pack_for_watch() -> bytes:
+    """Pack the code of the watch, which also changes the host."""
     return _pack_modules((WATCH_ENTRY_MODULE,), ("main",), PROBE_FUNCTIONS | MACOS_FUNCTIONS)
 
 
 def _pack_modules(entries: Iterable[str], roots: Iterable[str], left_out: Collection[str]) -> bytes:
-    """Return packed sources: what the names `roots` in the modules `entries` need, without the functions `left_out`."""
+    """Return packed sources: the code that the names `roots` in the modules `entries` need.
+
+    The functions `left_out` are never included. The packed form is compressed JSON: {packages: [names], texts: {module:
+    source}}.
+    """
     from .source_selection import ModuleSources, select_reached  # loaded only in the process that packs the code
 
     files = _list_module_files()
@@ -245,8 +258,8 @@ def _pack_modules(entries: Iterable[str], roots: Iterable[str], left_out: Collec
 def parse_answer(output: str | bytes) -> Mapping[Any, Any] | None:
     """Return the untrusted answer in the output of a host; None if the output has no answer.
 
-    There is no answer without a Python, with a Python that is too old, or if the login shell did not run the command.
-    Raises UnusableAnswer for an answer that is not JSON or not a mapping.
+    There is no answer if the host has no Python or one that is too old. The same applies if the login shell did not run
+    the command. Raises UnusableAnswer for an answer that is not JSON or not a mapping.
     """
     line = find_last_line(output, MARK)
     return None if line is None else require_mapping(parse_answer_json(line), "the answer")

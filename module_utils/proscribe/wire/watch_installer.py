@@ -31,9 +31,13 @@ PROGRAM_PATHS = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def read_watch_file(name: str) -> bytes:
-    """Read a file of the watch that only root can have written. Raises OSError."""
+    """Read a file of the watch that only root can have written.
+
+    `name` is relative to the directory of the watch. Raises OSError.
+    """
     folder, _, base_name = f"{WATCH_DIRECTORY}/{name}".rpartition("/")
     directory = open_root_file(folder, os.O_DIRECTORY)
+    # This only checks the parent: an account that can write there could replace the directory.
     open_root_file("..", os.O_DIRECTORY, directory)
     with open(open_root_file(base_name, os.O_NONBLOCK, directory), "rb") as file:
         return file.read(MAX_FILE_BYTES)
@@ -42,7 +46,7 @@ def read_watch_file(name: str) -> bytes:
 def read_installed_code() -> tuple[str, bytes]:
     """Return the hash and the content of the code file, if the hash is that of the installed code.
 
-    Raises OSError, and ValueError for another hash.
+    The file settings.json has the hash. Raises OSError, and ValueError for another hash.
     """
     code_hash = parse_json(read_watch_file("settings.json"))["files"][f"{WATCH_DIRECTORY}/code"]
     packed = read_watch_file("code")
@@ -90,9 +94,9 @@ def report_damaged_file(name: str) -> NoReturn:
 
 
 def require_modules() -> ModuleFinder:
-    """Return the finder for the watch's code. Report damaged code, and exit.
+    """Return the finder for the watch's code, or report damaged code and exit.
 
-    Before that, wait once, because a run may be installing the code anew.
+    Before the report, wait once and try again, because a run may be installing the code anew.
     """
     for is_last_attempt in (False, True):
         try:
@@ -104,11 +108,14 @@ def require_modules() -> ModuleFinder:
 
 
 def main() -> None:
-    """Run the caller's command line. Its signal mask and environment variables have no effect on the command."""
+    """Run the command line of the caller.
+
+    The caller's signal mask and environment variables have no effect on the command.
+    """
     if os.getuid() or os.geteuid():
         sys.exit("this program is run by root")
     _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
-    if sys.argv[1:] != ["launches"]:
+    if sys.argv[1:] != ["launches"]:  # `launches` is the daemon, which runs on and needs garbage collection
         gc.disable()  # the process ends with its answer, so garbage collection would be wasted time
     os.chdir("/")
     os.umask(0o077)

@@ -88,6 +88,10 @@ def parse_command(
 
 
 def _report_mistake(message: str) -> int:
+    """Print a user's mistake on the standard error, and return the exit code for it.
+
+    Lines that begin with two blanks are commands to copy, so they get no prefix.
+    """
     for line in message.splitlines():
         print_message(line if line.startswith("  ") else f"proscribe: {line}", error=True)
     return MISTAKE_CODE

@@ -223,8 +223,8 @@ def _check_export(
 ) -> int:
     """Print the differences between a directory and the current export, and the defects of its signature.
 
-    Returns the exit code: 0 for an export that is up to date, 4 for a defective signature, 3 for an expired export, 1
-    for other differences. Raises ExportError if the directory has no export.
+    Returns the exit code: 0 for an export that is up to date, 4 for a defective signature. An expired export gives 3,
+    and other differences give 1. Raises ExportError if the directory has no export.
     """
     if earlier_export is None or earlier_export.compiled_at is None:
         raise ExportError(f"{directory} has no export to check")

@@ -34,6 +34,7 @@ def export_all_formats(output: Path, export_format: Callable[[ExportFormat, Path
         try:
             exit_codes.append(export_format(format_, directory))
         except ExportError as error:
+            # An earlier export of such a format is outdated: the policy has nothing for this format any more.
             is_stale = error.is_nothing_to_export and export_directory.read_earlier_export(directory) is not None
             deletion_hint = f". Delete {directory}, which has an earlier export of it" if is_stale else ""
             reasons = empty_formats if error.is_nothing_to_export and not is_stale else refused_formats
@@ -52,6 +53,7 @@ def export_all_formats(output: Path, export_format: Callable[[ExportFormat, Path
 
 
 def _print_reasons(reasons: Mapping[str, list[str]], description: str, *, error: bool = False) -> None:
+    """Print the number of formats with a common description, then each reason with the names of its formats."""
     print_message(f"{format_count(sum(map(len, reasons.values())), 'format')} {description}:", error=error)
     for reason, format_names in reasons.items():
         print_message(f"  {', '.join(format_names)}: {reason}", error=error)

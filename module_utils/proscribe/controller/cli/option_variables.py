@@ -42,6 +42,10 @@ def map_variables(command: str, parser: argparse.ArgumentParser) -> dict[str, ar
 
 
 def _make_variable_suffix(action: argparse.Action) -> str:
+    """Return the name of an option or positional argument, as it appears in the name of its variable.
+
+    It is the first long option, else the metavar that the help shows, else the attribute's name.
+    """
     long_options = [option[2:] for option in action.option_strings if option.startswith("--")]
     option_name = (
         long_options[0] if long_options else action.metavar if isinstance(action.metavar, str) else action.dest

@@ -267,6 +267,10 @@ def _find_history_of_runs(reports: Path) -> str:
 
 
 def _render_history(arguments: argparse.Namespace, reports: Path, screen: summary.TerminalScreen) -> str:
+    """Return the answer from the history of all runs, as a table or as JSON.
+
+    Raises CommandError for a host or a rule that the history does not have, or if the history is off.
+    """
     history, stale_after = _open_history(arguments, reports)
     scope = QueryScope(arguments.since or "", arguments.host, arguments.rule)
     try:
@@ -283,6 +287,11 @@ def _render_history(arguments: argparse.Namespace, reports: Path, screen: summar
 
 
 def _render_run(arguments: argparse.Namespace, reports: Path, screen: summary.TerminalScreen) -> str:
+    """Return the report of one run in the chosen format, and write its files again with --write.
+
+    If the run is the latest or the newest, later lifts (removals of the ban) are applied to its report. With --group,
+    the report has one department only. Raises CommandError for an unknown department, and the errors of reading.
+    """
     directory = find_run(reports, arguments.run or LATEST)
     # A run that is named by its path has the history of its own reports directory.
     if (directory.parent / PLANS_DIRECTORY).is_dir():

@@ -1,6 +1,7 @@
 """Command `./proscribe report --merge`: a single report from parts of a run.
 
-Such parts are the job slices of an automation controller.
+Such parts are the job slices of an automation controller. All slices of one run have the same round, an id
+(proscribe_round).
 """
 
 from __future__ import annotations
@@ -112,10 +113,11 @@ def _select_directories(arguments: argparse.Namespace, reports: Path, expected: 
 def _select_slices(
     reports: Path, free_runs: Mapping[str, ReportRun], chosen_round: str, expected: Collection[str] | None
 ) -> tuple[list[str], dict[str, str]]:
-    """Return the ids of the runs that are slices of a round, and for each other id the reason why it is left out.
+    """Return the ids of the runs that are slices of a round, and the reason for each other id that is left out.
 
     `free_runs` are the runs that are in no merged report. `chosen_round` is the id of the round, or "" for the newest.
-    Runs over all `expected` hosts or over hosts of another inventory are no slices (None: any hosts are expected).
+    Runs over all `expected` hosts or over hosts of another inventory are no slices. If `expected` is None, any hosts
+    are expected.
     """
     skipped_runs: dict[str, str] = {}
     slices: list[str] = []

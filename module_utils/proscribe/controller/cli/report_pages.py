@@ -73,6 +73,10 @@ def render_page(
 
 
 def _render_trend(report: FleetReport, page_history: PageHistory) -> str:
+    """Return the SVG picture of the trend over several days.
+
+    Raises CommandError if the history has fewer than two days with such runs.
+    """
     run = report["run"]
     trend_picture = make_days_picture(
         page_history.get("days", ()), run["finished"], "; ".join(describe_restrictions(run))

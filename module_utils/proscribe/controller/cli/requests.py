@@ -91,6 +91,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _refuse_request(arguments: argparse.Namespace, now: datetime.datetime) -> int:
+    """Refuse a user's request: append the refusal to its file, print the result, and return exit code 0.
+
+    Raises CommandError for a missing reason, an answered request, and a person who may not refuse it.
+    """
     reason = arguments.why.strip()
     if not (arguments.id and reason):
         raise CommandError("refuse: found no reason, expected the id of a request, and why")
@@ -114,10 +118,10 @@ def _refuse_request(arguments: argparse.Namespace, now: datetime.datetime) -> in
         request.id, request.host, request.user, request.service, reason, refused_by, format_moment(now)
     )
     compile_input = inventory.read_compile_input(arguments)
-    if reason := explain_invalid_refusal(
+    if objection := explain_invalid_refusal(
         refusal, make_judgement_context(compile_input, read_all_restrictions(compile_input.hosts))
     ):
-        raise CommandError(f"{reason}; who refuses a request has to be one who may approve it (--by)")
+        raise CommandError(f"{objection}; who refuses a request has to be one who may approve it (--by)")
     path = find_new_waiver_folder(compile_input) / REFUSALS_FILE
     with lock_folder(path.parent):
         replace_waiver_file(path, append_refusal(path, refusal))

@@ -36,17 +36,20 @@ class QuarantineSelection(TypedDict):
 
 
 class QuarantineRun:
-    """The data of a run over quarantines, collected from its tasks in their order. Knows nothing of Ansible."""
+    """The data of a run over quarantines, collected from its tasks in their order.
+
+    The class uses nothing of Ansible. `do` is the operation: list, restore or prune.
+    """
 
     def __init__(self, hosts: Sequence[str]) -> None:
         self.hosts = list(hosts)
         self.do = LIST
         self.format = ""
-        self.rows: list[ChosenItem] = []
+        self.rows: list[ChosenItem] = []  # the items that the operator selected
         # by host: the list of the quarantine; only hosts that answered
         self.listed_quarantines: dict[str, QuarantineAnswer] = {}
         self.reasons: dict[str, str] = {}  # by host: why it gave no answer, or no further answer
-        self._outcomes: dict[tuple[str, str], ItemOutcome] = {}
+        self._outcomes: dict[tuple[str, str], ItemOutcome] = {}  # by host and id of the item
 
     def record_start(self, request: QuarantineRunStart) -> None:
         """Store the hosts, the operation and the output format of the run."""

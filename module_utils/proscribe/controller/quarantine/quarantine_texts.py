@@ -21,10 +21,10 @@ QuarantineRows = Sequence[ChosenItem]
 
 
 def describe_operation(operation: str, rows: QuarantineRows, is_check: bool) -> list[str]:
-    """Return the lines that announce an operation before any file moves.
+    """Return the lines that announce an operation (restore or prune) before any file moves.
 
-    For a restore, each item has a prediction: whether the next enforcing run takes it again. A prune deletes items for
-    good. With `is_check` nothing will be changed.
+    For a restore, each item has a prediction: whether the next enforcing run takes the item again. A prune deletes
+    items for good. With `is_check` nothing will be changed.
     """
     if not rows:
         return [f"nothing in the quarantine matches; nothing is {DONE_WORDS[operation]}"]
@@ -59,6 +59,7 @@ def describe_unaccepted_losses(rows: QuarantineRows) -> str:
 
 
 def _format_items(rows: QuarantineRows, with_outlooks: bool = False) -> list[str]:
+    """Return a line for each item; with `with_outlooks` also the predicted effect of the next enforcing run."""
     lines = []
     for row in rows:
         line = f"  {row['host']}  {row['id']}  {row['path']} ({row['user']}, {format_size(row['bytes'])})"
@@ -67,6 +68,7 @@ def _format_items(rows: QuarantineRows, with_outlooks: bool = False) -> list[str
 
 
 def _describe_outlook(row: ChosenItem) -> str:
+    """Return a phrase with the predicted effect of the next enforcing run on a restored item."""
     next_run = row["next_run"]
     if next_run["state"] == TAKEN_AGAIN:
         return f"the next enforcing run takes it again: {next_run['why']}"
@@ -87,6 +89,7 @@ def format_quarantine_table(quarantine_run: QuarantineRun, width: int) -> str:
 
 
 def _group_rows(rows: QuarantineRows) -> list[list[ChosenItem]]:
+    """Return the items, each as the list of its parts, which were taken into quarantine together."""
     rows_by_group: dict[tuple[str, str], list[ChosenItem]] = {}
     for row in rows:
         rows_by_group.setdefault((row["host"], row["group"] or row["id"]), []).append(row)
@@ -133,6 +136,7 @@ def _describe_unseen(quarantine_run: QuarantineRun) -> list[str]:
             clean_text(f"cannot be read: {host}: {broken_item['id']}: {broken_item['why']}")
             for broken_item in quarantine_answer["broken"][:MAX_LISTED]
         ]
+        # A negative number means that all unreadable items are listed.
         if more_count := len(quarantine_answer["broken"]) - MAX_LISTED:
             lines += [clean_text(f"{host}: {more_count:,} more that cannot be read")] if more_count > 0 else []
         if quarantine_answer["left_out"]:
@@ -164,6 +168,7 @@ def describe_result(quarantine_run: QuarantineRun, *, is_check: bool, width: int
 
 
 def _count_done(done_outcomes: Sequence[OperationOutcome], outcomes: Sequence[OperationOutcome]) -> str:
+    """Return a phrase: how many of the items are done, on how many hosts."""
     host_count = len({item_outcome.row["host"] for item_outcome in done_outcomes})
     return f"{len(done_outcomes):,} of {format_count(len(outcomes), 'item')} on {format_count(host_count, 'host')}"
 

@@ -44,7 +44,7 @@ VARIABLE_NAMES = {name: VARIABLE_PREFIX + SELECTORS.get(name, name).lstrip("-") 
 class InvalidQuarantineRequest(ValueError):
     """An error for an invalid request.
 
-    Its text has a line for each mistake: option, value and expected value.
+    Its text has a line for each mistake: the option, the wrong value, and the expected value.
     """
 
     def __init__(self, mistakes: Iterable[str]) -> None:
@@ -72,7 +72,8 @@ class QuarantineRequest(NamedTuple):
 def parse_request(argument_values: Mapping[str, Any]) -> QuarantineRequest:
     """Parse a request from the arguments that ARGUMENTS declares.
 
-    Raises InvalidQuarantineRequest with all mistakes. Restore and prune need a selector or --all.
+    A missing argument gets its default. Restore and prune need a selector or --all. Raises InvalidQuarantineRequest
+    with all mistakes.
     """
     mistakes = []
     selected_names = {
@@ -142,7 +143,7 @@ def list_requested_hosts(
 def list_mistyped_variables(variables: Iterable[str], typed_variables: Collection[str] = ()) -> list[str]:
     """Return a mistake for each misspelled variable of a request.
 
-    If such a variable were ignored, the request would select too much. `typed_variables` come from -e options. Each of
-    these that begins with VARIABLE_PREFIX belongs to the request.
+    If such a variable were ignored, the request would select too much. `typed_variables` come from -e options. A typed
+    variable that begins with VARIABLE_PREFIX belongs to the request.
     """
     return list_variable_mistakes(variables, typed_variables, VARIABLE_PREFIX, list(VARIABLE_NAMES.values()))

@@ -30,18 +30,20 @@ class RestoreOutlook(NamedTuple):
 def find_outlook(plan: Plan, quarantine_item: QuarantineItem, waiver_ends: Mapping[str, str]) -> RestoreOutlook:
     """Predict the effect of the next enforcing run on a restored item.
 
-    `plan` is the host's. It decides for each service for which the item was taken. In doubt the prediction is `taken`.
-    `waiver_ends` has the end of each waiver (UTC), by the waiver's id.
+    `plan` is the host's plan. It decides for each service because of which the item was taken. If one of them is still
+    blocked, or if no service is known, the prediction is `taken`. `waiver_ends` has the end of each waiver (UTC), by
+    the waiver's id.
     """
     section = plan["controls"].get("apps")
     if section is None:
         return RestoreOutlook(LEFT_ALONE, "", "the control apps is off there")
-    waivers: list[str] = []
+    waivers: list[str] = []  # ids
     untouched_reasons: list[str] = []
     for service in quarantine_item["services"]:
         state, reason = _find_service_outlook(section, service, quarantine_item)
         if state == TAKEN_AGAIN:
             return RestoreOutlook(TAKEN_AGAIN, "", reason)
+        # With the state `waived`, `reason` is the id of the waiver.
         (waivers if state == WAIVER_COVERED else untouched_reasons).append(reason)
     if not quarantine_item["services"]:
         return RestoreOutlook(TAKEN_AGAIN, "", "it is not known for which service it was taken")

@@ -52,9 +52,10 @@ def select_rows(
     """Select the quarantined items that match a request, sorted by host and time.
 
     `items_by_host` has the items of each host that answered. `silent_count` is the number of hosts without an answer.
-    `get_plan` returns the plan of a host. `waiver_ends` has the end of each waiver, by the waiver's id. If a part of an
-    item is selected, all its parts are. Raises InvalidQuarantineRequest for a user, a service or an id that no item
-    has.
+    `get_plan` returns the plan of a host. `waiver_ends` has the end of each waiver, by the waiver's id.
+
+    If a part of an item is selected, all parts of the item are. Raises InvalidQuarantineRequest for a user, a service
+    or an id that no item has.
     """
     host_items = [
         (host, quarantine_item)
@@ -69,6 +70,7 @@ def select_rows(
         silent_count,
     )
     newest_time = now - datetime.timedelta(seconds=request.older_than)
+    # `group` is the common id of the parts of an item that were taken together. Another item has only its own id.
     selected_groups = {
         (host, quarantine_item["group"] or quarantine_item["id"])
         for host, quarantine_item in host_items
@@ -101,6 +103,7 @@ def select_rows(
 
 
 def _is_selected(request: QuarantineRequest, quarantine_item: QuarantineItem) -> bool:
+    """Return whether an item matches the users, services and ids of a request; an empty selector matches all."""
     return (
         (not request.users or quarantine_item["owner"] in request.users)
         and (not request.services or not set(quarantine_item["services"]).isdisjoint(request.services))
@@ -154,6 +157,7 @@ def _check_selectors(
 
 
 def _list_unknown_names(option: str, names: Iterable[str], known_names: Collection[str], expected: str) -> list[str]:
+    """Return a mistake for each name of an option that is not known; `expected` describes a known name."""
     return [
         f"{option}: found {name!r}, expected {expected}{propose_similar_names(name, known_names)}"
         for name in names

@@ -57,7 +57,7 @@ def evaluate_host(name: str, plan: str, answer: ComplianceAnswer) -> RolloutHost
     `plan` is the digest of the plan that the host received.
     """
     record, drifted_controls = answer["record"], tuple(answer["drifted"])
-    removed_programs: list[tuple[str, str]] = []
+    removed_programs: list[tuple[str, str]] = []  # rule, and scope of the finding: a user, or "" for the host
     if "apps" in drifted_controls:
         for rule in record["rules"]:
             if rule["state"] == NONCOMPLIANT and rule["rule"].startswith("apps/"):
@@ -82,7 +82,7 @@ class RolloutDecision(NamedTuple):
     changes: Mapping[str, int]  # numbers of all changes: hosts, removals, and hosts by control
     stop: str  # why the run stops, for the message of `find_objection`; "" if it does not
     max_failures: str  # share of the hosts tried so far that may fail
-    # Values of proscribe_max_change that would allow all changes; empty if the present values allow them.
+    # Values of proscribe_max_change (keys: hosts, removals) that would allow all changes; empty if the present ones do.
     allow: Mapping[str, int | str]
     set_aside: Mapping[str, str]  # hosts that a real run leaves as they are: host -> reason
 
@@ -116,9 +116,11 @@ def decide_rollout(
     if exceeded_limits or (
         set_aside_reasons and not count_allowed_failures(limits["max_failures"], len(changing_hosts))
     ):
+        # A single batch is split, so that the run can stop after a first part.
         if len(sizes_of_batches) == 1:
             sizes_of_batches = [1, len(ordered_hosts) - 1] if len(ordered_hosts) > 1 else [1]
         canary_counts = _count_changes(ordered_hosts[: sizes_of_batches[0]])
+        # The first batch (canary) is only corrected if it alone exceeds no limit.
         is_within_limits = all(canary_counts[part] <= limit for part, limit in exceeded_limits.items())
         host_limit = sizes_of_batches[0] if is_within_limits else 0
         # If no limit is exceeded, the run stops because a host is set aside and no host may fail. Then the text has the
@@ -159,9 +161,11 @@ def find_objection(
         return f"stopped {describe_stop_place(done_count)}: {decision.stop}"
     begun_hosts = list(decision.hosts[:done_count])
     spared_hosts = [host for host in begun_hosts if host in set_aside_hosts and host in successful_hosts]
+    # Only so many hosts may be set aside. Each further one counts as tried, and as failed.
     spared_hosts = spared_hosts[: count_allowed_set_aside(decision.max_failures, len(decision.hosts))]
     tried_hosts = [host for host in begun_hosts if host not in spared_hosts]
     failed_count = sum(host not in successful_hosts or host in set_aside_hosts for host in tried_hosts)
+    # Number of hosts before the batch that ended last. If none of them tried the change, that batch is the canary.
     batch_start = max(
         itertools.takewhile(lambda end: end < done_count, itertools.accumulate(decision.batches)), default=0
     )
@@ -199,6 +203,7 @@ def _order_hosts(hosts: Sequence[RolloutHost]) -> list[RolloutHost]:
 
 
 def _pair_hosts(hosts: Sequence[RolloutHost]) -> list[Sequence[RolloutHost]]:
+    """Split hosts into pairs, in order; the last pair may have a single host."""
     return [hosts[index : index + 2] for index in range(0, len(hosts), 2)]
 
 
@@ -236,6 +241,7 @@ def _list_set_aside_reasons(
 
 
 def _describe_limits(exceeded_limits: Mapping[str, int]) -> str:
+    """Return the exceeded limits as text, such as `10 hosts and 200 removals`."""
     return " and ".join(
         format_count(limit, "host" if part == "hosts" else "removal") for part, limit in exceeded_limits.items()
     )
@@ -247,6 +253,11 @@ def _describe_stop(
     answered_count: int,
     previous_run: PreviousRun | None,
 ) -> str:
+    """Describe why a run stops: the changes that it would make, and the limits that they exceed.
+
+    `answered_count` is the number of hosts that answered. With `previous_run`, the text has the number of these hosts
+    that were compliant in that run.
+    """
     by_control = ", ".join(
         f"{control} on {change_counts[control]:,}" for control in CONTROLS if control in change_counts
     )

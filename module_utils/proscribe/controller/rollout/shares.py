@@ -69,9 +69,10 @@ def count_allowed_set_aside(max_failures: str, host_count: int) -> int:
 
 
 def has_only_user_problems(record: ObservedRecord, gate: str) -> bool:
-    """Return whether a host fails its gate only because of findings of users other than root.
+    """Return whether a host fails the gate only because of findings of users other than root.
 
-    The host itself reports this, so the result cannot be trusted. An unknown rule or an error gives False.
+    The gate (proscribe_compliance_gate) names the states of rules with which a host fails a run. The host itself
+    reports its findings, so the result cannot be trusted. An unknown rule or an error gives False.
     """
     failing_rules = [rule for rule in record["rules"] if rule["state"] in GATES[gate]]
     users = {
@@ -103,7 +104,7 @@ def select_set_aside(
     ranked_hosts = sorted(removal_counts, key=removal_counts.__getitem__)[::-1]
     outlying_hosts: list[str] = []
     if "removals" in exceeded_limits:
-        # most removals of any host that cannot be set aside
+        # The most removals of any host that cannot be set aside.
         ordinary_count = removal_counts[ranked_hosts[max_set_aside]]
         max_removals = max(exceeded_limits["removals"] // SHARE_DIVISOR, ordinary_count)
         outlying_hosts = [host for host in ranked_hosts[:max_set_aside] if removal_counts[host] > max_removals]
@@ -120,7 +121,7 @@ def compute_sufficient_limits(
     """Compute a value of `max_change` that permits these hosts to change; {} if no limit is exceeded.
 
     The value is proposed in place of the team's setting, so it repeats unchanged limits. The number of removals is a
-    sum only if several hosts have removals. So it does not depend on the claim of a single host.
+    sum only if several hosts have removals. So it does not depend on what a single host reports.
     """
     if not exceeded_limits:
         return {}

@@ -66,9 +66,9 @@ class SchedulePart(TypedDict):
 class SchedulePlan(TypedDict):
     """A whole schedule. `drift` is the part of the controller, and `pull` is the part of each host."""
 
-    method: str
-    controller: str
-    become: bool
+    method: str  # value of proscribe_schedule
+    controller: str  # inventory name of the controller; `localhost` for this machine
+    become: bool  # whether the controller's files need another account's rights (sudo) to be installed
     warnings: list[str]
     drift: SchedulePart
     pull: SchedulePart
@@ -124,6 +124,7 @@ def plan_schedule(
     first_host = hosts[0] if hosts else None
 
     def make_variable_error(variable: str, expected: str, found_value: object = "") -> PolicyErrors:
+        """Return the error about a variable, named without its prefix, at the place where the first host sets it."""
         name = PREFIX + variable
         return PolicyErrors(
             [PolicyError(first_host.locate_variable(name) if first_host else "", name, found_value, expected)]
@@ -234,7 +235,8 @@ def _render_drift_files(
 ) -> dict[str, str]:
     """Return the texts of the controller's files, by path.
 
-    These are systemd units, and the guard program that the units start first. The units' hardening depends on the
+    These are systemd units, and the guard: a program that the units start first. The guard refuses a run if other
+    accounts can change the files of the run. The units' hardening depends on the
     account, and on whether runs change the controller or send mail.
     """
     launcher_command = "collect" if variables.schedule == "pull" else "drift"
@@ -319,7 +321,7 @@ def _plan_pull(variables: _ScheduleVariables, controller: ScheduleController, ma
     host_paths = [variables.ansible]
     if not variables.repository:
         host_paths += [variables.directory, inventory]
-    elif not variables.signers:
+    elif not variables.signers:  # without signatures, whoever can change a local repository decides what hosts run
         host_paths.append(variables.repository.removeprefix("file://"))
     paths = [path for path in host_paths if path.startswith("/")]
     files = {

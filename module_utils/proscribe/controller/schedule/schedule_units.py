@@ -68,6 +68,7 @@ def format_exec_start(argv: Sequence[str]) -> str:
 
 
 def _quote_argument(word: str) -> str:
+    """Return a word in double quotes, with all characters escaped that systemd treats specially."""
     escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
     return f'"{escaped}"'
 
@@ -173,9 +174,9 @@ def _format_service(
 ) -> str:
     """Format the [Service] section of a unit.
 
-    Before each run, the guard program checks the files of the checkout. It runs as root without the unit's restrictions
-    (prefix "+"); `option` is an option for it. With the prefix "-" the unit starts even if the checkout is missing, so
-    its alert is still sent.
+    Before each run, the guard program checks that no other account can change the files of the run. The guard runs as
+    root without the unit's restrictions (prefix "+"); `option` is an option for it. With the prefix "-" the unit starts
+    even if the checkout is missing, so its alert is still sent.
     """
     # Temporary files are in a directory that systemd removes, even if the run was killed.
     runtime_directory = "/run/" + name

@@ -28,11 +28,13 @@ def list_logged_in_users(answer: WindowsAnswer) -> list[str]:
 def explain_absent_users(answer: WindowsAnswer, activity: str) -> list[str]:
     """Return the reasons why data of users are missing; [] if all users are logged in.
 
-    `activity` is a phrase for the message: the data of users who are not logged in, which cannot be read.
+    `activity` is the middle of the message: how the data came about that cannot be read, such as "installed for
+    themselves".
     """
     registry = answer.registry
     if registry.is_present(PROFILES_KEY) is not True or registry.is_present(USERS_HIVE) is not True:
         return ["which users the host has cannot be read there"]
+    # Windows has a profile of each user who has ever logged in.
     profiles = {name.casefold() for name in registry.list_key_names(PROFILES_KEY) if is_user_account(name)}
     absent_users = profiles.difference(name.casefold() for name in list_logged_in_users(answer))
     subject = "a user who is" if len(absent_users) == 1 else f"{len(absent_users)} users who are"

@@ -62,16 +62,19 @@ class WindowsAnswer(NamedTuple):
 
 
 class _AnswerPart(NamedTuple):
-    kind: str
-    argument: str
+    """A part of the answer: the output of one command on the host, from one line with the token to the next."""
+
+    kind: str  # LIST_PART, TASKS_PART or another constant of command_line.py
+    argument: str  # the registry key of LIST_PART and TREE_PART; else ""
     lines: list[str]
     is_complete: bool  # the host's command for this part succeeded
 
 
 def parse_answer(output: bytes, token: str) -> WindowsAnswer:
-    """Parse the output of a Windows host. A line that begins with `token` starts each part of the output.
+    """Parse the output of a Windows host.
 
-    Raises UnusableAnswer if the output is no complete answer, or too large.
+    A line that begins with `token` starts each part of the output. Raises UnusableAnswer if the output is no complete
+    answer, or too large.
     """
     text, is_exact = _decode_output(output, token)
     parts = list(_split_parts(text, token))
@@ -108,8 +111,9 @@ def parse_answer(output: bytes, token: str) -> WindowsAnswer:
 def _read_registry_part(registry: WindowsRegistry, part: _AnswerPart) -> None:
     """Add a part of the answer to the registry.
 
-    Raises UnusableAnswer for an invalid part with keys of the machine. An invalid part with a user's keys is left out,
-    so these keys stay unknown. So excessive data of a user cannot make the whole answer unusable.
+    An invalid part with keys of the machine makes the answer unusable: raises UnusableAnswer. An invalid part with a
+    user's keys is left out, so these keys stay unknown. Otherwise a user could make the answer unusable with excessive
+    data.
     """
     try:
         registry.read_query(part.argument, part.lines, part.kind == TREE_PART)
@@ -119,10 +123,10 @@ def _read_registry_part(registry: WindowsRegistry, part: _AnswerPart) -> None:
 
 
 def _split_parts(text: str, token: str) -> Iterator[_AnswerPart]:
-    """Split the answer into its parts.
+    """Yield the parts of the answer.
 
-    A line with `token` begins a part, or says whether its command succeeded. Raises UnusableAnswer if there are too
-    many lines.
+    A line with `token` begins a part, or has the result of its command (DONE_MARK, FAILED_MARK). Lines before the first
+    part are dropped. Raises UnusableAnswer if there are too many lines.
     """
     kind, argument, lines, is_complete = "", "", [], False
     for count, line in enumerate(text.split("\n")):
@@ -144,7 +148,10 @@ def _split_parts(text: str, token: str) -> Iterator[_AnswerPart]:
 
 
 def _decode_output(output: bytes, token: str) -> tuple[str, bool]:
-    """Decode the host's output. Return the text, and True if names in every script arrived intact."""
+    """Return the host's output as text, and True if names in every script (such as Chinese) arrived intact.
+
+    The text begins at the first `token`.
+    """
     if token.encode("utf-16-le") in output:
         start = output.find(token.encode("utf-16-le"))
         return _decode_with_codec(output[start:], "utf-16-le")
@@ -161,11 +168,13 @@ def _decode_output(output: bytes, token: str) -> tuple[str, bool]:
 
 
 def _decode_with_codec(output: bytes, codec: str) -> tuple[str, bool]:
+    """Return the output as text, and True if the codec (of Python) could decode all bytes."""
     text = output.decode(codec, "replace")
     return text, REPLACEMENT_CHARACTER not in text
 
 
 def _find_codec(code_page: int) -> str:
+    """Return Python's codec for a code page; `ascii` if Python has none."""
     codec = CODECS_BY_CODE_PAGE.get(code_page, f"cp{code_page}")
     try:
         codecs.lookup(codec)

@@ -71,8 +71,8 @@ def compare_applocker(
 ) -> list[RuleVerdict]:
     """Compare a host's AppLocker rules with the registry values of a policy, and return the verdict.
 
-    `desired_mode` is the mode of AppLocker in the plan. `control_mode` is the mode of the control `apps`. Returns [] if
-    neither the policy nor the host has rules.
+    `desired_mode` is the mode of AppLocker in the plan. `entries` are the registry values of the plan's rules.
+    `control_mode` is the mode of the control `apps`. Returns [] if neither the policy nor the host has rules.
     """
     desired_collections, host_collections = (
         _collect_desired_collections(entries),
@@ -88,6 +88,7 @@ def compare_applocker(
         _observe_service(answer) if desired_collections or host_collections else ([], [])
     )
     unseen_reason = "; ".join([*([] if is_readable else [UNREAD_RULES_REASON]), *unknown_reasons])
+    # Only a plan that requires AppLocker to deny makes the host noncompliant. Otherwise deviations are only reported.
     if desired_mode == applocker_rules.ENFORCE_MODE and desired_collections:
         return [judge_rule(APPLOCKER_RULE, {"mode": control_mode}, [*deviations, *service_findings], unseen_reason)]
     reason = "; ".join(filter(None, (REPORT_ONLY_REASON, unseen_reason)))
@@ -104,9 +105,9 @@ def compare_applocker(
 def _compare_collections(
     desired_collections: Mapping[str, RuleCollection], host_collections: Mapping[str, RuleCollection]
 ) -> tuple[list[Finding], list[Finding]]:
-    """Return findings for rule collections that deviate from the plan, and findings for other collections.
+    """Return findings for the rule collections that deviate from the plan, and findings for all other collections.
 
-    The other collections are as desired, or are not in the plan.
+    The other collections are as desired, or are not in the plan. The keys of `host_collections` are in lower case.
     """
     deviations: list[Finding] = []
     other_findings: list[Finding] = []
@@ -117,9 +118,10 @@ def _compare_collections(
             continue
         missing_count = len(desired_collection.rules.keys() - host_collection.rules.keys())
         changed_count = sum(
-            host_collection.rules.get(rule_id, differences) != differences
-            for rule_id, differences in desired_collection.rules.items()
+            host_collection.rules.get(rule_id, attributes) != attributes
+            for rule_id, attributes in desired_collection.rules.items()
         )
+        # Each text is in the list only if its count is not 0.
         differences = [f"{missing_count:,} of the plan's {len(desired_collection.rules):,} are not there"] * (
             missing_count > 0
         )
@@ -138,6 +140,7 @@ def _compare_collections(
 
 
 def _describe_collection(collection: RuleCollection) -> str:
+    """Return a phrase with the mode of a rule collection and the number of its rules."""
     mode_description = (
         NOT_CONFIGURED_DETAIL
         if collection.mode is None
@@ -147,6 +150,7 @@ def _describe_collection(collection: RuleCollection) -> str:
 
 
 def _make_rules_finding(collection: str, *details: str) -> Finding:
+    """Return a finding about a rule collection; `details` are its properties and defects, as texts."""
     collection_name = escape_text(collection[:MAX_NAME_LENGTH])
     return Finding(
         "rules",
@@ -173,7 +177,7 @@ def _collect_desired_collections(entries: Iterable[RegistryEntry]) -> dict[str, 
 def _collect_host_collections(registry: WindowsRegistry) -> dict[str, RuleCollection]:
     """Return the rule collections of a host, by name in lower case.
 
-    Collections without rules have no effect: left out.
+    Collections without rules are left out, because they have no effect.
     """
     collections = {}
     for name in registry.list_key_names(APPLOCKER_HOST_KEY):
@@ -192,23 +196,26 @@ def _collect_host_collections(registry: WindowsRegistry) -> dict[str, RuleCollec
 
 
 def _parse_mode(mode_data: object) -> int:
+    """Return the number of a collection's mode; -1 if the registry's value is no number."""
     return mode_data if isinstance(mode_data, int) else -1
 
 
 def _normalise_rule_id(name: str) -> str:
+    """Return the id of a rule for comparison: in lower case and without braces."""
     return name.strip("{}").casefold()
 
 
 def _extract_decisive_attributes(text: str) -> frozenset[tuple[str, str]]:
-    """Return the attributes that decide the effect of a rule.
+    """Return the attributes, as (name, value), that decide the effect of a rule.
 
-    They have no order, because Windows rewrites the rule's text.
+    `text` is the XML of the rule. The attributes have no order, because Windows rewrites this text.
     """
     return frozenset(pair for pair in _ATTRIBUTE_PATTERN.findall(text) if pair[0] not in _FREE_ATTRIBUTES)
 
 
 def _observe_service(answer: WindowsAnswer) -> tuple[list[Finding], list[str]]:
     """Return findings about the service that applies AppLocker's rules, and reasons why its state is unknown."""
+    # how the service starts: AUTOMATIC_START if it starts with Windows; None if the value cannot be read
     start_value = answer.registry.read_values(APPLIER_KEY).get(START_VALUE)
     defects = []
     if start_value is not None and start_value.data != AUTOMATIC_START:

@@ -40,7 +40,10 @@ SAME_NAME_REASON = "whether an app package that is called as it is one of its ow
 
 
 class ServiceEvidence(NamedTuple):
-    """The evidence of a service on a host: certain findings, and doubtful findings."""
+    """The evidence of a service on a host.
+
+    A doubtful finding is a trace or a similar name, which proves nothing.
+    """
 
     findings: list[Finding]
     doubtful_findings: list[Finding]
@@ -49,8 +52,8 @@ class ServiceEvidence(NamedTuple):
     def add_program(self, program: InstalledProgram, doubt: str, *, is_trace: bool = False) -> None:
         """Add a finding for a program, unless it lies in the folder of a program that is already a finding.
 
-        With `is_trace` the program was only started by a user before, so the finding is doubtful. `doubt` says why the
-        program may be another; "" for none.
+        `doubt` says why the program may be another; "" for none. With `is_trace`, the host only has a note that a user
+        started the program before. Then the finding is doubtful, because the program may be gone.
         """
         if program.program and any(strip_volume(program.program).startswith(folder) for folder in self.folders):
             return
@@ -76,6 +79,7 @@ def observe_apps(section: PlanSection, answer: WindowsAnswer, software: WindowsS
             evidence[service_id].findings.append(app.make_finding())
         for service_id in catalogue.list_services_named_as(app):
             evidence[service_id].doubtful_findings.append(app.make_finding(SAME_NAME_DETAIL))
+    # `image` is the file name of a running program.
     for image, pids in _group_running_tasks(answer).items():
         count_note = f" and {len(pids) - 1} more" if len(pids) > 1 else ""
         finding = Finding(
@@ -101,9 +105,9 @@ def _group_running_tasks(answer: WindowsAnswer) -> dict[str, list[int]]:
 
 
 def find_catalogue_gaps(entry: PlanEntry) -> list[str] | None:
-    """Return the missing kinds of identifiers because of which a service cannot be compliant on Windows.
+    """Return the missing kinds of identifiers because of which a service cannot be compliant on Windows, as reasons.
 
-    Returns None if the catalogue has no Windows identifier of the service at all.
+    Returns [] if nothing is missing, and None if the catalogue has no Windows identifier of the service at all.
     """
     packages = entry.get("windows_packages", {})
     images, apps = entry.get("windows_processes"), packages.get("appx")
@@ -111,6 +115,7 @@ def find_catalogue_gaps(entry: PlanEntry) -> list[str] | None:
     is_in_store = not apps and any(package.startswith("msstore:") for package in packages.get("winget", ()))
     if not (images or installers or is_in_store):
         return None
+    # Key: the reason. Value: True if the reason applies.
     gaps = {
         NO_IMAGE_REASON: not images,
         NO_INSTALLER_REASON: not installers and not is_in_store,
@@ -125,10 +130,11 @@ def _judge_service(
     """Return the verdict on a service.
 
     Without findings, the rule is compliant only if nothing relevant was unseen. If the catalogue has no Windows program
-    of the service, the rule does not apply.
+    of the service and there is no finding, the rule does not apply.
     """
     gaps = find_catalogue_gaps(entry)
     if gaps is None and not evidence.findings and not evidence.doubtful_findings:
+        # Other verdicts than compliant, such as `upcoming`, come from the plan alone and stay.
         verdict = judge_rule(rule, entry, ())
         reason = f"{NO_IDENTIFIERS_REASON}: the catalogue has no Windows program of it"
         return RuleVerdict(rule, NOT_APPLICABLE, reason=reason) if verdict.state == COMPLIANT else verdict
@@ -148,18 +154,21 @@ def _judge_service(
 
 
 def _judge_doubtful(rule: str, entry: PlanEntry, evidence: ServiceEvidence, unseen_reason: str) -> RuleVerdict:
-    """Return the verdict on the evidence.
+    """Return the verdict on the certain and the doubtful findings of a service.
 
-    Doubtful findings alone make the rule unknown, unless a waiver covers them.
+    Doubtful findings alone make the rule unknown, unless a waiver covers them. `unseen_reason` is "" if nothing was
+    unseen.
     """
     verdict, doubtful_verdict = (
         judge_rule(rule, entry, evidence.findings, unseen_reason),
         judge_rule(rule, entry, evidence.doubtful_findings),
     )
+    # No doubtful finding counts: there is none, a waiver covers all, or the plan does not restrict the service now.
     if doubtful_verdict.state != NONCOMPLIANT:
         return judge_rule(rule, entry, [*evidence.findings, *evidence.doubtful_findings], unseen_reason)
     if verdict.state == NONCOMPLIANT:
         return verdict._replace(findings=(*verdict.findings, *doubtful_verdict.findings))
+    # Key: the reason of a doubt. Value: the kind of the doubtful findings with this reason.
     reasons = {STARTED_REASON: "file", SAME_NAME_REASON: "package"}
     doubt_reasons = [
         reason for reason, kind in reasons.items() if any(finding.kind == kind for finding in doubtful_verdict.findings)

@@ -106,7 +106,7 @@ UNREAD_REASON = "{} cannot be read there"
 class InstalledBrowsers(NamedTuple):
     """The browsers of a host: browsers with known policies, and names of other browsers.
 
-    `unseen_reason` says why there may be more browsers.
+    `unseen_reason` says why there may be more browsers; "" if there are no more.
     """
 
     known_browsers: tuple[PolicyProgram, ...]
@@ -117,16 +117,19 @@ class InstalledBrowsers(NamedTuple):
 def find_browsers(answer: WindowsAnswer, installed: list[InstalledProgram]) -> InstalledBrowsers:
     """Return the browsers of a host.
 
-    A program is a browser if the machine or a logged-in user has registered it as a browser. Known browsers are also
-    found by their uninstall key, by their App Paths entry, or while they run.
+    `installed` are the programs in the uninstall keys. A program is a browser if the machine or a logged-in user has
+    registered it as a browser. Known browsers are also found by their uninstall key, by their App Paths entry, or while
+    they run.
     """
     registry = answer.registry
     registry_roots = [MACHINE_HIVE, *(f"{USERS_HIVE}\\{name}" for name in list_logged_in_users(answer))]
+    # (name, path) of each registered browser
     registered_programs = [
         program
         for registry_root in registry_roots
         for program in _list_registered_browsers(registry, f"{registry_root}\\{BROWSERS_KEY}")
     ]
+    # paths or file names of programs that may be browsers, in lower case
     images = [
         _extract_program(command)
         for installed_program in installed
@@ -141,6 +144,7 @@ def find_browsers(answer: WindowsAnswer, installed: list[InstalledProgram]) -> I
     browser_ids = {_identify_browser(program) for _, program in registered_programs} | {
         _identify_browser(image) for image in images
     }
+    # A dict without values, so that each name is listed once and in order.
     other_names = {
         name: None
         for name, program in registered_programs
@@ -151,6 +155,7 @@ def find_browsers(answer: WindowsAnswer, installed: list[InstalledProgram]) -> I
         for installed_program in installed
         if any(name.casefold() in OTHER_NAMES for name in iterate_names(installed_program))
     }
+    # A browser that is already listed by its registered name is not listed by its file name again.
     registered_images = {program.rpartition("\\")[2] for _, program in registered_programs}
     other_names |= dict.fromkeys(
         sorted(({image.rpartition("\\")[2] for image in images} & OTHER_IMAGES) - registered_images)
@@ -164,7 +169,10 @@ def find_browsers(answer: WindowsAnswer, installed: list[InstalledProgram]) -> I
 
 
 def _list_registered_browsers(registry: WindowsRegistry, key: str) -> Iterator[tuple[str, str]]:
-    """Yield the name and the program of each browser that is registered below a registry key."""
+    """Yield the name and the program of each browser that is registered below a registry key.
+
+    The program is a path in lower case. If the registry has no path, the program is the name in lower case.
+    """
     for name in registry.list_key_names(key):
         command = registry.read_values(f"{key}\\{name}\\shell\\open\\command")
         program = next(
@@ -217,7 +225,7 @@ def _identify_browser(path: str) -> str:
 
 
 def observe_browsers(plan: Plan, answer: WindowsAnswer, browsers: InstalledBrowsers) -> list[RuleVerdict]:
-    """Return the verdicts of the control `browser`.
+    """Return the verdicts of the control `browser` about the browsers of a host.
 
     Raises ControlError for a plan that no browser could follow.
     """
@@ -236,6 +244,7 @@ def observe_browsers(plan: Plan, answer: WindowsAnswer, browsers: InstalledBrows
 
 
 def _make_place(program: PolicyProgram) -> PolicyPlace:
+    """Return the place in the registry from which a browser reads its policies."""
     return program.policy_place._replace(path=f"HKLM\\{program.key}")
 
 
@@ -244,7 +253,8 @@ def _observe_program(
 ) -> PolicyObservation:
     """Compare the policies of a browser in the registry with the policies that the plan requires.
 
-    Firefox ignores an invalid site filter, so an invalid filter counts as missing.
+    If the registry key cannot be read, the result has only the reason. Firefox ignores an invalid site filter, so an
+    invalid filter counts as missing.
     """
     key = f"{MACHINE_HIVE}\\{program.key}"
     if not answer.registry.is_complete(key):
@@ -312,6 +322,7 @@ def _read_policy_level(registry: WindowsRegistry, key: str, depth_left: int) -> 
 
 
 def _convert_value(registry_value: RegistryValue) -> str | int:
+    """Return the data of a registry value; the texts of a list of texts (REG_MULTI_SZ) are separate lines."""
     if registry_value.type == "REG_MULTI_SZ" and isinstance(registry_value.data, str):
         return registry_value.data.replace("\\0", "\n")
     return registry_value.data

@@ -97,16 +97,18 @@ def make_token() -> str:
 def make_command_line(token: str) -> str:
     """Return the command line for cmd that prints the whole answer.
 
-    `token` begins the lines between its parts. In the command line, the loop variable %m is the token and %k is a
-    registry key. So each key adds only its own length to the line.
+    `token` begins the lines between the parts of the answer. In the command line, the loop variable %m is the token and
+    %k is a registry key. So each key adds only its own length to the line.
     """
     end_of_part = f"&& echo %m {DONE_MARK}|| echo %m {FAILED_MARK}"
 
     def make_query_loop(kind: str, keys: Iterable[str], key: str, options: str = "") -> str:
+        """Return a loop over `keys` that queries each; `key` is its name inside the loop, such as `%k`."""
         query = f"echo %m {kind} {key}& reg query {key}{options} 2>nul{end_of_part}"
         # The loop is in parentheses. Otherwise the rest of the command line would belong to it.
         return f"(for %k in ({' '.join(map(_quote_key, keys))}) do @({query}))"
 
+    # %u is the key of a user, and %~k is a key below it without quotes
     user_key = '"%u\\%~k"'
     parts = [
         f"echo %m {BEGIN_PART}",
@@ -135,6 +137,7 @@ def make_command_line(token: str) -> str:
 
 
 def _quote_key(key: str) -> str:
+    """Return a registry key in quotes if it has blanks."""
     return f'"{key}"' if " " in key else key
 
 

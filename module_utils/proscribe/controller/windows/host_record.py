@@ -62,7 +62,8 @@ def observe_windows_host(
 def _apply_partial_waivers(verdicts: Iterable[RuleVerdict], section: PlanSection) -> list[RuleVerdict]:
     """Return the verdicts, with noncompliant verdicts changed to unknown if a waiver may cover them.
 
-    Such a waiver is for some hours or groups. Only the host could decide whether the waiver applies.
+    `section` is the compiled section of the control, with the hours of waivers. Such a waiver is for some hours or
+    groups. Only the host could decide whether the waiver applies.
     """
     new_verdicts = []
     for verdict in verdicts:
@@ -75,7 +76,7 @@ def _apply_partial_waivers(verdicts: Iterable[RuleVerdict], section: PlanSection
 
 
 def _list_partial_waivers(entry: PlanEntry) -> list[str]:
-    """Return the ids of the service's waivers for some hours only, or for groups of the host's users only."""
+    """Return the ids of the service's waivers that apply only at some hours, or only to groups of users."""
     partial_waivers = [
         exception["waiver"]
         for exception in entry.get("exceptions", ())
@@ -87,6 +88,7 @@ def _list_partial_waivers(entry: PlanEntry) -> list[str]:
 def make_module_result(record: ObservedRecord, exit_gate: str) -> Mapping[str, object]:
     """Return the result of the Ansible task that observes the host: {changed, record, drifted, privileged}.
 
-    {failed, msg} are added if the host does not pass `exit_gate`. Windows hosts are never corrected.
+    `drifted` is empty and `privileged` False, because Windows hosts are never corrected. {failed, msg} are added if the
+    host does not pass `exit_gate`.
     """
     return apply_gate({"changed": False, "record": record, "drifted": [], "privileged": False}, exit_gate)

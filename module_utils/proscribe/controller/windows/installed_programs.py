@@ -46,19 +46,23 @@ STORE_FOLDER = "\\program files\\windowsapps\\"
 
 
 class InstalledProgram(NamedTuple):
-    """A program that the registry names. Texts are as the installer wrote them; "" for a missing text."""
+    """A program that the registry names.
 
-    key: str
+    Texts are as the installer wrote them; "" for a missing text.
+    """
+
+    key: str  # name of the program's registry key, or file name of a started program
     name: str = ""
     publisher: str = ""
     version: str = ""
-    location: str = ""
-    icon: str = ""
-    uninstall: str = ""
+    location: str = ""  # folder of the program
+    icon: str = ""  # file with the icon, often the program itself
+    uninstall: str = ""  # command that uninstalls the program
     account: str = ""  # account of the user who installed the program; "" if it is for the whole machine
     program: str = ""  # path of the program, if the registry has only the path
 
     def make_finding(self, detail: str, kind: str = "package") -> Finding:
+        """Return a finding about the program; `detail` says why the match is doubtful, "" for a certain match."""
         scope = f"user:{self.account}" if self.account else "system"
         texts = (self.name or self.key, self.version, self.location or self.program)
         escaped_texts = [escape_text(text) for text in texts]
@@ -99,6 +103,7 @@ def find_software(answer: WindowsAnswer) -> WindowsSoftware:
     unseen_reasons = [NARROW_REASON] if answer.is_narrow else []
     programs: list[InstalledProgram] = []
     path_programs: list[InstalledProgram] = []
+    # (registry key of the user, account, phrase for a message)
     user_roots = [(f"{USERS_HIVE}\\{name}", name, USER_SUBJECT) for name in users]
     registry_roots = [(MACHINE_HIVE, "", MACHINE_SUBJECT), *user_roots]
     keys = [
@@ -128,8 +133,9 @@ def find_software(answer: WindowsAnswer) -> WindowsSoftware:
 def _has_all_notes(registry: WindowsRegistry, registry_root: str, account: str) -> bool:
     """Return True if all of the desktop's records (MuiCache) of programs that a user has started were read.
 
-    A user who has never had a desktop has neither this key nor its parent. In this case it is enough that the user's
-    other keys were read. The same accounts may read both, so the key is missing and not forbidden.
+    `registry_root` is the registry key of the user. A user who has never had a desktop has neither the key with the
+    records nor its parent. Then it is enough that the user's other keys were read. The same accounts may read both, so
+    the key is missing and not forbidden.
     """
     is_present = registry.is_present(f"{registry_root}\\{STARTED_KEY}")
     if is_present is None:
@@ -141,6 +147,7 @@ def _has_all_notes(registry: WindowsRegistry, registry_root: str, account: str) 
 
 
 def _read_uninstall_key(registry: WindowsRegistry, key: str, name: str, account: str) -> InstalledProgram:
+    """Return the program of an uninstall key; `name` is the key's name below `key`."""
     values = registry.read_values(f"{key}\\{name}")
     texts = {
         field: str(values[value_name].data) if value_name in values else ""
@@ -150,7 +157,10 @@ def _read_uninstall_key(registry: WindowsRegistry, key: str, name: str, account:
 
 
 def _read_app_paths(registry: WindowsRegistry, key: str, account: str) -> Iterator[InstalledProgram]:
-    """Yield the programs of an App Paths key. If a program's path is missing, `program` is its name."""
+    """Yield the programs of an App Paths key.
+
+    If a program's path is missing, `program` is its name.
+    """
     for name in registry.list_key_names(key):
         texts = [
             str(registry_value.data).strip().strip('"')
@@ -163,10 +173,12 @@ def _read_app_paths(registry: WindowsRegistry, key: str, account: str) -> Iterat
 def _find_started_programs(
     registry: WindowsRegistry, users: list[str], unseen_reasons: list[str]
 ) -> Iterator[InstalledProgram]:
-    """Yield the programs that users have started, each once per user. Records with program names come first.
+    """Yield the programs that users have started, each once per user.
 
-    Reasons why programs may be missing are appended to `unseen_reasons`.
+    The records of the desktop count first, because they have the names of the programs. Reasons why programs may be
+    missing are appended to `unseen_reasons`.
     """
+    # (registry key, account, parser of the key's values)
     note_sources = [(f"{USERS_HIVE}\\{account}\\{STARTED_KEY}", account, _parse_desktop_notes) for account in users]
     recent_accounts = filter(is_user_account, registry.list_key_names(STARTED_LATELY_KEY))
     note_sources += [
@@ -198,6 +210,7 @@ def _parse_desktop_notes(registry_values: Iterable[RegistryValue], account: str)
         )
         path = registry_value.name[: len(registry_value.name) - len(suffix)]
         if path[-4:].casefold() == ".exe":
+            # A program has two values, for its name and its company. Both add to the same program.
             program = programs.get(path.casefold()) or InstalledProgram(
                 path.rpartition("\\")[2], account=account, program=path
             )

@@ -42,7 +42,10 @@ def normalise_key(key: str) -> str:
 
 
 class WindowsRegistry:
-    """The parts of a host's registry that are known. A key is present, absent, or unknown."""
+    """The parts of a host's registry that are known.
+
+    A key is present, absent, or unknown.
+    """
 
     def __init__(self) -> None:
         self._values_by_key: dict[str, list[RegistryValue]] = {}
@@ -50,7 +53,7 @@ class WindowsRegistry:
         self._child_names: dict[str, dict[str, str]] = {}
         self._read_keys: set[str] = set()  # keys that were read with all keys below them
         self._listed_keys: set[str] = set()  # keys whose values and child names are known
-        self._limits_left = MAX_VALUES, MAX_KEYS
+        self._limits_left = MAX_VALUES, MAX_KEYS  # numbers of values and keys that may still be added
 
     def read_query(self, key: str, lines: Iterable[str], is_whole: bool) -> None:
         """Add the output of a successful `reg query` for a key.
@@ -62,6 +65,7 @@ class WindowsRegistry:
         text: list[str] = []  # lines of the text of the last value
         values_left, keys_left = self._limits_left
         for line in lines:
+            # the key that the line names; "" for a value or a further line of a text
             line_key = normalise_key(line) if line[:5].casefold() == "hkey_" else ""
             if line_key and (line_key == queried_key or line_key.startswith(f"{queried_key}\\")):
                 keys_left -= 1
@@ -96,7 +100,7 @@ class WindowsRegistry:
     def _add_key(self, queried_key: str, key: str, spelled_key: str) -> None:
         """Record a key and its parents, up to the queried key, as child keys.
 
-        `spelled_key` is the key as the host spells it.
+        `key` is normalised, and `spelled_key` is the key as the host spells it.
         """
         while key != queried_key:
             parent, _, name = key.rpartition("\\")
@@ -108,7 +112,10 @@ class WindowsRegistry:
             key, spelled_key = parent, spelled_parent
 
     def is_present(self, key: str) -> bool | None:
-        """Return True if a key is present, False if it is absent, None if that is unknown."""
+        """Return True if a key is present, False if it is absent, None if that is unknown.
+
+        A key is absent if its parent was read without it, or if its parent is absent.
+        """
         key = normalise_key(key)
         if key in self._listed_keys or key in self._child_names:
             return True
@@ -131,6 +138,7 @@ class WindowsRegistry:
         return self._is_covered(key) or self.is_present(key) is False
 
     def _is_covered(self, key: str) -> bool:
+        """Return whether a key was read with all keys below it, or is below such a key."""
         while key:
             if key in self._read_keys:
                 return True
@@ -153,6 +161,10 @@ class WindowsRegistry:
 
 
 def _parse_value(name: str, type_: str, data: str) -> RegistryValue:
+    """Return a registry value whose data is a number for REG_DWORD, else a text.
+
+    Raises UnusableAnswer for a longer name or text than the registry permits.
+    """
     if len(name) > MAX_NAME_LENGTH or len(data) > MAX_TEXT_LENGTH:
         raise UnusableAnswer("a name or a text of its registry is longer than the registry takes")
     if type_ == "REG_DWORD" and _NUMBER_PATTERN.fullmatch(data):

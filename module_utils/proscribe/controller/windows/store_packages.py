@@ -35,6 +35,7 @@ class AppPackage(NamedTuple):
     detail: str = ""
 
     def make_finding(self, detail: str = "") -> Finding:
+        """Return a finding about the package; `detail` is added to the detail of the package."""
         scope = f"user:{self.account}" if self.account else "system"
         details = ", ".join(filter(None, (self.detail, detail)))
         return Finding(
@@ -43,7 +44,10 @@ class AppPackage(NamedTuple):
 
 
 class AppPackages(NamedTuple):
-    """The app packages of a host, and the reason why there may be more; "" if the list is complete."""
+    """The app packages of a host.
+
+    `unseen_reason` says why there may be more; "" if there are no more.
+    """
 
     apps: list[AppPackage]
     unseen_reason: str
@@ -57,6 +61,7 @@ def find_app_packages(answer: WindowsAnswer, accounts: Iterable[str]) -> AppPack
     """
     registry, accounts = answer.registry, list(accounts)
     device_packages = {name.casefold(): name for name in registry.list_key_names(DEVICE_PACKAGES_KEY)}
+    # (account, detail for the finding, registry key with the list) of each list of a user's packages
     package_lists = [(account, "", f"{USERS_HIVE}\\{account}\\{APP_PACKAGES_KEY}") for account in accounts]
     waiting_accounts = [name for name in registry.list_key_names(ALL_USERS_PACKAGES_KEY) if is_user_account(name)]
     package_lists += [(account, WAITING_DETAIL, f"{ALL_USERS_PACKAGES_KEY}\\{account}") for account in waiting_accounts]
@@ -67,6 +72,7 @@ def find_app_packages(answer: WindowsAnswer, accounts: Iterable[str]) -> AppPack
             (
                 name
                 for name in registry.list_key_names(key)
+                # Without the device's list, it is not known which packages are gone, so all are returned.
                 if not device_packages or name.casefold() in device_packages
             ),
             account,
@@ -76,6 +82,7 @@ def find_app_packages(answer: WindowsAnswer, accounts: Iterable[str]) -> AppPack
         app_by_family, registry.list_key_names(f"{ALL_USERS_PACKAGES_KEY}\\Applications"), "", PROVISIONED_DETAIL
     )
     known_families = {app.family.casefold() for app in app_by_family.values()}
+    # Packages on the device that are in no user's list: another user has them, who is not logged in.
     unknown_names = (
         name
         for name in device_packages.values()
@@ -91,6 +98,11 @@ def find_app_packages(answer: WindowsAnswer, accounts: Iterable[str]) -> AppPack
 def _add_app_packages(
     app_by_family: dict[tuple[str, str], AppPackage], package_names: Iterable[str], account: str, detail: str
 ) -> None:
+    """Add the packages with these full names; a package that the account already has stays as it is.
+
+    The keys of `app_by_family` are the family name and the account, both in lower case. `account` is "" for packages
+    that belong to no known user.
+    """
     for name in package_names:
         if app := parse_package_name(name):
             app = app._replace(account=account, detail=detail)

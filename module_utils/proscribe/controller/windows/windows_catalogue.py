@@ -33,11 +33,14 @@ MAX_NAME_LENGTH = 200  # most characters of a name that is compared
 
 
 class WindowsCatalogue:
-    """An index of the plan's services by their identifiers on Windows. Values are service ids."""
+    """An index of the plan's services by their identifiers on Windows.
+
+    The keys of each index are identifiers in lower case, the values are lists of service ids.
+    """
 
     def __init__(self, services: Mapping[str, PlanEntry]) -> None:
         self.services_by_path: dict[str, list[str]] = {}  # \vendor\program\program.exe
-        self.services_by_image: dict[str, list[str]] = {}
+        self.services_by_image: dict[str, list[str]] = {}  # by file name of a program
         self.services_by_app: dict[str, list[str]] = {}  # by name or family of an app package
         self.services_by_winget_id: dict[str, list[str]] = {}  # by winget package id
         self.services_by_key: dict[str, list[str]] = {}  # by uninstall key
@@ -74,6 +77,7 @@ class WindowsCatalogue:
 
     @staticmethod
     def _index_service(index: dict[str, list[str]], service_id: str, texts: Iterable[str]) -> None:
+        """Add a service to an index under each of these identifiers."""
         for text in texts:
             index.setdefault(text.casefold(), []).append(service_id)
 
@@ -85,7 +89,7 @@ class WindowsCatalogue:
     def list_services_named_as(self, app: AppPackage) -> Iterator[str]:
         """Yield the services whose name resembles the name of this app package.
 
-        Only services of which the catalogue has no app package are compared.
+        Only services of which the catalogue has no app package are compared. Such a match is doubtful.
         """
         name = _normalise_name(app.name.rpartition(".")[2][:MAX_NAME_LENGTH])
         yield from dict.fromkeys(
@@ -102,15 +106,18 @@ class WindowsCatalogue:
         doubts_by_service: dict[str, str] = {}
         for text in (program.icon, program.uninstall, program.program):
             path = text.strip().strip('"').casefold()
+            # A command has options after the path, an icon has a number.
             path = path.partition(".exe")[0] + ".exe" if ".exe" in path else path
             for path_tail in _iterate_path_tails(path):
                 doubts_by_service.update(dict.fromkeys(self.services_by_path.get(path_tail, ()), ""))
         program_folder = program.location.strip().strip('"').rstrip("\\").casefold()
         if program_folder:
             for path_tail, service_ids in self.services_by_path.items():
+                # The program lies in the folder that the catalogue names.
                 if program_folder.endswith(path_tail.rpartition("\\")[0]):
                     doubts_by_service.update(dict.fromkeys(service_ids, ""))
         doubts_by_service.update(dict.fromkeys(self.services_by_key.get(program.key.casefold(), ()), ""))
+        # The uninstall key of a portable program of winget begins with the package id and an underscore.
         package, separator, _ = program.key.casefold().partition("_")
         doubts_by_service.update(dict.fromkeys(self.services_by_winget_id.get(package, ()) if separator else (), ""))
         # for a started app package, the text before "!" is its family; otherwise `program` is a path
@@ -123,11 +130,15 @@ class WindowsCatalogue:
         return doubts_by_service
 
     def _find_services_by_name(self, program: InstalledProgram) -> Iterator[str]:
+        """Yield the services to which a program belongs by its names.
+
+        Name and publisher must match, or the name in the service's own script (such as Chinese).
+        """
         publisher = _normalise_company(program.publisher[:MAX_NAME_LENGTH])
         for name in iterate_names(program):
             yield from self.services_by_script_name.get(name.casefold(), ())
-            for published_by, service_id in self.publishers_by_name.get(_normalise_name(name), ()):
-                if publisher == published_by:
+            for catalogue_publisher, service_id in self.publishers_by_name.get(_normalise_name(name), ()):
+                if publisher == catalogue_publisher:
                     yield service_id
 
 

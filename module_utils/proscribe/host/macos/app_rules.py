@@ -23,7 +23,8 @@ MAX_READ_BUNDLES = 2000  # most applications of which an identifier is held in m
 def judge_apps(host: Host, section: PlanSection, scan: ApplicationScan) -> list[RuleVerdict]:
     """Return a verdict of `apps` on every service, from installed and running programs of the Mac.
 
-    `scan` has the Mac's applications. Homebrew packages and running programs are listed here.
+    `section` is the plan's section for the control. `scan` has the Mac's applications. Homebrew packages and running
+    programs are listed here.
     """
     services = section["services"]
     services_by_bundle_id = _index_services(
@@ -62,7 +63,10 @@ def judge_apps(host: Host, section: PlanSection, scan: ApplicationScan) -> list[
 def _index_services(
     services: Mapping[str, PlanEntry], list_identifiers: Callable[[PlanEntry], Iterable[str]]
 ) -> dict[str, list[str]]:
-    """Return the ids of services by each identifier that `list_identifiers` returns for a service's entry."""
+    """Return the ids of the services that have an identifier, by identifier.
+
+    `list_identifiers` returns the identifiers in a service's entry, such as the names of its packages.
+    """
     index: dict[str, list[str]] = {}
     for service_id, entry in services.items():
         for name in list_identifiers(entry):
@@ -84,6 +88,7 @@ def _find_running(
     identifies gets that doubt as detail. `packages` has service ids by kind and name of a Homebrew package.
     """
     bundle_ids = {mac_application.path: mac_application.bundle_id for mac_application in applications}
+    # key: (service id, user id, path of the application, or of a program outside of applications)
     programs_by_key: dict[tuple[str, int, str], list[MacProgram]] = {}
     doubts: dict[tuple[str, int, str], str] = {}
     for program in programs:
@@ -139,9 +144,10 @@ def _read_bundle_id(host: Host, bundle: str) -> str:
 
 
 def _judge_service(service_id: str, entry: PlanEntry, findings: Sequence[Finding], unseen_reason: str) -> RuleVerdict:
-    """Judge one service. A Mac is never corrected, so the verdict does not count as drift.
+    """Judge one service.
 
-    A service without any identifier for macOS is not applicable, unless it has findings.
+    A Mac is never corrected, so the verdict does not count as drift. A service without any identifier for macOS is not
+    applicable, unless it has findings. `unseen_reason` says why findings may be missing; "" if all was observed.
     """
     rule = f"apps/{service_id}"
     is_on_macos = entry.get("bundle_ids") or any(entry["packages"].get(kind) for kind in PACKAGE_DIRECTORIES)

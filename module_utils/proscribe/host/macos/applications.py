@@ -68,9 +68,8 @@ def find_applications(host: Host) -> ApplicationScan:
 def list_homes(host: Host, unseen_reasons: list[str]) -> Iterator[tuple[str, str]]:
     """Yield (path, account name) for each home below /Users.
 
-    The directory's name counts as the account's name.
-
-    Reasons why homes may be missing from the list are added to `unseen_reasons`.
+    The directory's name counts as the account's name. Reasons why homes may be missing from the list are added to
+    `unseen_reasons`.
     """
     try:
         names = host.list_directory(HOMES_DIRECTORY)
@@ -112,8 +111,8 @@ def _scan_folder(host: Host, folder: str, user: str) -> ApplicationScan:
 def _find_bundles(host: Host, folder: str, unseen_reasons: list[str]) -> Iterator[str]:
     """Yield the paths of the applications in a folder and below.
 
-    Directories that are unreadable, too deep or too many are skipped, and added to `unseen_reasons`. All others are
-    read.
+    An application is a directory NAME.app with an Info.plist. Directories that are unreadable, too deep or too many are
+    skipped. One message about all of them is added to `unseen_reasons`.
     """
     failures = []
     pending = [(folder, 0)]

@@ -36,6 +36,7 @@ def make_mac_record(host: Host, plan: Plan, control_names: Iterable[str]) -> Obs
         if "apps" in control_ids or "browser" in control_ids
         else applications.ApplicationScan([], [])
     )
+    # the ids of the installed browsers, once they are known; empty if the browsers are not or cannot be observed
     browsers: list[list[str]] = []
 
     def judge_browsers() -> list[RuleVerdict]:
@@ -57,7 +58,7 @@ def make_mac_record(host: Host, plan: Plan, control_names: Iterable[str]) -> Obs
 
 
 def _describe_platform(host: Host) -> dict[str, str]:
-    """Return the release of macOS for the record."""
+    """Return the operating system of the Mac for the record, with the version of macOS."""
     try:
         properties = read_property_list(host, RELEASE_PATH) or {}
     except (ObservationError, ControlError):

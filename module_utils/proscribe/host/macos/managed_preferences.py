@@ -37,8 +37,8 @@ SAFARI_UNOBSERVED = "what Safari opens is not observed"
 def judge_browsers(host: Host, plan: Plan, application_scan: ApplicationScan) -> tuple[list[RuleVerdict], list[str]]:
     """Return the verdicts of `browser`, and the ids of the installed browsers.
 
-    The verdicts are those of managed.judge_managed_policies. Raises ControlError for a plan that no browser could
-    follow.
+    The verdicts are those of managed_policies.judge_managed_policies. Raises ControlError for a plan that no browser
+    could follow.
     """
     desired = DesiredPolicies(plan)
     policies_by_program = collect_program_policies(plan)
@@ -73,10 +73,11 @@ def _make_preferences_path(program: PolicyProgram, user: str = "") -> str:
 def _observe_preferences(
     host: Host, program: PolicyProgram, desired: DesiredPolicies, due_policies: Policies
 ) -> PolicyObservation:
-    """Return the observation of managed preferences of the first user with incomplete policies.
+    """Return the observation of the first user whose managed preferences lack desired policies.
 
-    Each user with a file of preferences is checked, with that file over the file for all users. If no user has a file,
-    the file for all users is checked. If all are complete, the first observation is returned.
+    A user with a file of preferences is checked with that file over the file for all users. If no user has a file, the
+    file for all users is checked. If all are complete, the first observation is returned. `due_policies` are the
+    policies that the browser should have.
     """
     try:
         common_policies = _read_preferences(host, _make_preferences_path(program))
@@ -125,9 +126,9 @@ def _convert_to_policies(program: PolicyProgram, preferences: Policies | None) -
 
 
 def _set_nested(table: dict[str, object], names: Sequence[str], policy_value: object) -> None:
-    """Set a value in nested tables, along `names`. Missing tables are created.
+    """Set a value in nested tables, along `names`.
 
-    Nothing is set if another value than a table is in the way.
+    Missing tables are created. Nothing is set if a name on the path already has a value that is no table.
     """
     *parent_names, last = names
     for name in parent_names:

@@ -38,7 +38,10 @@ def read_property_list(host: Host, path: str) -> dict[str, object] | None:
 
 
 def _convert_to_json(property_value: object, depth_left: int) -> object:
-    """Return a value with the types of JSON; None for dates, data, and values nested too deeply."""
+    """Return a value with the types of JSON; None for dates, data, and values nested too deeply.
+
+    `depth_left` is the number of nested tables and lists that are still read.
+    """
     if isinstance(property_value, dict) and depth_left:
         return {str(key): _convert_to_json(inner_value, depth_left - 1) for key, inner_value in property_value.items()}
     if isinstance(property_value, list) and depth_left:

@@ -148,9 +148,9 @@ class Host(Processes):
         excluded: Collection[str] = (),
         separates_owned: bool = False,
     ) -> ScanResult:
-        """Search directories for files with relevant names.
+        """Search the directories `roots` for files with relevant names.
 
-        The parameters are those of system/file_scan.py.
+        The parameters and the result are those of `scan_directories` in system/file_scan.py.
         """
         from .file_scan import scan_directories  # imported here: only plans that name programs need it
 
@@ -196,6 +196,7 @@ class Host(Processes):
 
         parent, _, name = path.rpartition("/")
 
+        # The socket is reached through the open directory, so no link in the path is followed.
         class Local(http.client.HTTPConnection):
             def connect(self) -> None:
                 self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -214,7 +215,10 @@ class Host(Processes):
         return content if answer.status == 200 and len(content) <= MAX_FILE_BYTES else None
 
     def describe_platform(self) -> dict[str, str]:
-        """Return the operating system of the host, for the record."""
+        """Return the operating system of the host, for the record: a mapping of texts.
+
+        The keys are os (such as "debian"), version, kernel (its release), architecture and python.
+        """
         text = (self.read_text("/etc/os-release") or "") if self.kernel_name == "Linux" else ""
         release = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
         return {

@@ -62,7 +62,7 @@ class ReadAllowance:
 
 
 def open_entry(directory: int, name: str) -> int:
-    """Open a regular file or a directory, and return the descriptor.
+    """Open a regular file or a directory for reading, and return the descriptor.
 
     Raises OSError. Raises ControlError for any other kind of entry, such as a link or a device.
     """
@@ -96,8 +96,9 @@ def sum_content(directory: int, name: str, allowance: ReadAllowance | None = Non
     data.
     """
     allowance = allowance or ReadAllowance()
-    links: dict[tuple[int, int], int] = {}
-    missing: dict[tuple[int, int], int] = {}
+    # by (inode, device): the number of all hard links of a file, and of its links in the directory
+    total_links: dict[tuple[int, int], int] = {}
+    found_links: dict[tuple[int, int], int] = {}
     digest = hashlib.sha256()
     files = size = 0
     file_sum = ""
@@ -112,13 +113,13 @@ def sum_content(directory: int, name: str, allowance: ReadAllowance | None = Non
             content = file_sum = _hash_file(parent, entry_name, allowance)
             files, size = files + 1, size + status.st_size
             if status.st_nlink > 1:
-                links[status.st_ino, status.st_dev] = status.st_nlink
-                missing[status.st_ino, status.st_dev] = missing.get((status.st_ino, status.st_dev), 0) + 1
+                total_links[status.st_ino, status.st_dev] = status.st_nlink
+                found_links[status.st_ino, status.st_dev] = found_links.get((status.st_ino, status.st_dev), 0) + 1
         elif stat.S_ISLNK(status.st_mode):
             content = os.readlink(entry_name, dir_fd=parent)
         fields = (path, f"{stat.S_IFMT(status.st_mode):o}", content)
         digest.update(b"\0".join(os.fsencode(field) for field in fields) + b"\0\n")
-    shared = sum(count != missing[inode] for inode, count in links.items())
+    shared = sum(count != found_links[inode] for inode, count in total_links.items())
     if stat.S_ISREG(top_status.st_mode):
         return ContentSum(file_sum, files, size, shared)
     return ContentSum(digest.hexdigest(), files, size, shared)
@@ -176,7 +177,11 @@ def copy_entry(
 
 
 class _CopyContext:
-    """State of a copy operation: source device, target directory, allowance, copied paths by inode."""
+    """State of a copy operation.
+
+    `device` is the file system of the source. `root` is the open target directory of the whole operation.
+    `copied_paths` has the path of each copy below `root`, by the (device, inode) of its original.
+    """
 
     def __init__(self, device: int, root: int, allowance: ReadAllowance) -> None:
         self.device, self.root, self.allowance = device, root, allowance
@@ -188,8 +193,9 @@ def _copy_entry(
 ) -> None:
     """Copy an entry and all entries below it.
 
-    A further hard link to a copied file becomes a hard link in the copy. `path` is the path of the copy below the
-    target directory of the whole operation.
+    The entry `name` of the open directory `directory` is copied to `target_name` in the open directory `target`. `path`
+    is the path of the copy below the target directory of the whole operation. `depth` is the number of directories
+    above the entry. A further hard link to a copied file becomes a hard link in the copy.
     """
     status = os.stat(name, dir_fd=directory, follow_symlinks=False)
     if stat.S_ISDIR(status.st_mode) and status.st_dev != context.device:
@@ -275,8 +281,8 @@ def remove_entry(directory: int, name: str) -> None:
 def _remove_entry(directory: int, name: str, device: int, top: int = -1, depth: int = 0) -> None:
     """Remove an entry with all its content.
 
-    `top` is the descriptor of the first directory; -1 means that this entry is the first. A directory below MAX_DEPTH
-    levels is moved into `top`, and removed from there.
+    `device` is the file system of the first entry. `top` is the descriptor of the first directory; -1 means that this
+    entry is the first. A directory below MAX_DEPTH levels is moved into `top`, and removed from there.
     """
     status = os.stat(name, dir_fd=directory, follow_symlinks=False)
     if not stat.S_ISDIR(status.st_mode):
@@ -289,6 +295,7 @@ def _remove_entry(directory: int, name: str, device: int, top: int = -1, depth: 
         return
     descriptor = os.open(name, _DIRECTORY_FLAGS, dir_fd=directory)
     try:
+        # The first directory is read again until it is empty: deep directories are moved into it meanwhile.
         while names := os.listdir(descriptor):
             for entry_name in names:
                 _remove_entry(descriptor, entry_name, device, descriptor if top < 0 else top, depth + 1)
@@ -321,7 +328,11 @@ def _hash_file(directory: int, name: str, allowance: ReadAllowance) -> str:
 
 
 def _hash_zeros(update: Callable[[bytes], None], count: int, allowance: ReadAllowance) -> None:
-    """Hash `count` zeros; only the number itself if the allowance for zeros is too small."""
+    """Hash `count` bytes of zeros.
+
+    `update` adds bytes to the hash. If more zeros than the allowance permits would be hashed, only a text with their
+    number is hashed.
+    """
     if count > allowance.zeros_remaining:
         update(b"%d zeros" % count)
         return
@@ -339,6 +350,7 @@ def _read_data(descriptor: int, size: int, allowance: ReadAllowance) -> Iterator
     offset = 0
     while offset < size:
         try:
+            # the next data of the file, extended to whole blocks
             start = max(offset, os.lseek(descriptor, offset, os.SEEK_DATA) // _BLOCK_BYTES * _BLOCK_BYTES)
             end = -(-os.lseek(descriptor, start, os.SEEK_HOLE) // _BLOCK_BYTES) * _BLOCK_BYTES
         except OSError as error:
@@ -352,6 +364,7 @@ def _read_data(descriptor: int, size: int, allowance: ReadAllowance) -> Iterator
         if not piece:  # the file was truncated meanwhile
             return
         allowance.consume_bytes(len(piece))
+        # most pieces have no block of zeros, and need not be split into blocks
         if _ZEROS[:_BLOCK_BYTES] not in piece and piece != _ZEROS[: len(piece)]:
             yield offset, piece
         else:

@@ -35,7 +35,8 @@ class FileAttributes(NamedTuple):
 def read_attributes(descriptor: int) -> FileAttributes:
     """Return the attributes of the file or directory with an open descriptor.
 
-    A descriptor with O_PATH is enough.
+    A descriptor with O_PATH is enough. If the `user.` attributes have more than MAX_USER_ATTRIBUTE_BYTES, some are left
+    out.
     """
     status = os.fstat(descriptor)
     link = f"/proc/self/fd/{descriptor}"

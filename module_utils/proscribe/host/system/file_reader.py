@@ -57,8 +57,9 @@ class FileReader:
         self.budget: ReadBudget | None = None
         # true if a scan may start on a network or FUSE file system; only while running as the scanned user
         self.enters_remote = False
-        # by (method, path); None outside of `cache_reads`
+        # result of a read by (name of the reading function, path); None outside of `cache_reads`
         self._cached_answers: dict[tuple[str, str], Any] | None = None
+        # by path, inside of `cache_reads`: the descriptor, or the error that the directory is missing
         self._open_directories: dict[str, int | FileNotFoundError] = {}
 
     @property
@@ -89,6 +90,11 @@ class FileReader:
         return descriptor
 
     def _use_directory(self, path: str) -> _OpenDescriptor:
+        """Open a directory of the host with O_PATH, for a `with` statement.
+
+        Inside of `cache_reads`, the directory comes from the cache and stays open. Raises OSError. Raises ControlError
+        for a link in the path that a user made.
+        """
         if self._cached_answers is None:
             return _OpenDescriptor(self._open_directory_path(path))
         return self._use_cached_directory(path.rstrip("/"))
@@ -96,8 +102,8 @@ class FileReader:
     def _use_cached_directory(self, path: str) -> _OpenDescriptor:
         """Return a directory from the cache of open directories, or open it.
 
-        A missing directory is remembered too. The directory stays open for the next reads, unless too many are open
-        already.
+        The directory stays open for the next reads, unless too many are open already. A missing directory is remembered
+        too: then FileNotFoundError is raised each time.
         """
         cached = self._open_directories.get(path)
         if cached is None:
@@ -113,6 +119,7 @@ class FileReader:
         return _OpenDescriptor(cached, stays_open=True)
 
     def _open_child_directory(self, path: str) -> int:
+        """Open a directory from its parent directory, which comes from the cache. Return the descriptor."""
         if not path:
             return os.open(self.root, PLACE_FLAGS)
         parent, _, name = path.rpartition("/")
@@ -163,6 +170,7 @@ class FileReader:
         return self._read_once(self._find_entry, path)
 
     def _find_entry(self, path: str) -> os.stat_result | None:
+        """Return the status of the entry at a path, uncached; see `find_entry`."""
         parent, _, name = path.rstrip("/").rpartition("/")
         try:
             with self._use_directory(parent) as directory:
@@ -211,6 +219,7 @@ class FileReader:
             raise self._make_observation_error(path, error) from None
 
     def _read_first_names(self, directory: int, limit: int) -> List[str]:
+        """Return at most `limit` names in an open directory, charged to the budget."""
         with os.scandir(directory) as entries:
             names = [entry.name for entry in itertools.islice(entries, limit)]
         if self.budget is not None:
@@ -218,6 +227,10 @@ class FileReader:
         return names
 
     def _read_names(self, directory: int) -> Iterator[str]:
+        """Yield the names in an open directory.
+
+        With a budget, the names are read and charged piece by piece. So the read of a huge directory ends early.
+        """
         if self.budget is None:
             yield from os.listdir(directory)
             return
@@ -239,6 +252,7 @@ class FileReader:
         return self._read_file(path, limit)
 
     def _read_file(self, path: str, limit: int = MAX_FILE_BYTES) -> bytes | None:
+        """Return the content of a file, uncached; see `read_file`."""
         descriptor = self._open_file(path)
         if descriptor is None:
             return None
@@ -279,6 +293,7 @@ class FileReader:
         if descriptor is None:
             return b""
         with _OpenDescriptor(descriptor):
+            # the offset may come from a damaged file, and the kernel refuses numbers that are too large
             content = os.pread(descriptor, size, offset) if 0 <= offset < 1 << 62 else b""
         self._consume_budget(len(content))
         return content
@@ -333,12 +348,13 @@ class FileReader:
         link counts as open to all, because its target is not read. `trusted_uids` are other users that may change the
         entry.
         """
+        # in a test, the owner of the fixture stands for root
         fixture_uids = () if self.root == "/" else (os.stat(self.root).st_uid,)
         reason = find_write_right(status, (0, *trusted_uids, *fixture_uids), acl=self.read_acl(path))
         return describe_rights(status) if reason and reason != BY_ACL else reason
 
     def search_file(self, path: str, pattern: Pattern[bytes], max_match_bytes: int = 256) -> List[bytes]:
-        """Return all different matches of a pattern in a file of any size.
+        """Return all different matches of a pattern in a file of any size; [] for a missing file.
 
         A match has at most `max_match_bytes` bytes. Raises the errors of `read_file`. The file is read in pieces and
         not mapped into memory: if a mapped file shrinks, the kernel ends the process.
@@ -348,7 +364,7 @@ class FileReader:
             return []
         matches: dict[bytes, None] = {}
         with _OpenDescriptor(descriptor):
-            rest = b""
+            rest = b""  # end of the last piece: a match may begin there and end in the next piece
             while piece := os.read(descriptor, SEARCH_PIECE_BYTES):
                 self._consume_budget(len(piece))
                 matches.update(dict.fromkeys(match[0] for match in pattern.finditer(rest + piece)))

@@ -7,8 +7,8 @@ are checked each time. On btrfs every user can make subvolumes, whose inodes hav
 subvolume is remembered with the number of the subvolume too.
 
 A scan of the host's shared directories enters only directories of root. Other users' entries there are returned in
-`ScanResult.foreign_entries`, and are scanned later on behalf of their owners. These are the users' directories. In
-directories that others may write to, they are also the users' files.
+`ScanResult.foreign_entries`, and are scanned later on behalf of their owners. Such an entry is a directory of a user.
+In a directory that others may write to, it may also be a file of a user.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def scan_directories(
     remember: bool = True,
     separates_owned: bool = False,
 ) -> ScanResult:
-    """Search the directories `roots`, and all directories below, for relevant names.
+    """Search the directories `roots`, and all directories below, for files with relevant names.
 
     `choose_names` takes the path of a directory and the names in it, and returns the relevant names. `remembered` is
     the memory of an earlier scan with the same `choose_names`. `excluded` directories are not scanned. A mount point
@@ -92,6 +92,7 @@ def scan_directories(
     not scanned but returned in `foreign_entries`.
     """
     mount_table = read_mounts(host)
+    # mount points of whole disks below a root: each is scanned as a further root
     disks = [
         mount_path for mount_path, mount in mount_table.items() if mount.is_whole_disk and _is_within(mount_path, roots)
     ]
@@ -99,6 +100,7 @@ def scan_directories(
     collecting = gc.isenabled()
     gc.disable()  # a scan makes no reference cycles; the garbage collector would take a tenth of the time
     try:
+        # a root below another root is scanned together with that root
         for root in sorted({*roots, *disks}):
             if root in disks or not _is_within(root, roots):
                 file_scan.scan_root(root)
@@ -115,7 +117,8 @@ def _is_within(path: str, roots: Sequence[str]) -> bool:
 class _LazyDirectory:
     """Directory on the current path of the scan.
 
-    It is opened only when it, or a directory below, has to be read.
+    It is opened only when it, or a directory below, has to be read. Until then, `descriptor` is -1. A root of the scan
+    has no `parent`.
     """
 
     __slots__ = ("parent", "descriptor", "name")
@@ -150,23 +153,26 @@ class _FileScan:
         self.choose_names = choose_names
         self.remembered = remembered
         self.mount_table = mount_table
-        self.closed_paths = {*mount_table, *excluded}
+        self.closed_paths = {*mount_table, *excluded}  # directories that the scan does not enter from above
         self.limits = limits
         self.remember = remember
         self.separates_owned = separates_owned
-        self.trusted_uids = (0, os.geteuid())
-        self.hits: list[tuple[str, Sequence[str]]] = []
+        self.trusted_uids = (0, os.geteuid())  # with `separates_owned`: owners whose entries are scanned
+        self.hits: list[tuple[str, Sequence[str]]] = []  # a directory, and the relevant names in it
+        # see ScanResult; filled only with `separates_owned`
         self.foreign_entries: dict[int, list[tuple[str, Sequence[str]]]] = {}
-        self.hit_count = 0  # number of relevant names
-        # bytes that may still be remembered of a user; the host's shared directories have no such limit
+        self.hit_count = 0  # number of relevant names that were found for a user
+        # Bytes of the user's directories that may still be kept for the next scan. The host's shared directories have
+        # no such limit.
         self.remaining_memory = MAX_USER_MEMORY_BYTES
-        self.scanned: dict[str, RememberedDirectory] = {}
+        self.scanned: dict[str, RememberedDirectory] = {}  # what the next scan gets as `remembered`
         self.subvolumes: dict[int, int] = {}  # subvolume number by device number
         self.entry_count = self.directories_read = 0
         self.deadline = time.monotonic() + limits.seconds
+        # a directory that has changed after this time is not remembered
         self.settled_before = time.time_ns() - SETTLED_NANOSECONDS
         self.stop_reason = ""  # why no more directories are read below this root; "" while reading
-        self.unseen: list[str] = []
+        self.unseen: list[str] = []  # why directories were not read, one message each
 
     def list_reasons(self) -> list[str]:
         return [summarise_reasons(self.unseen)] if self.unseen else []
@@ -194,6 +200,7 @@ class _FileScan:
             self._note_unreadable(path, error)
             return
         try:
+            # The path may have led over links of root into another file system, so the opened path is checked too.
             # With `enters_remote`, this process has changed its user, and may not read this link (PR_SET_DUMPABLE in
             # prctl(2)).
             opened_path = "" if host.enters_remote else os.readlink(f"/proc/self/fd/{start}")
@@ -227,6 +234,7 @@ class _FileScan:
     def _visit(self, directory: _LazyDirectory, path: str, depth: int) -> None:
         """Scan a directory, from the memory if it is unchanged, and then its subdirectories."""
         try:
+            # a RememberedDirectory: index 2 has the names of subdirectories, index 3 the relevant names
             node = (self._read_unchanged(path) if path in self.remembered else None) or self._read_directory(
                 directory, path, depth
             )
@@ -247,9 +255,10 @@ class _FileScan:
                 os.close(directory.descriptor)
 
     def _find_closed_type(self, path: str) -> str:
-        """Return the file system's type for a mount that is not entered and may hide files; else "".
+        """Return the file system type of a directory that is not entered and may hide files.
 
-        A mounted AppImage hides no files.
+        Returns "" if nothing is hidden: no mount, a local file system, or a mounted AppImage. A whole disk gives ""
+        too, because it is scanned as a root.
         """
         if path not in self.mount_table or self.mount_table[path].is_whole_disk:
             return ""
@@ -312,6 +321,7 @@ class _FileScan:
 
         Returns None if the directory is not read completely: over a limit, unreadable, or owned by another user.
         """
+        # The limits are checked only at each CLOCK_INTERVAL-th directory, or after too many entries.
         if (
             self.stop_reason
             or (self.entry_count > self.limits.entries or not self.directories_read % CLOCK_INTERVAL)
@@ -351,8 +361,10 @@ class _FileScan:
                 self.hits.append((path, matching_names))
             raise
         if self.separates_owned and status.st_mode & SHARED_MODE:
+            # Not remembered, hence without inode and time: the owners of the entries are checked each time.
             return (0, 0, *self._separate_owned(descriptor, path, directories, matching_names))
         node = (self._make_node_number(status, ".", descriptor), status.st_ctime_ns, directories, matching_names)
+        # a directory without a number (0) could not be recognised by the next scan
         if self.remember and node[0] and status.st_ctime_ns < self.settled_before:
             self._remember_directory(path, node)
         return node
@@ -362,9 +374,10 @@ class _FileScan:
     ) -> tuple[list[str], list[str]]:
         """Return root's subdirectories and relevant files, in a directory that others may write to.
 
-        The entries of other users are added to `foreign_entries`.
+        `directory` is the open directory at `path`. The entries of other users are added to `foreign_entries`.
         """
         trusted_names: tuple[list[str], list[str]] = ([], [])
+        # index 0: subdirectories; index 1: relevant files
         for index, names in enumerate((directories, matching_names)):
             if len(names) > MAX_SHARED_ENTRIES:
                 self.unseen.append(f"{path} has more than {MAX_SHARED_ENTRIES:,} entries that others may have made")
@@ -374,6 +387,7 @@ class _FileScan:
                 except OSError:  # the file or directory was removed meanwhile
                     continue
                 child = f"{path}/{name}"
+                # None means that another file system is mounted there. The scan does not enter a mount that it knows.
                 if status is None or status.st_uid in self.trusted_uids:
                     if status is not None or child in self.closed_paths:
                         trusted_names[index].append(name)

@@ -39,8 +39,9 @@ class Files(FileReader):
         """Write a file in one step: another program sees the old or the new content. Raises ControlError.
 
         The content is written to a temporary file beside the file, synced to the disk, and renamed. Missing directories
-        are made (0755). The ledger records them, so that `delete_file` can remove them again. `owner` (user and group
-        number) and `modified_ns` (nanoseconds) serve to restore a file as it was.
+        are made (0755). The ledger, a list in Proscribe's state directory, names them, so that `delete_file` can remove
+        them again. `owner` (user and group number) and `modified_ns` (nanoseconds) serve to restore a file as it was.
+        None leaves them to the system.
         """
         data = content.encode() if isinstance(content, str) else content
         parent, _, name = path.rpartition("/")
@@ -61,9 +62,9 @@ class Files(FileReader):
         owner: Sequence[int] | None = None,
         modified_ns: int | None = None,
     ) -> None:
-        """Write `data` to a temporary file in the directory, and rename the file to `name`.
+        """Write `data` to a temporary file in the open directory, and rename the file to `name`.
 
-        Raises OSError.
+        The other parameters are those of `write_file`. Raises OSError.
         """
         # Programs that read all files of a directory ignore a name with a leading dot or a tilde. Chromium reads it,
         # but skips a file that is not complete JSON.
@@ -98,6 +99,7 @@ class Files(FileReader):
 
     @staticmethod
     def _sync_directory(directory: int) -> None:
+        """Write the entries of an open directory to the disk, so that a rename survives a crash."""
         descriptor = os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=directory)
         try:
             os.fsync(descriptor)
@@ -174,11 +176,13 @@ class Files(FileReader):
         ledger = self._read_ledger()
         parent = path.rpartition("/")[0]
         is_parent_made = parent in ledger
+        # from here on, `parent` is the lowest directory above the file that exists
         while parent and self.find_entry(parent) is None:
             parent = parent.rpartition("/")[0]
         if parent in ledger and parent != STATE_DIRECTORY:
             return not self.list_directory(parent)
-        # the ledger is in this directory, so the directory is never empty
+        # The ledger is in this directory, so the directory is never empty. Both are removed if nothing else is in the
+        # directory, and no other directory of the ledger exists.
         if path.rpartition("/")[0] == STATE_DIRECTORY:
             return (
                 is_parent_made
@@ -239,6 +243,7 @@ class Files(FileReader):
                 os.close(descriptor)
 
     def _make_directory(self, path: str) -> None:
+        """Make a directory and its missing parents. Raises ControlError. An existing directory is no error."""
         parent, _, name = path.rpartition("/")
         if self.find_entry(parent or "/") is None:
             self._make_directory(parent)
@@ -251,6 +256,7 @@ class Files(FileReader):
             raise ControlError(f"cannot make the directory {path}: {error.strerror}") from None
 
     def _write_ledger(self, paths: Set[str]) -> None:
+        """Replace the content of the ledger by these paths. Raises ControlError."""
         lines = "".join(f"{path}\n" for path in sorted(paths))
         try:
             with self._use_directory(STATE_DIRECTORY) as directory:
@@ -287,6 +293,7 @@ class Files(FileReader):
                 self._write_ledger(remaining)
 
     def _delete_ledger(self, temporary_name: str) -> None:
+        """Delete the ledger, and its temporary file if a write was killed. Raises ControlError."""
         try:
             with self._use_directory(STATE_DIRECTORY) as directory:
                 with contextlib.suppress(FileNotFoundError):

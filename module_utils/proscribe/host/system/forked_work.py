@@ -1,8 +1,9 @@
-"""Work in a forked child process under hard limits. It reads data that a user can make hang or grow.
+"""Work in a forked child process under hard limits.
 
-A file system that a user's program serves (FUSE) may block its reader for ever, even against signals. So the blocked
-child is abandoned, and this process continues. The result comes back as JSON. The child closes its copies of this
-process's output: a program that reads that output to its end would wait for the child too.
+The work reads data that a user can make hang or grow. A file system that a user's program serves (FUSE) may block its
+reader for ever, even against signals. So the blocked child is abandoned, and this process continues. The result comes
+back as JSON. The child closes its copies of this process's output: a program that reads that output to its end would
+wait for the child too.
 """
 
 from __future__ import annotations
@@ -29,8 +30,10 @@ KILL_SIGNAL, CPU_LIMIT_SIGNAL = (
     24,
 )
 MAX_GROWTH_BYTES = 32 * MEGABYTE  # a child that has grown by more is replaced by a new child for the remaining items
-# The child sends each answer after its length, in this many bytes. The length 0 means that an item is finished, and the
-# next follows.
+# Bytes of the length that the child sends before each message. A message {"part": result} has one result of an item.
+# The last message of an item has in "more" whether the child continues with the next item. If the item's results are
+# incomplete, the message also has the reason ("unseen" or "error"). The length 0, without a message, is the end of an
+# item with complete results, after which the child continues.
 HEADER_BYTES = 8
 
 
@@ -56,8 +59,8 @@ def run_each_apart(
     The results have passed through JSON, so tuples become lists. The reason says why the results are incomplete; "" if
     they are complete.
 
-    A child processes item after item. If it ends or must be ended, a new child continues with the remaining items. An
-    exception in `work` ends only its item. With `user`, the child runs as that user.
+    A child processes item after item. If the child ends or must be ended, a new child continues with the remaining
+    items. An exception in `work` ends only its item. With `user`, the child runs as that user.
     """
     remaining_items = list(items)
     while remaining_items:
@@ -100,11 +103,12 @@ def run_apart(work: Callable[[], Any], limits: WorkLimits | None = None, user: U
 
 
 class _ForkedChild:
-    """Child process that does work, from its parent's side."""
+    """Child process that does work, as its parent sees it."""
 
     def __init__(
         self, items: Sequence[Any], work: Callable[[Any], Iterable[Any]], limits: WorkLimits, user: User | None
     ) -> None:
+        """Start the child, which runs `work` on each item. Raises OSError if no process can be started."""
         self.limits = limits
         self.exit_status: int | None = None  # the status from waitpid; None while the child runs
         self.read_descriptor, write_descriptor = os.pipe()
@@ -198,6 +202,7 @@ class _ForkedChild:
                 pause = min(2 * pause, 0.05)
 
     def end_child(self) -> None:
+        """Stop reading from the child, and kill the child if it still runs."""
         os.close(self.read_descriptor)
         if self.exit_status is None:
             with contextlib.suppress(OSError):
@@ -212,7 +217,11 @@ def _run_child(
     user: User | None,
     write_descriptor: int,
 ) -> None:
-    """Do all work of the child process, send the results to the parent, and exit."""
+    """Do all work of the child process, send the results to the parent, and exit.
+
+    `write_descriptor` is the pipe to the parent. The child ends early if its memory has grown by MAX_GROWTH_BYTES. The
+    parent then starts a new child.
+    """
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "wb", buffering=0) as stream:
         stream.write(b"1000")  # when memory runs out, the kernel ends this child first, not another program
     null_descriptor = os.open("/dev/null", os.O_RDWR)
@@ -253,6 +262,7 @@ def _run_child(
 
 
 def _send_outcome(descriptor: int, outcome: Mapping[str, object]) -> None:
+    """Send a message to the parent, after its length (HEADER_BYTES). An empty message is only the length 0."""
     content = format_json(outcome).encode() if outcome else b""
     view = memoryview(len(content).to_bytes(HEADER_BYTES, "big") + content)
     while view:

@@ -58,7 +58,8 @@ class HostBusyError(ControlError):
 class HostLock:
     """Lock of this run (`by`) on a host, and the turns of other runs.
 
-    `real_path` converts a path of the host to a path of this machine; they differ in tests.
+    `real_path` converts a path of the host to a path of this machine; they differ in tests. `timeout` is the longest
+    wait in seconds. `lock` is the path of the lock file.
     """
 
     def __init__(self, real_path: Callable[[str], str], by: str, timeout: float, lock: str = HOST_LOCK_PATH) -> None:
@@ -139,7 +140,10 @@ class HostLock:
         return None
 
     def _note_turns_between(self) -> None:
-        """Add to `other_turns` the runs that changed this host after this run changed it last."""
+        """Add to `other_turns` the runs that changed this host after the last change by this run.
+
+        Nothing is added if the file of turns does not name this run.
+        """
         turns = _read_turns(self.real_path(TURNS_PATH))
         own_indexes = [index for index, turn in enumerate(turns) if turn.by == self.by]
         for turn in turns[own_indexes[-1] + 1 :] if own_indexes else ():

@@ -118,6 +118,6 @@ class _ListenerServer(socketserver.ThreadingTCPServer):
         super().__init__(address, _ListenerHandler)
 
     def shutdown_request(self, request: socket.socket | tuple[bytes, socket.socket]) -> None:
-        # Close completely, without the usual half-close: the browser then knows at once that no answer will come.
+        # Close completely, without the usual half-close: the browser then knows immediately that no answer comes.
         if isinstance(request, socket.socket):
             self.close_request(request)

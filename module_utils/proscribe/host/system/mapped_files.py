@@ -31,7 +31,7 @@ READ_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 class MappedFile(NamedTuple):
     """File that a process runs: its executable or a mapped file."""
 
-    link: str  # the kernel's link to the file
+    link: str  # the kernel's link in /proc, which leads to the file itself, whatever is at its path now
     path: str  # the path as the kernel shows it, without " (deleted)"
     is_deleted: bool
     inode: int = 0  # of a mapped file; 0 for the executable of a process
@@ -59,11 +59,12 @@ class MappedFiles:
     def list_mapped(self, process: Process, includes_data: bool = False) -> list[MappedFile]:
         """Return the files that a process has mapped as executable code, highest addresses first.
 
-        With `includes_data`, all mapped files are returned. The reverse order is used because a loader maps the program
-        above the libraries. Raises ObservationError for too many files.
+        With `includes_data`, all mapped files are returned. A loader maps the program above the libraries, so the
+        program comes early in the list. Raises ObservationError for too many files.
         """
-        mapped: dict[tuple[str, str], MappedFile] = {}
+        mapped: dict[tuple[str, str], MappedFile] = {}  # by (device, inode): a file may be mapped several times
         for line in self._read_lines(f"/proc/{process.pid}/maps", MAX_MAPS_BYTES):
+            # addresses, rights, offset, device, inode, path (proc_pid_maps(5))
             fields = line.split(None, 5)
             if len(fields) == 6 and fields[5].startswith(b"/") and (includes_data or b"x" in fields[1]):
                 start, _, end = fields[0].partition(b"-")
@@ -173,6 +174,7 @@ class MappedFiles:
 
 
 def _require_regular(descriptor: int) -> int | None:
+    """Return the descriptor of a regular file. Close the descriptor of any other file, and return None."""
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return descriptor
     os.close(descriptor)

@@ -21,7 +21,7 @@ REMOTE_TYPES = frozenset(
 # src/runtime/runtime.c). These directories need no scan: Proscribe observes the AppImage file itself, and its running
 # programs.
 APPIMAGE_PREFIX = "/tmp/.mount_"
-SUBVOLUME_LOOKUP = 0xD0009412
+SUBVOLUME_LOOKUP = 0xD0009412  # BTRFS_IOC_INO_LOOKUP
 SUBVOLUME_ROOT = 256  # the inode of the root of every subvolume
 _OCTAL = compile_pattern(r"\\([0-7]{3})")
 
@@ -90,7 +90,7 @@ def find_remote_type(path: str, mount_table: Mapping[str, Mount]) -> str:
 def find_user_mount_type(path: str, mount_table: Mapping[str, Mount]) -> str:
     """Return the type of the FUSE file system that contains a path, if an ordinary user mounted it.
 
-    Else "".
+    Returns "" for any other file system.
     """
     while path and path not in mount_table:
         path = path.rpartition("/")[0]

@@ -50,6 +50,7 @@ def resolve_name(name: str, family: int, timeout: float) -> NameResolution:
 
 
 def _query_resolver(name: str, family: int) -> NameResolution:
+    """Ask the C library for the addresses of a name, and wait for the answer."""
     try:
         # The name is passed as bytes: for a str, Python would load many more modules.
         answers = _socket.getaddrinfo(name.encode("ascii"), None, family, _socket.SOCK_DGRAM)

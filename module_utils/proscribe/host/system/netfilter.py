@@ -28,9 +28,9 @@ class RulesetGeneration(NamedTuple):
 
 
 def is_destination_refused(address: str, port: int) -> bool | None:
-    """Return whether the kernel refuses to send an empty datagram to an address and port.
+    """Return whether the packet filter refuses packets to an address and port.
 
-    Returns None if there is no route, or if the address belongs to this host.
+    An empty datagram is sent as a test. Returns None if there is no route, or if the address belongs to this host.
     """
     import _socket
 
@@ -80,5 +80,5 @@ def read_ruleset_generation() -> RulesetGeneration | None:
         size, attribute = struct.unpack_from("=HH", answer, offset)
         if attribute == _NFTA_GEN_ID and size == 8:
             return RulesetGeneration(struct.unpack_from("!I", answer, offset + 4)[0], namespace)
-        offset += max(4, size + 3 & ~3)
+        offset += max(4, size + 3 & ~3)  # the kernel pads each attribute to four bytes
     return None

@@ -62,6 +62,7 @@ def end_programs(
         termination.wait_for_end([*pending, *termination.send_signal(other_processes, signal.SIGTERM)], grace)
     )
     termination.end_forks(list_running)
+    # Failures of the user's other programs are no error here: the call for such a program reports them.
     paths = {process.exe for process in program.processes}
     if failed := [reason for process, reason in termination.failures.values() if process.exe in paths]:
         raise ControlError(summarise_reasons(failed))

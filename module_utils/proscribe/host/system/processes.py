@@ -68,6 +68,7 @@ class Processes(Tools):
         for home, uid in self._list_directories_with_uids("/home").items():
             # A directory of root may be that of a domain: /home/DOMAIN/NAME.
             for path, owner in {home: uid, **(self._list_directories_with_uids(home) if uid == 0 else {})}.items():
+                # uid 0: no home of a user; -1: a mount point, whose owner is not read
                 if path not in homes and owner:
                     account = self.find_account(owner) if owner > 0 else self._find_owner_by_name(path)
                     homes[path] = account._replace(home=path)
@@ -93,15 +94,15 @@ class Processes(Tools):
     def _find_owner_by_name(self, path: str) -> User:
         """Return the account that has the name of a mounted home directory.
 
-        The owner of the directory is not read, because its server might never answer.
-
-        Without such an account, returns a made-up account with the user id NOBODY_UID.
+        Without such an account, returns a made-up account with the user id NOBODY_UID. The owner of the directory is
+        not read, because its server might never answer.
         """
         name = path.rpartition("/")[2]
         uid = self.find_user_id(name)
         return self.find_account(uid) if uid else User(name, NOBODY_UID, NOBODY_UID, path)
 
     def _list_accounts(self) -> List[User]:
+        """Return the accounts that the name service lists; in a test, those of /etc/passwd."""
         # ask the name service: it also knows accounts of LDAP, SSSD or systemd-homed, which /etc/passwd lacks
         if self.root == "/":
             return [User(entry.pw_name, entry.pw_uid, entry.pw_gid, entry.pw_dir) for entry in pwd.getpwall()]
@@ -162,11 +163,15 @@ class Processes(Tools):
             return None
 
     def _read_executable(self, pid: int) -> str:
+        """Return the path of a process's executable, without the suffix " (deleted)". Raises OSError."""
         exe = self._read_process_link(pid, "exe")
         return exe[: -len(" (deleted)")] if exe.endswith(" (deleted)") else exe
 
     def _read_process_link(self, pid: int, name: str) -> str:
-        """Return the target of the link /proc/PID/`name`. Raises OSError."""
+        """Return the target of the link /proc/PID/`name`.
+
+        If the first thread of the process has ended, the link of a running thread is read. Raises OSError.
+        """
         try:
             return os.readlink(self._make_real_path(f"/proc/{pid}/{name}"))
         except FileNotFoundError:
@@ -207,6 +212,7 @@ class Processes(Tools):
         return None if uid is None else self.find_account(uid)
 
     def _read_real_uid(self, process: Process) -> int | None:
+        """Return the real user id of a process; None if the process has ended."""
         ids = f"\n{self.read_process_file(process.pid, 'status')}".partition("\nUid:")[2].split()
         return int(ids[0]) if ids else None
 
@@ -270,9 +276,9 @@ class Processes(Tools):
     def can_see_host_file(self, process: Process, path: str) -> bool | None:
         """Return whether a process that opens `path` gets the host's file at that path.
 
-        Returns None if that is unknown. A user may give a program another view of the file system (user namespaces,
-        sandboxes, containers). The user controls the content of that view. So only the inode and device of the file are
-        read there, and only links of root are followed. Raises ProcessRootUnread.
+        Returns None if that is unknown, and if the host has no such file. A user may give a program another view of the
+        file system (user namespaces, sandboxes, containers). The user controls the content of that view. So only the
+        inode and device of the file are read there, and only links of root are followed. Raises ProcessRootUnread.
         """
         host_status = self.find_entry(path)
         root = self._find_root_link(process)
@@ -282,7 +288,8 @@ class Processes(Tools):
         try:
             process_identity = run_apart(lambda: _make_identity(Files(root).find_entry(path)), ROOT_READ_LIMITS)
         except (ObservationError, ControlError):
-            return False if self.privileged else None
+            return False if self.privileged else None  # without root, the permission may be missing
+        # the host has no such file, or the process has ended
         if host_status is None or (process_identity is None and not os.path.lexists(root)):
             return None
         return process_identity is not None and tuple(process_identity) == _make_identity(host_status)
@@ -315,6 +322,7 @@ class Processes(Tools):
             return False
 
     def _require_root_reads(self) -> None:
+        """Raise ProcessRootUnread if this observation may not read root directories of processes."""
         if not self.reads_process_roots:
             raise ProcessRootUnread
 

@@ -23,7 +23,7 @@ def find_changeable_part(path: str) -> str:
         return ""
     try:
         for entry, status, is_last in list_path_steps(path):
-            is_link = stat.S_ISLNK(status.st_mode)
+            is_link = stat.S_ISLNK(status.st_mode)  # only the owner of a link counts: its mode means nothing
             if (
                 status.st_uid
                 if is_link

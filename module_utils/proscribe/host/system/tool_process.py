@@ -47,7 +47,7 @@ class ToolProcess(ChildProcess):
     """
 
     def __init__(self, path: str, argv: list[str], env: Mapping[str, str], has_input: bool) -> None:
-        out, err = make_pipe(), make_pipe()
+        out, err = make_pipe(), make_pipe()  # for standard output and standard error
         stdin_pipe = make_pipe() if has_input else None
         own_ends, tool_ends = [out[0], err[0]], [out[1], err[1]]
         if stdin_pipe:

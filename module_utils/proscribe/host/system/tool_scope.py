@@ -86,6 +86,7 @@ class TransientUnit(ToolProcess):
             # program in a home directory.
             *("--", "/usr/bin/env", "-i"),
             *(
+                # systemd replaces variables in the command line, and "$$" stands for "$"
                 argument.replace("$", "$$")
                 for argument in (*(f"{key}={setting}" for key, setting in env.items()), *argv)
             ),
@@ -125,11 +126,13 @@ class NamespacedTool(ChildProcess):
     """
 
     def __init__(self, argv: Sequence[str], env: Mapping[str, str], user: User, has_input: bool) -> None:
+        """Start the keeper, and wait until the tool has started. Raises OSError."""
         import ctypes
 
         self.libc = ctypes.CDLL(None, use_errno=True)
         self.is_empty = False
         stdin_pipe = make_pipe() if has_input else None
+        # `started` and `ended` are the pipes of `_run_keeper`
         out, err, started, ended = make_pipe(), make_pipe(), make_pipe(), make_pipe()
         tool_ends = [out[1], err[1], started[1], ended[1], *(stdin_pipe[:1] if stdin_pipe else ())]
         own_ends = [out[0], err[0], started[0], ended[0], *(stdin_pipe[1:] if stdin_pipe else ())]
@@ -154,7 +157,7 @@ class NamespacedTool(ChildProcess):
         self._require_start(started[0])
 
     def read_exit_code(self, code: int) -> int:
-        """Return the exit code of the tool.
+        """Return the exit code of the tool; -9 if the keeper does not report it.
 
         `code` is the exit code of the keeper: 0 if no process is left below it.
         """
@@ -263,7 +266,7 @@ def _execute_tool(user: User, argv: Sequence[str], env: Mapping[str, str], start
     except OSError as error:
         os.write(started, b"%d" % (error.errno or 0))
     except (OverflowError, ValueError):  # a user or group id that the system does not accept
-        os.write(started, b"22")
+        os.write(started, b"22")  # EINVAL
     os._exit(127)
 
 

@@ -58,7 +58,7 @@ def find_descendants(leader: int) -> dict[int, str]:
             with contextlib.suppress(OSError, IndexError, ValueError):
                 fields = _read_stat_fields(int(name))
                 state, parent, _, session = fields[:4]
-                if state not in "ZX":
+                if state not in "ZX":  # a zombie or a dead process does not run any more
                     started[int(name)] = fields[START_TIME_FIELD]
                     parents[int(name)] = int(parent)
                     if int(session) == leader:

@@ -49,7 +49,8 @@ def run_tool(
 
     Root runs only files that no other user can change. Root's tools search for programs only in directories where no
     other user can add files. A tool that runs as a user has a separate scope (tool_scope.py): all its processes end
-    with the tool.
+    with the tool. `stdin` is the text of the tool's standard input; None for no input. `environment` has further
+    variables.
 
     Raises ControlError if the tool is missing, does not end within `timeout` seconds, or prints too much. The limit is
     `MAX_OUTPUT_BYTES` for root, and `MAX_USER_OUTPUT_BYTES` for a user.
@@ -128,11 +129,11 @@ def _find_tool(name: str, search_path: str) -> str:
     is, with ControlError if other users can change a part of it. Raises FileNotFoundError.
     """
     if "/" in name:
-        if directory_or_part := find_changeable_part(name):
-            raise ControlError(f"{name} is not run by root: others can change {directory_or_part}")
+        if changeable_part := find_changeable_part(name):
+            raise ControlError(f"{name} is not run by root: others can change {changeable_part}")
         return name
-    for directory_or_part in search_path.split(":"):
-        if os.access(path := f"{directory_or_part}/{name}", os.X_OK) and not find_changeable_part(path):
+    for directory in search_path.split(":"):
+        if os.access(path := f"{directory}/{name}", os.X_OK) and not find_changeable_part(path):
             return path
     raise FileNotFoundError(name)
 
@@ -206,7 +207,8 @@ def _collect_output(process: ToolHandle, tool_input: bytes, max_bytes: int, time
 def _read_output(descriptor: int, output: bytearray, max_bytes: int, open_ends: set[int], poll: select.poll) -> None:
     """Append the next piece of output to `output`.
 
-    At the end of the output, remove it from `open_ends` and `poll`.
+    At the end of the output, the descriptor is removed from `open_ends` and `poll`. Raises _ToolLimitExceeded if there
+    is too much output.
     """
     piece = os.read(descriptor, 65536)
     output += piece

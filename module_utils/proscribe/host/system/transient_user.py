@@ -141,6 +141,7 @@ def end_user_processes(uid: int) -> None:
 
 
 def _list_user_processes(uid: int) -> list[int]:
+    """Return the ids of the running processes whose real user id is `uid`."""
     pids = []
     for name in os.listdir("/proc"):
         if name.isdigit():
@@ -184,8 +185,12 @@ def _lock_directory(directory: str) -> int | None:
 
 
 def _remove_leftovers() -> None:
-    """Remove the directories that killed runs left behind, and kill their users' processes."""
+    """Remove the directories that killed runs left behind, and kill their transient users' processes.
+
+    A directory is left behind if the run that made it has ended, and no run holds its lock.
+    """
     for name in os.listdir(HOME_PARENT):
+        # the process id of the run that made the directory
         maker = name[len(HOME_PREFIX) :].partition("-")[0]
         if name.startswith(HOME_PREFIX) and maker.isdigit() and not os.path.exists(f"/proc/{maker}"):
             with contextlib.suppress(FileNotFoundError):  # another run has just removed the directory
@@ -198,6 +203,7 @@ def _remove_leftover(directory: str) -> None:
     Does nothing if another run holds the lock of the directory.
     """
     status = os.lstat(directory)
+    # anything else with this name is not the work of a run
     if (
         stat.S_ISDIR(status.st_mode)
         and status.st_uid == 0

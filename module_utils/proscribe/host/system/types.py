@@ -33,6 +33,7 @@ def escape_text(text: str) -> str:
 
     def escape_character(character: str) -> str:
         code_point = ord(character)
+        # 0xDC80 to 0xDCFF: Python decodes each invalid byte of a file name to such a character (surrogateescape).
         return (
             f"\\x{code_point & 0xFF:02x}"
             if 0xDC80 <= code_point <= 0xDCFF or code_point < 256

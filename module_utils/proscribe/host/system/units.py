@@ -114,10 +114,14 @@ def is_evidently_absent(host: Files, name: str) -> bool:
 
 
 def find_foreign_files(host: Files, names: Iterable[str]) -> dict[str, list[str]]:
-    """Return the files of other programs that override or extend Proscribe's units: unit name to paths."""
+    """Return the files of other programs that override or extend Proscribe's units: unit name to paths.
+
+    A file overrides a unit from a directory with a higher priority. A drop-in extends a unit from any directory.
+    """
     foreign_files: dict[str, list[str]] = {}
     drop_ins_by_unit = {name: (f"{name}.d", f"{UNIT_PREFIX}.{name.rpartition('.')[2]}.d") for name in names}
     for folder in (*DIRECTORIES_BESIDE_OURS, *DIRECTORIES_BEHIND_OURS):
+        # None for a directory that is not listed: there, each drop-in is searched by its name
         names_there = set(host.list_directory(folder)) if folder in DIRECTORIES_BESIDE_OURS else None
         for name, drop_in_names in drop_ins_by_unit.items():
             paths = (
@@ -164,6 +168,7 @@ def list_drop_ins(host: Files, name: str) -> list[str]:
     Masked drop-ins are included.
     """
     stem, _, unit_type = name.rpartition(".")
+    # for `a-b.timer`: the drop-ins of `a-b.timer.d`, of `a-.timer.d` and of `timer.d` (systemd.unit(5))
     drop_in_names = [
         f"{name}.d",
         *(f"{stem[: index + 1]}.{unit_type}.d" for index in range(len(stem) - 2, 0, -1) if stem[index] == "-"),

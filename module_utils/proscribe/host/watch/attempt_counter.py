@@ -1,4 +1,4 @@
-"""Journal lines about programs that the watcher ended: the first of a kind at once, then one line a minute.
+"""Journal lines about programs that the watcher ended: the first of a kind immediately, then one line a minute.
 
 A loop that starts a thousand programs costs one line a minute, with their number. Users are notified at the same rate.
 """
@@ -21,18 +21,22 @@ OTHER_PROGRAMS = "(others)"
 class AttemptCounter:
     """Counter of attempts to start restricted programs, by rule, program and user.
 
-    `write` is called with rule, program, user and number, and may raise ControlError.
+    `write` writes a line of the journal. It is called with rule, program, user and number, and may raise ControlError.
     """
 
     def __init__(self, write: Callable[[str, str, str, int], None]) -> None:
         self._write = write
+        # by kind (rule, program, user): attempts that are not written yet
         self._counts: dict[tuple[str, str, str], int] = {}
+        # by kind: time (time.monotonic) from which the next line may be written
         self._next_times: dict[tuple[str, str, str], float] = {}
 
     def count_attempt(self, rule: str, program: str, user: str, now: float) -> bool:
-        """Count an attempt at the time `now`. Return whether it is the first of its kind within a minute.
+        """Count an attempt at the time `now` (time.monotonic).
 
-        A first attempt is written at once. If there are too many kinds, programs and then users are counted together.
+        Returns whether it is the first of its kind within a minute. A first attempt is written immediately, later ones
+        by `write_due_counts`. If a user has too many kinds, all further programs of a rule are counted together
+        (OTHER_PROGRAMS). If there are still too many kinds, further users are counted together too.
         """
         key = (rule, program, user)
         user_kinds = sum(key_user == user for _, _, key_user in self._next_times)
@@ -64,7 +68,7 @@ class AttemptCounter:
         }
 
     def _write_count(self, key: tuple[str, str, str], now: float) -> None:
-        """Write the count of one kind.
+        """Write the count of one kind at the time `now`.
 
         If the journal cannot be written, the count stays and is written later.
         """

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     Change = Callable[..., ChangeAnswer]
 
-MAX_REMOVALS = 25  # packages that the watcher removes at once, for the host and for each user
+MAX_REMOVALS = 25  # most packages that one correction removes for the host, and for each user
 MAX_REASON_LENGTH = 300  # characters of a reason in the stored entry
 MAX_NAMED_USERS = 20  # users of a control that are named; the others are counted
 LOAD_TIMEOUT_SECONDS = 20.0  # for a new firewall table to be loaded
@@ -26,9 +26,10 @@ LOAD_TIMEOUT_SECONDS = 20.0  # for a new firewall table to be loaded
 def correct_control(
     host: Host, plan: Plan, name: str, change: Change, doing: Callable[[Changes], ChangeResult]
 ) -> ChangeAnswer:
-    """Correct the control `name` as a run does, by calling `change` (run.change). Return its result.
+    """Correct the control `name` as a run does, by calling `change` (host_operations.change).
 
-    `doing` carries out all changes except those of the firewall. Raises ControlError, ObservationError and ValueError.
+    Returns the result of `change`. `doing` carries out all changes except those of the firewall. Raises ControlError,
+    ObservationError and ValueError.
     """
     if name == "firewall":
         return _correct_firewall(host, plan, change)
@@ -36,12 +37,12 @@ def correct_control(
 
 
 class LimitedChanges:
-    """Applier of changes that removes no package of an owner (the host or one user) that would lose too many.
+    """Function that applies the changes of a control, but never removes more than MAX_REMOVALS packages of one owner.
 
-    The host and each user are separate owners, so the many packages of one owner block no correction of another. From
-    an owner with too many, no package is removed: the cause may be a mistake in the policy. `unchanged` has the actions
-    that were not done for users, with the reasons. After users' tools have run, `unchanged` also has what these tools
-    left.
+    An owner is the host or one user. From an owner who would lose more, no package is removed: the cause may be a
+    mistake in the policy. The owners are separate, so the many packages of one owner block no correction of another.
+    `unchanged` has the actions that were not done for users, with the reasons. After users' tools have run, `unchanged`
+    also has what these tools left.
     """
 
     def __init__(self) -> None:
@@ -53,8 +54,9 @@ class LimitedChanges:
         Raises ChangesFailedError as `apply_changes` does. After all other changes, ChangesFailedError is also raised if
         the host itself would lose too many packages.
         """
-        counts: dict[str, int] = {}
+        counts: dict[str, int] = {}  # packages that would be removed, by user; "" stands for the host
         for action in filter(_is_removal, changes.actions):
+            # `before` has a line for each package that the action removes
             counts[action.user] = counts.get(action.user, 0) + (len(action.before.splitlines()) or 1)
         large_users = {user for user, count in counts.items() if count > MAX_REMOVALS}
         unchanged_actions = [action for action in changes.actions if _is_removal(action) and action.user in large_users]
@@ -94,7 +96,8 @@ def _explain_removal_limit(user: str) -> str:
 def list_uncorrected_by_user(control: str, unchanged: Iterable[tuple[ControlAction, str]]) -> list[UncorrectedControl]:
     """Return what was not corrected in a control, as one entry for each user, with the first reason.
 
-    After MAX_NAMED_USERS users, one last entry has the number of the others.
+    `unchanged` are the actions that were not done, with the reasons. After MAX_NAMED_USERS users, one last entry has
+    the number of the others.
     """
     reasons: dict[str, str] = {}
     for action, reason in unchanged:
@@ -111,9 +114,9 @@ def make_uncorrected(control: str, user: str, reason: str) -> UncorrectedControl
 
 
 def _correct_firewall(host: Host, plan: Plan, change: Change) -> ChangeAnswer:
-    """Correct the firewall. Return the result of `change`, or of the confirmation of a new table.
+    """Correct the firewall, and return the result of `change`, or of the confirmation of a new table.
 
-    A table that was confirmed before is loaded at once. Another table is tried out as in a run, with a timer that
+    A table that was confirmed before is loaded immediately. Another table is tried out as in a run, with a timer that
     restores the old table. No controller reconnects, so only the host itself confirms the new table. The host must
     still reach the gateways and resolvers that it reached before.
     """
@@ -128,6 +131,7 @@ def _correct_firewall(host: Host, plan: Plan, change: Change) -> ChangeAnswer:
     answer: ChangeAnswer = run_apart(
         lambda: change_trial.run_without_pending_change(host, try_candidate), WorkLimits(seconds=600, memory=0)
     )
+    # the trial of a new table that waits for its confirmation
     pending = answer.pop("pending", None)
     if not pending or isinstance(pending, str):
         return answer

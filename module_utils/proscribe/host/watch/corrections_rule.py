@@ -36,7 +36,10 @@ def _list_uncorrected(host: Host, drifted: Sequence[RuleVerdict]) -> Iterator[Fi
 
 
 def _is_about(entry: UncorrectedControl, verdict: RuleVerdict) -> bool:
-    """Return whether a verdict concerns the control, and the user if there is one, of an uncorrected part."""
+    """Return whether a verdict concerns the control, and the user if there is one, of an uncorrected part.
+
+    `entry` is the uncorrected part, as the last observation stored it.
+    """
     if verdict.rule.partition("/")[0] != entry["control"]:
         return False
     user = entry["user"]

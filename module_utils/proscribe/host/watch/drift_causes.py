@@ -1,6 +1,6 @@
 """Causes of drifted rules: a deleted policy file is a single cause, however many rules need the file.
 
-Pure.
+No input or output here.
 """
 
 from __future__ import annotations

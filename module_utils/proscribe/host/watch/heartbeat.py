@@ -31,14 +31,17 @@ STOPPED_STATES = ("T", "t")  # proc_pid_stat(5): stopped by a signal, stopped by
 NOT_RUNNING = "does not run"
 IS_STOPPED = "is stopped by a signal, and notices no start"
 
+# States of a heartbeat. NOTICED: starts are noticed by the current plan. UNABLE: the kernel of this host cannot report
+# starts. UNTRIED: the test itself was not possible. DEAF: the daemon does not run, or does not notice starts. LATE: the
+# daemon notices starts, but does not or cannot judge them by the current plan.
 NOTICED, UNABLE, UNTRIED, DEAF, LATE = "noticed", "unable", "untried", "deaf", "late"
 
 
 class HeartbeatResult(NamedTuple):
     """Result of a heartbeat.
 
-    `state` is one of NOTICED to LATE. `detail` is the reason why starts are not noticed. `fields` are those of the
-    daemon's report.
+    `state` is one of NOTICED to LATE. `detail` is the reason why starts are not noticed; "" for NOTICED. `fields` are
+    those of the daemon's report (daemon_report.py).
     """
 
     state: str
@@ -57,7 +60,7 @@ class Heartbeat:
     def __init__(self, host: Host) -> None:
         self.host = host
         self.started_ns = time.monotonic_ns()
-        self.untried_reason = ""
+        self.untried_reason = ""  # why the heartbeat could not be sent; "" if it was sent
         self._send_heartbeat()
 
     def _send_heartbeat(self) -> None:
@@ -84,7 +87,8 @@ class Heartbeat:
     def wait_for_result(self, settings: watch_files.WatchSettings) -> HeartbeatResult:
         """Return the result as soon as the daemon has noted the heartbeat and follows the current plans.
 
-        Waits at most ANSWER_TIMEOUT_SECONDS, and not at all if waiting cannot help. The result then says what is wrong.
+        `settings` are the settings of the watch that the daemon should follow. Waits at most ANSWER_TIMEOUT_SECONDS,
+        and not at all if waiting cannot help. The result then says what is wrong.
         """
         desired = watch_files.identify_settings(settings)
         deadline = time.monotonic() + ANSWER_TIMEOUT_SECONDS
@@ -117,9 +121,10 @@ class Heartbeat:
         pid = daemon_report.parse_number_field(fields, "pid")
         if not pid or self.host.find_process(pid) is None:
             return HeartbeatResult(DEAF, NOT_RUNNING, fields)
+        # the first field of /proc/PID/stat after the program's name is the state
         if self.host.read_process_file(pid, "stat").rpartition(") ")[2][:1] in STOPPED_STATES:
             return HeartbeatResult(DEAF, IS_STOPPED, fields)
-        if not fields.get("by"):
+        if not fields.get("by"):  # the daemon has no source of starts
             reason = escape_text(fields.get("refused", ""))
             # set if the kernel can report starts, and a limit of the host prevents that
             limited = fields.get("limited")

@@ -38,8 +38,9 @@ READY_TIMEOUT_SECONDS = 120.0  # until a started daemon has read the restriction
 
 
 def enforce(host: Host, plan: Plan, sent: WatchInput) -> Changes:
-    """Return the changes that install the watcher. `sent` has the controller's program, code and plans.
+    """Return the changes that install the watcher, or repair it.
 
+    `sent` has the controller's program, code and plans, and its time. No changes mean that the watcher is complete.
     Raises ControlError on a host without systemd, and for plans that do not belong together.
     """
     if host.find_entry(SYSTEMD_RUNS_PATH) is None:
@@ -62,6 +63,7 @@ def enforce(host: Host, plan: Plan, sent: WatchInput) -> Changes:
         {path: watch_files.hash_content(content) for path, content in contents.items()},
     )
     actions = make_write_actions(host, contents)
+    # The settings have the hashes of all other files, so they are written after these.
     settings_content = watch_files.format_settings(settings).encode()
     if actions or _is_different(host, watch_files.SETTINGS_PATH, settings_content, watch_files.PRIVATE_MODE):
         actions.append(_make_write_action(host, watch_files.SETTINGS_PATH, settings_content, watch_files.PRIVATE_MODE))
@@ -119,8 +121,8 @@ def make_link_actions(host: Host) -> list[ControlAction]:
 def _note_renewal(host: Host, now: object) -> None:
     """Store the time at which a run has renewed the watcher's plan.
 
-    `now` is the controller's time. For a new watcher, the time since boot is stored too. So a watcher that never
-    observes anything is noticed.
+    `now` is the controller's time; if it is no timestamp, the host's time counts. For a new watcher, the time since
+    boot is stored too. So a watcher that never observes anything is noticed.
     """
     clock.set_by_controller(host, now)
     if not watch_files.read_last_observation(host):
@@ -136,9 +138,11 @@ def _note_renewal(host: Host, now: object) -> None:
 def _make_chain(plan: Plan, plans: Sequence[Plan]) -> list[tuple[str, str]]:
     """Return the plans that take effect after `plan`, in order, as pairs (time of effect, digest).
 
-    `plans` are `plan` and its successors. Raises ControlError for plans that do not follow each other.
+    `plans` are `plan` and its successors. Each plan names the next one and its time in `later`. Raises ControlError for
+    plans that do not follow each other.
     """
     chain: list[tuple[str, str]] = []
+    # the next plan that is expected: its digest `plan` and its time `at`; None after the last plan
     reference = plan.get("later")
     if not plans or plans[0].get("digest") != plan["digest"] or len(plans) > watch_files.MAX_PLANS:
         raise ControlError("the plans that were sent do not begin with the host's own")
@@ -161,8 +165,9 @@ def make_start_actions(
     waits at most `timeout` seconds until the daemon notices starts.
     """
     actions: list[ControlAction] = []
+    # texts of the unit files, by unit
     texts = {name: text for name, text in watch_units.make_unit_texts(settings.every).items() if name in names}
-    written_units = []
+    written_units = []  # units whose files change: systemd has to load and restart them
     for name, text in texts.items():
         path = f"{watch_units.UNIT_DIRECTORY}/{name}"
         if read_unit_or_marker(host, path) != text:
@@ -179,8 +184,10 @@ def make_start_actions(
         is_active = (
             host.run_command(["systemctl", "is-active", "--quiet", name], timeout=SYSTEMCTL_TIMEOUT_SECONDS).rc == 0
         )
+        # the daemon reads changed files only when it starts; the timer starts a new process each time
         if not is_active or name in written_units or has_changed and name == watch_units.LAUNCHES_UNIT:
             actions.append(ControlAction("start", name, partial(_start_unit, host, settings, name, timeout)))
+        # a daemon that runs may still notice no starts, or follow an earlier plan
         elif name == watch_units.LAUNCHES_UNIT and (result := Heartbeat(host).wait_for_result(settings)).is_wrong:
             actions.append(
                 ControlAction("start", name, partial(_restart_daemon, host, settings, result.state, timeout))
@@ -191,7 +198,8 @@ def make_start_actions(
 def _start_unit(host: Host, settings: watch_files.WatchSettings, name: str, timeout: float) -> None:
     """Restart a unit.
 
-    For the daemon, wait until it notices starts, so that the run's next observation is correct.
+    For the daemon, wait at most `timeout` seconds until it notices starts, so that the run's next observation is
+    correct. `settings` are those that the daemon should follow.
     """
     _run_systemctl(host, "restart", name)
     if name == watch_units.LAUNCHES_UNIT:
@@ -201,7 +209,8 @@ def _start_unit(host: Host, settings: watch_files.WatchSettings, name: str, time
 def _restart_daemon(host: Host, settings: watch_files.WatchSettings, state: str, timeout: float) -> None:
     """Restart a daemon that runs and does not notice starts by the current plan.
 
-    A daemon that has only not read the current plan yet (`state` LATE) gets `timeout` seconds first.
+    `state` is the state of its heartbeat. A daemon that has only not read the current plan yet (LATE) gets `timeout`
+    seconds first.
     """
     if state == LATE and _wait_until_ready(host, settings, timeout):
         return
@@ -214,9 +223,7 @@ def _restart_daemon(host: Host, settings: watch_files.WatchSettings, state: str,
 def _wait_until_ready(host: Host, settings: watch_files.WatchSettings, timeout: float) -> bool:
     """Wait at most `timeout` seconds until the daemon notices starts by the current plan.
 
-    Return whether it does.
-
-    A failure is no error here, because the next observation reports it.
+    Returns whether the daemon notices them. A failure is no error here, because the next observation reports it.
     """
     deadline = time.monotonic() + timeout
     while Heartbeat(host).wait_for_result(settings).is_wrong:
@@ -228,10 +235,10 @@ def _wait_until_ready(host: Host, settings: watch_files.WatchSettings, timeout: 
 def change(
     host: Host, plan: Plan, sent: WatchInput | None, lift_it: bool = False, dry_run: bool = False
 ) -> ChangeAnswer:
-    """Install or remove the watcher, and report the actions in the form of run.change. Raises ControlError.
+    """Install or remove the watcher, and report the actions in the form of host_operations.change.
 
-    The watcher is removed if `lift_it`, if `sent` is None, or if the plan has no watcher. `sent` is the controller's
-    input.
+    `sent` is the controller's input. The watcher is removed if `lift_it`, if `sent` is None, or if the plan has no
+    watcher. With `dry_run`, the actions are only reported. Raises ControlError.
     """
     host.require_root()
     if host.kernel_name == DARWIN and lift_it:  # no run installs the watch there
@@ -292,6 +299,7 @@ def lift(host: Host) -> Changes:
         if host.find_entry(path) or host.has_unfinished_write(path)
     ]
     folders = (watch_files.CACHE_DIRECTORY, watch_files.PLANS_DIRECTORY)
+    # everything else in the watch's directory
     unknown = [
         name
         for name in host.list_directory(watch_files.WATCH_DIRECTORY)
@@ -302,7 +310,7 @@ def lift(host: Host) -> Changes:
 
 
 def _has_traces_of_unit(host: Host, name: str) -> bool:
-    """Return whether a file or link of the unit exists, or a file of others overrides the unit."""
+    """Return whether a file or link of the unit exists, or a file of another program overrides the unit."""
     path = f"{watch_units.UNIT_DIRECTORY}/{name}"
     links = [watch_units.ENABLING_LINKS[name]] if name in watch_units.ENABLING_LINKS else []
     return (
@@ -342,6 +350,7 @@ def _stop_unit(host: Host, name: str) -> None:
 
 
 def _reload_units(host: Host) -> None:
+    """Make systemd read its unit files again, and forget that removed units had failed. Raises ControlError."""
     if host.find_entry(SYSTEMD_RUNS_PATH):
         _run_systemctl(host, "daemon-reload")
         host.run_command(
@@ -355,7 +364,7 @@ def _run_systemctl(host: Host, *argv: str) -> None:
 
 
 def _is_different(host: Host, path: str, content: bytes, mode: int) -> bool:
-    """Return whether a file is missing, is damaged, or has another content or mode than these."""
+    """Return whether a file is missing or damaged, or has another content or mode than `content` and `mode`."""
     status = host.find_entry(path)
     if status is None or status.st_mode & 0o7777 != mode:
         return True
@@ -388,9 +397,7 @@ def _read_command_link(host: Host) -> str:
 def _link_command(host: Host) -> None:
     """Make the link by which operators call the watcher's program.
 
-    Replace whatever else is at the link's path.
-
-    Raises ControlError.
+    Anything else at the link's path is replaced. Raises ControlError.
     """
     parent, _, name = watch_files.COMMAND_PATH.rpartition("/")
     temporary_name = f".{name}.proscribe~"
@@ -405,7 +412,10 @@ def _link_command(host: Host) -> None:
 
 
 def _make_write_action(host: Host, path: str, content: bytes, mode: int) -> ControlAction:
-    # Operators do not read code, plans or hashes, so the diff has digests of these files.
+    """Return the action that writes a file of the watcher.
+
+    Operators do not read code, plans or hashes. So the diff has digests in place of the contents.
+    """
     old_digest = _describe_digest(host, path)
     return ControlAction(
         "write",
@@ -417,7 +427,10 @@ def _make_write_action(host: Host, path: str, content: bytes, mode: int) -> Cont
 
 
 def _describe_digest(host: Host, path: str) -> str:
-    """Return the digest of a file's content, as a line for the diff; "" for a missing file."""
+    """Return the digest of a file's content, as a line for the diff.
+
+    Returns "" for a missing file, and a line "unreadable" for a damaged file.
+    """
     try:
         content = watch_files.read_watch_file(host, path)
     except (watch_files.DamagedFileError, ObservationError):

@@ -38,12 +38,14 @@ if TYPE_CHECKING:
 
 RELOAD_SECONDS = 60.0  # between two reads of the plan, so that changed members of groups take effect within a minute
 MAX_SUCCESSORS = 3  # later plans that the sets for the daemon cover too
-MAX_NOTIFIERS = 4
+MAX_NOTIFIERS = 4  # most processes that notify users at the same time
 NOTIFY_TIMEOUT_SECONDS = 12.0
 FORKED_DELAY_SECONDS = 0.5  # between the end of a program and the end of its forked processes
-MAX_FORKED = 32  # forked processes that are ended at once
+MAX_FORKED = 32  # most forked processes that are ended together
 SLOW_SECONDS = 0.25  # to verify a start; after a slower start, the next starts of that user are verified one at a time
-REST_FACTOR = 3  # pause after a slow verification, in durations of it: one user gets a quarter of the verifier's time
+# After a slow verification, the user's next start waits three times as long as the verification took. So a single user
+# gets at most a quarter of the verifier's time.
+REST_FACTOR = 3
 FORGET_SECONDS = 60.0  # until a user with slow starts is treated like any other
 RETRY_SECONDS = 0.1  # until the daemon sends a start again for which no time was left
 
@@ -61,16 +63,18 @@ class LaunchVerifier:
         self.settings_stamp: object = None  # inode and change time of the file of `settings` at the last read
         self.settings: watch_files.WatchSettings | None = None
         self.digest = ""  # digest of the plan in effect at the last read; "" for no plan
-        self.read_at = -RELOAD_SECONDS
+        self.read_at = -RELOAD_SECONDS  # time (time.monotonic) of the last read of the plan
         self.endings = ProcessTerminations()
         self.attempts = AttemptCounter(self._write_attempts)
-        self.written_at = -RELOAD_SECONDS
+        self.written_at = -RELOAD_SECONDS  # time of the last line by `_write_rarely`
         # user id -> time from which the user's next start is verified (time.monotonic)
         self.slow_users: dict[int, float] = {}
         # keys are (path, user id) of programs that were ended recently; the values mean nothing
         self.ended_programs: dict[tuple[str, int], None] = {}
         self.forked_at = 0.0  # time at which processes are ended that `ended_programs` have forked; 0 for never
+        # (user, program) -> time until which the user gets no further notification about the program
         self.notified: dict[tuple[str, str], float] = {}
+        # id of a process that notifies a user -> time at which the process is killed
         self.notifiers: dict[int, float] = {}
 
     # -- restrictions
@@ -78,9 +82,8 @@ class LaunchVerifier:
     def reload_plan(self, now: float) -> None:
         """Read the plan again if that is due.
 
-        That is so if the settings have changed, RELOAD_SECONDS are over, or another plan takes effect.
-
-        Raises DamagedFileError, ObservationError and ControlError.
+        The read is due if the settings have changed, if RELOAD_SECONDS are over, or if another plan takes effect. `now`
+        is the time of time.monotonic. Raises DamagedFileError, ObservationError and ControlError.
         """
         status = self.host.find_entry(watch_files.SETTINGS_PATH)
         stamp = (status.st_ino, status.st_ctime_ns) if status else None
@@ -116,7 +119,7 @@ class LaunchVerifier:
         """Return the sets by which the daemon chooses the starts that it passes to the verifier (prefilter).
 
         The sets cover the current plan and its next MAX_SUCCESSORS successors. `again` has the seconds until later
-        successors need new sets; 0 for never.
+        successors need new sets; 0 if there are no later successors.
         """
         self.read_at = -RELOAD_SECONDS
         self.reload_plan(now)
@@ -148,7 +151,7 @@ class LaunchVerifier:
         if settings:
             prefilter_sets["read"], prefilter_sets["every"] = (
                 watch_files.identify_settings(settings),
-                settings.every * 1.1,
+                settings.every * 1.1,  # with the random delay of the timer (watch_units.py)
             )
         return {
             **prefilter_sets,
@@ -161,7 +164,7 @@ class LaunchVerifier:
     def restart_timer(self, now: float) -> VerifierVerdicts:
         """Restore the timer of the watcher's observations, if somebody has stopped or changed that timer.
 
-        A paused watcher is left alone. The answer {} has no verdicts.
+        A paused watcher is left alone. The answer is always {}, because nothing was verified.
         """
         from .restoration import restore_units
 
@@ -188,7 +191,10 @@ class LaunchVerifier:
         processes = {pid: process for pid, _, _ in requests if (process := self.host.find_process(pid))}
         paths = {pid: path for pid, path, _ in requests}
         states = {pid: self._read_state(process) for pid, process in processes.items()}
+        # a process that has not executed the started file yet, or runs another program by now
         pids_to_retry = {pid for pid, process in processes.items() if not process.exe.endswith(paths[pid])}
+        # A flatpak sandbox starts with bwrap, and the program inside is known only a moment later. So all processes of
+        # the user's bwrap are verified too, and the start is verified again.
         sandbox_pids = {pid for pid, process in processes.items() if process.exe.endswith(f"/{BWRAP}")}
         sandboxes = {(processes[pid].exe, self.host.find_process_uid(processes[pid])) for pid in sandbox_pids}
         sandbox_processes = [process for process in self._find_processes(sandboxes) if process.pid not in processes]
@@ -232,9 +238,7 @@ class LaunchVerifier:
     def _note_duration(self, uid: int | None, duration: float) -> None:
         """Note the seconds that the verification of a user's start took.
 
-        A long verification delays the user's next starts.
-
-        `uid` is None for a process that the daemon did not send.
+        A long verification delays the user's next starts. `uid` is None for a process that the daemon did not send.
         """
         if uid is not None and duration > SLOW_SECONDS:
             self.slow_users[uid] = time.monotonic() + REST_FACTOR * duration
@@ -278,7 +282,7 @@ class LaunchVerifier:
     def _end_forked(self, now: float) -> None:
         """End processes that ended programs had forked (same path and user), MAX_FORKED at a time.
 
-        Processes that were not forked are starts of programs, so they are verified and counted as such.
+        A process that was not forked is a separate start. The daemon sends it, and it is verified and counted as such.
         """
         forked_processes = [
             process for process in self._find_processes(self.ended_programs) if self.host.is_forked(process)
@@ -294,9 +298,8 @@ class LaunchVerifier:
     def _begin_termination(self, processes: Sequence[Process], states: Mapping[int, Any]) -> bool:
         """Send TERM to these processes, except to ancestors of this process.
 
-        Return whether any signal was sent.
-
-        `states` has the state of each process at its verification. A process with another state is left alone.
+        Returns whether any signal was sent. `states` has the state of each process at its verification. A process with
+        another state is left alone.
         """
         ancestor_pids = self.host.list_ancestor_pids()
         sent = [
@@ -321,7 +324,8 @@ class LaunchVerifier:
     def _write_rarely(self, now: float, event: str, **fields: str) -> None:
         """Write an event to the journal, but at most one event in RELOAD_SECONDS.
 
-        Programs may start every millisecond, and each start may have the same result.
+        `fields` are those of the event (journal.EVENTS). Programs may start every millisecond, and each start may have
+        the same result.
         """
         if now >= self.written_at + RELOAD_SECONDS:
             self.written_at = now
@@ -333,8 +337,8 @@ class LaunchVerifier:
     def _notify_user(self, running: RunningProgram, program: str, now: float) -> None:
         """Notify a program's user in a separate process, so that the verifier does not wait for a desktop.
 
-        A user gets one notification a minute for a program. Nothing is sent if the plan has no text, or if too many
-        notifications are in progress.
+        `program` is the program's name in findings. A user gets one notification a minute for a program. Nothing is
+        sent if the plan has no text, or if too many notifications are in progress.
         """
         self.notified = {key: until for key, until in self.notified.items() if until > now}
         text = "\n".join(filter(None, map(clean_line, self.restricted.notification_text.split("\n"))))
@@ -395,7 +399,8 @@ class LaunchVerifier:
     def process_request(self, request: Any) -> VerifierVerdicts:
         """Return the answer to a request of the daemon.
 
-        After an error, the answer has the reason as `failed`.
+        After an error, the answer has the reason as `failed`. `used` has the seconds of processor time that the
+        verifier has used since it was started.
         """
         now = time.monotonic()
         verdicts: VerifierVerdicts

@@ -97,9 +97,9 @@ def _read_command() -> list[str]:
 
 
 def _list_module_codes() -> list[tuple[str, Any, bool]]:
-    """Return the daemon's packages and modules as (name, code, is a package), each after those that it needs.
+    """Return the daemon's packages and modules as (name, code, is a package).
 
-    Returns [] if the code of any module is not available.
+    Each module comes after the modules that it imports. Returns [] if the code of any module is not available.
     """
     top_package = __name__.rpartition(".host.watch.")[0]
     parent_packages = (top_package.rsplit(".", count)[0] for count in range(top_package.count("."), 0, -1))
@@ -129,9 +129,8 @@ def _find_module_code(name: str) -> Any:
 def _execute_daemon(modules: list[tuple[str, Any, bool]], command: list[str]) -> None:
     """Replace this process by one that has loaded only the daemon's modules.
 
-    Returns only if that is not possible.
-
-    `command` is the command line of this process, which the daemon uses to start the verifier.
+    Returns only if that is not possible. `modules` is the result of `_list_module_codes`. `command` is the command line
+    of this process, which the daemon uses to start the verifier.
     """
     try:
         descriptor = os.memfd_create("proscribe-launches", 0)

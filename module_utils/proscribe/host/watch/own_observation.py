@@ -1,8 +1,9 @@
 """Observation of a host by itself, without a run of the controller: comparison, correction, record.
 
-The host is compared with the plan in effect. The limits of a run apply: the budgets of users, the lock, the firewall's
-take-back. A further limit applies because no operator watches. If a user, or the host, would lose very many packages at
-once, none of them is removed. The next run of the controller decides about these packages.
+The host is compared with the plan in effect. The limits of a run apply: the budgets of users, the host's lock, the
+trial of a new firewall table. A further limit applies because no operator watches. If a user, or the host, would lose
+very many packages in one correction, none of them is removed. The next run of the controller decides about these
+packages.
 """
 
 from __future__ import annotations
@@ -38,9 +39,9 @@ MAX_UNWRITTEN_LINES = 50  # most lines that are kept while the journal cannot be
 
 
 class HostOperations(NamedTuple):
-    """Functions that observe and change a host.
+    """Functions of host_operations.py that observe and change a host.
 
-    They are parameters because the module run.py, which has them, imports this package and cannot be imported here.
+    They are parameters because host_operations.py imports this package, and so cannot be imported here.
     """
 
     observe: Callable[..., tuple[ObservedRecord, list[str]]]
@@ -53,9 +54,13 @@ class OwnObservation:
     def __init__(self, host: Host, settings: watch_files.WatchSettings, operations: HostOperations) -> None:
         self.host, self.settings, self.operations = host, settings, operations
         self.last_observation = watch_files.read_last_observation(host)
+        # changes whenever a run writes the reservations, so it shows that a run has changed the host meanwhile
         self.generation = reservations.read_generation(host)
         self.reservations = reservations.read_reservations(host)
+        # controls that this observation leaves alone, because a run changes them
         self.reserved_controls = self.reservations.list_in_force(host)
+        # Rules that were noncompliant at the end of the last enforcing run, and were never compliant since. They are no
+        # drift.
         self.unmet_rules = {*self.last_observation.get("unmet", ()), *self.reservations.unmet}
         # current defects: the next observation does not write them into the journal again
         self.reported_defects: list[str] = []
@@ -66,7 +71,7 @@ class OwnObservation:
         self.lines_since_last: list[JournalLine] | None = None
 
     def observe_and_correct(self, plan: Plan) -> ObservedRecord:
-        """Observe and correct the host. Return the record.
+        """Observe and correct the host, write the journal, and store the result. Return the record.
 
         Raises ValueError for an unusable plan. Raises SupersededError if a run of the controller changes the host
         meanwhile.
@@ -86,6 +91,7 @@ class OwnObservation:
         if rules_in_error:
             self._require_current()
         self._add_expired(rules_in_error)
+        # rules that were no drift at the last observation
         new_rules = [
             rule
             for rule in rules_in_error
@@ -100,6 +106,7 @@ class OwnObservation:
             self._report_uncorrected(uncorrected)
             corrected_record, _ = self._observe(plan)
             self._require_current()
+            # The correction of these rules repairs no drift, so it is not reported as a repair.
             without_drift = newly_forbidden | self.unmet_rules
             drifted_record: ObservedRecord = {
                 **record,
@@ -113,6 +120,7 @@ class OwnObservation:
             rules_in_error = [
                 rule for rule in rules_in_error if rule not in (corrected_rules & without_drift) | repaired
             ]
+        # What only the new plan forbids, and was not corrected, is drift from now on.
         self._note_drift(record, [rule for rule in rules_in_error if rule in newly_forbidden])
         self._note_damage(record)
         self._note_full_sshd()
@@ -155,8 +163,8 @@ class OwnObservation:
     def _note_plan_change(self, plan: Plan, digest: str) -> Plan | None:
         """Write a change of the plan since the last observation into the journal. Return the earlier plan.
 
-        A change is another plan in effect, or a waiver's hour that has begun or ended. Returns None if nothing has
-        changed, or if the earlier plan is not known.
+        A change is another plan in effect, or a waiver's hour that has begun or ended. `plan` is the plan in effect,
+        and `digest` is its digest. Returns None if nothing has changed, or if the earlier plan is not known.
         """
         earlier_digest, last_moment = self.last_observation.get("plan", digest), self.last_observation.get("clock")
         if earlier_digest != digest:
@@ -179,7 +187,8 @@ class OwnObservation:
     def _read_earlier_plan(self, digest: str, earlier_digest: str) -> Plan | None:
         """Return the plan that was in effect before the plan with the digest `digest`; None if it is unknown.
 
-        Returns None also if a run installed the plan `digest` as the first one: then the host has no plan before it.
+        `earlier_digest` is the plan of the last observation. Returns None also if a run installed the plan `digest` as
+        the first one: then the host has no plan before it.
         """
         plans = self.settings.list_digests()
         if digest == self.settings.plan:
@@ -193,7 +202,8 @@ class OwnObservation:
     def _filter_by_earlier_plan(self, earlier_plan: Plan | None, rules_in_error: list[str]) -> set[str]:
         """Return those of the noncompliant rules that are noncompliant by the earlier plan too.
 
-        Returns all of the rules if there is no earlier plan, or if the host cannot be observed by it.
+        Returns all of the rules if there is no earlier plan (None). The same holds if the host cannot be observed by
+        that plan.
         """
         if not rules_in_error or earlier_plan is None:
             return set(rules_in_error)
@@ -208,7 +218,7 @@ class OwnObservation:
             self._write_event("drift", rules=cause_rules, users=record.get("logged_in", []), cause=cause)
 
     def _note_lost_lines(self) -> None:
-        """Write a drift into the journal if the journal has lost lines since the last observation."""
+        """Write a drift of the watch into the journal if the journal has lost lines since the last observation."""
         if journal.has_lost_lines(
             self.host, self.last_observation.get("journal", []), self.last_observation.get("last", "")
         ):
@@ -258,7 +268,10 @@ class OwnObservation:
             self._write_event("corrected", rules=[ssh_startups.SSH_RULE])
 
     def _note_if_new(self, defect: str) -> bool:
-        """Note a defect as current. Return whether the last observation did not report the defect yet."""
+        """Note a defect as current. Return whether the last observation did not report the defect yet.
+
+        `defect` is a text that identifies the defect, such as "stale".
+        """
         self.reported_defects.append(defect)
         return defect not in self.last_observation.get("reported", ())
 
@@ -377,6 +390,7 @@ class OwnObservation:
         state: LastObservation = {
             "last": format_timestamp(time.time()),
             "plan": digest,
+            # The rules of a reserved control were not judged, so they stay as they were.
             "drifted": [
                 *rules_in_error,
                 *(
@@ -419,16 +433,17 @@ def observe_host(
     read_cached: Callable[[str], Any],
     cache_plan: Callable[[str, Any], None],
 ) -> list[str]:
-    """Observe and correct the host by the plan in effect. Return the reasons for results not on the disk.
+    """Observe and correct the host by the plan in effect. Return why results could not be saved; [] if they were.
 
-    `read_cached` returns the cached pair (plan, results computed from the plan) for a plan's digest; None if there is
-    no such pair. `cache_plan` caches a pair under a digest. Raises DamagedFileError, ObservationError and ValueError.
+    `read_cached` returns the cached pair (plan, results computed from the plan) for a plan's digest; None without such
+    a pair. `cache_plan` caches a pair under a digest. Raises DamagedFileError, ObservationError and ValueError.
     """
     digest = settings.find_digest_in_effect(format_timestamp(clock.use_monotonic_clock(host).clock()))
-    plan, follows = read_cached(digest) or (plan_in_effect.read_stored_plan(host, settings, digest), {})
-    cached_count = len(follows)
+    # The observation adds further results to the cached ones.
+    plan, computed_results = read_cached(digest) or (plan_in_effect.read_stored_plan(host, settings, digest), {})
+    cached_count = len(computed_results)
     observation = OwnObservation(host, settings, operations)
-    observation.observe_and_correct(known_plan(plan, follows))
-    if len(follows) != cached_count or not cached_count:
-        cache_plan(digest, (plan, follows))
+    observation.observe_and_correct(known_plan(plan, computed_results))
+    if len(computed_results) != cached_count or not cached_count:
+        cache_plan(digest, (plan, computed_results))
     return observation.save_failures

@@ -94,6 +94,7 @@ class RestrictedPrograms:
         self.homes = {user.home for user in self.users}
         self.home_users = {user.home: user for user in self.users if scan.is_personal_home(user)}
         self.names = AppNames(self.desired.services, self.home_users)
+        # (ids of the services of a package, the package)
         self.packages = [
             (self.desired.packages[package.manager][package.id], package) for package in self._list_packages()
         ]
@@ -176,7 +177,7 @@ class RestrictedPrograms:
         """Add the programs of a process to the lists `restricted` or `innocent_pids` of a result.
 
         A program is restricted if its identity is certain, and no waiver permits it. `own_packages` are the packages of
-        the process's user. A process with another view of the files than the host's is in neither list.
+        the process's user. A process that sees other files than the host is in neither list.
         """
         packages = [*self.packages, *self._add_services(own_packages)]
         observed = AppsObservation(self.desired, packages, [], self.identifier, {})
@@ -211,9 +212,10 @@ class RestrictedPrograms:
     # -- The methods below run in a separate process.
 
     def _identify_apart(self, process: Process) -> Iterator[tuple[list[RunningProgram], list[Package]]]:
-        """Yield (programs of a process, packages that prove their identity), by the files around its program.
+        """Yield (programs of a process, packages of its user), by the files around its program.
 
-        Raises ObservationError if the identity stays uncertain, and files or packages could not be read.
+        The packages are read only if the files do not identify the program. Raises ObservationError if the identity
+        stays uncertain, and files or packages could not be read.
         """
         programs = group_running_programs(self.host, self.identifier, [process])
         own_packages: list[Package] = []
@@ -253,7 +255,10 @@ class RestrictedPrograms:
 
     @contextlib.contextmanager
     def _open_budget(self, unseen: list[str]) -> Iterator[None]:
-        """Limit the time that the `with` body may read files of users. Append its error to `unseen`."""
+        """Limit the time in which the `with` body may read files of users.
+
+        An error of the body is not raised: its message is appended to `unseen`.
+        """
         self.host.budget = ReadBudget(seconds=READ_SECONDS)
         try:
             yield
@@ -303,7 +308,7 @@ class RestrictedPrograms:
         return [app._replace(services=self.desired.choose_claimed_services(app.services)) for app in apps]
 
     def _find_home(self, path: str) -> str:
-        """Return the home that contains a path; "" if no personal home does."""
+        """Return the personal home that contains a path; "" if none does."""
         while path := path.rpartition("/")[0]:
             if path in self.home_users:
                 return path
@@ -329,7 +334,8 @@ class RestrictedPrograms:
     def _list_owned_directories(self, user: User | None) -> list[str]:
         """Return the directories in which package systems keep their files.
 
-        Files in these directories are no portable apps: the package system itself removes them.
+        They are the directories of a user's own packages; of the host's packages if `user` is None. Files in these
+        directories are no portable apps: the package system itself removes them.
         """
         directories: list[str] = []
         for system in SYSTEMS:
@@ -346,7 +352,9 @@ def _is_uncertain(programs: Sequence[RunningProgram]) -> bool:
 def make_prefilter_sets(host: Host, sections: Sequence[PlanSection], restricted: RestrictedPrograms) -> VerifierSets:
     """Return the sets of names and paths for the daemon's prefilter (starts/prefilter.py).
 
-    The sets cover every program that `sections` may restrict at any hour, if it can be identified with certainty.
+    VerifierSets (model/types/watch.py) explains the sets. They cover every program that `sections` may restrict at any
+    hour, if it can be identified with certainty. `sections` are those of the apps control in the current plan and in
+    later plans. `restricted` has the installed packages.
     """
     names_in_paths: set[str] = set()
     exact: set[str] = set()
@@ -362,6 +370,7 @@ def make_prefilter_sets(host: Host, sections: Sequence[PlanSection], restricted:
         stems.update(names.services_by_stem)
         modules.update(module for markers in names.markers.values() for module in markers.get("go", ()))
         for path in desired.paths:
+            # the last name of the path that identifies an app
             particular_parts = [
                 path_part
                 for path_part in path.split("/")
@@ -377,9 +386,11 @@ def make_prefilter_sets(host: Host, sections: Sequence[PlanSection], restricted:
             else:
                 names_in_paths.update(index)
     if restricted.section is not None:
+        # the programs of installed packages, by the names of their files
         names_in_paths.update(package.path.rpartition("/")[2] for _, package in restricted.packages if package.path)
     names_in_paths -= COMMON_DIRECTORIES
     names_in_paths.update([BWRAP] if flatpaks else [])
+    # files in which package systems list their packages: after a change, the sets must be made again
     databases = [path for system in SYSTEMS for path in system.DATABASE_FILES if host.find_entry(os.path.dirname(path))]
     return {
         "parts": sorted(names_in_paths),

@@ -58,7 +58,7 @@ def _parse_title(title: str) -> tuple[int, int, int]:
 def _list_candidates(host: Host) -> list[Process]:
     """Return the processes that may be sshd: the process in PID_FILE, or else all processes.
 
-    The search in all processes takes longer. So it is used only if PID_FILE does not name an sshd.
+    The search in all processes takes longer. So it is done only if PID_FILE does not name an sshd.
     """
     pid_text = (host.read_text(PID_FILE) or "").strip()
     process = host.find_process(int(pid_text)) if pid_text.isdecimal() and len(pid_text) < 10 else None
@@ -76,6 +76,7 @@ def _count_by_user(host: Host) -> dict[str, int]:
     counts: dict[int, int] = {}
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         lines = [line.split() for line in (host.read_text(table) or "").splitlines()[1 : MAX_CONNECTION_LINES + 1]]
+        # fields: 1 local end, 2 remote end, 3 state, 7 user id (proc_net_tcp(5))
         entries = [fields for fields in lines if len(fields) > 7 and fields[3] == _ESTABLISHED]
         endpoints = {(fields[1], fields[2]) for fields in entries}
         for fields in entries:

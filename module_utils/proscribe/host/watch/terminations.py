@@ -1,4 +1,4 @@
-"""Termination of several processes at once: TERM, and KILL after 0.3 seconds.
+"""Termination of several processes together: TERM, and KILL after 0.3 seconds.
 
 A program that ignores TERM does not delay the termination of the others.
 """
@@ -28,9 +28,9 @@ class EndingProcess(NamedTuple):
     """
 
     descriptor: int
-    kill_at: float
+    kill_at: float  # time (time.monotonic) of the next step: KILL or, after KILL, giving up
     is_killed: bool
-    name: str
+    name: str  # of the process, for messages
 
 
 class ProcessTerminations:

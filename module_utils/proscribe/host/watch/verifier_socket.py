@@ -36,8 +36,8 @@ IDLE_TIMEOUT_SECONDS = 70.0
 def serve_requests(verifier: RequestHandler, descriptor: int) -> None:
     """Answer requests on a socket until the daemon closes it, or sends none for IDLE_TIMEOUT_SECONDS.
 
-    Before this function returns, all begun terminations are finished, and all counted attempts are written.
-    `descriptor` is the socket's.
+    `descriptor` is that of the socket. Each message has its length in four bytes before it. Before this function
+    returns, all begun terminations are finished, and all counted attempts are written.
     """
     # When the service stops, systemd sends SIGTERM to the verifier too. The verifier ignores it, and first writes the
     # counts.

@@ -42,8 +42,8 @@ def observe_watch(
     """Return the verdicts on the watch, for a host that has a watch or should have one.
 
     `controller` has what a run expects of the watch; None if the host observes itself. `heartbeat` is the heartbeat
-    that this observation has sent to the daemon. `drifted` are the verdicts on controls that a correction would change.
-    Raises ObservationError and ControlError.
+    that this observation has sent to the daemon; None to send it now. `drifted` are the verdicts on controls that a
+    correction would change. Raises ObservationError and ControlError.
     """
     if not host.privileged:
         raise ObservationError("what keeps this host in line can only be read by root")
@@ -76,10 +76,10 @@ def observe_watch(
 
 
 def _judge_plan(host: Host, settings: watch_files.WatchSettings, digest: str) -> RuleVerdict:
-    """Judge the plan that the watch holds (rule `watch/plan`). `digest` is the plan of the present run.
+    """Judge the plan that the watch follows (rule `watch/plan`).
 
-    If the watch does not hold the plan of the run, that is no fault of the host: the rule does not apply. The rules of
-    the controls show the differences. The next enforcing run brings the new plan.
+    `digest` is the plan of the present run. If the watch does not have that plan, this is no fault of the host: the
+    rule does not apply. The rules of the controls show the differences. The next enforcing run brings the new plan.
     """
     if digest not in settings.list_digests():
         finding = Finding(
@@ -100,6 +100,7 @@ def _list_watch_findings(
 ) -> Iterator[Finding]:
     """Yield the defects of an installed watch. `controller` is None if the host observes itself."""
     desired = plan["watch"]
+    # The settings of another plan may have other intervals: the rule watch/plan reports that plan.
     if plan["digest"] in settings.list_digests() and (settings.every, settings.max_age) != (
         desired["every"],
         desired["max_age"],
@@ -127,7 +128,7 @@ def _measure_silence(host: Host, settings: watch_files.WatchSettings) -> int:
     """Return for how many seconds the host has not observed itself; 0 if that is not too long.
 
     The time that the host slept does not count. The count begins with the last observation of this boot, or with the
-    boot.
+    boot. Returns 0 too while an observation runs, and if the watch has stored nothing since its installation.
     """
     last_observation = watch_files.read_last_observation(host)
     last_awake = (
@@ -173,8 +174,8 @@ def _list_damaged_files(host: Host, settings: watch_files.WatchSettings, digest:
 def list_wrong_units(host: Host, texts: Mapping[str, str]) -> Iterator[Finding]:
     """Yield the defects of the units whose intended texts are in `texts`, and of a timer that does not run.
 
-    The timer has no process, so systemd is asked for its state. The daemon has one, and its heartbeat proves more than
-    systemd's state does.
+    The timer has no process, so systemd is asked for its state. This is not needed if the timer has just started this
+    process. The daemon has a process, and its heartbeat proves more than systemd's state does.
     """
     foreign_files = find_foreign_files(host, texts)
     is_timer_intact = True
@@ -200,11 +201,14 @@ def list_wrong_units(host: Host, texts: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def read_unit_or_marker(host: Host, path: str) -> str | None:
-    r"""Return the text of a unit file; None if it is missing, "" if it is masked, "\0" if it is no regular file."""
+    r"""Return the text of a unit file, or a marker in place of the text.
+
+    Returns None for a missing file, "" for a masked unit, and "\0" for anything that is no regular file.
+    """
     try:
         return read_unit_text(host, path)
     except ControlError:
-        return "\0"  # marks a path that is no regular file; no unit has this text
+        return "\0"  # no unit has this text
 
 
 def make_release_name(program: bytes, code: bytes) -> str:
@@ -218,18 +222,19 @@ def make_release_name(program: bytes, code: bytes) -> str:
 def read_release(host: Host) -> str:
     """Return the hash that names the version of the watch's program and code on the host.
 
-    Raises ObservationError and DamagedFileError.
+    The program begins with the path of this host's Python. That path does not count: the hash begins with the options
+    after it. Raises ObservationError and DamagedFileError.
     """
     program = watch_files.read_watch_file(host, watch_files.PROGRAM_PATH) or b""
     code = watch_files.read_watch_file(host, watch_files.CODE_PATH) or b""
-    _, head, text = program.partition(INTERPRETER_OPTIONS.encode())
-    return make_release_name(head + text, code)
+    _, options, text = program.partition(INTERPRETER_OPTIONS.encode())
+    return make_release_name(options + text, code)
 
 
 def confirm_plan(host: Host, plan: Plan, controller: ExpectedWatch | None) -> None:
-    """Store that a run has confirmed the plan now, if the watch holds this plan. Raises ControlError.
+    """Store that a run has confirmed the plan now, if the watch has this plan. Raises ControlError.
 
-    The watch's clock is set to the controller's time too.
+    `controller` has the time of the run, to which the watch's clock is set. Without it (None), the host's time counts.
     """
     try:
         settings = watch_files.read_settings(host)

@@ -1,4 +1,4 @@
-"""Texts of the systemd units of the watch. Pure."""
+"""Texts of the systemd units of the watch. No input or output here."""
 
 from __future__ import annotations
 

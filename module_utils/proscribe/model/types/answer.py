@@ -18,9 +18,9 @@ class TurnEntry(TypedDict):
 
 
 class SharedTurn(TurnEntry):
-    """Another run that changed the host. `waited` is 0 if it came between two changes of this run."""
+    """Another run that changed the host while this run was in progress."""
 
-    waited: int  # seconds that this run waited for the other run
+    waited: int  # seconds that this run waited for the other run; 0 for a run between two changes of this run
 
 
 class ModuleAnswer(TypedDict, total=False):
@@ -28,7 +28,7 @@ class ModuleAnswer(TypedDict, total=False):
 
     changed: bool
     failed: bool
-    msg: str
+    msg: str  # the message of a failure
     # the other run that holds the host's lock, if waiting for the lock timed out; nothing was changed then
     busy: TurnEntry
     other_runs: list[SharedTurn]
@@ -36,7 +36,10 @@ class ModuleAnswer(TypedDict, total=False):
 
 
 class ObservationAnswer(ModuleAnswer, total=False):
-    """The answer of `compliance_state`. Without `record` it has the reason: a failure, or `lacking`."""
+    """The answer of the module `compliance_state`, which observes a host.
+
+    An answer without `record` has the reason: a failure, or `lacking`.
+    """
 
     record: ObservedRecord
     drifted: list[str]  # controls that an enforcing run would correct
@@ -68,7 +71,10 @@ class RefusedChange(TypedDict):
 
 
 class PendingChange(TypedDict):
-    """A firewall change that waits `within` seconds for its confirmation. `token` identifies the change."""
+    """A firewall change that waits `within` seconds for its confirmation.
+
+    `token` identifies the change. Without the confirmation, the host takes the change back.
+    """
 
     token: str
     within: int
@@ -77,7 +83,7 @@ class PendingChange(TypedDict):
 class ChangeAnswer(ModuleAnswer, total=False):
     """The answer of a module that changes a host."""
 
-    actions: list[str]
+    actions: list[str]  # the changes, as texts
     refused: list[RefusedChange]
     findings: list[FindingRecord]
     diff: list[FileDifference]

@@ -39,7 +39,10 @@ class WaiverScope(TypedDict, total=False):
 
 
 class PartialWaiver(WaiverScope):
-    """A waiver for a part of a service. A finding is waived if it matches all keys that the waiver has."""
+    """A waiver for a part of a service.
+
+    A finding is waived if it matches all keys that the waiver has.
+    """
 
     waiver: str
 
@@ -52,7 +55,7 @@ class OnlyGroups(TypedDict, total=False):
 
     posix_groups: list[str]
     users: Annotated[list[str], UNDOCUMENTED_KEY]
-    unresolved: Annotated[str, UNDOCUMENTED_KEY]
+    unresolved: Annotated[str, UNDOCUMENTED_KEY]  # the groups with unknown members, and the reasons
 
 
 class ServicePolicy(TypedDict):
@@ -91,6 +94,7 @@ class ServicePolicy(TypedDict):
             "Waivers for a part of the service. A finding is waived if it matches all keys of a waiver.",
         ]
     ]
+    # the groups in `exceptions` with unknown members, and the reasons; only the host adds this key
     unresolved: NotRequired[Annotated[str, UNDOCUMENTED_KEY]]
 
 
@@ -209,7 +213,10 @@ class TenantEntry(TypedDict, total=False):
 
 
 class ControlSettings(TypedDict, total=False):
-    """Settings of a control. Each control has its own keys."""
+    """Settings of a control.
+
+    Each control has its own keys. The docstring of model/plan.py describes them.
+    """
 
     user_notice: str
     refusal_notice: str

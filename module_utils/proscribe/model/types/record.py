@@ -83,7 +83,10 @@ class RecordError(TypedDict):
 
 
 class ControlRecord(TypedDict):
-    """The summary of a control in a host record. The controller adds the control's mode, policy and state."""
+    """The summary of a control in a host record.
+
+    The host counts its rules. The controller adds the control's mode, policy and state.
+    """
 
     mode: NotRequired[Annotated[ControlMode | None, "Mode of the control by the host's plan; null if unknown"]]
     policy: NotRequired[

@@ -264,7 +264,7 @@ class ExportReader(TypedDict):
 class ReportedExport(ScheduledExport):
     """An export that scheduled runs keep up to date.
 
-    Its state is that before this run writes the export again.
+    `state` is its state before this run writes the export again.
     """
 
     state: Annotated[
@@ -324,7 +324,10 @@ class ReportDepartment(TypedDict):
 
 
 class FleetReport(TypedDict):
-    """The content of report.json. Reports of earlier versions lack the keys that are not required."""
+    """The content of report.json.
+
+    Reports of earlier versions lack the keys that are not required.
+    """
 
     schema: Annotated[str, SchemaKeywords(const=REPORT_SCHEMA)]
     run: ReportRun

@@ -151,7 +151,10 @@ class RunWaiver(TypedDict):
 
 
 class RunInterruption(TypedDict):
-    """The reason why a run ended early. If the run was killed, a later run closes it and makes its report."""
+    """The reason why a run ended early.
+
+    If the run was killed, a later run makes its report.
+    """
 
     why: Annotated[str, "Cause, as text: a signal, an error of Ansible, or that the run was killed"]
     closed_by: Annotated[
@@ -247,20 +250,19 @@ class RunReporting(TypedDict):
 class CompiledRun(Run, ReportFacts, PreparedPlans, RunReporting):
     """The result of compiling a run (controller/compile/plans/run_compiler.py).
 
-    Tasks read it as `proscribe_run`. `plans` is the directory of the plans. `hosts` has the digest of each host's plan;
-    `policies` and `rules` are by digest. `gate` has the hosts with a gate.
+    Tasks read it as `proscribe_run`.
     """
 
-    windows: list[str]
-    directory: str
-    plans: str
-    hosts: dict[str, str]
-    left_out: list[str]
-    policies: dict[str, dict[str, ControlPolicy]]
-    rules: dict[str, int]
-    probe: list[str]
-    audit_stored: list[str]
-    gate: dict[str, str]
+    windows: list[str]  # the Windows hosts, which are observed and never changed
+    directory: str  # the directory of the report while the run is in progress
+    plans: str  # the directory of the plans
+    hosts: dict[str, str]  # key: host; value: digest of its plan
+    left_out: list[str]  # the hosts of the inventory that this run leaves out
+    policies: dict[str, dict[str, ControlPolicy]]  # key: digest of a plan; value: its controls by name
+    rules: dict[str, int]  # key: digest of a plan; value: number of its rules
+    probe: list[str]  # the hosts whose browsers are probed
+    audit_stored: list[str]  # the hosts that store the program for audits without root
+    gate: dict[str, str]  # key: host; value: its compliance gate; only hosts with another gate than `never`
     rollout: RolloutLimits
     points: NotRequired[list[DueExport]]
     watch: NotRequired[ExpectedWatch]

@@ -48,17 +48,17 @@ class UncorrectedControl(TypedDict):
 class LastObservation(TypedDict, total=False):
     """Data that the watch stores after each observation for the next (`watch_files.read_last_observation`)."""
 
-    last: str
-    plan: str
+    last: str  # time of the observation, UTC
+    plan: str  # digest of the plan
     drifted: list[str]
     uncorrected: list[UncorrectedControl]
     unmet: list[str]  # the rules in `drifted` that were never compliant since this plan took effect
-    reported: list[str]
-    unwritten: list[JournalLine]
-    clock: int
-    up: int
-    boot: str
-    journal: list[int]
+    reported: list[str]  # the defects that are already in the journal, so they are not written again
+    unwritten: list[JournalLine]  # the lines that could not be written to the journal
+    clock: int  # seconds since 1970 by the host's clock
+    up: int  # seconds that the host was awake since it was started
+    boot: str  # id of that start of the host
+    journal: list[int]  # [inode, size] of the journal; [] without a journal
 
 
 class VerifierSets(TypedDict, total=False):

@@ -47,7 +47,8 @@ class TimeLimitExceeded(Exception):
 class OutputLimiter:
     """A limit on the output (bytes) and the time (seconds) of the programs that a connection starts.
 
-    `reason` is "" until a limit is exceeded. `has_ended` is True if the program then ended by itself.
+    `reason` is "" until a limit is exceeded. A caller sets `has_ended` if the program ended by itself after that, so
+    that its connection can still be used.
     """
 
     def __init__(self, max_bytes: int, seconds: float) -> None:
@@ -58,6 +59,7 @@ class OutputLimiter:
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> OutputLimiter:
+        """Replace `subprocess.Popen` by a class that counts the output, and start the timer."""
         self._popen = subprocess.Popen
         limiter = self
 
@@ -68,7 +70,8 @@ class OutputLimiter:
 
         subprocess.Popen = Leashed  # type: ignore[misc]
         self._end = time.monotonic() + self.seconds
-        # Ansible's task keyword `timeout` uses the same timer. The shorter time limit counts.
+        # Ansible's task keyword `timeout` uses the same timer. The shorter time limit counts: if Ansible's is shorter,
+        # its timer stays.
         self._earlier_timer = signal.getitimer(signal.ITIMER_REAL)[0]
         if not 0 < self._earlier_timer < self.seconds:
             self._handler = signal.signal(signal.SIGALRM, self._handle_alarm)
@@ -76,10 +79,11 @@ class OutputLimiter:
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Restore `subprocess.Popen` and the earlier timer, and kill the programs that still run."""
         if not 0 < self._earlier_timer < self.seconds:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, self._handler)
-            if self._earlier_timer:
+            if self._earlier_timer:  # Ansible's timer continues with the seconds that are left of it
                 spent = self.seconds - (self._end - time.monotonic())
                 signal.setitimer(signal.ITIMER_REAL, max(self._earlier_timer - spent, 0.01))
         subprocess.Popen = self._popen  # type: ignore[misc]
@@ -97,7 +101,10 @@ class OutputLimiter:
                 _kill_process(process)
 
     def note_process(self, process: subprocess.Popen[bytes]) -> None:
-        """Add a program that the connection started. After a limit was exceeded, kill such a program at once."""
+        """Add a program that the connection started.
+
+        After a limit was exceeded, such a program is killed immediately.
+        """
         self._processes.append(process)
         if self.reason:
             _kill_process(process)
@@ -114,7 +121,10 @@ class OutputLimiter:
         return chunk
 
     def _handle_alarm(self, _signal: int, _frame: FrameType | None) -> None:
-        """Kill all programs when the time is over. If they do not end, raise TimeLimitExceeded at the next alarm."""
+        """Kill all programs when the time is over.
+
+        If they do not end, raise TimeLimitExceeded at the next alarm, RETRY_SECONDS later.
+        """
         is_first = not self.reason
         self.end_processes(describe_timeout(self.seconds))
         if not is_first:
@@ -122,7 +132,10 @@ class OutputLimiter:
 
 
 class _LimitedProcess(subprocess.Popen):  # type: ignore[type-arg]
-    """A program whose output and time an OutputLimiter limits. Its pipes are read as bytes."""
+    """A program whose output and time an OutputLimiter limits.
+
+    Its pipes are read as bytes.
+    """
 
     limiter: OutputLimiter
     text_mode: bool
@@ -138,9 +151,9 @@ class _LimitedProcess(subprocess.Popen):  # type: ignore[type-arg]
             self.stderr = self.stderr and _LimitedPipe(self.stderr, self.limiter)
 
     def communicate(self, input: Any = None, timeout: float | None = None) -> tuple[Any, Any]:  # noqa: A002 - as it is
-        """Exchange input and output with the program, as `subprocess.Popen` does.
+        """Exchange input and output with the program, as the method of `subprocess.Popen` does.
 
-        Its own method would bypass the limits.
+        That method would bypass the limits. Returns the output and the error output; None for a missing pipe.
         """
         if self.text_mode:
             return super().communicate(input, timeout)
@@ -180,7 +193,10 @@ class _LimitedProcess(subprocess.Popen):  # type: ignore[type-arg]
 
 
 class _LimitedPipe:
-    """A pipe of a program. Bytes that are read from it count towards the limit."""
+    """A pipe of a program.
+
+    Bytes that are read from it count towards the limit.
+    """
 
     def __init__(self, file: IO[bytes], limiter: OutputLimiter) -> None:
         self._file, self._limiter = file, limiter
@@ -200,14 +216,13 @@ class _LimitedPipe:
 def _kill_process(process: subprocess.Popen[bytes]) -> None:
     """Kill a program and its descendants: sshpass starts ssh, and a shell starts sudo."""
     for pid in [process.pid, *_list_descendants(process.pid)]:
-        with contextlib.suppress(
-            OSError
-        ):  # the process has ended, or belongs to another account by now (sudo notices the end of its parent)
+        # The process may have ended, or may belong to another account by now (sudo notices the end of its parent).
+        with contextlib.suppress(OSError):
             os.kill(pid, signal.SIGKILL)
 
 
 def _list_descendants(pid: int) -> Iterator[int]:
-    """Yield the processes below a process, where the system lists them."""
+    """Yield the ids of all processes that a process started, and of theirs; none if the system lists none."""
     with contextlib.suppress(OSError, ValueError):
         for child in map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()):
             yield child

@@ -22,9 +22,9 @@ PIECE_PATTERN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[^"]++', re.D
 
 
 def parse_answer_json(text: str, max_values: int = MAX_VALUES) -> Any:
-    """Parse a JSON text of at most `max_values` values. Raises UnusableAnswer.
+    """Parse a JSON text of at most `max_values` values.
 
-    NaN and Infinity are not JSON. A number may have 4,300 digits.
+    NaN and Infinity are not JSON. A number may have 4,300 digits. Raises UnusableAnswer.
     """
     _require_few_values(text, max_values)
     try:
@@ -60,7 +60,10 @@ def _locate_last_line(output: AnyStr, prefix: AnyStr, end: AnyStr, terminal_end:
 
 
 def parse_last_object(output: str) -> Any:
-    """Parse the last line of an output that looks like a JSON object. Raises UnusableAnswer if there is none."""
+    """Parse the last line of an output that begins as a JSON object does.
+
+    Raises UnusableAnswer if there is none.
+    """
     first, last = _locate_last_line(output, "{", "\n", "\r")
     if not last:
         raise UnusableAnswer("it is no JSON")

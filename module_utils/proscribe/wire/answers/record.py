@@ -78,22 +78,28 @@ MAX_FIELD_LENGTHS = {
 
 
 def read_record(host: str, answer: object) -> HostRecord:
-    """Return a host's answer as its checked record, with every required key. Raises UnusableAnswer."""
+    """Return a host's answer as its checked record, with every required key.
+
+    `host` is the inventory name, which the host does not know. Raises UnusableAnswer.
+    """
     return {"schema": RECORD_SCHEMA, "host": host, **read_unnamed_record(answer)}
 
 
 def read_result_record(answer: object) -> ObservedRecord:
-    """Return a host's answer as a checked record for the result of an Ansible task. Raises UnusableAnswer.
+    """Return a host's answer as a checked record for the result of an Ansible task.
 
     Ansible copies the lists and mappings of a result for each callback, which costs more than to read an answer.
-    Ansible does not copy tuples, so the rules are a tuple.
+    Ansible does not copy tuples, so the rules are a tuple. Raises UnusableAnswer.
     """
     record = read_unnamed_record(answer)
     return {**record, "rules": tuple(record["rules"])}  # type: ignore[typeddict-item]
 
 
 def read_unnamed_record(answer: object) -> ObservedRecord:
-    """Return a host's answer as a checked record without the name of the host. Raises UnusableAnswer."""
+    """Return a host's answer as a checked record without the name of the host.
+
+    Raises UnusableAnswer.
+    """
     record = require_mapping(answer, "the record")
     if record.get("schema") != RECORD_SCHEMA:
         raise UnusableAnswer(f"schema is {quote_content(record.get('schema'))}, expected {RECORD_SCHEMA!r}")
@@ -155,7 +161,8 @@ def _add_optional_parts(observed: ObservedRecord, record: Mapping[Any, Any]) -> 
 def _read_controls(content: object, rules: list[RuleRecord], evaluated: int) -> dict[str, ControlRecord]:
     """Return the counts of evaluated rules by control; {} from a host whose code does not send these counts yet.
 
-    A host cannot count fewer rules than it lists, nor more in total than it evaluated.
+    `rules` are the rules that the host lists, `evaluated` is the total number that it claims. Raises UnusableAnswer if
+    the counts contradict them.
     """
     counts = {
         read_choice(control, RULE_GROUPS, "controls"): _read_control_counts(require_mapping(entry, "controls"))
@@ -171,6 +178,7 @@ def _read_controls(content: object, rules: list[RuleRecord], evaluated: int) -> 
 
 
 def _read_control_counts(entry: Mapping[Any, Any]) -> ControlRecord:
+    """Return the numbers of evaluated rules and of rules that do not apply, of one control."""
     evaluated = read_count(entry.get("evaluated"), "controls.evaluated")
     return {
         "evaluated": evaluated,
@@ -193,6 +201,7 @@ def _read_full_scan(scan: Mapping[Any, Any]) -> FullScan:
 
 
 def _read_quarantine_totals(totals: Mapping[Any, Any]) -> QuarantineTotals:
+    """Return the totals of a host's quarantine; the sizes are in bytes."""
     sizes = require_mapping(totals.get("owners"), "quarantine.owners", MAX_QUARANTINE_USERS)
     return {
         "items": read_count(totals.get("items"), "quarantine.items"),
@@ -226,6 +235,7 @@ def make_silent_record(host: str, reason: str) -> HostRecord:
 
 
 def _read_rule(content: object) -> RuleRecord:
+    """Return a rule of a host record, checked, with every required key of RuleRecord."""
     rule = require_mapping(content, "a rule")
     return {
         "rule": watch_record.read_rule_name(rule.get("rule")),
@@ -246,13 +256,21 @@ def _require_few_findings(rules: object) -> None:
 
 
 def _read_findings(content: object) -> list[FindingRecord]:
-    """Return the findings of a rule. If there are too many, a last finding counts those that are left out."""
-    first_ones, more = take_first_findings(read_list(lambda entry: entry, content, "findings"), MAX_RULE_FINDINGS)
-    return [*map(read_finding, first_ones), *more]
+    """Return the findings of a rule.
+
+    If there are too many, the last finding counts the others.
+    """
+    first_findings, count_finding = take_first_findings(
+        read_list(lambda entry: entry, content, "findings"), MAX_RULE_FINDINGS
+    )
+    return [*map(read_finding, first_findings), *count_finding]
 
 
 def read_finding(content: object) -> FindingRecord:
-    """Return a finding of a host, checked, with every key of FindingRecord. Raises UnusableAnswer."""
+    """Return a finding of a host, checked, with every key of FindingRecord.
+
+    Raises UnusableAnswer.
+    """
     entry = require_mapping(content, "a finding")
     kind, finding_id = read_finding_field("kind", entry.get("kind")), read_finding_field("id", entry.get("id"))
     if kind is None or finding_id is None:
@@ -280,6 +298,7 @@ def _read_token(content: object, label: str) -> str:
 
 
 def _read_attempts(content: object) -> dict[str, int]:
+    """Return the number of refused attempts, by name of the rule."""
     attempts = require_mapping(content, "attempts")
     return {
         _read_token(rule, "a rule of attempts"): read_count(packets, "attempts") for rule, packets in attempts.items()
@@ -287,6 +306,7 @@ def _read_attempts(content: object) -> dict[str, int]:
 
 
 def _read_error(content: object) -> RecordError:
+    """Return a failure of a control, or of the run (RUN_ERROR)."""
     error = require_mapping(content, "an error")
     control = read_choice(error.get("control"), (*RULE_GROUPS, RUN_ERROR), "control")
     return {"control": control, "message": read_line(error.get("message"), "message")}

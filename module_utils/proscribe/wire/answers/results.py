@@ -53,10 +53,10 @@ TOKEN_PATTERN = re.compile(r"[0-9a-f]{12}")
 
 
 def read_observation(content: object) -> ObservationAnswer:
-    """Read a host's answer to the module `compliance_state`, which observes the host. Raises UnusableAnswer.
+    """Read a host's answer to the module `compliance_state`, which observes the host.
 
-    The result has a record, or a failure, or the key `lacking`: the host lacks code or a plan that was sent only by
-    name.
+    The result has a record, or a failure, or the key `lacking`: the host lacks code or a plan of which only the name
+    was sent. Raises UnusableAnswer.
     """
     answer = require_mapping(content, "the answer")
     result: ObservationAnswer = {"changed": False}
@@ -95,7 +95,10 @@ def read_observation(content: object) -> ObservationAnswer:
 
 
 def read_change(content: object) -> ChangeAnswer:
-    """Read the answer of a module that changes a host."""
+    """Read the answer of a module that changes a host.
+
+    Raises UnusableAnswer.
+    """
     answer = require_mapping(content, "the answer")
     result: ChangeAnswer = {"changed": read_flag(answer.get("changed"), "changed")}
     _add_failure(result, answer)
@@ -114,14 +117,16 @@ def read_change(content: object) -> ChangeAnswer:
 
 
 def read_firewall_change(content: object) -> ChangeAnswer:
-    """Read the answer of `host_firewall`, as that of any module that changes a host. Raises UnusableAnswer.
+    """Read the answer of `host_firewall`, as that of any module that changes a host.
 
-    If the change still waits for its confirmation, `pending` is the token that confirms the change.
+    If the change still waits for its confirmation, `pending` is the token that confirms the change. Raises
+    UnusableAnswer.
     """
     answer = require_mapping(content, "the answer")
     result = read_change(answer)
     # The plan says how many seconds the host waits for the confirmation, so they are not read here.
     if (pending := answer.get("pending")) is not None:
+        # The host sends a mapping. A text comes from an earlier reading by this function.
         token = require_mapping(pending, "pending").get("token") if not isinstance(pending, str) else pending
         if not isinstance(token, str) or not TOKEN_PATTERN.fullmatch(token):
             raise UnusableAnswer("the token of a pending change is twelve hexadecimal digits, and it gave another")
@@ -159,7 +164,7 @@ def read_schedule_change(content: object) -> ChangeAnswer:
 
 
 def read_stored_record(content: object) -> StoredAnswer:
-    """Read the answer of `collect_record`."""
+    """Read the answer of `collect_record`: the record of the host's own scheduled run."""
     return {"changed": False, "record": record.read_result_record(content)}
 
 
@@ -181,13 +186,16 @@ def _add_failure(result: ModuleAnswer, answer: Mapping[Any, Any]) -> None:
 
 
 def _read_turn(content: object) -> TurnEntry:
-    """Read who changes a host, and since when."""
+    """Read the name of a run that changes a host (`by`), and since when it does (`since`)."""
     turn = require_mapping(content, "a run")
     return {"by": read_line(turn.get("by"), "by"), "since": read_line(turn.get("since"), "since")}
 
 
 def _add_other_runs(result: ModuleAnswer, answer: Mapping[Any, Any]) -> None:
-    """Add the other runs that changed the host, too, to `result`, each with the seconds that this run waited for it."""
+    """Add to `result` the other runs that changed the host during this run.
+
+    `waited` are the seconds that this run waited for the other run.
+    """
 
     def read_other_run(content: object) -> SharedTurn:
         return {**_read_turn(content), "waited": read_count(require_mapping(content, "a run").get("waited"), "waited")}
@@ -201,6 +209,7 @@ def _read_actions(answer: Mapping[Any, Any]) -> list[str]:
 
 
 def _read_item(content: object) -> QuarantineItem:
+    """Return an item in the quarantine of a host, checked, with every key of QuarantineItem."""
     entry = require_mapping(content, "an item")
 
     def read_token(key: str) -> str:
@@ -233,6 +242,7 @@ def _read_broken_item(content: object) -> BrokenItem:
 
 
 def _read_outcome(content: object) -> ItemOutcome:
+    """Return the result of restoring or pruning an item, checked."""
     outcome = require_mapping(content, "an outcome")
     return {
         "id": _read_item_id(outcome.get("id")),
@@ -263,6 +273,7 @@ def _read_refusal(content: object) -> RefusedChange:
 
 
 def _read_removed_package(content: object) -> dict[str, str]:
+    """Return the fields of a package that the run removed, checked, as a dict."""
     try:
         return removal_record.read_removed_package(content)._asdict()
     except ValueError as error:
@@ -274,7 +285,9 @@ def _read_differences(content: object) -> list[FileDifference]:
     characters_left = MAX_DIFFERENCE_CHARACTERS
 
     def read_side(difference: Mapping[Any, Any], key: str) -> str:
+        """Return the text `before` or `after` a change, and subtract its length from the characters left."""
         nonlocal characters_left
+        # Once the limit is reached, a text is cut to three characters, which are only dots.
         text = truncate_text(read_lines(difference.get(key), key, MAX_DIFFERENCE_CHARACTERS), max(characters_left, 3))
         characters_left -= len(text)
         return text

@@ -22,7 +22,7 @@ MAX_LIST_ITEMS = 10_000  # items of a list
 
 
 class UnusableAnswer(ValueError):
-    """The error that Proscribe's code cannot have sent an answer, with the fault."""
+    """The error that an answer has a fault, so that Proscribe's code on a host cannot have sent it."""
 
 
 def truncate_text(text: str, max_length: int) -> str:
@@ -106,7 +106,10 @@ def read_list(
 
 
 def quote_content(content: object) -> str:
-    """Quote a value for a message if it is a text, else name its type. Other values may have any size and depth."""
+    """Quote a value for a message if it is a text, else name its type.
+
+    Other values are not quoted, because they may have any size and depth.
+    """
     return (
         repr(truncate_text(escape_text(content[:MAX_TOKEN_LENGTH]), 40))
         if isinstance(content, str)
@@ -115,6 +118,7 @@ def quote_content(content: object) -> str:
 
 
 def _read_text(content: object, label: str, max_length: int) -> str:
+    """Return a text, cut to `max_length` characters; raise UnusableAnswer for any other value."""
     if not isinstance(content, str):
         raise UnusableAnswer(f"{label} is no text")
     return truncate_text(str(content), max_length)

@@ -47,7 +47,10 @@ Item = TypeVar("Item")
 
 
 def read_watch(content: object) -> WatchRecord:
-    """Return the events that the watch of a host recorded between two runs. Raises UnusableAnswer."""
+    """Return the events that the watch of a host recorded between two runs.
+
+    Raises UnusableAnswer.
+    """
     entry = require_mapping(content, WATCH)
     incidents, more_incidents = _read_first_items(
         _read_incident, entry.get("incidents", []), "watch.incidents", MAX_INCIDENTS
@@ -68,6 +71,8 @@ def read_watch(content: object) -> WatchRecord:
         "since": _read_optional_moment(entry.get("since"), "watch.since"),
         "incidents": incidents,
         "ended": ended,
+        # Ended programs belong to the control apps. The control of incidents that were not read is unknown, so they
+        # count for the journal.
         "left_out": _read_left_out(entry.get("left_out", {}), {"apps": more_ended, JOURNAL: more_incidents}),
     }
     if (frozen := entry.get("frozen")) is not None:
@@ -76,10 +81,10 @@ def read_watch(content: object) -> WatchRecord:
 
 
 def read_requests(content: object, left_out: object) -> tuple[list[UserRequest], int]:
-    """Return the requests of a host's users, and how many requests are left out. Raises UnusableAnswer.
+    """Return the requests of a host's users, and the number of requests that are left out.
 
-    `left_out` is the number that the host itself left out. A request with the id of an earlier request is left out,
-    too.
+    `left_out` is the number that the host itself left out; None for 0. A request with the id of an earlier request is
+    left out, too. Raises UnusableAnswer.
     """
     received, more = _read_first_items(_read_request, content, "requests", MAX_REQUESTS)
     by_id: dict[str, UserRequest] = {}
@@ -90,9 +95,9 @@ def read_requests(content: object, left_out: object) -> tuple[list[UserRequest],
 
 
 def read_rule_name(content: object) -> str:
-    """Return the name of a rule, `<control>/<subject>`. Raises UnusableAnswer unless its control is known.
+    """Return the name of a rule, `<control>/<subject>`.
 
-    The names in EXTRA_RULE_GROUPS count as controls here.
+    Raises UnusableAnswer unless the control is known. The names in EXTRA_RULE_GROUPS count as controls here.
     """
     rule = read_name(content, "rule", MAX_TOKEN_LENGTH)
     control, _, subject = rule.partition("/")
@@ -102,9 +107,9 @@ def read_rule_name(content: object) -> str:
 
 
 def _read_incident(content: object) -> WatchIncident:
-    """Read an incident: rules of one control that the watch found violated, and how often. Raises UnusableAnswer.
+    """Read an incident: rules of one control that the watch found violated, and the number of times.
 
-    Rules and users beyond their maximum numbers are cut.
+    Rules and users beyond their maximum numbers are cut. Raises UnusableAnswer.
     """
     entry = require_mapping(content, "an incident")
     first, last = _read_period(entry)
@@ -131,7 +136,7 @@ def _read_incident(content: object) -> WatchIncident:
 
 
 def _read_left_out(content: object, more: Mapping[str, int]) -> dict[str, int]:
-    """Return how many entries were left out, by control and for the journal, without zeros.
+    """Return the numbers of entries that the record leaves out, by control and for the journal; no zeros.
 
     `more` has the numbers that this reader left out itself. They are added to the numbers of the host.
     """
@@ -144,6 +149,7 @@ def _read_left_out(content: object, more: Mapping[str, int]) -> dict[str, int]:
 
 
 def _read_ended_program(content: object) -> EndedProgram:
+    """Read a program that the watch ended at its start, and the number of such starts."""
     entry = require_mapping(content, "an ended program")
     first, last = _read_period(entry)
     return {
@@ -157,6 +163,7 @@ def _read_ended_program(content: object) -> EndedProgram:
 
 
 def _read_request(content: object) -> UserRequest:
+    """Read a user's request for an exception; without the key `answer` it still waits for an answer."""
     entry = require_mapping(content, "a request")
     request_id = entry.get("id")
     if not isinstance(request_id, str) or not REQUEST_ID_PATTERN.fullmatch(request_id):
@@ -176,6 +183,7 @@ def _read_request(content: object) -> UserRequest:
 
 
 def _read_pause(entry: Mapping[Any, Any]) -> WatchPause:
+    """Read the pause of the watch: its end, its reason, and the account that paused the watch."""
     return {
         "until": _read_moment(entry.get("until"), "watch.frozen.until"),
         "reason": read_line(entry.get("reason"), "watch.frozen.reason", MAX_REQUEST_REASON_LENGTH),
@@ -198,11 +206,13 @@ def _read_first_items(
 
 
 def _require_unique_keys(keys: Sequence[tuple[str, ...]], label: str) -> None:
+    """Raise UnusableAnswer if a key occurs twice; `label` names the kind of the entries."""
     if len(set(keys)) < len(keys):
         raise UnusableAnswer(f"it lists {label} twice")
 
 
 def _read_times(content: object) -> int:
+    """Read a number of times that is at least 1."""
     times = read_count(content, "times")
     if not times:
         raise UnusableAnswer("it lists what never happened")
@@ -212,7 +222,7 @@ def _read_times(content: object) -> int:
 def _read_period(entry: Mapping[Any, Any]) -> tuple[str, str]:
     """Return the `first` and the `last` time of an entry.
 
-    If the host's clock was set back between the two times, they are exchanged.
+    If the host's clock was set back between the two times, the two are swapped.
     """
     first, last = _read_moment(entry.get("first"), "first"), _read_moment(entry.get("last"), "last")
     return min(first, last), max(first, last)
@@ -223,9 +233,9 @@ def _read_optional_moment(content: object, label: str) -> str | None:
 
 
 def _read_moment(content: object, label: str) -> str:
-    """Return a UTC time such as `2026-11-25T08:00:00Z`. Raises UnusableAnswer for any other form.
+    """Return a UTC time such as `2026-11-25T08:00:00Z`.
 
-    The history can sort texts of this form as times.
+    Raises UnusableAnswer for any other form. The history can sort texts of this form as times.
     """
     try:
         if isinstance(content, str) and MOMENT_PATTERN.fullmatch(content):
@@ -240,4 +250,5 @@ def _read_moment(content: object, label: str) -> str:
 
 
 def _sum_left_out(left_out: object, more: int, label: str) -> int:
+    """Return the number that the host left out plus `more`, at most MAX_COUNT."""
     return min(MAX_COUNT, read_count(left_out, label) + more)

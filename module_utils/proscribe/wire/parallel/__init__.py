@@ -1,5 +1,5 @@
-"""Commands on many hosts at once from a single process, with limits on their output.
+"""Commands on many hosts at the same time from a single process, with limits on their output.
 
-They use the connections that ssh keeps open, where it does. Controller only. proscribe_ansible/parallel_run.py connects
+They use a connection that ssh keeps open if there is one. Controller only. proscribe_ansible/parallel_run.py connects
 this package with Ansible.
 """

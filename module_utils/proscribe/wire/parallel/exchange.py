@@ -30,7 +30,8 @@ MAX_BANNER_BYTES = 64 * 1024  # bytes of output, more than any banner has
 # Bytes of an unfinished line that are matched again with its continuation; more than any prompt has.
 MAX_PROMPT_BYTES = 512
 
-# The first reads follow the output at once. A host that prints ever more small pieces is then read after pauses.
+# The first reads follow the output without a pause. A host that prints ever more small pieces is then read after
+# pauses, so that it does not keep this process busy.
 MAX_READS_WITHOUT_PAUSE = 200
 PAUSE_SECONDS = 0.02  # seconds; a pipe stores 64 KiB in that time
 
@@ -39,13 +40,17 @@ class RunningCommand(Protocol):
     """A command that was started."""
 
     def wait_for_exit_code(self, timeout: float) -> int:
-        """Return the exit code. Raises TimeoutError."""
+        """Return the exit code.
+
+        Raises TimeoutError if the command has not ended after `timeout` seconds.
+        """
 
     def close(self) -> None:
         """End the command if it still runs."""
 
 
-# the argument: descriptors of the command's standard input, output and error output
+# A function that starts a command. Its argument has the descriptors of the command's standard input, output and error
+# output.
 StartCommand = Callable[[tuple[int, int, int]], RunningCommand]
 
 
@@ -62,9 +67,10 @@ class BecomePassword(NamedTuple):
 
 
 class ExchangeResult(NamedTuple):
-    """The result of an exchange with a command. `code` is its exit code, or -1 if it gave none.
+    """The result of an exchange with a command.
 
-    `cut_reason` says why the command was ended early, `refusal` why the password was refused; each is else "".
+    `code` is the exit code of the command, or -1 if it gave none. `cut_reason` says why the command was ended early,
+    `refusal` why the password was refused; each is else "".
     """
 
     code: int
@@ -94,7 +100,10 @@ class SshClient:
         self._process = Popen(command, stdin=stdin, stdout=stdout, stderr=stderr)
 
     def wait_for_exit_code(self, timeout: float) -> int:
-        """Return the exit code. Raises TimeoutError."""
+        """Return the exit code.
+
+        Raises TimeoutError if the command has not ended after `timeout` seconds.
+        """
         try:
             return self._process.wait(timeout)
         except TimeoutExpired as late:
@@ -126,20 +135,24 @@ def run_exchange(
 ) -> ExchangeResult:
     """Start a command, write `data` to it after any password prompt, and read its output until it ends.
 
-    `report_silence` is called once, when the host has printed nothing for a while. If a password is expected and no
-    prompt comes in time, the command is ended and the result has the code -1. Raises the exceptions of `start`.
+    `report_silence` is called once, when the host has printed nothing for SILENCE_SECONDS. If an expected password
+    prompt does not come in time, the command is ended. The result then has the code -1. Raises the exceptions of
+    `start`.
     """
     with contextlib.ExitStack() as stack:
         exchange = _Exchange(stack, data, limits, password)
         running = start(exchange.begin_exchange())
         stack.callback(running.close)
-        if ended := exchange.run_conversation(report_silence):
-            return ended
+        if timeout_result := exchange.run_conversation(report_silence):
+            return timeout_result
         return exchange.make_exchange_result(running)
 
 
 class _Exchange:
-    """The pipes to a command, and its time limits. `stack` closes the open pipes at the end."""
+    """The pipes to a command, and its time limits.
+
+    `stack` closes the open pipes at the end.
+    """
 
     def __init__(
         self, stack: contextlib.ExitStack, data: bytes, limits: ExchangeLimits, password: BecomePassword | None
@@ -148,6 +161,7 @@ class _Exchange:
         self._end = time.monotonic() + limits.seconds
         self._prompt_end = time.monotonic() + PROMPT_TIMEOUT_SECONDS if password else self._end
         self._conversation = _Conversation(data, limits.max_bytes, password)
+        # `_in`, `_out` and `_err` are this process's ends of the pipes; `_command_ends` are handed to the command.
         pairs = [os.pipe() for _ in range(3)]
         (theirs_in, self._in), (self._out, theirs_out), (self._err, theirs_err) = pairs
         self._command_ends = theirs_in, theirs_out, theirs_err
@@ -155,18 +169,21 @@ class _Exchange:
         stack.callback(lambda: self._close_pipes(*list(self._open)))
 
     def _close_pipes(self, *descriptors: int) -> None:
+        """Close those of these descriptors that are still open."""
         for descriptor in self._open.intersection(descriptors):
             self._open.discard(descriptor)
             os.close(descriptor)
 
     def begin_exchange(self) -> tuple[int, int, int]:
-        """Return the ends of the pipes for the command, with input already written as far as it fits.
+        """Return the ends of the pipes for the command.
 
-        The command has this input at its start, so no thread has to wake up to write it.
+        As much input as fits is already written to the pipe. So the command has input at its start, and no thread has
+        to wake up to write it. If that is all input, the input pipe is closed.
         """
         for descriptor in (self._in, self._out, self._err):
             os.set_blocking(descriptor, False)
         conversation = self._conversation
+        # The conditions in order: there is input, the command reads, no password is awaited, all input is written.
         if (
             conversation.due_bytes
             and _write_due_bytes(self._in, conversation)
@@ -179,10 +196,12 @@ class _Exchange:
     def run_conversation(self, report_silence: Callable[[], None]) -> ExchangeResult | None:
         """Write input and read output until the output ends, a limit is exceeded, or the password is refused.
 
-        Returns a result if a time limit has ended the conversation; else None.
+        Returns a result if a time limit has ended the conversation; else None, and the command's exit code is still to
+        be read.
         """
+        # The command has its own copies of these ends. The output ends only when no copy is open.
         self._close_pipes(*self._command_ends)
-        conversation, reads, silence_end = self._conversation, 0, time.monotonic() + SILENCE_SECONDS
+        conversation, read_count, silence_end = self._conversation, 0, time.monotonic() + SILENCE_SECONDS
         with selectors.PollSelector() as selector:
             selector.register(self._out, selectors.EVENT_READ)
             selector.register(self._err, selectors.EVENT_READ)
@@ -191,14 +210,14 @@ class _Exchange:
                 is_writing = self._update_writing(selector, is_writing)
                 now = time.monotonic()
                 if conversation.is_unprompted and now >= self._prompt_end:
-                    return conversation.make_exchange_result()
-                patience = min(silence_end, self._prompt_end if conversation.is_unprompted else self._end, self._end)
-                events = selector.select(max(patience - now, 0))
+                    return conversation.make_exchange_result()  # no password prompt came
+                wake_time = min(silence_end, self._prompt_end if conversation.is_unprompted else self._end, self._end)
+                events = selector.select(max(wake_time - now, 0))
                 if not events:
                     if time.monotonic() >= self._end:
                         return conversation.make_exchange_result(cut_reason=describe_timeout(self._seconds))
                     if time.monotonic() >= silence_end:
-                        silence_end = self._end
+                        silence_end = self._end  # silence is reported only once
                         report_silence()
                 for key, _ in events:
                     if key.fd == self._in:
@@ -206,9 +225,9 @@ class _Exchange:
                             selector.unregister(self._in)
                             self._close_pipes(self._in)
                         continue
-                    silence_end = self._end
-                    reads += 1
-                    if reads > MAX_READS_WITHOUT_PAUSE:
+                    silence_end = self._end  # a host that has printed anything is not silent
+                    read_count += 1
+                    if read_count > MAX_READS_WITHOUT_PAUSE:
                         time.sleep(PAUSE_SECONDS)
                     self._read_output(selector, int(key.fd))
         return None
@@ -230,6 +249,7 @@ class _Exchange:
         return is_due
 
     def _read_output(self, selector: selectors.BaseSelector, descriptor: int) -> None:
+        """Add the available output of a pipe to the conversation, and close the pipe at its end."""
         chunk = _read_available(descriptor)
         if not chunk:
             selector.unregister(descriptor)
@@ -237,7 +257,7 @@ class _Exchange:
         self._conversation.receive_output(chunk, is_error_output=descriptor == self._err)
 
     def make_exchange_result(self, running: RunningCommand) -> ExchangeResult:
-        """Return the result of the command, after its output has ended."""
+        """Return the result of the command, after its output has ended or no longer counts."""
         conversation = self._conversation
         if conversation.is_over:
             self._close_pipes(self._out, self._err)  # a command that still writes gets an error
@@ -254,7 +274,7 @@ class _Exchange:
 
 
 def _has_ended(running: RunningCommand) -> bool:
-    """Return whether a command ends once nothing reads its output."""
+    """Return whether a command ends by itself within END_TIMEOUT_SECONDS once nothing reads its output."""
     try:
         running.wait_for_exit_code(END_TIMEOUT_SECONDS)
     except TimeoutError:
@@ -266,7 +286,7 @@ class _Conversation:
     """The input that is still to be written to a command, and its output so far.
 
     `due_bytes` is the input that may be written now. `is_all_due` is True if no password is needed, or once the
-    password is accepted.
+    password is accepted. `cut_reason` and `refusal` are as in ExchangeResult.
     """
 
     def __init__(self, data: bytes, max_bytes: int, password: BecomePassword | None) -> None:
@@ -281,7 +301,8 @@ class _Conversation:
         self._out: list[bytes] = []
         self._err = bytearray()
         self._banner_bytes_left = MAX_BANNER_BYTES
-        self._unfinished_lines = [b"", b""]  # the last line of the output, and of the error output
+        # The last line of the output, and of the error output. A prompt may come in two pieces.
+        self._unfinished_lines = [b"", b""]
 
     @property
     def is_unprompted(self) -> bool:
@@ -301,6 +322,7 @@ class _Conversation:
             return
         if is_error_output:
             self._err += chunk
+            # The error output is cut only at twice its maximum, so that not every piece copies it.
             if len(self._err) > 2 * MAX_ERROR_BYTES:
                 del self._err[:-MAX_ERROR_BYTES]
         else:
@@ -318,6 +340,7 @@ class _Conversation:
         self._unfinished_lines[is_error_output] = printed[printed.rfind(b"\n") + 1 :][-MAX_PROMPT_BYTES:]
         if password.is_accepted(printed):
             self.is_all_due = True
+            # a part of the password may not be written yet
             self.due_bytes = memoryview(bytes(self.due_bytes) + self._data)
         elif refusal := password.describe_refusal(printed):
             self.refusal = refusal
@@ -342,7 +365,7 @@ def _write_due_bytes(descriptor: int, conversation: _Conversation) -> bool:
 
 
 def _read_available(descriptor: int) -> bytes:
-    """Read the available output; b"" at the end, and where no output is available."""
+    """Read the available output; b"" at its end, and while no output is available."""
     try:
         return os.read(descriptor, CHUNK_BYTES)
     except OSError:

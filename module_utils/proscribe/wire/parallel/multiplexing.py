@@ -38,10 +38,11 @@ class NoMultiplexSession(OSError):
 
 
 class MultiplexSession:
-    """A command that runs over an open connection. Raises NoMultiplexSession.
+    """A command that runs over an open connection of `ssh`.
 
-    `path` is the socket of the connection (ControlPath). The three descriptors are handed over and stay open here. Each
-    answer of the local process that keeps the connection may take `timeout` seconds.
+    `path` is the socket of the connection (ControlPath). The three descriptors (standard input, output and error
+    output) are handed over and stay open here. Each answer of the local process that keeps the connection may take
+    `timeout` seconds. The constructor raises NoMultiplexSession.
     """
 
     def __init__(self, path: str, command: str, descriptors: tuple[int, int, int], timeout: float) -> None:
@@ -56,7 +57,10 @@ class MultiplexSession:
             raise NoMultiplexSession(f"{path}: {error}") from error
 
     def wait_for_exit_code(self, timeout: float) -> int:
-        """Return the exit code; 255 if the connection ended first. Raises TimeoutError."""
+        """Return the exit code; 255 if the connection ended first.
+
+        Raises TimeoutError if the command has not ended after `timeout` seconds.
+        """
         self._socket.settimeout(timeout)
         try:
             while True:
@@ -69,7 +73,10 @@ class MultiplexSession:
             return LOST_EXIT_CODE
 
     def close(self) -> None:
-        """End the conversation. A command that still runs loses its client, as when an `ssh` is killed."""
+        """End the conversation with the local process.
+
+        A command that still runs loses its client, as when an `ssh` is killed.
+        """
         self._socket.close()
 
     def _open_session(self, command: str, descriptors: tuple[int, int, int]) -> None:
@@ -79,7 +86,7 @@ class MultiplexSession:
         """
         # These flags are false: the command gets no terminal, no X11, no agent, and is no subsystem.
         flags = struct.pack(">IIII", 0, 0, 0, 0)
-        # The type of the terminal (none), and the command.
+        # the type of the terminal (none), and the command
         texts = _pack_text(b"") + _pack_text(command.encode("utf-8", "surrogateescape"))
         session = (
             struct.pack(">II", NEW_SESSION, REQUEST_NUMBER)
@@ -89,7 +96,7 @@ class MultiplexSession:
             + texts
         )
         # This does not wait for the greeting: a process with another protocol version ends the conversation. The
-        # process never reads beyond a packet, because each descriptor comes with a byte of its own.
+        # process never reads beyond a packet, because each descriptor comes with a separate byte.
         self._socket.sendall(_pack_text(struct.pack(">II", HELLO, PROTOCOL_VERSION)) + _pack_text(session))
         for descriptor in descriptors:
             socket.send_fds(self._socket, [b"\0"], [descriptor])
@@ -102,7 +109,10 @@ class MultiplexSession:
             raise NoMultiplexSession(f"it takes no command: {reason}")
 
     def _receive_packet(self) -> tuple[int, bytes]:
-        """Return the kind and the rest of a packet. Raises ValueError for an invalid length."""
+        """Return the kind of the next packet (such as OPENED), and the rest of its content.
+
+        Raises ValueError for an invalid length.
+        """
         length = struct.unpack(">I", self._receive_bytes(4))[0]
         if not 4 <= length <= MAX_PACKET_BYTES:
             raise ValueError(f"a packet of {length} bytes")
@@ -110,6 +120,10 @@ class MultiplexSession:
         return struct.unpack(">I", packet[:4])[0], packet[4:]
 
     def _receive_bytes(self, count: int) -> bytes:
+        """Return exactly `count` bytes.
+
+        Raises ConnectionResetError if the connection ends before.
+        """
         while len(self._received) < count:
             part = self._socket.recv(CHUNK_BYTES)
             if not part:
@@ -122,14 +136,14 @@ class MultiplexSession:
 def find_control_path(command: Iterable[bytes]) -> str:
     """Return the path of the connection's socket from `command`, an `ssh` with its arguments.
 
-    "" if no argument names a socket, or if only `ssh` can expand its path.
+    The result is "" if no argument names a socket, or if only `ssh` can expand its path.
     """
     paths = [match[1].decode() for argument in command if (match := _CONTROL_PATH_PATTERN.fullmatch(argument))]
     return paths[0] if paths and paths[0].startswith("/") and "%" not in paths[0] else ""
 
 
 def end_connection(path: str, timeout: float) -> None:
-    """Tell the local process that keeps a connection open to end the connection and all its sessions.
+    """Ask the local process that keeps a connection open to end the connection and all its sessions.
 
     `ssh -O exit` does the same. Raises OSError if there is no such process, or if it does not answer in time.
     """
@@ -145,4 +159,5 @@ def end_connection(path: str, timeout: float) -> None:
 
 
 def _pack_text(content: bytes) -> bytes:
+    """Return bytes with their length before them, as the protocol sends texts and packets."""
     return struct.pack(">I", len(content)) + content

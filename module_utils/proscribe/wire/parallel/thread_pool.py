@@ -24,23 +24,24 @@ def run_tasks(
     width: int,
     max_waiting: int,
 ) -> Iterator[list[tuple[Key, Result]]]:
-    """Yield the results of the tasks as they come, with their keys. Raises the exception of a task.
+    """Yield the results of the tasks as they come, with their keys.
 
     Results that come within GATHER_SECONDS are a single list, because a wake-up costs more than most results.
-    `run_task` gets the task and a function that it calls to give up its place. At most `width` tasks run at a time.
-    Beside them wait at most `max_waiting` tasks that gave up their place.
+    `run_task` gets the task and a function that the task calls to give up its place. At most `width` tasks run at a
+    time. Beside them, at most `max_waiting` tasks wait that gave up their place. Raises the exception of a task, after
+    the results that came before.
     """
     pool = _ThreadPool(tasks, run_task, max_waiting)
-    count = pool.tasks_left
-    for _ in range(min(width, count)):
+    results_left = pool.tasks_left
+    for _ in range(min(width, results_left)):
         pool.start_thread()
-    while count:
+    while results_left:
         outcomes = pool.take_results()
         yield [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
                 raise outcome
-        count -= len(outcomes)
+        results_left -= len(outcomes)
 
 
 class _ThreadPool(Generic[Key, Task, Result]):
@@ -55,10 +56,11 @@ class _ThreadPool(Generic[Key, Task, Result]):
         self._run_task = run_task
         self._waiting: queue.SimpleQueue[tuple[Key, Task]] = queue.SimpleQueue()
         self._done: queue.SimpleQueue[tuple[Key, Result] | BaseException] = queue.SimpleQueue()
-        self._places = threading.Semaphore(max_waiting)
+        self._places = threading.Semaphore(max_waiting)  # for tasks that gave up their place
         for task in tasks:
             self._waiting.put(task)
         self.tasks_left = self._waiting.qsize()
+        # `_nothing_left` is set when all tasks have ended, or one has failed. Then no further result is awaited.
         self._counting, self._nothing_left = threading.Lock(), threading.Event()
 
     def start_thread(self) -> None:
@@ -76,9 +78,10 @@ class _ThreadPool(Generic[Key, Task, Result]):
 
         A new thread then takes over the place, and this thread ends with the task that it runs.
         """
-        replaced = False
+        replaced = False  # True once another thread has taken over the place of this thread
 
         def step_aside() -> None:
+            """Start a thread in the place of this thread, if tasks wait and the limit of waiting tasks permits it."""
             nonlocal replaced
             if not replaced and not self._waiting.empty() and self._places.acquire(blocking=False):
                 replaced = True
@@ -93,9 +96,10 @@ class _ThreadPool(Generic[Key, Task, Result]):
                 self._finish_task((key, self._run_task(task, step_aside)))
             except BaseException as error:
                 self._finish_task(error)
-        self._places.release()
+        self._places.release()  # taken by `step_aside`; the loop ends here only after that
 
     def _finish_task(self, result: tuple[Key, Result] | BaseException) -> None:
+        """Hand over the result or the exception of a task, and count the task as ended."""
         self._done.put(result)
         with self._counting:
             self.tasks_left -= 1

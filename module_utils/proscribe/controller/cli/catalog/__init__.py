@@ -52,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_catalogue_options(subcommand: argparse.ArgumentParser) -> None:
+    """Add the options that name the catalogue's directories, which all subcommands have."""
     default_catalogue = str(CATALOGUE)
     subcommand.add_argument(
         "--catalog", default=default_catalogue, metavar="DIR", help="the catalogue (default: the project's own)"

@@ -22,20 +22,26 @@ from .publishers import Publisher
 
 
 def count_agreeing_families(lists: Sequence[CheckedList], min_families: int) -> dict[str, int]:
-    """Return by name the number of families whose lists contain it, for names of at least `min_families` families.
+    """Return the number of families whose lists contain a name, for each name of at least `min_families`.
 
     Lists of a family count once. Raises ListFormatError if all the lists are of fewer than `min_families` families.
     """
+    # A witness is a list with the facts that decide whether it is independent of the other lists.
     witnesses = {checked_list.publisher.id: _make_witness(checked_list.publisher) for checked_list in lists}
-    if (family_count := len({checked_list.family for checked_list in witnesses.values()})) < min_families:
+    if (family_count := len({witness.family for witness in witnesses.values()})) < min_families:
         raise ListFormatError(f"its publishers are of {family_count} families, expected {min_families} or more")
-    names = {checked_list.publisher.id: frozenset(checked_list.values) for checked_list in lists}
-    family_counter = FamilyCounter(witnesses, names)
-    numbers = {name: family_counter(list_ids) for name, list_ids in group_lists_by_name(names).items()}
-    return {name: number for name, number in numbers.items() if number >= min_families}
+    names_by_list = {checked_list.publisher.id: frozenset(checked_list.values) for checked_list in lists}
+    family_counter = FamilyCounter(witnesses, names_by_list)
+    family_counts = {name: family_counter(list_ids) for name, list_ids in group_lists_by_name(names_by_list).items()}
+    return {name: count for name, count in family_counts.items() if count >= min_families}
 
 
 def _make_witness(publisher: Publisher) -> Witness:
+    """Return a publisher's list as a witness: its family, the sources of its names, and its subjects.
+
+    Only recall.yml records sources and subjects. A list from elsewhere counts as independent, and as a list of this
+    subject alone.
+    """
     public_list = publisher.public_list
     return (
         Witness(publisher.family, public_list.takes_from, not public_list.about)
@@ -59,9 +65,10 @@ def make_agreement_change(
     is in enough lists, or if a list or the feed changes too much (`max_change_percent`). This limit applies to a list
     only if the feed was compared with it before. It applies to the feed only if this is true of all lists.
     """
-    recorded = {checked_list["with"]: int(checked_list["values"]) for checked_list in feed.compared}
+    # Key: id of a list. Value: the number of the list's values when the feed was last compared with it.
+    recorded_counts = {checked_list["with"]: int(checked_list["values"]) for checked_list in feed.compared}
     for checked_list in lists:
-        if earlier_count := recorded.get(checked_list.publisher.id):
+        if earlier_count := recorded_counts.get(checked_list.publisher.id):
             difference = len(checked_list.values) - earlier_count
             require_bounded_change(
                 earlier_count,
@@ -70,25 +77,31 @@ def make_agreement_change(
                 max_change_percent,
                 f"{checked_list.publisher.id}: ",
             )
-    numbers = count_agreeing_families(lists, feed.agreement)
-    left_out_names = find_left_out_names(list(numbers), feed.service, loaded)
-    old_numbers = parse_publisher_counts(Path(feed.file).with_suffix(".txt").read_text(encoding="ascii"))
-    handwritten_names = {name for name, number in old_numbers.items() if not number}
-    taken_names = _drop_covered_names(
-        {name: number for name, number in numbers.items() if name not in left_out_names}, handwritten_names
+    family_counts = count_agreeing_families(lists, feed.agreement)
+    left_out_names = find_left_out_names(list(family_counts), feed.service, loaded)
+    old_family_counts = parse_publisher_counts(Path(feed.file).with_suffix(".txt").read_text(encoding="ascii"))
+    # A name without a number in the feed's file was added by a person.
+    handwritten_names = {name for name, count in old_family_counts.items() if not count}
+    agreed_names = _drop_covered_names(
+        {name: count for name, count in family_counts.items() if name not in left_out_names}, handwritten_names
     )
-    if not has_all_lists:
-        taken_names = {**{name: number for name, number in old_numbers.items() if number}, **taken_names}
-    if not taken_names:
+    if not has_all_lists:  # a missing list may still have the earlier names, so they stay
+        agreed_names = {**{name: count for name, count in old_family_counts.items() if count}, **agreed_names}
+    if not agreed_names:
         raise ListFormatError("no name is in enough of its lists")
-    removed_names = [name for name, number in old_numbers.items() if number and name not in taken_names]
-    if all(checked_list.publisher.id in recorded for checked_list in lists):
-        new_names = [name for name in taken_names if name not in old_numbers]
+    removed_names = [name for name, count in old_family_counts.items() if count and name not in agreed_names]
+    if all(checked_list.publisher.id in recorded_counts for checked_list in lists):
+        new_names = [name for name in agreed_names if name not in old_family_counts]
         require_bounded_change(
-            sum(map(bool, old_numbers.values())), len(new_names), len(removed_names), max_change_percent
+            sum(map(bool, old_family_counts.values())), len(new_names), len(removed_names), max_change_percent
         )
-    lines = {**dict.fromkeys(handwritten_names, ""), **{name: f" # {number}" for name, number in taken_names.items()}}
-    list_path, text = make_feed_files(feed, lists, [f"{name}{lines[name]}" for name in sorted(lines)], directory)
+    comments_by_name = {
+        **dict.fromkeys(handwritten_names, ""),
+        **{name: f" # {count}" for name, count in agreed_names.items()},
+    }
+    list_path, new_texts = make_feed_files(
+        feed, lists, [f"{name}{comments_by_name[name]}" for name in sorted(comments_by_name)], directory
+    )
     left_out_note = (
         f"{format_count(len(left_out_names), 'name')} left out: known to be good, shared, decided or of an entry"
         if left_out_names
@@ -96,18 +109,20 @@ def make_agreement_change(
     )
     return CatalogueChange(
         list_path,
-        sorted(lines.keys() - old_numbers.keys()),
+        sorted(comments_by_name.keys() - old_family_counts.keys()),
         sorted(removed_names),
-        text,
-        len(old_numbers),
+        new_texts,
+        len(old_family_counts),
         left_out_note,
     )
 
 
-def _drop_covered_names(numbers: Mapping[str, int], handwritten_names: Iterable[str]) -> dict[str, int]:
-    """Return `numbers` (families by name) without each name below another one, which blocks it anyway.
+def _drop_covered_names(family_counts: Mapping[str, int], handwritten_names: Iterable[str]) -> dict[str, int]:
+    """Return the names with their numbers of families, without each name below another name of the feed.
 
-    The other name may also be in `handwritten_names`, which a person added to the feed.
+    The other name blocks it anyway. It may also be in `handwritten_names`, the names that a person added to the feed.
     """
-    all_names = {*numbers, *handwritten_names}
-    return {name: number for name, number in numbers.items() if all_names.isdisjoint(list_name_and_parents(name)[1:])}
+    all_names = {*family_counts, *handwritten_names}
+    return {
+        name: count for name, count in family_counts.items() if all_names.isdisjoint(list_name_and_parents(name)[1:])
+    }

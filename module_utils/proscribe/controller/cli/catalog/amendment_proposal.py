@@ -1,4 +1,7 @@
-"""Command `./proscribe catalog propose`: amendments with names that lists have and entries lack."""
+"""Command `./proscribe catalog propose`: amendments with names that lists have and entries lack.
+
+An amendment is a file with which an organisation changes an entry of the project's catalogue.
+"""
 
 from __future__ import annotations
 
@@ -95,8 +98,8 @@ def _propose_from_recall(arguments: argparse.Namespace, loaded: LoadedCatalogue)
     recall = compare_catalogue(loaded, Path(arguments.from_recall), categories, arguments.popular)
     if not recall.popularity:
         raise CommandError(f"{arguments.from_recall} has no list of the most asked-for names that can be read")
-    for entry_id, reason in recall.lists.reasons_by_list.items():
-        print_message(f"missing: {entry_id}: {reason}", error=True)
+    for list_id, reason in recall.lists.reasons_by_list.items():
+        print_message(f"missing: {list_id}: {reason}", error=True)
     proposed_names = [
         proposed_name
         for proposed_name in propose_missing_names(recall.results, loaded)
@@ -112,11 +115,13 @@ def _propose_from_recall(arguments: argparse.Namespace, loaded: LoadedCatalogue)
             loaded.find_service(entry_id),
             [proposed_name for proposed_name in accepted_names if proposed_name.service == entry_id],
         )
-    if homeless_names := [proposed_name for proposed_name in accepted_names if not proposed_name.service]:
+    if names_without_entry := [proposed_name for proposed_name in accepted_names if not proposed_name.service]:
         print("# No entry has names of their vendors. A new entry, or a decision of one, speaks of them:")
-        print("\n".join(f"# {proposed_name.category}: {proposed_name.evidence}" for proposed_name in homeless_names))
+        print(
+            "\n".join(f"# {proposed_name.category}: {proposed_name.evidence}" for proposed_name in names_without_entry)
+        )
     print_message(
-        f"{format_count(len(accepted_names), 'name')} proposed, {len(homeless_names)} of them without an entry",
+        f"{format_count(len(accepted_names), 'name')} proposed, {len(names_without_entry)} of them without an entry",
         error=True,
     )
     return 0
@@ -155,6 +160,10 @@ def _write_amendment(path: Path, service: Service, names: list[str], sources: Se
 
 
 def _read_text(name: str) -> str:
+    """Read the list in a file, or from the standard input for `-`, as text.
+
+    Bytes that are no UTF-8 are replaced. Raises CommandError for an unreadable file, or more than MAX_LIST_BYTES.
+    """
     try:
         if name == "-":
             content = sys.stdin.buffer.read(MAX_LIST_BYTES + 1)
@@ -197,12 +206,12 @@ def propose_names(service: Service, names: list[str]) -> AmendmentProposal:
     Left out are names that have a decision, names that the service shares or allows, and names that other services
     need. Names that are blocked already are neither added nor left out.
     """
-    decisions = {name: entry_name for entry_name in service.decided for name in entry_name["names"]}
+    decisions = {name: decision for decision in service.decided for name in decision["names"]}
     entry = {key: list(getattr(service, key)) for key in ("domains", "urls", "allow_domains")}
     added: list[str] = []
     left_out: dict[str, str] = {}
     # Parents come before names below them, because an added name blocks all names below it.
-    for name in sorted(names, key=lambda entry_name: (entry_name.count("."), entry_name)):
+    for name in sorted(names, key=lambda name: (name.count("."), name)):
         if name in decisions:
             left_out[name] = f"{decisions[name]['as']}: {decisions[name]['why']}"
         elif name in (*service.shared_domains, *service.allow_domains):

@@ -1,9 +1,10 @@
 """Changes that a trusted list makes in the files of a catalogue: values, day of the check, comparison record.
 
 A list changes files of one catalogue directory only. This is the directory whose publishers.yml names the list, or the
-one of `--into`. For an entry of another directory, the list changes an amendment in this directory. For a feed of
-another directory, it writes a feed into this directory that replaces the other one. Each change is a difference to the
-file's own values, so the values of amendments stay in the amendments.
+one of `--into`. For an entry of another directory, the list changes an amendment in this directory. An amendment
+is a file that adds values to an entry, or removes some of them. For a feed of another directory, the list writes a feed
+into this directory that replaces the other one. Each change is a difference to the file's own values, so the values of
+amendments stay in the amendments.
 """
 
 from __future__ import annotations
@@ -112,6 +113,7 @@ def _select_covered_networks(networks: Sequence[str], lists: Sequence[CheckedLis
 
 
 def _is_subnet(network_text: str, covering_network: str) -> bool:
+    """Return whether a network lies entirely within another one."""
     inner, outer = parse_network(network_text), parse_network(covering_network)
     return outer.prefixlen <= inner.prefixlen and outer.supernet_of(inner)  # type: ignore[arg-type]
 
@@ -132,7 +134,8 @@ def _make_entry_file(
         data = parse_data(text)
         own_values = _read_texts(data, key)
         amended_values = set(current_values) - set(own_values)  # values that amendments add: they stay there
-        new_values = [identifier for identifier in desired if identifier not in amended_values]
+        new_values = [desired_value for desired_value in desired if desired_value not in amended_values]
+        # If the values stay the same, the key is left as it is, with its order and its comments.
         changes: dict[str, KeyContent] = (
             {key: new_values} if set(desired) != set(current_values) and new_values != own_values else {}
         )
@@ -149,27 +152,28 @@ def _make_entry_file(
 def _make_amendment_changes(
     amendment: Mapping[str, object], key: str, added: Iterable[str], removed: Iterable[str], unverified: Sequence[str]
 ) -> dict[str, KeyContent]:
-    """Return the parts `add`, `accept` and `remove` of an amendment that have to change, with their new content.
+    """Return the new content of those parts of an amendment that have to change: `add`, `accept`, `remove`.
 
-    The amendment then adds the values `added` to the entry's key `key`, and removes the values `removed`. A value that
-    the entry has as unverified is accepted instead of added. A value that the amendment already removes (or adds) is
-    taken out of that part. Raises EditError for an amendment of another form.
+    With it, the amendment adds the values `added` to the entry's key `key`, and removes the values `removed`. A value
+    in `unverified`, the entry's unverified values, is accepted instead of added. If the amendment already has an
+    opposite value, it loses that value instead. For example, a value to add is taken out of `remove`. Raises EditError
+    for an amendment of another form.
     """
     parts = {part: dict(_read_mapping(amendment, part)) for part in ("add", "accept", "remove")}
-    values = {part: _read_texts(group, key) for part, group in parts.items()}
-    for identifier in added:
-        if identifier in values["remove"]:
-            values["remove"].remove(identifier)
+    values_by_part = {part: _read_texts(part_content, key) for part, part_content in parts.items()}
+    for changed_value in added:
+        if changed_value in values_by_part["remove"]:
+            values_by_part["remove"].remove(changed_value)
         else:
-            values["accept" if identifier in unverified else "add"].append(identifier)
-    for identifier in removed:
-        part_name = next((part for part in ("add", "accept") if identifier in values[part]), "")
-        values[part_name].remove(identifier) if part_name else values["remove"].append(identifier)
+            values_by_part["accept" if changed_value in unverified else "add"].append(changed_value)
+    for changed_value in removed:
+        part_name = next((part for part in ("add", "accept") if changed_value in values_by_part[part]), "")
+        values_by_part[part_name].remove(changed_value) if part_name else values_by_part["remove"].append(changed_value)
     changed_parts: dict[str, KeyContent] = {}
-    for part, group in parts.items():
-        if values[part] != _read_texts(group, key):
-            group = {**group, key: values[part]}
-            changed_parts[part] = {name: group_values for name, group_values in group.items() if group_values}
+    for part, part_content in parts.items():
+        if values_by_part[part] != _read_texts(part_content, key):
+            part_content = {**part_content, key: values_by_part[part]}
+            changed_parts[part] = {name: key_values for name, key_values in part_content.items() if key_values}
     return changed_parts
 
 
@@ -191,11 +195,16 @@ def _make_date_changes(data: Mapping[str, object], key: str, lists: Sequence[Che
 
 
 def _compare_values(earlier_values: Iterable[str], later_values: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Return the values that are new and the values that are gone, both sorted."""
     old_values, new_values = set(earlier_values), set(later_values)
     return sorted(new_values - old_values), sorted(old_values - new_values)
 
 
 def _read_mapping(data: Mapping[str, object], key: str) -> Mapping[str, object]:
+    """Return the mapping that a file has under a key; {} if the key is missing.
+
+    Raises EditError for any other value.
+    """
     mapping = data.get(key, {})
     if not isinstance(mapping, Mapping):
         raise EditError(FORM_ERROR)
@@ -203,6 +212,10 @@ def _read_mapping(data: Mapping[str, object], key: str) -> Mapping[str, object]:
 
 
 def _read_texts(data: Mapping[str, object], key: str) -> list[str]:
+    """Return the list that a file has under a key, as texts; [] if the key is missing.
+
+    Raises EditError for any other value.
+    """
     texts = data.get(key, [])
     if not isinstance(texts, list | tuple):
         raise EditError(FORM_ERROR)

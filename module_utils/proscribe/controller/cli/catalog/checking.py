@@ -51,7 +51,10 @@ def run_check(arguments: argparse.Namespace, loaded: LoadedCatalogue) -> int:
 
 
 def find_problems(loaded: LoadedCatalogue) -> Iterator[CatalogueProblem]:
-    """Yield every fault of the enforced services in a catalogue that loads."""
+    """Yield every fault of the enforced services in a catalogue that loads.
+
+    A front door is an address that users type to reach a service, such as web.whatsapp.com.
+    """
     services = loaded.catalogue.services
     for service in services.values():
         if not service.enforce:

@@ -62,6 +62,7 @@ def fetch_list(url: str, ca_file: str = "") -> FetchedList:
     outcomes: list[FetchedList | Exception] = []
 
     def fetch_in_thread() -> None:
+        """Fetch the list, and store it or the error in `outcomes`."""
         try:
             outcomes.append(_fetch_now(url, ca_file))
         except Exception as error:  # raised below, in the thread of the caller
@@ -79,6 +80,11 @@ def fetch_list(url: str, ca_file: str = "") -> FetchedList:
 
 
 def _fetch_now(url: str, ca_file: str) -> FetchedList:
+    """Fetch a list over https, without a limit on the total time.
+
+    Raises FetchError for a failed request, and for a list that is too large, cut off, or no UTF-8 text. A server that
+    sends nothing for SILENCE_TIMEOUT_SECONDS is a failure.
+    """
     context = ssl.create_default_context(cafile=ca_file or None)
     opener = urllib.request.build_opener(_HttpsRedirectHandler, urllib.request.HTTPSHandler(context=context))
     request = urllib.request.Request(url, headers={"User-Agent": "proscribe", "Accept-Encoding": "identity"})

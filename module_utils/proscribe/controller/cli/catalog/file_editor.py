@@ -32,7 +32,9 @@ def change_keys(text: str, changes: Mapping[str, KeyContent]) -> str:
     """
     expected_data, edited_text = parse_data(text), text
     for key, new_content in changes.items():
-        edited_text = _replace_block(edited_text, key, list(_format_block(key, new_content, "")) if new_content else [])
+        edited_text = _replace_key_lines(
+            edited_text, key, list(_format_key_lines(key, new_content, "")) if new_content else []
+        )
         expected_data = (
             {**expected_data, key: new_content}
             if new_content
@@ -43,40 +45,42 @@ def change_keys(text: str, changes: Mapping[str, KeyContent]) -> str:
     return edited_text
 
 
-def _replace_block(text: str, key: str, block: Sequence[str]) -> str:
-    """Return the text of a file with the lines of a top-level key replaced by `block`.
+def _replace_key_lines(text: str, key: str, new_lines: Sequence[str]) -> str:
+    """Return the text of a file with the lines of a top-level key replaced by `new_lines`.
 
-    An empty `block` removes the key. A new key goes before `notes` or `sources`. Raises EditError if the file has
+    Empty `new_lines` remove the key. A new key goes before `notes` or `sources`. Raises EditError if the file has
     neither, or if a comment would be lost.
     """
     lines = text.split("\n")
     starts = [number for number, line in enumerate(lines) if _KEY_PATTERN.match(line)]
+    # The lines of a key end where the next key begins. The last line is empty, because the text ends in a line break.
     ends = [*starts[1:], len(lines) - 1]
     for start, end in zip(starts, ends, strict=True):
         if lines[start].startswith(f"{key}:"):
             while lines[end - 1].startswith("#"):
                 end -= 1  # a comment before the next key belongs to that key
-            return "\n".join([*lines[:start], *_keep_comments(lines[start:end], key, block), *lines[end:]])
-    if not block:
+            return "\n".join([*lines[:start], *_keep_comments(lines[start:end], key, new_lines), *lines[end:]])
+    if not new_lines:
         return text
     for start in starts:
         if lines[start].startswith(("notes:", "sources:")):
-            return "\n".join([*lines[:start], *block, *lines[start:]])
+            return "\n".join([*lines[:start], *new_lines, *lines[start:]])
     raise EditError("it has neither notes nor sources")
 
 
-def _keep_comments(old_lines: Sequence[str], key: str, block: Sequence[str]) -> list[str]:
+def _keep_comments(old_lines: Sequence[str], key: str, new_lines: Sequence[str]) -> list[str]:
     """Return the new lines of a key, each with the comment at the end of the same old line.
 
     Raises EditError for an old comment on a separate line, because the new lines have no certain place for it.
     """
-    commented = {line.partition(" #")[0].rstrip(): line for line in old_lines if " #" in line}
+    # By line without its comment: the whole line.
+    commented_lines = {line.partition(" #")[0].rstrip(): line for line in old_lines if " #" in line}
     if any(line.lstrip().startswith("#") for line in old_lines):
         raise EditError(f"a comment in its {key} would be lost; write the change by hand")
-    return [commented.get(line, line) for line in block]
+    return [commented_lines.get(line, line) for line in new_lines]
 
 
-def _format_block(key: str, content: object, indent: str) -> Iterator[str]:
+def _format_key_lines(key: str, content: object, indent: str) -> Iterator[str]:
     """Yield the YAML lines of a key and its content: a text, a list or a mapping."""
     if isinstance(content, str):
         yield f"{indent}{key}: {_format_scalar(content)}"
@@ -84,12 +88,12 @@ def _format_block(key: str, content: object, indent: str) -> Iterator[str]:
     yield f"{indent}{key}:"
     if isinstance(content, Mapping):
         for name, child in content.items():
-            yield from _format_block(name, child, f"{indent}  ")
+            yield from _format_key_lines(name, child, f"{indent}  ")
     elif isinstance(content, Sequence):
         for element in content:
             if isinstance(element, Mapping):
                 first, *other_lines = [
-                    line for name, child in element.items() for line in _format_block(name, child, f"{indent}    ")
+                    line for name, child in element.items() for line in _format_key_lines(name, child, f"{indent}    ")
                 ]
                 yield from (f"{indent}  - {first.lstrip()}", *other_lines)
             else:
@@ -97,6 +101,7 @@ def _format_block(key: str, content: object, indent: str) -> Iterator[str]:
 
 
 def _format_scalar(text: str) -> str:
+    """Return a text as a YAML scalar: plain if YAML reads it as this text, else in single quotes."""
     is_plain = _PLAIN_SCALAR_PATTERN.fullmatch(text) and not _NON_TEXT_PATTERN.fullmatch(text)
     return text if is_plain else "'" + text.replace("'", "''") + "'"
 

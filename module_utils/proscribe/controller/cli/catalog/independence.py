@@ -19,7 +19,7 @@ COPY_SHARE, MIN_COPIED_NAMES = (
 
 
 class Witness(NamedTuple):
-    """A list, and the sources of its names."""
+    """A list as evidence for its names: its family, and the lists that its names come from."""
 
     family: str  # lists of the same family count once
     takes_from: tuple[str, ...] = ()  # ids and families of lists
@@ -27,7 +27,7 @@ class Witness(NamedTuple):
 
 
 def group_lists_by_name(lists: Mapping[str, Collection[str]]) -> dict[str, list[str]]:
-    """Return by name the ids of the lists that have it."""
+    """Return the ids of the lists that have a name, for each name."""
     list_ids: dict[str, list[str]] = defaultdict(list)
     for list_id, names in lists.items():
         for name in names:
@@ -39,11 +39,11 @@ class FamilyCounter:
     """A counter of the independent families that vouch for a name."""
 
     def __init__(self, witnesses: Mapping[str, Witness], lists: Mapping[str, Collection[str]]) -> None:
+        """Find out which lists take names from others; `lists` has the names of each list by its id."""
         self._witnesses = witnesses
         self._sources_by_list = find_copied_lists(witnesses, lists)
-        self._cached_counts: dict[
-            tuple[tuple[str, ...], frozenset[str]], int
-        ] = {}  # by lists and silent lists: most names are in the same few combinations of lists
+        # By lists and silent lists (those that do not count). Most names are in the same few combinations of lists.
+        self._cached_counts: dict[tuple[tuple[str, ...], frozenset[str]], int] = {}
 
     def __call__(self, lists: Sequence[str], silent_lists: frozenset[str] = frozenset()) -> int:
         """Return the number of independent families of `lists`, which all have a name; 0 if all of them are mixed.
@@ -52,20 +52,22 @@ class FamilyCounter:
         """
         key = (tuple(lists), silent_lists)
         if key not in self._cached_counts:
-            first_lists = [
+            independent_lists = [
                 list_id
                 for list_id in _select_independent_lists(lists, self._sources_by_list)
                 if list_id not in silent_lists
             ]
-            has_unmixed = any(not self._witnesses[list_id].is_mixed for list_id in lists if list_id not in silent_lists)
+            has_unmixed_list = any(
+                not self._witnesses[list_id].is_mixed for list_id in lists if list_id not in silent_lists
+            )
             self._cached_counts[key] = (
-                len({self._witnesses[list_id].family for list_id in first_lists}) if has_unmixed else 0
+                len({self._witnesses[list_id].family for list_id in independent_lists}) if has_unmixed_list else 0
             )
         return self._cached_counts[key]
 
 
 def find_copied_lists(witnesses: Mapping[str, Witness], lists: Mapping[str, Collection[str]]) -> dict[str, set[str]]:
-    """Return by list id the ids of the lists that it takes names from, directly or through other lists.
+    """Return for each list the ids of the lists that it takes names from, directly or through other lists.
 
     A list takes names from the lists that it declares (`takes_from`), and from lists with nearly the same names.
     """
@@ -80,6 +82,7 @@ def find_copied_lists(witnesses: Mapping[str, Witness], lists: Mapping[str, Coll
             other_id for other_id in witnesses if other_id != list_id and _has_most_of(lists[list_id], lists[other_id])
         }
         sources_by_list[list_id] = (declared_sources | similar_lists) - {list_id}
+    # Each round adds the sources of the known sources. After as many rounds as there are lists, none is missing.
     for _ in witnesses:
         for list_id, direct_sources in sources_by_list.items():
             sources_by_list[list_id] = (
@@ -106,6 +109,7 @@ def _select_independent_lists(lists: Sequence[str], sources_by_list: Mapping[str
     """
     independent_lists: list[str] = []
     for list_id in sorted(lists):
+        # If two lists take names from each other, neither is the source. So this condition leaves out neither.
         if any(other_id in sources_by_list[list_id] and list_id not in sources_by_list[other_id] for other_id in lists):
             continue
         if not any(other_id in sources_by_list[list_id] for other_id in independent_lists):

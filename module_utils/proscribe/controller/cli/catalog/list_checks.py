@@ -1,4 +1,4 @@
-"""Checks of a publisher's list before it is trusted: form, size, values, guarded names, amount of change.
+"""Checks of a publisher's list before it is trusted: form, size, values, harm to others, amount of change.
 
 The list of a single publisher is accepted as a whole or refused. In an agreement, each list is only one vote. So an
 agreement leaves out and counts values that are no names, and names that other services depend on.
@@ -25,7 +25,8 @@ from .public_lists import MAX_LIST_NAMES, extract_host_name
 from .publishers import FORMATS, Publisher
 
 MAX_SMALL_CHANGE = 20  # values: a change up to this number is never too large
-# By IP version, for lists that add no network (`adds: false`), but cover networks of an entry.
+# By IP version: the least prefix length of a network in a list that adds no network (`adds: false`). Such a list only
+# shows which networks of an entry remain, because it covers them.
 _MIN_PREFIX_LENGTHS = {4: 8, 6: 16}
 MAX_WRONG_PERCENT = 10  # of the values of an agreement's list: with more wrong values, the file is no list of names
 
@@ -35,7 +36,7 @@ class CheckedList(NamedTuple):
 
     publisher: Publisher
     fetched: FetchedList
-    values: list[str]  # each once, in order
+    values: list[str]  # each once, in ascending order
 
     @property
     def comparison(self) -> Compared:
@@ -78,6 +79,7 @@ def check_list(publisher: Publisher, fetched: FetchedList, kind: str, is_agreeme
             if not normalised:
                 wrong_count += "/" not in normalise_network(raw_value)  # IP addresses are left out, but are no mistake
                 continue
+        # A list that adds nothing brings no value into the catalogue. So only the width of its networks matters.
         elif expectation := check_feed_value(normalised, kind) if publisher.adds else _check_width(normalised):
             raise ListFormatError(f"found {format_value(raw_value)}, expected {expectation}")
         value_counts[normalised] = 1
@@ -89,9 +91,10 @@ def check_list(publisher: Publisher, fetched: FetchedList, kind: str, is_agreeme
 
 
 def _check_width(network_text: str) -> str:
-    """Return a phrase for the network that is expected instead of a wrong or too wide one; "" for a good network.
+    """Return a phrase for the network that is expected instead of a wrong or too wide one; "" for a good one.
 
-    Lists that only cover networks of an entry may have wider networks than the entry, because carriers announce these.
+    A list that only covers networks of an entry may have wider networks than the entry. Network operators announce such
+    wide networks.
     """
     with contextlib.suppress(ValueError):
         if parse_network(network_text).prefixlen >= _MIN_PREFIX_LENGTHS[parse_network(network_text).version]:
@@ -100,6 +103,11 @@ def _check_width(network_text: str) -> str:
 
 
 def _require_plausible_list(publisher: Publisher, value_counts: Mapping[str, int], wrong_count: int) -> None:
+    """Raise ListFormatError for a list with too many wrong values, too few values, or only repeated values.
+
+    `value_counts` has by value how often the list has it. A list of up to MAX_SMALL_CHANGE values may repeat each of
+    them.
+    """
     if wrong_count * 100 > MAX_WRONG_PERCENT * (len(value_counts) + wrong_count):
         wrong_note = f"{wrong_count:,} of its {len(value_counts) + wrong_count:,} values are no names"
         raise ListFormatError(f"{wrong_note}, expected {MAX_WRONG_PERCENT} % at most")
@@ -123,6 +131,10 @@ def require_no_guarded_values(checked_list: CheckedList, kind: str, service_id: 
 def _find_guarded_values(
     values: Sequence[str], kind: str, service_id: str, loaded: LoadedCatalogue
 ) -> Iterator[known_good.KnownGoodConflict]:
+    """Yield the values that nobody may block, each with the good names or networks that it would block.
+
+    `values` are those of a list for a service. `kind` is `domains` or `networks`.
+    """
     service = loaded.find_service(service_id)
     entry = {kind: values, "decided": service.decided, "allow_domains": service.allow_domains}
     return known_good.find_conflicts({service_id: entry}, (), known_good.read_known_good_lists(loaded.directories)[0])
@@ -147,9 +159,14 @@ def find_left_out_names(names: Sequence[str], service_id: str, loaded: LoadedCat
         )
         for _, decision_kind, decided_names in iterate_decisions({"decided": other_service.decided}):
             open_names.update(decided_names if decision_kind != "blocked" else ())
-    parent_names = {name for other_service in own_names | open_names for name in list_name_and_parents(other_service)}
+    parent_names = {parent for name in own_names | open_names for parent in list_name_and_parents(name)}
 
     def is_left_out(name: str) -> bool:
+        """Return whether a name has to stay out of an agreement feed, because entries or many services need it.
+
+        These are names at, above or below a name of an entry. Names at or above a name that an entry leaves open are
+        among them, too.
+        """
         return (
             name in parent_names
             or bool(find_shared_name(name))

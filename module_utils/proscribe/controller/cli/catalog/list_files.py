@@ -96,6 +96,10 @@ def _find_matching_paths(path_pattern: str, folder: Path) -> list[str]:
 
 
 def _read_content(path: Path, folder: Path) -> bytes:
+    """Read a file of a public list, which must be a plain file inside `folder`.
+
+    Raises ListReadError for any other file, and for more than MAX_FILE_BYTES.
+    """
     try:
         return read_plain_file(path, MAX_FILE_BYTES, within=folder)
     except PolicyError as error:

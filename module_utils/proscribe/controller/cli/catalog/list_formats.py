@@ -357,6 +357,10 @@ def _extract_quoted(text: str) -> str:
 
 
 def _parse_json(text: str) -> Any:
+    """Parse the JSON text of a list.
+
+    Raises ListFormatError for a text that is no JSON.
+    """
     try:
         return parse_answer_json(text, len(text))  # no smaller limit: the file's size was limited on reading
     except ValueError as error:
@@ -364,6 +368,10 @@ def _parse_json(text: str) -> Any:
 
 
 def _read_list(mapping: Any, key: str) -> list[Any]:
+    """Return the list that a JSON object has under a key.
+
+    Raises ListFormatError if `mapping` is no JSON object, or has no list under this key.
+    """
     elements = mapping.get(key) if isinstance(mapping, Mapping) else None
     if not isinstance(elements, list):
         raise ListFormatError(f"it has no list {key!r}")
@@ -371,6 +379,11 @@ def _read_list(mapping: Any, key: str) -> list[Any]:
 
 
 def _read_texts(mapping: Any, keys: tuple[str, ...], list_name: str) -> Iterator[str]:
+    """Yield the texts that an item of a JSON list has under some keys.
+
+    Each key may be missing, but not all of them. Raises ListFormatError if all are missing, or if a value is no text.
+    `list_name` is the name of the JSON list, for the message.
+    """
     texts = [mapping[key] for key in keys if key in mapping] if isinstance(mapping, Mapping) else []
     if not texts or not all(isinstance(text, str) for text in texts):
         raise ListFormatError(f"an item of {list_name} has none of {', '.join(keys)}")

@@ -24,6 +24,7 @@ def cache_fetches(fetch_publisher: FetchPublisher) -> FetchPublisher:
     outcomes: dict[tuple[str, str], FetchedList | FetchError] = {}
 
     def fetch_or_recall(publisher: Publisher) -> FetchedList:
+        """Return a publisher's list, fetched at the first call for its address; raise a stored error again."""
         if (publisher.url, publisher.list_id) not in outcomes:
             try:
                 outcomes[(publisher.url, publisher.list_id)] = fetch_publisher(publisher)

@@ -72,6 +72,10 @@ def list_services(arguments: argparse.Namespace, loaded: LoadedCatalogue) -> int
 
 
 def _make_service_facts(service: Service) -> dict[str, object]:
+    """Return the facts about a service for `catalog list --json`, without id, name and category.
+
+    A day of checking is None if the service was never checked.
+    """
     return {
         "audience": service.audience,
         "enforce": service.enforce,
@@ -83,6 +87,7 @@ def _make_service_facts(service: Service) -> dict[str, object]:
 
 
 def _format_controls(service: Service) -> str:
+    """Return the controls for which the catalogue has identifiers of a service, as text; `none` without any."""
     return ", ".join(list_blocking_controls(service)) or "none"
 
 
@@ -139,6 +144,7 @@ def show_service(arguments: argparse.Namespace, loaded: LoadedCatalogue) -> int:
 
 
 def _format_comparisons(records: Iterable[Compared]) -> list[str]:
+    """Return a line for each comparison with a publisher's list."""
     return [
         f"  compared with {comparison['with']} on {comparison['day']}: {comparison['values']} values, sha256 "
         f"{comparison['sha256']}" + (f", {comparison['version']}" if "version" in comparison else "")
@@ -147,6 +153,11 @@ def _format_comparisons(records: Iterable[Compared]) -> list[str]:
 
 
 def _format_key(key: str, content: Any, origins: Mapping[str, str]) -> list[str]:
+    """Return the lines for a key of an entry and its content.
+
+    A mapping gives the lines of its keys, named `packages.apt`. A list gives a line for each value, with its origin.
+    `origins` has the amendment file by value.
+    """
     if isinstance(content, Mapping):
         return [
             line
@@ -160,6 +171,7 @@ def _format_key(key: str, content: Any, origins: Mapping[str, str]) -> list[str]
 
 
 def _format_origin(element: object, origins: Mapping[str, str]) -> str:
+    """Return the amendment file that added a value, in brackets; "" for a value of the entry's own file."""
     return f"  ({origins[element]})" if isinstance(element, str) and element in origins else ""
 
 
@@ -180,6 +192,10 @@ def add_stale_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _parse_days(text: str) -> int:
+    """Parse a duration such as `180d`, and return its whole days.
+
+    Raises ArgumentTypeError for a text that is no duration.
+    """
     try:
         return parse_duration(text) // 86400
     except ValueError as error:
@@ -191,18 +207,18 @@ def list_stale(arguments: argparse.Namespace, loaded: LoadedCatalogue) -> int:
 
     The oldest come first. Return STALE_CODE if an entry is stale, else 0.
     """
-    service_ids = {stale_entry.id for stale_entry in loaded.catalogue.services.values() if stale_entry.enforce}
+    service_ids = {service.id for service in loaded.catalogue.services.values() if service.enforce}
     today = datetime.datetime.now(datetime.timezone.utc).date()
     stale_entries = find_stale_entries(loaded.catalogue, service_ids, today, arguments.max_age)
     accepted_entries = find_accepted_entries(loaded.catalogue, service_ids, today, arguments.max_age)
     publishers = read_all_publishers(loaded.directories)
-    publisher_ids = {
+    publishers_by_entry = {
         stale_entry: select_publisher_ids(publishers, _PUBLISHED_KINDS[stale_entry.what], stale_entry.id)
         for stale_entry in stale_entries
     }
     if arguments.json:
         stale_data = [
-            {**stale_entry._asdict(), "publishers": publisher_ids[stale_entry]} for stale_entry in stale_entries
+            {**stale_entry._asdict(), "publishers": publishers_by_entry[stale_entry]} for stale_entry in stale_entries
         ]
         accepted_data = [
             {**stale_entry._asdict(), "until": acceptance["until"], "why": acceptance["why"]}
@@ -211,7 +227,7 @@ def list_stale(arguments: argparse.Namespace, loaded: LoadedCatalogue) -> int:
         print(json.dumps({"schema": STALE_SCHEMA, "stale": stale_data, "accepted": accepted_data}, indent=2))
         return STALE_CODE if stale_entries else 0
     for stale_entry in stale_entries:
-        for line in _describe_refresh(stale_entry, publisher_ids[stale_entry], arguments):
+        for line in _describe_refresh(stale_entry, publishers_by_entry[stale_entry], arguments):
             print_message(line)
     for stale_entry, acceptance in accepted_entries:
         print_message(f"{stale_entry}; accepted until {acceptance['until']}: {acceptance['why']}")

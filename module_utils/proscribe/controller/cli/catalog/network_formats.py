@@ -57,6 +57,10 @@ def _extract_host(address: str) -> str:
 
 
 def _parse_json(text: str) -> Any:
+    """Parse the JSON text of a list.
+
+    Raises ListFormatError for a text that is no JSON.
+    """
     try:
         return parse_answer_json(text, len(text))  # no smaller limit: the download's size was limited
     except ValueError as error:

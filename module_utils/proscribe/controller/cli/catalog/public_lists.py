@@ -1,7 +1,7 @@
 """Public lists of names: `recall.yml` of each catalogue directory, with an item for each list.
 
 `recall` compares the catalogue with these lists. `refresh` makes feeds of names that several of them have
-(publishers.yml). The table holds facts about lists, never their names: the publisher, the catalogue categories that a
+(publishers.yml). The table has facts about lists, never their names. Such facts are the publisher, the subjects that a
 list covers, and the lists that it takes names from.
 """
 
@@ -103,11 +103,15 @@ class PublicList(NamedTuple):
         return (*self.about, *self.mixed)
 
 
+# The fields with texts, or with lists of texts; `least` is the only number.
 _FIELDS = [name for name in PublicList._fields if name != "least"]
 
 
 def read_public_lists(directories: Sequence[Path]) -> dict[str, PublicList]:
-    """Return by id the public lists of some catalogue directories. Raises PolicyErrors with every mistake."""
+    """Return the public lists of some catalogue directories, as a mapping from their ids.
+
+    Raises PolicyErrors with every mistake in a recall.yml.
+    """
     errors: list[PolicyError] = []
     documents: list[Document] = []
     for path in (directory / RECALL_FILE for directory in directories):
@@ -167,6 +171,7 @@ def _find_mistakes(
 
 
 def _make_public_list(row: Mapping[str, Any]) -> PublicList:
+    """Return the public list of a row without mistakes; a missing key becomes "" or ()."""
     list_keys = {"about", "mixed", "paths", "named", "takes_from", "without"}
     values: dict[str, Any] = {key: tuple(row.get(key, ())) if key in list_keys else row.get(key, "") for key in _FIELDS}
     return PublicList(**values, least=int(row["least"]))

@@ -62,7 +62,11 @@ class Publisher(NamedTuple):
 
 
 def read_all_publishers(directories: Sequence[Path]) -> list[Publisher]:
-    """Return the publishers of the catalogue's directories. Raises PolicyErrors, also for duplicate ids."""
+    """Return the publishers of the catalogue's directories.
+
+    A row of publishers.yml is one publisher, or names lists of recall.yml, each of which becomes a publisher. Raises
+    PolicyErrors with every mistake, also for duplicate ids.
+    """
     # Places in files, for messages about duplicate ids. The key is (id, ""), but (id, feed) for a list of recall.yml,
     # because such a list may serve several feeds.
     places: dict[tuple[str, str], str] = {}
@@ -97,6 +101,10 @@ def read_publishers(directory: Path) -> list[Publisher]:
 
 
 def _read_document(directory: Path) -> Document | None:
+    """Read the publishers.yml of a directory; return None if there is none.
+
+    Raises PolicyErrors for a file whose keys or values are not well-formed.
+    """
     path = directory / PUBLISHERS_FILE
     if not path.exists():
         return None
@@ -131,6 +139,11 @@ def _find_mistakes(row: Mapping[str, Any], public_lists: Mapping[str, PublicList
 def _make_publishers(
     row: Mapping[str, Any], public_lists: Mapping[str, PublicList], directory: Path
 ) -> Iterator[Publisher]:
+    """Yield the publishers of a row without mistakes.
+
+    A row with `lists` gives a publisher for each of these lists of recall.yml. All of them fill the same feed. Any
+    other row gives one publisher. `directory` has the publishers.yml with the row.
+    """
     target = row["of"]
     for public_list in (public_lists[list_id] for list_id in row.get("lists", ())):
         parts = public_list.named or ("",)

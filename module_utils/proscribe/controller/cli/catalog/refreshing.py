@@ -85,6 +85,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _parse_percent(text: str) -> int:
+    """Parse the value of `--max-change`, a number of percent without a sign.
+
+    The value may exceed 100, because a list can grow to many times its size. Raises ArgumentTypeError for other text.
+    """
     if not text.isdigit() or len(text) > 6:
         raise argparse.ArgumentTypeError(f"{text!r} is no share; expected a number of percent, 0 to 999999")
     return int(text)
@@ -116,6 +120,10 @@ def run_refresh(arguments: argparse.Namespace, loaded: LoadedCatalogue) -> int:
 
 
 def _find_target_directory(directory: str | None, loaded: LoadedCatalogue) -> Path | None:
+    """Return the directory of the option `--into`; None if the option is not given.
+
+    Raises CommandError for a directory that is none of the catalogue's directories.
+    """
     if directory is None:
         return None
     if Path(directory) not in loaded.directories:
@@ -132,28 +140,34 @@ def select_jobs(
     Raises CommandError for an unknown id, and PolicyErrors for mistakes in publishers.yml.
     """
     publishers_by_job: dict[object, list[Publisher]] = {}
-    agreements = {feed.id for feed in loaded.catalogue.feeds.values() if feed.agreement}
+    agreement_ids = {feed.id for feed in loaded.catalogue.feeds.values() if feed.agreement}
     for publisher in read_all_publishers(loaded.directories):
-        is_agreement = publisher.into == "feed" and publisher.of in agreements
+        is_agreement = publisher.into == "feed" and publisher.of in agreement_ids
+        # All lists of an agreement feed are one job. So are all lists that only cover networks of an entry (`adds` is
+        # false). Any other list is a job alone.
         key = (publisher.into, publisher.of) if is_agreement or not publisher.adds else publisher.id
         publishers_by_job.setdefault(key, []).append(publisher)
-    jobs = [_make_job(publishers, agreements, target_directory) for publishers in publishers_by_job.values()]
-    names_by_job = [{job.id, *(publisher.id for publisher in job.publishers)} for job in jobs]
+    jobs = [_make_job(publishers, agreement_ids, target_directory) for publishers in publishers_by_job.values()]
+    # In the order of `jobs`: the ids by which a user can select the job.
+    ids_by_job = [{job.id, *(publisher.id for publisher in job.publishers)} for job in jobs]
     for list_id in list_ids:
-        if not any(list_id in job_names for job_names in names_by_job):
+        if not any(list_id in job_ids for job_ids in ids_by_job):
             raise CommandError(
-                f"publishers.yml has no list {list_id!r}{propose_similar_names(list_id, set().union(*names_by_job))}"
+                f"publishers.yml has no list {list_id!r}{propose_similar_names(list_id, set().union(*ids_by_job))}"
             )
     return [
-        job
-        for job, job_names in zip(jobs, names_by_job, strict=True)
-        if not list_ids or not job_names.isdisjoint(list_ids)
+        job for job, job_ids in zip(jobs, ids_by_job, strict=True) if not list_ids or not job_ids.isdisjoint(list_ids)
     ]
 
 
-def _make_job(publishers: list[Publisher], agreements: set[str], target_directory: Path | None) -> RefreshJob:
+def _make_job(publishers: list[Publisher], agreement_ids: set[str], target_directory: Path | None) -> RefreshJob:
+    """Return the refresh job of publishers whose lists determine one change together.
+
+    `agreement_ids` are the ids of all agreement feeds. Without a `target_directory`, the job changes the directory
+    whose publishers.yml has the last of the publishers.
+    """
     first = publishers[0]
-    is_agreement = first.into == "feed" and first.of in agreements
+    is_agreement = first.into == "feed" and first.of in agreement_ids
     job_id = first.of if is_agreement else ", ".join(publisher.id for publisher in publishers)
     return RefreshJob(job_id, publishers, target_directory or publishers[-1].directory)
 
@@ -205,19 +219,23 @@ def compute_change(
             f"the catalogue has no {target_kind} {first.of!r}{propose_similar_names(first.of, known_targets)}"
         )
     feed = feeds[first.of] if first.into == "feed" else None
-    days = {
+    # Key: id of a publisher. Value: the day of its list at the last comparison. A publisher without a day is new.
+    days_by_publisher = {
         publisher["with"]: publisher["day"] for publisher in (feed.compared if feed else services[first.of].compared)
     }
     lists: list[CheckedList] = []
     absence_errors: list[FetchError] = []
     for publisher in job.publishers:
         try:
-            lists.append(_obtain_checked_list(publisher, job, loaded, fetch_publisher, days.get(publisher.id, "")))
+            lists.append(
+                _obtain_checked_list(publisher, job, loaded, fetch_publisher, days_by_publisher.get(publisher.id, ""))
+            )
         except FetchError as error:
             if not (feed and feed.agreement):
                 raise
             absence_errors.append(error)
     if feed and feed.agreement:
+        # With fewer lists than must agree, no name could be in the feed.
         if len(job.publishers) - len(absence_errors) < feed.agreement:
             raise absence_errors[0]
         change = make_agreement_change(
@@ -231,7 +249,7 @@ def compute_change(
     else:
         change = make_domain_change(lists[0], loaded, job.directory)
     # The first list of a publisher may change any number of values, because its usual amount of change is unknown.
-    if all(publisher.id in days for publisher in job.publishers):
+    if all(publisher.id in days_by_publisher for publisher in job.publishers):
         require_bounded_change(change.earlier_count, len(change.added), len(change.removed), max_change_percent)
     return change, ""
 
@@ -275,9 +293,9 @@ class _CatalogueFiles:
     def apply_change(self, change: CatalogueChange) -> None:
         """Write the files of a change, load the catalogue, and restore the files if it does not load.
 
-        Loading takes longer than everything else. So a change of dates alone is written without loading. After all
-        jobs, load_dated_files() loads these files at once. Raises ListFormatError if the catalogue does not load,
-        CommandError if a file cannot be written.
+        Loading takes longer than everything else. So a change that only has new dates in existing files is written
+        without loading. After all jobs, load_dated_files() loads the catalogue once for all these files. Raises
+        ListFormatError if the catalogue does not load, CommandError if a file cannot be written.
         """
         earlier_texts = {path: path.read_text(encoding="utf-8") if path.exists() else None for path in change.new_texts}
         try:
@@ -289,7 +307,7 @@ class _CatalogueFiles:
             raise
         if change.added or change.removed or None in earlier_texts.values():
             self._reload_catalogue(earlier_texts)
-        else:
+        else:  # of a file that was written twice, the first of its earlier texts is the one to restore
             self._dated_files = {**earlier_texts, **self._dated_files}
 
     def load_dated_files(self) -> None:
@@ -301,6 +319,11 @@ class _CatalogueFiles:
             self._reload_catalogue(self._dated_files)
 
     def _reload_catalogue(self, earlier_texts: Mapping[Path, str | None]) -> None:
+        """Load the catalogue from its written files, and restore the earlier texts if it does not load.
+
+        `earlier_texts` has the text of each file before the change, None for a new file. Raises ListFormatError if the
+        catalogue does not load.
+        """
         try:
             self.loaded = self.loaded._replace(catalogue=read_catalogue(self.loaded.directories))
         except PolicyErrors as policy_errors:
@@ -309,9 +332,10 @@ class _CatalogueFiles:
 
 
 def _restore_files(earlier_texts: Mapping[Path, str | None]) -> None:
-    """Restore changed files to their earlier texts, which are by path. Raises CommandError, OSError.
+    """Write the earlier text of each changed file again.
 
-    The text None means that the file did not exist earlier, so the file is deleted.
+    `earlier_texts` has the texts by path. The text None means that the file did not exist earlier, so it is deleted.
+    Raises CommandError, OSError.
     """
     for path, earlier_text in earlier_texts.items():
         if earlier_text is None:

@@ -64,6 +64,7 @@ def count_identifiers(service: Service, catalogue: Catalogue) -> IdentifierCount
 
 
 def _count_leaves(node: object) -> int:
+    """Count the texts in all lists of an entry's `unverified`, at any depth; its `notes` do not count."""
     if isinstance(node, dict):
         return sum(_count_leaves(child) for key, child in node.items() if key != "notes")
     return len(node) if isinstance(node, list) else 0
@@ -89,26 +90,26 @@ def run_stats(arguments: argparse.Namespace, loaded: LoadedCatalogue) -> int:
         service.id for service in services if service.enforce and counts_by_service[service.id].nothing_known
     )
     total = {
-        name: sum(getattr(service, name) for service in counts_by_service.values()) for name in IdentifierCounts._fields
+        name: sum(getattr(counts, name) for counts in counts_by_service.values()) for name in IdentifierCounts._fields
     }
     if arguments.json:
         service_entries = {
-            service_id: {**service._asdict(), "nothing_known": service.nothing_known}
-            for service_id, service in counts_by_service.items()
+            service_id: {**counts._asdict(), "nothing_known": counts.nothing_known}
+            for service_id, counts in counts_by_service.items()
         }
-        content = {
+        document = {
             "schema": SCHEMA,
             "release": catalogue.release._asdict(),
             "services": service_entries,
             "total": total,
         }
-        print(json.dumps(content | {"nothing_known": unknown_services}, indent=2))
+        print(json.dumps(document | {"nothing_known": unknown_services}, indent=2))
         return 0
-    rows = [
-        (service_id, *(f"{count or '-'}" for count in service)) for service_id, service in counts_by_service.items()
+    table_rows = [
+        (service_id, *(f"{count or '-'}" for count in counts)) for service_id, counts in counts_by_service.items()
     ]
-    rows.append(("total", *(f"{count:,}" for count in total.values())))
-    print("\n".join(format_table([("service", *IdentifierCounts._fields), *rows], get_screen_width())))
+    table_rows.append(("total", *(f"{count:,}" for count in total.values())))
+    print("\n".join(format_table([("service", *IdentifierCounts._fields), *table_rows], get_screen_width())))
     print_message(
         f"\nnothing is known of {len(unknown_services)} enforced "
         f"services{': ' if unknown_services else ''}{', '.join(unknown_services)}"

@@ -60,6 +60,11 @@ def pack_collection(files: Mapping[str, bytes], names: CollectionNames, version:
 
 
 def _run_galaxy(staged: Path, built: Path) -> None:
+    """Build the collection's archive with ansible-galaxy, from the directory `staged` into `built`.
+
+    The user's ANSIBLE_* variables are left out, so that no setting of the user affects the build. Raises CommandError
+    with the output of ansible-galaxy if it fails.
+    """
     command = [
         *get_python_command(),
         "-m",
@@ -87,22 +92,27 @@ def _normalise_archive(archive: bytes) -> bytes:
     """
     with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as tar:
         streams = [(member, tar.extractfile(member)) for member in tar]
-        content = {member.name: stream.read() if stream else None for member, stream in streams}
-    listing = json.loads(content[FILES_NAME] or b"")
+        # None for a directory.
+        content_by_name = {member.name: stream.read() if stream else None for member, stream in streams}
+    listing = json.loads(content_by_name[FILES_NAME] or b"")
     listing["files"].sort(key=lambda file_entry: str(file_entry["name"]))
-    content[FILES_NAME] = _format_json(listing)
-    manifest = json.loads(content[MANIFEST_NAME] or b"")
-    manifest["file_manifest_file"]["chksum_sha256"] = hashlib.sha256(content[FILES_NAME] or b"").hexdigest()
-    content[MANIFEST_NAME] = _format_json(manifest)
+    content_by_name[FILES_NAME] = _format_json(listing)
+    manifest = json.loads(content_by_name[MANIFEST_NAME] or b"")
+    manifest["file_manifest_file"]["chksum_sha256"] = hashlib.sha256(content_by_name[FILES_NAME] or b"").hexdigest()
+    content_by_name[MANIFEST_NAME] = _format_json(manifest)
     # The manifest and the file list come first, as in ansible-galaxy's archives: a reader needs them before the rest.
-    order = [MANIFEST_NAME, FILES_NAME, *sorted(name for name in content if name not in (MANIFEST_NAME, FILES_NAME))]
+    order = [
+        MANIFEST_NAME,
+        FILES_NAME,
+        *sorted(name for name in content_by_name if name not in (MANIFEST_NAME, FILES_NAME)),
+    ]
     buffer = io.BytesIO()
     with (
         gzip.GzipFile("", "wb", 9, buffer, mtime=ARCHIVE_TIME) as compressed,
         tarfile.open(fileobj=compressed, mode="w", format=tarfile.PAX_FORMAT) as tar,
     ):
         for name in order:
-            tar.addfile(*_make_member(name, content[name]))
+            tar.addfile(*_make_member(name, content_by_name[name]))
     return buffer.getvalue()
 
 

@@ -34,7 +34,8 @@ TASK_KEYS = ("pre_tasks", "tasks", "post_tasks", "handlers")
 PLUGIN_PATTERN = re.compile(r"\||\bis\b")  # precedes a filter or a test
 CONDITION_KEYS = ("when", "changed_when", "failed_when", "until", "that")  # have a Jinja expression without braces
 
-Edit = tuple[int, int, str]  # the replacement of a part of a text: start, end, new part
+# The replacement of a part of a text: position of its first character, position after its last one, new part.
+Edit = tuple[int, int, str]
 
 
 class CollectionNames(NamedTuple):
@@ -119,6 +120,11 @@ def expand_data(text: str, names: CollectionNames, source_name: str) -> str:
 
 
 def _expand_names(text: str, names: CollectionNames, source_name: str, find_edits: EditFinder) -> str:
+    """Return a YAML text with full names in its templates, and at the places that `find_edits` finds.
+
+    The text may have several documents. Raises CommandError for text that is not YAML, and for an unknown name. Its
+    message names the file `source_name`.
+    """
     document = _YamlDocument(text, names, source_name)
     edits: list[Edit] = []
     try:
@@ -149,6 +155,10 @@ class _YamlDocument:
         self.text, self.names, self.source_name = text, names, source_name
 
     def find_play_edits(self, root: yaml.Node) -> Iterator[Edit]:
+        """Yield the edits for a list of plays: for the modules of all tasks, and for roles.
+
+        Raises CommandError for an unknown name, as the other methods do.
+        """
         for play in _list_items(root):
             parts = dict(_list_pairs(play))
             scopes = [parts["vars"]] if "vars" in parts else []
@@ -160,30 +170,40 @@ class _YamlDocument:
                 yield from self._find_role_edits(role_node, scopes)
 
     def find_example_edits(self, root: yaml.Node) -> Iterator[Edit]:
+        """Yield the edits for a list of plays, or for a list of tasks if no item has `hosts`."""
         has_plays = any("hosts" in dict(_list_pairs(entry)) for entry in _list_items(root))
         yield from self.find_play_edits(root) if has_plays else self.find_task_edits(root, [])
 
     def find_task_edits(self, root: yaml.Node, scopes: list[yaml.Node]) -> Iterator[Edit]:
+        """Yield the edits for a list of tasks, and for tasks inside of `block`, `rescue` and `always`.
+
+        `scopes` are the `vars` of the play and of the surrounding blocks of tasks. A role's name may be defined there.
+        """
         for task in _list_items(root):
             parts = dict(_list_pairs(task))
             task_scopes = [*scopes, *([parts["vars"]] if "vars" in parts else [])]
-            blocks = [key for key in BLOCK_KEYS if key in parts]
-            for key in blocks:
+            block_keys = [key for key in BLOCK_KEYS if key in parts]
+            for key in block_keys:
                 yield from self.find_task_edits(parts[key], task_scopes)
-            if not blocks:
+            if not block_keys:
                 yield from self._find_action_edits(task, task_scopes)
 
     def _find_action_edits(self, task: yaml.Node, scopes: list[yaml.Node]) -> Iterator[Edit]:
+        """Yield the edits for a task's module, and for the role that the task includes.
+
+        The action is the only key of a task that is no keyword of Ansible, such as `when`. Raises CommandError for a
+        task without one action, and for an unknown module.
+        """
         keywords = _list_task_keywords()
-        keys = [
+        actions = [
             (key, action_node)
             for key, action_node in _list_nodes(task)
             if key.value not in keywords and not key.value.startswith("with_")
         ]
-        if len(keys) != 1:
-            action_names = ", ".join(key.value for key, _ in keys) or "none"
+        if len(actions) != 1:
+            action_names = ", ".join(key.value for key, _ in actions) or "none"
             raise self._make_error(task, f"found the actions {action_names}", "a task with one action")
-        key, action_node = keys[0]
+        key, action_node = actions[0]
         if key.value in self.names.modules:
             yield _make_edit(key, self.names.make_full_name(key.value))
         elif not key.value.startswith((BUILTIN_PREFIX, f"{self.names.collection}.")):
@@ -228,6 +248,11 @@ class _YamlDocument:
             yield from self.find_template_edits(child_node)
 
     def _find_scalar_edits(self, node: yaml.ScalarNode, is_bare: bool) -> Iterator[Edit]:
+        """Yield the edits for the filters and tests in the template of a YAML scalar.
+
+        With `is_bare`, the whole scalar is an expression without braces, as in `when`. A scalar without a template
+        gives no edit. Raises CommandError for a template that Jinja cannot read, and for an unknown name.
+        """
         if not PLUGIN_PATTERN.search(node.value) or not (is_bare or "{{" in node.value or "{%" in node.value):
             return
         quotes = 1 if node.style in ("'", '"') else 0
@@ -241,6 +266,11 @@ class _YamlDocument:
         yield from self._find_token_edits(node, tokens, start - len(opening))
 
     def _find_token_edits(self, node: yaml.Node, tokens: list[tuple[int, str, str]], position: int) -> Iterator[Edit]:
+        """Yield the edits for the filters and tests among the tokens of a template.
+
+        A token is a tuple: line number, kind, text. `position` is the place of the first token in the YAML text. `node`
+        is the scalar with the template, for error messages.
+        """
         # Jinja's lexer splits a name with dots into several tokens, so the parts of a plugin's name are joined here.
         name, start, introducer = "", 0, ""
         for _, kind, token in [*tokens, (0, "end", "")]:
@@ -271,6 +301,7 @@ class _YamlDocument:
             )
 
     def _make_error(self, node: yaml.Node | None, mistake: str, expected: str) -> CommandError:
+        """Return the error about a mistake at a YAML node; None stands for a missing node, without a line number."""
         line = f":{node.start_mark.line + 1}" if node is not None else ""
         return CommandError(f"{self.source_name}{line}: {mistake}, expected {expected}")
 
@@ -282,19 +313,23 @@ EditFinder = Callable[[_YamlDocument, yaml.Node], Iterator[Edit]]  # yields the 
 
 
 def _list_items(node: yaml.Node | None) -> list[yaml.Node]:
+    """Return the items of a YAML list; [] for any other node."""
     return list(node.value) if isinstance(node, yaml.SequenceNode) else []
 
 
 def _list_nodes(node: yaml.Node | None) -> list[tuple[yaml.ScalarNode, yaml.Node]]:
+    """Return the key and value nodes of a YAML mapping; [] for any other node."""
     pairs = node.value if isinstance(node, yaml.MappingNode) else []
     return [(key, child) for key, child in pairs if isinstance(key, yaml.ScalarNode)]
 
 
 def _list_pairs(node: yaml.Node | None) -> list[tuple[str, yaml.Node]]:
+    """Return the keys of a YAML mapping as texts, each with its value node; [] for any other node."""
     return [(key.value, child) for key, child in _list_nodes(node)]
 
 
 def _make_edit(node: yaml.Node, replacement: str) -> Edit:
+    """Return the edit that replaces the text of a scalar, but not its quotes."""
     quotes = 1 if getattr(node, "style", None) in ("'", '"') else 0
     return node.start_mark.index + quotes, node.end_mark.index - quotes, replacement
 
@@ -312,6 +347,7 @@ def _find_table_variable(template: str) -> str:
 
 @functools.cache
 def _list_task_keywords() -> frozenset[str]:
+    """Return the keys of a task that are no action."""
     return frozenset({*Task.fattributes, "local_action", "loop", "args"})
 
 

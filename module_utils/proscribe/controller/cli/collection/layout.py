@@ -79,6 +79,10 @@ def _list_tracked_files(root: Path) -> list[str]:
 
 
 def _list_shipped_files(root: Path) -> Iterator[str]:
+    """Yield the paths of all files that a collection can contain, and of links to directories.
+
+    The directory `root` is no git checkout, so git cannot list its files.
+    """
     yield from (name for name in TOP_LEVEL_FILES if (root / name).exists())
     for directory in DIRECTORIES:
         for folder, directory_names, names in os.walk(root / directory):
@@ -89,11 +93,16 @@ def _list_shipped_files(root: Path) -> Iterator[str]:
 
 
 def _is_plugin_link(root: Path, path: str) -> bool:
+    """Return whether a path of the checkout is a link to one of the directories in DIRECTORIES."""
     link = root / path
     return link.is_symlink() and link.resolve() in {(root / directory).resolve() for directory in DIRECTORIES}
 
 
 def _read_content(root: Path, path: str) -> bytes:
+    """Return the content of a file of the checkout, of at most MAX_FILE_BYTES.
+
+    Raises CommandError for anything but a plain file, such as a link, and for an unreadable or too large file.
+    """
     try:
         descriptor = os.open(root / path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:

@@ -26,6 +26,7 @@ def convert_document(
     """
 
     def move_link(link: re.Match[str]) -> str:
+        """Return a link that leads to its target in the collection, or only the link text for an unshipped target."""
         target = link["target"]
         if not target or ":" in target:
             return link[0]
@@ -37,6 +38,7 @@ def convert_document(
         return f"{link['image']}[{link['text']}]({relative}{link['anchor'] or ''})"
 
     def expand_block(block: re.Match[str]) -> str:
+        """Return a fenced YAML example with full names."""
         try:  # an example may be a part of a file without tasks; it has no module names, so it stays unchanged
             content = expand_examples(block["inside"], names, checkout_path)
         except CommandError:

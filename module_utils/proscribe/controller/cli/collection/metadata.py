@@ -126,6 +126,7 @@ def convert_changelog(text: str, release: ReleaseMetadata) -> str:
     for number, line in enumerate(text.splitlines(), 1):
         if heading := HEADING_PATTERN.fullmatch(line):
             releases[heading["version"]] = {"changes": {}}
+            # Only the coming release has no date in its heading.
             if re.fullmatch(r"\d{4}-\d\d-\d\d", heading["date"]):
                 releases[heading["version"]]["release_date"] = heading["date"]
             changes = None
@@ -140,14 +141,16 @@ def convert_changelog(text: str, release: ReleaseMetadata) -> str:
             changes.append(line.removeprefix("- "))
         elif line.startswith(" ") and changes:
             changes[-1] += f" {line.strip()}"
-    for entry in releases.values():
-        entry["changes"] = {
-            section: list(map(_convert_to_restructured_text, texts)) for section, texts in entry["changes"].items()
+    for release_changes in releases.values():
+        release_changes["changes"] = {
+            section: list(map(_convert_to_restructured_text, texts))
+            for section, texts in release_changes["changes"].items()
         }
     if release.declared_version not in releases:
         raise CommandError(
             f"CHANGELOG.md: found no heading of version {release.declared_version}, expected one as in pyproject.toml"
         )
+    # This build is earlier than the coming release, so it has a version of its own.
     if "release_date" not in releases[release.declared_version]:
         release_entry: _ReleaseChanges = {**releases.pop(release.declared_version)}
         release_entry.update({"release_date": release.commit_day} if release.commit_day else {})

@@ -115,6 +115,7 @@ def _read_json(path: Path) -> Any:
 
 
 def _list_files(directory: Path) -> Iterator[Path]:
+    """Yield the paths of all files and links below a directory, in order, without Python's caches."""
     for folder, directory_names, files in os.walk(directory):
         directory_names[:] = sorted(name for name in directory_names if name != CACHE_DIRECTORY)
         links = [name for name in directory_names if Path(folder, name).is_symlink()]

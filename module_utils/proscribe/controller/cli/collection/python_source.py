@@ -86,6 +86,11 @@ def _find_span(node: ast.stmt | ast.expr, text: str, line_starts: list[int]) -> 
 def _find_import_edits(
     tree: ast.Module, text: str, line_starts: list[int], names: CollectionNames, source_name: str
 ) -> Iterator[Edit]:
+    """Yield the edits that give the project's packages their full names in `from ... import ...`.
+
+    Raises CommandError for `import proscribe`, whose name the rest of the file would use. An import of unusual form is
+    an error, too.
+    """
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -110,6 +115,11 @@ def _find_import_edits(
 def _find_documentation_edits(
     tree: ast.Module, text: str, line_starts: list[int], names: CollectionNames, source_name: str
 ) -> Iterator[Edit]:
+    """Yield the edits for DOCUMENTATION, EXAMPLES and RETURN, the texts in which Ansible expects documentation.
+
+    Raises CommandError for a text that is no raw string in triple quotes. Only in such a string, each character of the
+    text is a character of the file.
+    """
     for node in tree.body:
         name = node.targets[0].id if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) else ""
         constant = getattr(node, "value", None)
@@ -150,20 +160,20 @@ def _find_path_setup_edits(tree: ast.Module, text: str, line_starts: list[int]) 
     ]
     if not removed_statements:
         return
-    has_more = True
-    while has_more:  # each removal can make further statements unused
+    has_new_statements = True
+    while has_new_statements:  # each removal can make further statements unused
         used_names = {
             name
             for node in tree.body
             if node not in removed_statements
-            for part in ast.walk(node)
-            for name in _list_used_names(part)
+            for descendant in ast.walk(node)
+            for name in _list_used_names(descendant)
         }
         unused_statements = [
             node for node in tree.body if node not in removed_statements and _is_unused(node, used_names)
         ]
         removed_statements += unused_statements
-        has_more = bool(unused_statements)
+        has_new_statements = bool(unused_statements)
     for node in removed_statements:
         end = line_starts[(node.end_lineno or node.lineno) + 1]
         # A blank line after a removed expression or condition is removed, too.
@@ -174,11 +184,11 @@ def _find_path_setup_edits(tree: ast.Module, text: str, line_starts: list[int]) 
 def _is_path_setup(node: ast.stmt) -> bool:
     """Return whether a statement uses sys.path, as the statements do that make a checkout's package importable."""
     return any(
-        isinstance(part, ast.Attribute)
-        and part.attr == "path"
-        and isinstance(part.value, ast.Name)
-        and part.value.id == "sys"
-        for part in ast.walk(node)
+        isinstance(descendant, ast.Attribute)
+        and descendant.attr == "path"
+        and isinstance(descendant.value, ast.Name)
+        and descendant.value.id == "sys"
+        for descendant in ast.walk(node)
     )
 
 
@@ -188,6 +198,11 @@ def _list_used_names(node: ast.AST) -> Iterator[str]:
 
 
 def _is_unused(node: ast.stmt, used_names: set[str]) -> bool:
+    """Return whether a statement only served the statements with sys.path that are removed.
+
+    Such a statement imports from `sys` or `pathlib`, or assigns a path made from `__file__`. None of its names is in
+    `used_names`.
+    """
     if isinstance(node, ast.Import | ast.ImportFrom):
         path_modules = {"sys", "pathlib"} & {getattr(node, "module", None) or node.names[0].name}
         return bool(path_modules) and not any((alias.asname or alias.name) in used_names for alias in node.names)

@@ -119,9 +119,10 @@ def run(arguments: argparse.Namespace) -> int:
 def compare_host_plans(
     earlier_plans: EarlierPlans, compiled: CompiledPlans, is_whole_inventory: bool = True
 ) -> PlanComparison:
-    """Group the hosts of `compiled` by their changes, largest group first. Each pair of plans is compared once.
+    """Group the hosts of `compiled` by their changes, largest group first.
 
-    Unless `is_whole_inventory` is true, a host without a current plan does not count as gone.
+    Each pair of plans is compared once. Unless `is_whole_inventory` is true, the command was limited to some hosts.
+    Then a host without a current plan does not count as gone.
     """
     pairs: dict[tuple[str, str], tuple[PlanChange, ...]] = {}
     groups: dict[tuple[PlanChange, ...], list[str]] = {}
@@ -161,6 +162,7 @@ def count_changes(changes: Iterable[PlanChange]) -> dict[str, dict[str, int]]:
             direction = "added" if not change.before else "removed" if not change.after else "changed"
             add_change("services", direction, (change.service, ""))
             for kind, identifier_count in change.counts:
+                # A change of a whole service has only the number of its identifiers, so an index stands for each name.
                 for index in range(identifier_count if direction != "changed" else 0):
                     add_change(kind.partition(".")[0], direction, (f"{change.service} {kind}", str(index)))
         elif change.kind == IDENTIFIER:
@@ -180,7 +182,7 @@ def count_changes(changes: Iterable[PlanChange]) -> dict[str, dict[str, int]]:
 def count_department_hosts(
     hosts: Sequence[str], departments: Mapping[str, Sequence[str]]
 ) -> dict[str, tuple[int, int]]:
-    """Return by department (number of the given hosts in it, number of all its hosts).
+    """Return two numbers for each department: the given hosts in it, and all its hosts.
 
     Departments without any of the given hosts are left out.
     """
@@ -245,6 +247,11 @@ def format_comparison(
 
 
 def _format_changes(changes: Sequence[PlanChange], width: int, colours: bool) -> Iterator[str]:
+    """Yield the lines for the changes of a group of hosts: control, service or setting, change.
+
+    The control is only in the first line of its changes. After MAX_CHANGE_LINES changes, a line has the number of the
+    others.
+    """
     widths = (2 + len("firewall"), min(30, max(len(_format_subject(change)) for change in changes)))
     control = None
     for change in changes[:MAX_CHANGE_LINES]:
@@ -259,10 +266,12 @@ def _format_changes(changes: Sequence[PlanChange], width: int, colours: bool) ->
 
 
 def _format_subject(change: PlanChange) -> str:
+    """Return the service or the setting that a change concerns; `the control` for a change of a control's mode."""
     return clean_text(change.service or change.subject or "the control")
 
 
 def _choose_sign(change: PlanChange) -> tuple[str, str]:
+    """Return the sign and colour of a change: `+` for a new service, `-` for a gone one, else `~`."""
     if change.kind == SERVICE and not change.before:
         return "+", "green"
     if change.kind == SERVICE and not change.after:
@@ -271,6 +280,10 @@ def _choose_sign(change: PlanChange) -> tuple[str, str]:
 
 
 def _format_change(change: PlanChange) -> str:
+    """Return a change as text: the new status of a service, or the values before and after.
+
+    A service that comes or goes has the numbers of its identifiers. Changed identifiers have their names.
+    """
     if change.kind == SERVICE and not (change.before and change.after):
         counts = ", ".join(f"{kind} {number:,}" for kind, number in change.counts)
         return clean_text(f"{change.after or f'no longer {change.before}'}{f': {counts}' if counts else ''}")
@@ -286,6 +299,7 @@ def _format_change(change: PlanChange) -> str:
 
 
 def _format_counts(by_direction: Mapping[str, int]) -> str:
+    """Return numbers of changes as text, such as `+3 -1 ~2` for added, removed and changed."""
     signs = {"added": "+", "removed": "-", "changed": "~"}
     return " ".join(
         f"{signs[direction]}{by_direction[direction]:,}" for direction in signs if direction in by_direction

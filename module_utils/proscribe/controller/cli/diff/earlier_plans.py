@@ -68,6 +68,11 @@ def read_earlier_plans(name: str, arguments: argparse.Namespace, now: datetime.d
 
 
 def _read_plans_of_run(directory: Path, reports: Path) -> EarlierPlans:
+    """Return the plans that the hosts of a run had, from its report in `directory`.
+
+    The notes name hosts from which the ban was lifted (removed) after the run. Raises CommandError for an unreadable
+    report, and for a plan that is missing or that other accounts can change.
+    """
     try:
         run = read_report(directory)["run"]
         hosts = {record["host"]: plan for record in read_records(directory) if (plan := record.get("plan"))}
@@ -86,6 +91,10 @@ def _read_plans_of_run(directory: Path, reports: Path) -> EarlierPlans:
 
 
 def _read_plan(reports: Path, digest: str) -> Plan:
+    """Return a stored plan of a run by its digest.
+
+    Raises CommandError if the plan was deleted, or if other accounts can change the store.
+    """
     try:
         return PlanStore(reports / PLANS_DIRECTORY).read_stored_plan(digest)
     except FileNotFoundError as missing_error:
@@ -97,6 +106,11 @@ def _read_plan(reports: Path, digest: str) -> Plan:
 def _compile_plans_of_revision(
     name: str, arguments: argparse.Namespace, now: datetime.datetime, reports: Path
 ) -> EarlierPlans:
+    """Return the plans that the current code compiles from the policy of a git revision or day.
+
+    `name` is the argument OLD. Raises CommandError for an unknown revision, a path without an earlier state, and a
+    policy that cannot be compiled.
+    """
     with tempfile.TemporaryDirectory(prefix="proscribe-diff-") as temporary_directory:
         earlier_files = FilesAtRevision(name, Path(temporary_directory).resolve(), arguments.as_now)
         # An installed collection is no git repository, so its catalogue has no history. The present catalogue is used.
@@ -139,6 +153,7 @@ def _compile_plans_of_revision(
 
 
 def _list_sources(arguments: argparse.Namespace) -> list[str]:
+    """Return the inventory sources of the current command; those of ansible.cfg if it names none."""
     return inventory.resolve_sources(arguments.inventory)
 
 
@@ -171,19 +186,27 @@ def _replace_folders(compile_input: CompileInput, earlier_files: FilesAtRevision
     earlier_folders: dict[tuple[str, str], str] = {}
 
     def find_earlier_folder(host: HostVariables, name: str, folder: str) -> str:
+        """Extract the earlier state of a directory that the variable `name` of a host names, and return its path.
+
+        For a directory of waivers, the approvers and their keys beside it are extracted, too.
+        """
         key = host.folder, folder
         if key not in earlier_folders:
-            places = [
-                earlier_files.convert_to_current_path(earlier_place)
-                for earlier_place in list_possible_places(folder, compile_input, host)
+            current_places = [
+                earlier_files.convert_to_current_path(earlier_path)
+                for earlier_path in list_possible_places(folder, compile_input, host)
             ]
-            earlier_place = next((earlier_place for earlier_place in places if earlier_place.is_dir()), places[0])
-            earlier_folders[key] = str(earlier_files.extract_path(earlier_place, name))
+            current_place = next((place for place in current_places if place.is_dir()), current_places[0])
+            earlier_folders[key] = str(earlier_files.extract_path(current_place, name))
             for file_name in (APPROVERS_FILE, SIGNERS_FILE) if name == WAIVERS_VARIABLE else ():
-                earlier_files.extract_optional_path(earlier_place.parent / file_name)
+                earlier_files.extract_optional_path(current_place.parent / file_name)
         return earlier_folders[key]
 
     def replace_values(host: HostVariables) -> dict[str, Any]:
+        """Return a host's variables with the paths of the earlier directories.
+
+        A value of a wrong type stays, so that compiling reports it.
+        """
         new_values = dict(host.values)
         for name in FOLDER_VARIABLES:
             folder_value = new_values.get(name)

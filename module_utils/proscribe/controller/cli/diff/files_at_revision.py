@@ -33,9 +33,10 @@ class FilesAtRevision:
         self.target_directory = target_directory
         self.commits: dict[Path, str] = {}  # hash of the commit, by top directory of the repository
         self.current_paths: list[Path] = []  # paths used as they are now
+        # Each of the `as_now` paths, with the top directory of its repository; None if it lies in no repository.
         self._current_repositories = [(path := _resolve_path(current_path), _find_top(path)) for current_path in as_now]
-        self._places_by_top: dict[Path, Path] = {}
-        self._extracted_paths: set[tuple[Path, Path]] = set()
+        self._places_by_top: dict[Path, Path] = {}  # directory of the extracted files, by top of the repository
+        self._extracted_paths: set[tuple[Path, Path]] = set()  # top of the repository, and path relative to it
 
     def extract_path(self, current_path: Path, description: str) -> Path:
         """Extract the earlier state of a file or directory, and return its path. Raises CommandError if there is none.
@@ -68,7 +69,10 @@ class FilesAtRevision:
         return earlier_path
 
     def extract_optional_path(self, current_path: Path) -> None:
-        """Extract the earlier state of a path; do nothing if the path did not exist then, or is used as it is now."""
+        """Extract the earlier state of a path, if it has one.
+
+        Nothing is done for a path that did not exist then, or that is used as it is now.
+        """
         real_path = _resolve_path(current_path)
         if not self._is_taken_as_now(real_path) and (
             repository := find_repository(_find_existing_directory(real_path))
@@ -96,6 +100,10 @@ class FilesAtRevision:
         return text
 
     def _is_taken_as_now(self, real_path: Path) -> bool:
+        """Return whether a path lies at or below an `as_now` path, in the same repository.
+
+        A repository inside of an `as_now` path has another history, so its earlier state is used.
+        """
         return any(
             real_path.is_relative_to(path) and _find_top(real_path) == top for path, top in self._current_repositories
         )
@@ -135,6 +143,7 @@ class FilesAtRevision:
             if extracted_path.is_dir()
             else [extracted_path]
         )
+        # Links whose target does not exist: it was not among the extracted paths.
         for path in [path for path in links if path.is_symlink() and not path.exists()][:MAX_FOLLOWED_LINKS]:
             link_target = Path(os.path.normpath(path.parent / os.readlink(path)))
             if link_target.is_relative_to(place):
@@ -168,9 +177,11 @@ def _find_existing_directory(path: Path) -> Path:
 
 
 def _find_top(path: Path) -> Path | None:
+    """Return the top directory of the repository that contains a path; None if there is none."""
     repository = find_repository(_find_existing_directory(path))
     return repository.top.resolve() if repository else None
 
 
 def _resolve_path(path: Path | str) -> Path:
+    """Return a path as absolute, with all links resolved."""
     return Path(path).absolute().resolve()

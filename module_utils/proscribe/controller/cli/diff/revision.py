@@ -45,10 +45,11 @@ class Repository(NamedTuple):
     top: Path
 
     def find_commit(self, name: str) -> str:
-        """Return the commit of a revision or a time as 40 or more hexadecimal digits. Raises CommandError.
+        """Return the commit of a revision or a time, as 40 or more hexadecimal digits.
 
         `name` is a revision, or a time that parse_revision_time understands. The commit of a time is the newest earlier
-        one on the first-parent line of HEAD.
+        one on the first-parent line of HEAD. Commits of merged branches do not count. Raises CommandError if there is
+        none.
         """
         time = parse_revision_time(name)
         if time is not None:
@@ -152,8 +153,13 @@ class _BorrowingStore:
         self.directory = parent / "revision.git"
 
     def __enter__(self) -> _BorrowingStore:
+        """Create the temporary repository, and return the store.
+
+        Raises CommandError if git cannot create it, or does not report where the objects of the other repository are.
+        """
         result = _run_git(self.source.top, "rev-parse", "--show-object-format", "--git-path", "objects")
         object_format, _, objects = os.fsdecode(result.stdout.rstrip(b"\n")).partition("\n")
+        # In the list of borrowed objects, a path with a line break would be two paths.
         if result.returncode or not objects or "\n" in objects:
             raise CommandError(
                 f"git does not say where the objects of {self.source.top} are: {_format_git_error(result)}"
@@ -223,10 +229,15 @@ def _format_git_path(path: Path) -> str:
 
 
 def _format_git_error(result: subprocess.CompletedProcess[bytes]) -> str:
+    """Return the last 300 characters of git's error output, as one line."""
     return clean_text(" ".join(result.stderr.decode(errors="replace").split())[-300:])
 
 
 def _run_git(directory: Path, *arguments: str, is_isolated: bool = False) -> subprocess.CompletedProcess[bytes]:
+    """Run git in a directory, for at most GIT_TIMEOUT_SECONDS.
+
+    With `is_isolated`, git ignores the configuration of the user and the system. Raises CommandError after the timeout.
+    """
     try:
         return run_git(directory, *arguments, without_configuration=is_isolated, timeout_seconds=GIT_TIMEOUT_SECONDS)
     except subprocess.TimeoutExpired:

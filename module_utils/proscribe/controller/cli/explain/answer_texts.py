@@ -32,12 +32,10 @@ class AnswerGroup(NamedTuple):
     known_count: int = 0  # number of hosts whose package systems and browsers are known
     oldest_time: str = ""  # time of the oldest of these facts: UTC
     point_answers: tuple[enforcement_points.PointAnswer, ...] = ()  # answers of the fed enforcement points
-    observations: tuple[
-        tuple[str, str], ...
-    ] = ()  # for each host with a record: time of the last observation, and state
-    lifted_hosts: tuple[
-        tuple[str, str], ...
-    ] = ()  # hosts with controls that were lifted and not observed since, each with a text
+    # For each host with a record: time of the last observation, and state.
+    observations: tuple[tuple[str, str], ...] = ()
+    # Hosts on which the ban was lifted (removed) and that were not observed since, each with a text about the lift.
+    lifted_hosts: tuple[tuple[str, str], ...] = ()
 
 
 def explain_question(
@@ -57,26 +55,30 @@ def explain_question(
             last_error = error
     if not subjects and last_error is not None:
         raise last_error
-    control_answers: dict[str, dict[str, ControlAnswer]] = {}
+    # By a key that is equal for hosts with the same policy and facts, so that each answer is made once.
+    answers_by_key: dict[str, dict[str, ControlAnswer]] = {}
+    # By the text of all answers: answers of the controls, answers of the enforcement points, hosts with these answers.
     groups: dict[str, tuple[dict[str, ControlAnswer], tuple[enforcement_points.PointAnswer, ...], list[str]]] = {}
-    point_answers: dict[str, tuple[enforcement_points.PointAnswer, ...]] = {}
+    point_answers_by_key: dict[str, tuple[enforcement_points.PointAnswer, ...]] = {}
+    # The word may be unknown in some catalogues. The subject with most relations has the best headline.
     main_subject = max(subjects.values(), key=lambda candidate: len(candidate.relations))
-    terms = {
+    waiver_terms = {
         waiver.id: f" of {waiver.approved_by}, until {format_moment(waiver.expires)}" for waiver, _ in compiled.waivers
     }
     for host, digest in compiled.hosts.items():
+        # A host whose catalogue does not have the word gets the answer for a subject without services.
         host_subject = subjects.get(compiled.catalogues[host].version, main_subject._replace(relations=()))
         restrictions = compiled.restrictions[host]
         host_facts = facts_by_host.get(host, collected_facts.NO_FACTS).drop_times()
         key = repr((digest, compiled.catalogues[host].version, restrictions, host_facts))
-        if key not in control_answers:
-            policy = EffectivePolicy(compiled.plans[digest], restrictions, terms, host_facts)
-            control_answers[key], point_answers[key] = (
+        if key not in answers_by_key:
+            policy = EffectivePolicy(compiled.plans[digest], restrictions, waiver_terms, host_facts)
+            answers_by_key[key], point_answers_by_key[key] = (
                 find_control_answers(host_subject, policy),
                 enforcement_points.list_point_answers(host_subject, policy),
             )
         groups.setdefault(
-            repr((control_answers[key], point_answers[key])), (control_answers[key], point_answers[key], [])
+            repr((answers_by_key[key], point_answers_by_key[key])), (answers_by_key[key], point_answers_by_key[key], [])
         )[2].append(host)
     answer_groups = [
         AnswerGroup(
@@ -134,11 +136,11 @@ def compare_expectations(
             expected = "a host, a URL, an address, or a service, program or file of the catalogue"
             errors.append(document.make_error(expectation.path, expectation.name, expected))
             continue
-        answers_ = [
+        answers = [
             (group.answer, group.hosts, _find_first_reason(group, DECIDING_CONTROLS[about.kind]))
             for group in answer_groups
         ]
-        results.append(expectations.make_result(expectation, answers_))
+        results.append(expectations.make_result(expectation, answers))
     if errors:
         raise PolicyErrors(errors)
     return results

@@ -28,13 +28,13 @@ class HostFacts(NamedTuple):
     """The facts that records report about a host; None or "" for unknown ones."""
 
     os: str = ""
-    package_managers: frozenset[str] | None = None  # host-wide package systems, such as dpkg, flatpak
+    package_managers: frozenset[str] | None = None  # package systems of the whole host, such as dpkg, flatpak
     user_package_managers: frozenset[str] | None = None  # package systems that users have installed, such as nix
-    browsers: frozenset[str] | None = None  # by id of the policy directory that they read
+    browsers: frozenset[str] | None = None  # ids of the policy directories that they read
     oldest_time: str = ""  # time of the oldest record that these facts come from: UTC
     state: str = ""  # state of the whole host in the newest record, or LIFTED
     observed_at: str = ""  # time of `state`: UTC
-    lifted_controls: tuple[str, ...] = ()  # controls lifted and not observed since
+    lifted_controls: tuple[str, ...] = ()  # controls whose ban was lifted (removed), not observed since
     lifts_text: str = ""  # text about the lifts, with time and run
 
     @property
@@ -58,6 +58,7 @@ class HostFacts(NamedTuple):
         `key` is the name of the package system in the catalogue, such as `apt`.
         """
         managers = {system.MANAGER for system in SYSTEMS if key == system.CATALOGUE_KEY}
+        # Systems such as brew, which leave a trace on a host as soon as they are installed.
         traced_managers = {system.MANAGER for system in ON_DEMAND}
         if not managers <= {system.MANAGER for system in HOST_WIDE_SYSTEMS} | traced_managers:
             # Pip and similar tools leave no trace before their first use, so every host is checked for their packages.
@@ -117,10 +118,10 @@ def _apply_lifts(facts: HostFacts, lifts: Mapping[str, Lift]) -> HostFacts:
     The state becomes LIFTED, unless a part of the ban remains and the newest record shows a fault.
     """
     facts = facts._replace(lifted_controls=(*lifts,), lifts_text=describe_lifts(lifts))
-    others_wrong = facts.state in (ERROR, NONCOMPLIANT) and not set(CONTROLS) <= lifts.keys()
+    has_remaining_fault = facts.state in (ERROR, NONCOMPLIANT) and not set(CONTROLS) <= lifts.keys()
     return (
         facts
-        if others_wrong
+        if has_remaining_fault
         else facts._replace(state=LIFTED, observed_at=max(lift.lifted_at for lift in lifts.values()))
     )
 

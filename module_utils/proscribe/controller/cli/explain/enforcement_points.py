@@ -48,7 +48,14 @@ def list_point_answers(subject: Subject, policy: EffectivePolicy) -> tuple[Point
 
 
 def _make_point_answer(subject: Subject, policy: EffectivePolicy, format_: ExportFormat) -> PointAnswer:
+    """Return the answer of the enforcement points with one export format, about a subject on a host.
+
+    For a service, the answer is BLOCKED if the export has a rule of it. For a name or an address, the test `is_blocked`
+    of the format decides. A format without this test (None) gives "". A host whose policy cannot be exported in this
+    format gives OPEN, with the reason.
+    """
     try:
+        # An export needs the name of a host, which no answer shows.
         decision = make_decision({"it": policy.plan}, FIXED_MOMENT, needed_controls=format_.controls)
         if subject.kind == SERVICE:
             rendered = format_.render_export(decision)
@@ -65,6 +72,7 @@ def _make_point_answer(subject: Subject, policy: EffectivePolicy, format_: Expor
         if format_.is_blocked is None or subject.kind not in (NAME, ADDRESS):
             return PointAnswer(format_.name, "")
         question = subject.question
+        # Some points see the path of a web address, others never. Without a path, a point decides about the host alone.
         is_path_seen = format_.visible_paths == HTTPS_PATHS or (
             format_.visible_paths == HTTP_PATHS and question.port == PLAIN_HTTP_PORT
         )
@@ -72,6 +80,7 @@ def _make_point_answer(subject: Subject, policy: EffectivePolicy, format_: Expor
         answers = {format_.is_blocked(decision.plan, host + path, question.port) for host in _list_hosts(subject)}
     except (ExportError, ControlError) as error:
         return PointAnswer(format_.name, OPEN, str(error))
+    # The two ends of a network have different answers, or the format cannot decide about the subject (None).
     if len(answers) != 1 or None in answers:
         return PointAnswer(format_.name, "")
     blocked = answers.pop()

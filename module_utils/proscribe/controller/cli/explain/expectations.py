@@ -79,6 +79,10 @@ def read_expectations(
 
 
 def _read_rows(document: Document, known_hosts: set[str], errors: list[PolicyError]) -> Iterator[Expectation]:
+    """Yield the rows of a file of expectations, and add its mistakes to `errors`.
+
+    `known_hosts` are the names that the file may have as keys: `all`, groups, hosts.
+    """
     for hosts, answers in document.data.items():
         if hosts not in known_hosts:
             errors.append(

@@ -59,6 +59,7 @@ def _format_last_seen(groups: Sequence[AnswerGroup], total: int) -> str:
 
 
 def _describe_status(status: str) -> str:
+    """Return an answer in the words of the headline: a control that is off counts as open there."""
     return {OFF: OPEN, DEPENDS: "it depends (see below)"}.get(status, status)
 
 
@@ -73,6 +74,7 @@ def format_explanation(subject: Subject, groups: Sequence[AnswerGroup], width: i
         lines += wrap_indented_text(_describe_known_facts(group), width) if subject.kind != ADDRESS else []
         for control, answer in group.controls.items():
             is_decisive = subject.kind in (NAME, ADDRESS) and control in DECIDING_CONTROLS[NAME]
+            # A control that decides about this kind of subject has a line even without a reason; others have none.
             reasons = answer.reasons or [Reason(answer.status, _format_no_match(subject))] * is_decisive
             control_label = f"  {control}"
             for reason in reasons:
@@ -129,10 +131,12 @@ def _describe_lifts(group: AnswerGroup) -> str:
 
 
 def _format_no_match(subject: Subject) -> str:
+    """Return the reason of a control in which nothing matches the subject."""
     return "nothing restricted here fits" if subject.relations else "not restricted"
 
 
 def _mark_status_colour(line: str, status: str, colours: bool) -> str:
+    """Return a line with the colour of its status; unchanged for a status without a colour."""
     return (
         line.replace(f" {status}", " " + apply_styles(status, STATUS_COLOURS[status], colours=colours), 1)
         if status in STATUS_COLOURS
@@ -163,6 +167,10 @@ def make_explanation_document(subject: Subject, groups: Iterable[AnswerGroup]) -
 
 
 def _make_group_entry(group: AnswerGroup) -> dict[str, object]:
+    """Return the answer of a group of hosts as data for --json.
+
+    None stands for a missing service, waiver, reason or time.
+    """
     return {
         "answer": group.answer,
         "hosts": list(group.hosts),
@@ -173,19 +181,19 @@ def _make_group_entry(group: AnswerGroup) -> dict[str, object]:
                 "answer": answer.status,
                 "reasons": [
                     {
-                        "answer": entry.status,
-                        "text": entry.text,
-                        "service": entry.service or None,
-                        "waiver": entry.waiver or None,
+                        "answer": reason.status,
+                        "text": reason.text,
+                        "service": reason.service or None,
+                        "waiver": reason.waiver or None,
                     }
-                    for entry in answer.reasons
+                    for reason in answer.reasons
                 ],
             }
             for control, answer in group.controls.items()
         },
         "given_to": [
-            {"format": entry.format, "answer": entry.answer or None, "why": entry.reason or None}
-            for entry in group.point_answers
+            {"format": point.format, "answer": point.answer or None, "why": point.reason or None}
+            for point in group.point_answers
         ],
         "notes": list(group.notes),
     }

@@ -66,6 +66,7 @@ def convert_to_ascii_name(host: str) -> str:
 
 
 def _parse_network(text: str) -> Network | None:
+    """Parse an address or a network, in square brackets or not; None for any other text."""
     address_text = text.removeprefix("[").removesuffix("]") if text.startswith("[") else text
     address, percent, _ = address_text.partition("%")  # the zone of a link-local address has no meaning for rules
     try:

@@ -144,6 +144,10 @@ def _describe_origins(subject: Subject) -> list[str]:
 
 
 def _describe_open_names(subject: Subject) -> list[str]:
+    """Return sentences about names that stay open, and about addresses that a host itself still needs.
+
+    The result is [] if a service blocks the name. For a shared name, the sentences name the services that use it.
+    """
     if subject.list_services("address"):
         return ["A host that hangs on such an address (gateway, resolver, source of packages) keeps it."]
     if subject.list_services("blocks"):
@@ -174,6 +178,11 @@ def _describe_open_names(subject: Subject) -> list[str]:
 
 
 def _find_host_relations(question: Question, service: Service) -> Iterator[Relation]:
+    """Yield the relations of a service to the host name, or to the page, in a question.
+
+    If the service blocks the name, only its own exceptions are of interest. Otherwise the relations explain why the
+    name stays open.
+    """
     host = question.host
     service_names = (*service.domains, *service.mail_hosts, *service.nxdomain_canaries)
     pages = [url for url in service.urls if is_covering(parse_site_name(url), SiteName(host, question.path))]
@@ -195,6 +204,7 @@ def _find_host_relations(question: Question, service: Service) -> Iterator[Relat
 
 
 def _find_closest_domain(host: str, domains: Sequence[str]) -> str:
+    """Return the longest of some domains that is the host or a parent of it; "" for none."""
     return max((domain for domain in domains if is_below(host, [domain])), key=len, default="")
 
 
@@ -222,6 +232,7 @@ def _select_parent_names(host: str, feed: Feed) -> list[str]:
 
 
 def _find_address_relations(question: Question, service: Service) -> Iterator[Relation]:
+    """Yield a relation for each network of a service that overlaps the network in a question."""
     networks = _list_networks(question)
     for text in service.networks:
         if any(ipaddress.ip_network(text).overlaps(network) for network in networks):
@@ -229,9 +240,9 @@ def _find_address_relations(question: Question, service: Service) -> Iterator[Re
 
 
 def _list_networks(question: Question) -> list[Network]:
-    """Return the network of a question, and the IPv4 networks that it carries as IPv6 addresses; [] for a name.
+    """Return the network of a question, and the IPv4 networks that are reached through it; [] for a name.
 
-    Translators with well-known prefixes, such as NAT64, forward connections from these IPv6 addresses to IPv4.
+    An IPv6 network may have the prefix of a translator (NAT64), which forwards its connections to IPv4 addresses.
     """
     return (
         [question.network, *list_carried_networks(question.network, list_carriers(()))]
@@ -241,6 +252,7 @@ def _list_networks(question: Question) -> list[Network]:
 
 
 def _find_program_relations(word: str, service: Service) -> Iterator[Relation]:
+    """Yield the relations of a service to a word that names a package, program, path or browser extension."""
     for system, packages in service.packages.items():
         if word in packages:
             yield Relation(service, "program", f"{system} {word}")

@@ -163,6 +163,10 @@ def _make_tables(compile_input: CompileInput, departments: Sequence[str]) -> Exp
     omitted: dict[str, None] = {}
 
     def collect_answers(name: str, group: str) -> dict[str, list[str]]:
+        """Return the names of a table by answer, for the hosts of a group; {} for a group without hosts.
+
+        A name with different answers on these hosts is added to `omitted`.
+        """
         members = {host: plan for host, plan in compiled.hosts.items() if host in compile_input.groups[group]}
         by_answer: dict[str, list[str]] = {}
         for table_name in repository.list_example_names(name) if members else ():

@@ -304,7 +304,9 @@ def _order_questions(
     approvers = by_option.pop("approver")
     yield by_option.pop("organisation")
     yield by_option.pop("contact")
+    # An option such as `--department press=press01` has hosts, so no existing inventory is needed.
     has_hosts = any("=" in text for text in arguments.department or ())
+    # An inventory that exists has the hosts. Otherwise the departments come first, and may bring hosts.
     if arguments.inventory or (default and not has_hosts):
         yield inventory
     else:
@@ -351,6 +353,10 @@ def _parse_answer(question: SetupQuestion, text: str) -> list[Any]:
 
 
 def _parse_default(question: SetupQuestion) -> list[Any]:
+    """Return the parsed values of a question's default.
+
+    Commas separate the values of a repeatable question. An empty default gives no value for it.
+    """
     default = DEFAULT_ORGANISATION if question.default is None else question.default
     parts = [part for part in default.split(",") if part] if question.is_repeatable else [default]
     return [question.parse(part) for part in parts]

@@ -91,7 +91,10 @@ def find_clear_departments(groups: Mapping[str, Set[str]]) -> list[str]:
     departments = find_outermost_groups(hosts_by_group)
     other_host_sets = [hosts for name, hosts in hosts_by_group.items() if name not in departments]
     all_hosts = frozenset().union(*hosts_by_group.values())
+    # True if no host is in two of the departments.
     is_flat = sum(len(hosts_by_group[name]) for name in departments) == len(all_hosts)
+    # A single department divides nothing if there are other groups. Another group of only some hosts may be the real
+    # division.
     if len(departments) == 1 and other_host_sets or any(hosts != all_hosts for hosts in other_host_sets):
         return []
     return departments if is_flat and all(map(GROUP_PATTERN.fullmatch, departments)) else []

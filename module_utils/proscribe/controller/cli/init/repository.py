@@ -148,11 +148,13 @@ def list_example_names(name: str) -> list[str]:
 
 
 def _describe_tenants(answers: SetupAnswers) -> str:
+    """Return a comment for the restrictions if an own tenant of Microsoft lacks its id or its domains; else ""."""
     microsoft_tenants = [read_tenant(entry) for provider, entry in answers.tenant if provider == "microsoft"]
     return "" if all(tenant.id and tenant.domains for tenant in microsoft_tenants) else TENANT_COMMENT
 
 
 def _make_restrictions(answers: SetupAnswers) -> Mapping[str, object]:
+    """Return the variables of the restrictions by name, made from the answers; empty values are left out."""
     tenants: dict[str, list[str | TenantEntry]] = {}
     for provider, name in answers.tenant:
         tenants.setdefault(provider, []).append(name)
@@ -187,6 +189,7 @@ def _make_approvers(answers: SetupAnswers, departments: Sequence[str]) -> dict[s
 
 
 def _format_signers(answers: SetupAnswers) -> str:
+    """Return the text of allowed_signers: the example's lines, then a line for each approver with a key."""
     keys = dict.fromkeys((approver.name, approver.key) for approver in answers.approver if approver.key)
     lines = [f'{name} namespaces="{NAMESPACE}" {key}\n' for name, key in keys]
     return read_example("inventory/prod/allowed_signers") + "".join(lines)
@@ -249,6 +252,11 @@ def _format_readme(
     approvers: Mapping[str, Mapping[str, Any] | None],
     folder: str,
 ) -> str:
+    """Return the text of the README: files, next commands, and the sections of the example that apply.
+
+    `names` are the paths of all files, and `approvers` is the content of approvers.yml. Names of the example, such as
+    its department, are replaced by names of the new repository.
+    """
     department = next((name for name, entry in approvers.items() if entry), next(iter(approvers)))
     local_hosts = () if departments or answers.inventory else tuple(LOCAL_INVENTORY["all"]["hosts"])
     host = (*departments.get(department, ()), *local_hosts, "HOST")[0]

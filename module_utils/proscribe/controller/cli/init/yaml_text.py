@@ -19,6 +19,8 @@ class LiteralText(str):
 
 
 class _QuotingDumper(yaml.SafeDumper):
+    """A YAML dumper that writes no anchors, and indents lists below their key."""
+
     def ignore_aliases(self, data: object) -> bool:
         return True
 
@@ -27,6 +29,10 @@ class _QuotingDumper(yaml.SafeDumper):
 
 
 def _make_text_node(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    """Return the YAML node of a text: plain if that is unambiguous, else in quotes.
+
+    A literal text with template syntax gets the tag `!unsafe`, so that Ansible does not run the template.
+    """
     is_literal = isinstance(text, LiteralText) and TEMPLATE_PATTERN.search(text)
     style = None if format_scalar(text) == text else "'" if '"' in text else '"'
     return dumper.represent_scalar("!unsafe" if is_literal else "tag:yaml.org,2002:str", str(text), style)

@@ -88,6 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
             stdin=subprocess.DEVNULL,
         )
         directory = find_newest_run(reports)
+        # A newer report may also be that of an earlier, killed run, which this run has completed (closed).
         if directory is None or directory == earlier_run or find_closing_run(directory):
             print_message(f"proscribe: the run produced no report (it ended with {exit_code})", error=True)
             return NO_REPORT

@@ -56,6 +56,10 @@ def _has_branch(top: Path, branch: str) -> bool:
 
 
 def _run_git(top: Path, *arguments: str, environment: Mapping[str, str] | None = None, content: bytes = b"") -> str:
+    """Run git in the repository `top`, and return its output without surrounding blanks.
+
+    `content` is the standard input. Raises CommandError if git fails.
+    """
     result = _run_git_process(top, *arguments, environment=environment, content=content)
     if result.returncode:
         error_text = clean_text(" ".join(result.stderr.decode(errors="replace").split())[-300:])
@@ -66,6 +70,10 @@ def _run_git(top: Path, *arguments: str, environment: Mapping[str, str] | None =
 def _run_git_process(
     top: Path, *arguments: str, environment: Mapping[str, str] | None = None, content: bytes = b""
 ) -> subprocess.CompletedProcess[bytes]:
+    """Run git in the repository `top`, and return the process, also if git failed.
+
+    Commits get the identity of Proscribe. Raises CommandError if git does not start or does not end in time.
+    """
     try:
         return run_git(
             top,

@@ -116,11 +116,13 @@ def _copy_catalogue(
 
 
 def _read_files(folder: Path) -> dict[Path, bytes]:
+    """Return the content of all files below a directory by relative path; links are left out."""
     files = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
     return {path.relative_to(folder): path.read_bytes() for path in files}
 
 
 def _select_changed_files(earlier_files: dict[Path, bytes], copy_directory: Path) -> dict[str, bytes]:
+    """Return the content of the files that are new or changed in the copy, by path in the repository."""
     return {
         path.as_posix(): content
         for path, content in _read_files(copy_directory).items()
@@ -137,17 +139,17 @@ def _refresh_copy(
     amendments into the last directory inside the repository.
     """
     moved_folders = [
-        copy_directory / entry.relative_to(top.resolve()) if _is_inside(entry, top) else entry for entry in folders
+        copy_directory / folder.relative_to(top.resolve()) if _is_inside(folder, top) else folder for folder in folders
     ]
-    own_folders = [entry for entry in moved_folders if entry.is_relative_to(copy_directory)]
+    own_folders = [folder for folder in moved_folders if folder.is_relative_to(copy_directory)]
     loaded = LoadedCatalogue(moved_folders, read_catalogue(moved_folders))
     jobs = [
         job if job.directory.is_relative_to(copy_directory) else job._replace(directory=own_folders[-1])
         for job in select_jobs((), loaded)
     ]
     return [
-        _map_outcome_paths(entry, copy_directory)
-        for entry in run_jobs(jobs, loaded, fetch_publisher, MAX_CHANGE_PERCENT)
+        _map_outcome_paths(outcome, copy_directory)
+        for outcome in run_jobs(jobs, loaded, fetch_publisher, MAX_CHANGE_PERCENT)
     ]
 
 
@@ -174,6 +176,10 @@ def _format_outcomes(outcomes: Sequence[RefreshOutcome]) -> list[str]:
 def _make_notification(
     outcomes: list[RefreshOutcome], top: Path, branch: str, files: Sequence[str]
 ) -> Notification | None:
+    """Return the notification of a refresh; None if no file changed and no list was refused.
+
+    `branch` is the branch with the change, "" for none. `files` are the paths of the changed files.
+    """
     refused_ids = [outcome.job.id for outcome in outcomes if outcome.error]
     changed_ids = [
         outcome.job.id for outcome in outcomes if outcome.change and (outcome.change.added or outcome.change.removed)

@@ -33,6 +33,7 @@ FAILURE_DELAY_SECONDS = 900  # systemd starts the unit that reports a failed run
 
 
 def find_newest_run(reports: Path) -> Path | None:
+    """Return the report directory of the newest complete run; None if there is none that can be read."""
     try:
         return find_run(reports, NEWEST)
     except (UnknownRun, UnreadableReport):
@@ -149,6 +150,7 @@ def _find_unended_report(reports: Path) -> tuple[str, int]:
 
 
 def _count_answered_hosts(journal: Path) -> int:
+    """Return the number of hosts that answered, from the journal of an unfinished report; 0 without a journal."""
     answered_hosts = set()
     with contextlib.suppress(OSError), open_report_file(journal) as lines:
         for line in lines:

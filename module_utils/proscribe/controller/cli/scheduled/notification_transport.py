@@ -68,6 +68,7 @@ def _list_inventory_options(options: Sequence[str]) -> list[str]:
 
 
 def parse_inventory_arguments(options: Sequence[str]) -> argparse.Namespace:
+    """Parse the inventory options among the options of a run; all other options are ignored."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     inventory.add_inventory_options(parser)
     parsed_arguments, _ = parser.parse_known_args(list(options))

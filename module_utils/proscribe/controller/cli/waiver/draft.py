@@ -36,6 +36,8 @@ def fill_in_options(arguments: argparse.Namespace, request_status: RequestStatus
     if not effect.host_controls:
         raise CommandError(f"nothing restricts {request.service} on {request.host}, so a waiver would open nothing")
     controls = [control for text in arguments.controls for control in text.split(",")]
+    # Without --control, the draft is for all controls that can make an exception for one user. Such a waiver is useless
+    # if the other controls still block the service. With --control, a named control has to be one of those that can.
     if not arguments.whole_host and (effect.is_useless if not controls else not {*controls} & {*effect.user_controls}):
         raise CommandError(_explain_out_of_reach(request_status))
     arguments.services, arguments.hosts = [request.service], [request.host]

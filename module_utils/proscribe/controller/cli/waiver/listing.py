@@ -48,6 +48,10 @@ def add_soon_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _parse_length(text: str) -> datetime.timedelta:
+    """Parse the value of `--within`, such as `30d`.
+
+    Raises ArgumentTypeError for a text that is no duration.
+    """
     try:
         return datetime.timedelta(seconds=parse_duration(text))
     except ValueError as error:
@@ -103,14 +107,20 @@ def is_due_soon(judged_waiver: JudgedWaiver, now: datetime.datetime, within: dat
 
 
 def _is_ending_soon(judged_waiver: JudgedWaiver, now: datetime.datetime, within: datetime.timedelta) -> bool:
+    """Return whether a waiver that is active, or waits for its start, ends within the time `within` from now."""
     return _is_lasting(judged_waiver) and judged_waiver.waiver.ends <= now + within
 
 
 def _is_lasting(judged_waiver: JudgedWaiver) -> bool:
+    """Return whether a waiver is active or waits for its start."""
     return judged_waiver.judgement.is_waiving or judged_waiver.judgement.status == "not_yet_valid"
 
 
 def _list_in_order(compile_input: CompileInput, now: datetime.datetime, is_limited: bool) -> list[JudgedWaiver]:
+    """Return the waivers of an inventory, the most urgent first.
+
+    With `is_limited`, only waivers for hosts of the input are returned.
+    """
     hosts = {host.name for host in compile_input.hosts}
     judged_waivers = [
         judged_waiver
@@ -127,6 +137,7 @@ def _print_waivers(
     as_json: bool,
     empty_message: str,
 ) -> None:
+    """Print waivers as a table or as JSON; without waivers, the table is replaced by `empty_message`."""
     lifts = read_lifts(find_reports_folder(compile_input.hosts, compile_input.inventory))
     if as_json:
         waiver_entries = [
@@ -164,10 +175,10 @@ def _describe_remaining_time(end: datetime.datetime, now: datetime.datetime) -> 
 
 
 def list_lifted_hosts(judged_waiver: JudgedWaiver, lifts: Lifts) -> list[str]:
-    """Return the hosts of a waiver on which one of its controls was lifted, and not observed since.
+    """Return the hosts of a waiver on which the ban of one of its controls was lifted (removed).
 
-    A lift removes the ban of a control from a host, so the waiver has no effect there. `lifts` has the lifts by host
-    and control.
+    On such a host, the waiver has no effect. Hosts that were observed after the lift are left out. `lifts` has the
+    lifts by host and control.
     """
     controls = set(judged_waiver.waiver.controls)
     return [host for host in judged_waiver.judgement.hosts if controls.intersection(lifts.get(host, ()))]

@@ -113,6 +113,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _format_requirement(key: str) -> str:
+    """Return the end of an option's help: required, the default, or the controls that the option needs.
+
+    The result is "" for an optional key. `key` is the option's key in a waiver.
+    """
     if key in SCOPE_KEYS:
         return " (one of host, group and zone is required)"
     if key == "controls":
@@ -221,6 +225,7 @@ def _collect_values(
     names = {**QUESTIONS, "where": "hosts (or group:<name>, zone:<name>; with commas between)"}
     options = {"services": "--service", "where": "--host, --group or --zone"}
     answers = ask_missing_options(arguments, names, options)
+    # In the answer about the scope, `group:press` is a group and `zone:lab` is a zone. Any other name is a host.
     if not any(values[key] for key in SCOPE_KEYS):
         for name in _split_option("hosts", [answers["where"]]):
             kind, colon, place_name = name.partition(":")

@@ -60,6 +60,10 @@ class WaiverEffect(NamedTuple):
         return not self.user_controls or needs_names or (self.is_web_only and BROWSER in self.closed_controls)
 
     def __str__(self) -> str:
+        """Describe the effect of a waiver for the message about a request, without a period at the end.
+
+        If a waiver for the user alone is useless, the text describes one for everybody on the host.
+        """
         if not self.host_controls:
             return "Nothing restricts it there, so a waiver would open nothing"
         if self.is_useless:
@@ -139,6 +143,10 @@ def _make_status(
     departments: Mapping[str, Sequence[str]],
     refusals: Mapping[tuple[str, str, str], RequestRefusal],
 ) -> RequestStatus:
+    """Return a request with its state and answer, its approvers, and the effect of a waiver for it.
+
+    `departments` has the hosts by department. `refusals` has the refusals by the key of the request: host, user and id.
+    """
     department_names = tuple(name for name, hosts in departments.items() if request.host in hosts)
     state, answer, waiver_id = _find_answer(request, compiled.waivers, refusals.get(request.key))
     plan = compiled.plans[compiled.hosts[request.host]]
@@ -178,6 +186,10 @@ def _find_answer(
 
 
 def _is_answer(judged_waiver: JudgedWaiver, request: StoredRequest) -> bool:
+    """Return whether a waiver was drafted for this request, and would permit what the request asks for.
+
+    A waiver without users and groups is for everybody on its hosts.
+    """
     waiver, judgement = judged_waiver
     return (
         waiver.request == request.id
@@ -188,22 +200,31 @@ def _is_answer(judged_waiver: JudgedWaiver, request: StoredRequest) -> bool:
 
 
 def _list_approvers(departments: Sequence[str], approver_list: ApproverList) -> tuple[str, ...]:
+    """Return the heads of some departments, each once.
+
+    A head who may approve for all of them comes first, because a waiver's draft names the first one.
+    """
     authorities = [approver_list[name] for name in departments if name in approver_list]
     heads = list(dict.fromkeys(authority.head for authority in authorities if authority.head))
     return tuple(sorted(heads, key=lambda head: not all(head in authority for authority in authorities)))
 
 
 def _compute_effect(request: StoredRequest, plan: Plan, catalogue: Catalogue) -> WaiverEffect:
+    """Return the effect that a waiver for a request would have on the controls of the host's plan.
+
+    An upcoming restriction and an earlier waiver count as blocking: the waiver would open them, too.
+    """
     entries = {name: section["services"].get(request.service) for name, section in plan["controls"].items()}
     modes = {name: entry["mode"] if entry else None for name, entry in entries.items()}
     closing_controls = tuple(name for name, mode in modes.items() if mode in (*RESTRICTED_MODES, "upcoming", "waived"))
-    user_controls = NARROWING_KEYS["users"][0]
+    # The controls that can make an exception for some users of a host.
+    controls_by_user = NARROWING_KEYS["users"][0]
     return WaiverEffect(
         request.user,
-        tuple(name for name in closing_controls if name in user_controls),
+        tuple(name for name in closing_controls if name in controls_by_user),
         closing_controls,
         tuple(
-            name for name in closing_controls if name not in user_controls and modes[name] in ("enforce", "upcoming")
+            name for name in closing_controls if name not in controls_by_user and modes[name] in ("enforce", "upcoming")
         ),
         not (request.service in catalogue.services and list_program_identifiers(catalogue.services[request.service])),
     )

@@ -59,7 +59,9 @@ def run(arguments: argparse.Namespace, now: datetime.datetime) -> int:
     waiver, judgement = find_waiver(arguments.id, list_judged_waivers(inventory.read_compile_input(arguments), now))
     file = Path(waiver.file)
     signers = get_signers_path(file)
+    # All hosts that the waiver covers now, also those for which it was not signed.
     hosts = sorted({*judgement.hosts, *judgement.grown_hosts, *judgement.frozen_hosts})
+    # False if the hosts of the groups or zones have changed since the last signature, or if there was none.
     covers_all = not (waiver.groups or waiver.zones) or sorted(waiver.signed_hosts) == hosts
     if (
         covers_all
@@ -117,6 +119,7 @@ def _add_signed_hosts(waiver: Waiver, hosts: Sequence[str]) -> Waiver:
 
 
 def _make_signature(waiver: Waiver, key: Path) -> bytes:
+    """Return the signature over the content of a waiver's file. Raises CommandError if ssh-keygen fails."""
     try:
         return ssh_signatures.sign_content(waiver.document.content, key, NAMESPACE)
     except ssh_signatures.SigningError as error:

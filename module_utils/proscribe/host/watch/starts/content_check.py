@@ -25,6 +25,7 @@ def may_be_restricted(descriptor: int, prefilter: Prefilter) -> bool:
     """
 
     def read_content(offset: int, size: int) -> bytes:
+        """Read a part of the file. Raises OSError if the kernel does not have the part in memory."""
         piece = bytearray(max(0, min(size, elf.MAX_NAMES_BYTES)))
         view, length = memoryview(piece), 0
         while length < len(piece):

@@ -71,16 +71,16 @@ class LaunchDaemon:
         now = time.monotonic()
         self.budget = VerificationBudget(now)
         self.read_due: float | None = now  # time of the next read of the prefilter's sets; None for never
-        self.read_at = now - READ_INTERVAL_SECONDS
-        self.scan_due: float | None = None
-        self.scanned_at = now - SCAN_INTERVAL_SECONDS
-        self.mounts_due: float | None = None
-        self.lost_count = 0
+        self.read_at = now - READ_INTERVAL_SECONDS  # time of the last request for the sets
+        self.scan_due: float | None = None  # time of the next scan of /proc; None for never
+        self.scanned_at = now - SCAN_INTERVAL_SECONDS  # time of the last scan
+        self.mounts_due: float | None = None  # time at which changed mounts are read; None if none has changed
+        self.lost_count = 0  # number of scheduled scans of /proc
         self.failure = ""  # why starts cannot be verified; "" if they can
-        self.retry_seconds = RETRY_SECONDS
+        self.retry_seconds = RETRY_SECONDS  # wait after the next failure; doubled at each failure
         # hash of the watch's settings when the prefilter's sets were made (watch_files.identify_settings)
         self.settings_identity = ""
-        self.beats: list[str] = []
+        self.beats: list[str] = []  # the last heartbeats, as texts of the report (daemon_report.format_beat)
         self.observation_interval = 0.0  # seconds between two observations of the host by itself; 0 while unknown
         self.missed_due: float | None = None  # time when the host's next observation of itself counts as missed
         self.poll = select.poll()
@@ -90,6 +90,7 @@ class LaunchDaemon:
         self._open_sources()
 
     def _open_sources(self) -> None:
+        """Open the sources of program starts, and write the first report."""
         self.sources.open_sources(self.poll)
         # without fanotify, inotify reports the heartbeat, but not the process that sent it
         if not self.sources.fanotify:
@@ -124,6 +125,7 @@ class LaunchDaemon:
         """Return the seconds until the next task that needs no event; None if there is no such task."""
         self.budget.fill_budget(now)
         times = [self.mounts_due, self.scan_due]
+        # A busy verifier gets no other request, so only the end of its time counts.
         if self.verifier and self.verifier.busy_until:
             times.append(self.verifier.busy_until)
         else:
@@ -142,6 +144,7 @@ class LaunchDaemon:
             self._process_file_changes()
         if self.sources.mountinfo in ready and self.mounts_due is None:
             self.mounts_due = time.monotonic() + MOUNTS_INTERVAL_SECONDS
+            # further changes of mounts wake the daemon only after this one was processed
             self.poll.unregister(self.sources.mountinfo)
         starts = [
             source
@@ -227,16 +230,18 @@ class LaunchDaemon:
         Returns "" for a heartbeat and for a dynamic loader: neither is the program that the process runs.
         """
         shown_path = read_link(f"/proc/self/fd/{descriptor}")
+        # only root can open the heartbeat file, so no other user can send a heartbeat
         if shown_path == HEARTBEAT_PATH and (status := os.fstat(descriptor)).st_uid == 0 and not status.st_mode & 0o077:
             self._note_heartbeat(pid)
             return ""
         is_new = shown_path not in self.programs.relevance_by_path
         relevance = self.programs.judge_path(shown_path, self.prefilter)
+        # Every program start also opens the dynamic loader. The kernel is asked once to report it no more.
         if (relevance == HIDDEN or is_new) and is_system_loader(shown_path) and os.fstat(descriptor).st_uid == 0:
             if is_new:
                 self.sources.ignore_file(descriptor)
             return ""
-        if relevance and self.prefilter:
+        if relevance and self.prefilter:  # not PASSES
             status = os.fstat(descriptor)
             file = (status.st_dev, status.st_ino, status.st_ctime_ns)
             if relevance != CONTENT or not self.programs.is_unmarked(file, descriptor, self.prefilter):
@@ -260,8 +265,8 @@ class LaunchDaemon:
     def _add_start(self, pid: int, path: str, file: tuple[Any, ...], now: float) -> None:
         """Queue a start for verification, unless its program was found innocent recently.
 
-        `file` identifies the program in the cache. If a start has no room in the queue, a scan of /proc will find the
-        process.
+        `file` identifies the program in the cache: the first part of its key. If a start has no room in the queue, a
+        scan of /proc will find the process.
         """
         uid = find_real_uid(pid)
         if uid is None:  # the process has ended
@@ -312,7 +317,11 @@ class LaunchDaemon:
                 self._note_failure(f"no process for it: {error.strerror}", now)
 
     def _note_failure(self, reason: str, now: float) -> None:
-        """Note why starts cannot be verified. Schedule a scan of /proc, and a new attempt to read the sets."""
+        """Note why starts cannot be verified.
+
+        Schedules a scan of /proc, which finds the missed starts, and a new attempt to read the sets. The failure also
+        costs a part of the verification's budget.
+        """
         self.budget.consume_time(FAILURE_COST_SECONDS)
         self._schedule_scan(now)
         self.read_due, self.retry_seconds = now + self.retry_seconds, min(2 * self.retry_seconds, MAX_RETRY_SECONDS)
@@ -322,7 +331,7 @@ class LaunchDaemon:
     def _take_answer(self, verifier: VerifierProcess) -> None:
         """Read the verifier's answer: charge its time, use new sets, and queue undecided starts again.
 
-        A verifier whose answer cannot be read is discarded. An incomplete answer is read further later.
+        A verifier whose answer cannot be read is discarded. The rest of an incomplete answer is read when it comes.
         """
         now = time.monotonic()
         try:
@@ -362,7 +371,8 @@ class LaunchDaemon:
     def _process_file_changes(self) -> None:
         """Schedule a new read of the prefilter's sets if a file on which they depend has changed.
 
-        The read comes a little later, when several changes in a row are over.
+        The read comes a little later, when several changes in a row are over. Without fanotify, an opened heartbeat
+        file is noted too.
         """
         names, has_more = self.inotify.read_changes()
         if not self.sources.fanotify and HEARTBEAT_PATH.rpartition("/")[2] in names:

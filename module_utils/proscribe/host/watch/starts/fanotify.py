@@ -51,6 +51,7 @@ class Fanotify:
     """
 
     def __init__(self) -> None:
+        """Open the group, without marks."""
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._libc.fanotify_mark.argtypes = [
             *(ctypes.c_int, ctypes.c_uint, ctypes.c_uint64),
@@ -66,6 +67,7 @@ class Fanotify:
 
     @staticmethod
     def _make_error() -> OSError:
+        """Return the error of the last system call."""
         error_number = ctypes.get_errno()
         return OSError(error_number, os.strerror(error_number))
 

@@ -9,6 +9,7 @@ import struct
 CLOEXEC, NONBLOCK = 0o2000000, 0o4000
 # File closed after writing, moved out, moved in, or deleted. The watched path must be a directory and no symbolic link.
 CHANGE_MASK = 0x8 | 0x40 | 0x80 | 0x200 | 0x01000000 | 0x02000000
+# File opened. The same two conditions apply to the watched path.
 OPEN_MASK = 0x20 | 0x01000000 | 0x02000000
 OVERFLOW, GONE = 0x4000, 0x8000  # the kernel lost events; a directory is no longer watched
 EVENT_HEADER = struct.Struct("=iIII")  # number of the watch, mask of the event, cookie, length of the file name
@@ -38,7 +39,10 @@ def parse_events(content: bytes) -> tuple[set[str], bool]:
 
 
 class Inotify:
-    """An inotify instance. Raises OSError if root may open no more instances (fs.inotify.max_user_instances)."""
+    """An inotify instance, which watches directories for changes of their files.
+
+    Raises OSError if root may open no more instances (fs.inotify.max_user_instances).
+    """
 
     def __init__(self) -> None:
         self._libc = ctypes.CDLL(None, use_errno=True)

@@ -29,9 +29,9 @@ PLACE_FLAGS = os.O_PATH | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC
 class MountEntry(NamedTuple):
     """A mount of a file system: a line of /proc/self/mountinfo."""
 
-    id: str
+    id: str  # the kernel's number of the mount
     device: str  # "major:minor" of the device: the same text for all mounts of one file system
-    point: str
+    point: str  # the directory on which the file system is mounted
     type: str
 
     @property

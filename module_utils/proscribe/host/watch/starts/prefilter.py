@@ -23,7 +23,10 @@ STORE_DIGEST_LENGTH = 33  # characters of the hash and the hyphen, which precede
 
 
 class Prefilter:
-    """Filter that decides by a program's path alone whether the program may be restricted."""
+    """Filter that decides by a program's path alone whether the program may be restricted.
+
+    `sets` are names and paths of restricted programs (VerifierSets in model/types/watch.py).
+    """
 
     def __init__(self, sets: VerifierSets) -> None:
         self.parts = frozenset(sets.get("parts", ()))
@@ -39,7 +42,7 @@ class Prefilter:
         """Return whether a program of this path may be restricted. A call costs about a microsecond."""
         if path in self.exact_paths or not self.parts.isdisjoint(path.split("/")):
             return True
-        if is_system_place(path):
+        if is_system_place(path):  # only packages put files there, and their programs were compared above
             return False
         if self.has_sandboxes and path.startswith(SANDBOX_PREFIX):
             return True

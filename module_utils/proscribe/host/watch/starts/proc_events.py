@@ -53,6 +53,7 @@ def parse_events(content: bytes) -> list[tuple[int, bytes]]:
 
 def parse_started_pids(content: bytes) -> list[int]:
     """Return the ids of the processes that have executed another program, from the messages in `content`."""
+    # nearly all messages have a single event, so this form is read in one step
     if len(content) >= SINGLE_EXEC_STRUCT.size:
         length, _, _, _, _, group_index, group_value, _, _, _, _, event_type, _, _, _, pid = (
             SINGLE_EXEC_STRUCT.unpack_from(content)
@@ -93,6 +94,7 @@ class ProcEvents:
     """Socket that receives process events. Raises OSError if the kernel does not deliver them to this process."""
 
     def __init__(self) -> None:
+        """Open the socket, and ask the kernel for events of program starts."""
         socket_type = _socket.SOCK_DGRAM | _socket.SOCK_NONBLOCK | _socket.SOCK_CLOEXEC
         self._socket = _socket.socket(FAMILY, socket_type, PROTOCOL)
         try:
@@ -128,6 +130,10 @@ class ProcEvents:
         raise OSError(errno.EPERM, "the kernel does not answer")
 
     def _set_filter(self, program: list[tuple[int, int, int, int]]) -> None:
+        """Let the kernel deliver only the events that pass a classic BPF filter. Raises OSError.
+
+        `program` are the instructions of the filter: (operation, jump if true, jump if false, operand).
+        """
         code = b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
         buffer = ctypes.create_string_buffer(code, len(code))
         filter_ = struct.pack("@HP", len(program), ctypes.addressof(buffer))

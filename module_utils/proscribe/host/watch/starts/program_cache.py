@@ -30,7 +30,9 @@ class ProgramCache:
 
     def __init__(self) -> None:
         self.relevance_by_path: dict[str, int] = {}
+        # key of a program (make_program_key, or the file's identity, each with the user id) -> end of its verdict
         self.innocent_until: dict[tuple[Any, ...], float] = {}
+        # (device, inode, time of change) of files without a mark of a restricted program
         self.unmarked_files: set[tuple[int, ...]] = set()
 
     def judge_path(self, shown_path: str, prefilter: Prefilter | None) -> int:
@@ -40,7 +42,7 @@ class ProgramCache:
         """
         relevance = self.relevance_by_path.get(shown_path)
         if relevance is None:
-            # Without a prefilter every program passes; the first scan of /proc finds those that still run.
+            # Without a prefilter every program passes; the first scan of /proc finds programs that still run.
             relevance = PASSES if prefilter is None else _judge_path(shown_path, prefilter)
             if len(self.relevance_by_path) >= MAX_PATHS:
                 self.relevance_by_path.clear()
@@ -76,11 +78,11 @@ class ProgramCache:
 
 
 def make_program_key(shown_path: str, pid: int, relevance: int, is_running: bool) -> tuple[Any, ...]:
-    """Return the cache key of a program whose file is not known.
+    """Return the cache key of a program whose file is not known, without the user id.
 
     The key contains the path, or also the process id if the path does not identify the program. Such a process may
-    execute another program later. So if the process has only just started (`is_running` False), its verdict is not
-    remembered.
+    execute another program later. So if the process has only just started (`is_running` False), the key has "" in place
+    of the path: its verdict is not remembered.
     """
     if relevance != HIDDEN:
         return (shown_path,)
@@ -88,7 +90,10 @@ def make_program_key(shown_path: str, pid: int, relevance: int, is_running: bool
 
 
 def _get_innocent_seconds(key: tuple[Any, ...]) -> float:
-    """Return for how many seconds the verdict "not restricted" is valid for a cache key; 0 for not at all."""
+    """Return for how many seconds the verdict "not restricted" is valid for a cache key; 0 for not at all.
+
+    A key begins with a file's device number, with a path, or with a path and a process id. It ends with the user id.
+    """
     if isinstance(key[0], int):
         return INNOCENT_SECONDS
     if len(key) > 2:

@@ -26,7 +26,9 @@ class VerificationBudget:
 
     PROCESSOR_SHARE = 0.0125  # part of one processor's time
     MAX_SECONDS = 0.3
-    MAX_DEBT_SECONDS = -0.008  # with the share above, the debt is paid off after two thirds of a second
+    # Verification may cost more than is left. The debt is limited, and with the share above it is paid off after two
+    # thirds of a second.
+    MAX_DEBT_SECONDS = -0.008
 
     def __init__(self, now: float) -> None:
         self.seconds_left = self.MAX_SECONDS
@@ -44,6 +46,7 @@ class VerificationBudget:
         """Subtract used processor time. `starts` is the number of starts that were verified in this time."""
         self.seconds_left = max(self.MAX_DEBT_SECONDS, self.seconds_left - max(0.0, seconds))
         if starts:
+            # moving average: the new measurement counts a quarter
             self.seconds_per_start += (max(0.0005, seconds / starts) - self.seconds_per_start) / 4
 
     def count_affordable(self) -> int:
@@ -56,7 +59,11 @@ class VerificationBudget:
 
 
 class ProgramStart:
-    """Start of a program that may be restricted. `key` identifies the program in the cache; `due` is a time."""
+    """Start of a program that may be restricted, by the process `pid` of the user with the id `user`.
+
+    `path` is the path of the program. `key` identifies the program in the cache (program_cache.py). `due` is the time
+    (time.monotonic) from which the start is verified, and `tries` counts the repeated verifications.
+    """
 
     __slots__ = ("due", "key", "path", "pid", "tries", "user")
 
@@ -74,7 +81,9 @@ class StartQueue:
     def add_start(self, start: ProgramStart) -> bool:
         """Add a start to its user's queue. Return False if a start was lost: this one, or one of another user.
 
-        If all queues together are full, a start of the user with the longest queue is removed.
+        A start is lost if its user's queue is full. If all queues together are full, the newest start of the user with
+        the longest queue is removed. If no queue is longer than that of the start's user, the new start is lost
+        instead.
         """
         user_starts = self.starts_by_user.get(start.user, {})
         has_room = True
@@ -93,7 +102,8 @@ class StartQueue:
     def return_start(self, start: ProgramStart, verdicts: VerifierVerdicts, now: float) -> bool:
         """Add a start again if the verdicts say that it could not be verified. Return False if a start was lost.
 
-        A start that was verified, or was tried too often, is not added; then the result is True.
+        `verdicts` are the verifier's answer. A start that was verified, or was tried too often, is not added; then the
+        result is True.
         """
         if (seconds := verdicts.get("later", {}).get(start.pid)) is not None:
             start.due = now + seconds
@@ -115,7 +125,7 @@ class StartQueue:
                 if start is not None:
                     starts.append(start)
                     self._remove_start(user, start.pid)
-                    if user in self.starts_by_user:
+                    if user in self.starts_by_user:  # move this user behind all others
                         self.starts_by_user[user] = self.starts_by_user.pop(user)
                     remaining.append((user, queue))
             queues = remaining

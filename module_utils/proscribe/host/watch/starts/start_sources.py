@@ -31,7 +31,7 @@ class StartSources:
         self.mountinfo = os.open(mounts.MOUNTINFO_PATH, os.O_RDONLY | os.O_CLOEXEC)
         self.fanotify: Fanotify | None = None
         self.proc_events: ProcEvents | None = None
-        self.refused: list[str] = []
+        self.refused: list[str] = []  # reasons why the kernel refused a source, each with the source's name
         self.is_limited = False  # whether a source was refused because a limit was reached (LIMIT_ERRORS)
         self.marked_count = 0  # number of marked file systems
         self.remote_types: list[str] = []  # types of the file systems that are not marked
@@ -67,7 +67,7 @@ class StartSources:
         while piece := os.read(self.mountinfo, 65536):
             content += piece
         local, remote = mounts.split_by_origin(mounts.parse_mounts(content))
-        marked: set[str] = set()
+        marked: set[str] = set()  # devices: one mark covers all mounts of a file system
         reason = ""
         for entry in local if self.fanotify else ():
             if entry.device not in marked:
@@ -85,6 +85,7 @@ class StartSources:
         self.remote_types = sorted({entry.type for entry in remote})
 
     def _mark_file_system(self, entry: MountEntry) -> None:
+        """Make fanotify report starts of programs on a mounted file system. Raises OSError."""
         descriptor = mounts.open_mount_point(entry)
         try:
             if self.fanotify:

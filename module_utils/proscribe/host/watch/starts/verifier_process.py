@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ....model.types.watch import VerifierVerdicts
     from .start_queue import ProgramStart
 
-ANSWER_TIMEOUT_SECONDS = 15.0
+ANSWER_TIMEOUT_SECONDS = 15.0  # for a request to verify starts
 
 
 class VerifierProcess:
@@ -33,7 +33,7 @@ class VerifierProcess:
         self._socket.setblocking(False)
         self._received = bytearray()
         self.busy_until = 0.0  # time (time.monotonic) by which the answer must come; 0 while no answer is expected
-        self.starts: list[ProgramStart] = []
+        self.starts: list[ProgramStart] = []  # the starts of the request that waits for its answer
         self.used_seconds = 0.0  # processor time of the verifier that the daemon's budget has already paid
 
     def fileno(self) -> int:
@@ -60,6 +60,7 @@ class VerifierProcess:
                 raise OSError
             self._received += piece
             size = int.from_bytes(self._received[:4], "little")
+            # the answer is complete: four bytes with its length, and as many bytes
             if len(self._received) >= 4 + size > 4:
                 verdicts: VerifierVerdicts = marshal.loads(bytes(self._received[4 : 4 + size]))
                 self._received = bytearray()

@@ -38,7 +38,7 @@ def use_monotonic_clock(host: Host) -> Host:
 def update_clock(host: Host) -> int:
     """Store the present time. Return by how many seconds the system clock is behind the stored time.
 
-    Returns 0 if the system clock is behind by at most SLACK_SECONDS. A stored time that lies ahead stays.
+    Returns 0 if the system clock is behind by at most SLACK_SECONDS. A stored time in the future is not replaced.
     """
     now = int(time.time())
     mark = watch_files.read_clock_mark(host)
@@ -70,6 +70,7 @@ def is_ahead(host: Host, deadline: Mapping[str, object], max_seconds: int) -> bo
     now = read_effective_time(host)
     if not is_timestamp(until) or not now < parse_timestamp(until) <= now + max_seconds:
         return False
+    # within the boot in which the deadline was stored, the uptime must not have reached it either
     return not (type(uptime) is int and deadline.get("boot") == read_boot_id(host) and _read_uptime() >= uptime)
 
 
@@ -97,4 +98,5 @@ def read_awake_seconds() -> int:
 
 
 def _read_uptime() -> int:
+    """Return the seconds since the host's boot, with the time that it slept."""
     return int(time.clock_gettime(time.CLOCK_BOOTTIME))

@@ -1,4 +1,7 @@
-"""Selection from a list that is too long. Owners take turns: none pushes out another's items. Pure."""
+"""Selection from a list that is too long. No input or output here.
+
+Owners take turns, so no owner pushes out another owner's items.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ def select_in_turns(
     `measure` returns the size of an item, and `limit` is the largest total size. `entries` begins with the oldest item,
     and the result keeps this order.
     """
-    queues: Dict[Hashable, List[int]] = {}
+    queues: Dict[Hashable, List[int]] = {}  # by owner: the indexes of his items, the newest last
     for index, entry in enumerate(entries):
         queues.setdefault(get_owner(entry), []).append(index)
     chosen: List[int] = []

@@ -60,7 +60,8 @@ def append_event(host: Host, event: str, **fields: object) -> None:
     """Write one event to the journal, with the present time.
 
     `fields` are the fields of the event in EVENTS. Texts that are too long are cut, and many rules become several
-    lines. Raises ControlError if the event cannot be written, ValueError for an unknown event.
+    lines. Raises ControlError if the event cannot be written. Raises ValueError for an unknown event, or for other
+    fields.
     """
     write_down(host, event, fields)
 
@@ -102,6 +103,7 @@ def read_journal(host: Host) -> tuple[list[JournalLine], int]:
             left_out_count += 1
             continue
         for number, text in enumerate(content.split(b"\n")):
+            # after a cut, the first line is incomplete
             if start and not number or not text:
                 continue
             line = parse_line(text)
@@ -215,6 +217,7 @@ def _format_line(fields: Mapping[str, object]) -> bytes:
         text = dump_json(line, separators=(",", ":")).encode() + b"\n"
         if len(text) <= MAX_LINE_BYTES:
             return text
+        # `longest` is the list of users while it has entries, then the field with the longest JSON text
         names = (name for name in line if name not in ("at", "event"))
         longest = max(names, key=lambda name: (name == "users" and bool(line[name]), len(dump_json(line[name]))))
         line[longest] = line[longest][: len(line[longest]) // 2]
@@ -277,7 +280,11 @@ def _remove_obstacle(directory: int, name: str) -> None:
 
 
 def _try_write(host: Host, descriptor: int, line: bytes) -> bool:
-    """Write the whole line, or nothing. Return False if the journal was full and became the older journal."""
+    """Write the whole line, or nothing.
+
+    `descriptor` is the open and locked journal. Returns False if the journal was full: it has become the older journal,
+    and nothing was written. Raises ControlError and OSError.
+    """
     size = os.fstat(descriptor).st_size
     if size and size + len(line) + 1 > MAX_JOURNAL_BYTES:
         status = host.find_entry(OLDER_JOURNAL)
@@ -286,6 +293,7 @@ def _try_write(host: Host, descriptor: int, line: bytes) -> bool:
                 _remove_obstacle(directory, OLDER_FILE_NAME)
         _rotate_journal(host)
         return False
+    # a killed process has left an incomplete last line, which ends here
     if size and os.pread(descriptor, 1, size - 1) != b"\n":
         line = b"\n" + line
     try:

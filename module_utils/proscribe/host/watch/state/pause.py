@@ -66,6 +66,7 @@ def end_pause(host: Host) -> bool:
 
 
 def _parse_length(duration: str) -> int:
+    """Return the length of a pause in seconds, from a text such as `2h`. Raises ValueError if it is too long."""
     from ....base.duration import parse_duration  # imported only when a pause begins
 
     seconds = parse_duration(duration)

@@ -112,9 +112,10 @@ def reserve_control(host: Host, name: str, digest: str) -> str:
 
 
 def note_received_plans(host: Host, plans: Collection[str]) -> None:
-    """End the reservations of ended runs, and of runs whose plan the watch has just received.
+    """End reservations when a run has brought the watch its plans.
 
-    `plans` are the digests of the received plans.
+    `plans` are the digests of these plans. A reservation stays only if its run may still be in progress, and has
+    another plan. The reservation for the installation of the watch ends too.
     """
     reservations = read_reservations(host)
     continuing = {
@@ -131,9 +132,15 @@ def note_observation(
     """Update the reservations after an observation by an enforcing run. Return the controls that stay reserved.
 
     `observed` are the observed controls, and `drifted` are those that have drifted. `is_last` is True for the run's
-    last observation. The last observation ends the run's reservations if the watch has the run's plan. Otherwise it
-    removes their deadline, and they stay. Any other observation returns []. It ends reservations of earlier runs, for
-    controls that comply with the watch's plan. Raises ControlError and ObservationError.
+    last observation.
+
+    The last observation ends the run's reservations if the watch has the run's plan. Otherwise it removes their
+    deadline, so they stay until a later run, and returns their controls.
+
+    Any other observation returns []. It ends reservations of earlier runs, for controls that comply with the watch's
+    plan.
+
+    Raises ControlError and ObservationError.
     """
     if host.find_entry(watch_files.RESERVATIONS_PATH) is None:
         return []
@@ -147,16 +154,18 @@ def note_observation(
         broken = {rule.partition("/")[0] for rule in rules_in_error}
         reservations = read_reservations(host)
         in_force = reservations.list_in_force(host)
-        controls: dict[str, Reservation] = {}
+        controls: dict[str, Reservation] = {}  # the reservations that stay
         for name, reservation in reservations.controls.items():
             if is_last and reservation.plan == digest:
                 # the watch itself is not kept reserved: its installation by this run has failed
                 if not has_plan and name != WATCH:
                     controls[name] = reservation._replace(deadline=None)
+            # an earlier run has ended, and the control complies with the watch's plan: its reservation ends
             elif not (has_plan and name in observed and name not in broken and _has_ended(name, reservation, in_force)):
                 controls[name] = reservation
         unmet = reservations.unmet
         if is_last and has_plan:
+            # what this run leaves noncompliant is no drift for the watch
             unmet = (*(rule for rule in unmet if rule.partition("/")[0] not in observed), *rules_in_error)
         _write_reservations(host, Reservations(controls, unmet[:MAX_UNMET_RULES]))
         return [name for name, reservation in controls.items() if is_last and reservation.plan == digest]
@@ -188,7 +197,10 @@ def forget_expired(host: Host, since: tuple[object, ...]) -> None:
 
 
 def read_generation(host: Host) -> tuple[object, ...]:
-    """Return a value that changes whenever the reservations file is written; () if there is no file."""
+    """Return a value that changes whenever the reservations file is written; () if there is no file.
+
+    The value is the inode and the time of change: each write replaces the file.
+    """
     status = host.find_entry(watch_files.RESERVATIONS_PATH)
     return (status.st_ino, status.st_ctime_ns) if status else ()
 
@@ -253,6 +265,7 @@ def explain_reservation(name: str, reservation: Reservation) -> str:
 
 
 def _write_reservations(host: Host, reservations: Reservations) -> None:
+    """Replace the reservations file. Raises ControlError."""
     controls = {name: reservation.as_dict() for name, reservation in reservations.controls.items()}
     host.write_file(
         watch_files.RESERVATIONS_PATH,

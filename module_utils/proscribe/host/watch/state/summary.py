@@ -32,7 +32,7 @@ def is_stale(host: Host, max_age: int, renewed: str | None) -> bool:
 def summarise_watch(host: Host, plan: Plan) -> WatchRecord:
     """Return the watch's part of the host's record (docs/watch.md).
 
-    Raises ObservationError if this process may not read the journal.
+    `plan` is the plan in effect. Raises ObservationError if this process may not read the journal.
     """
     try:
         settings = watch_files.read_settings(host)
@@ -43,6 +43,7 @@ def summarise_watch(host: Host, plan: Plan) -> WatchRecord:
     else:
         every, max_age = (settings.every, settings.max_age) if settings else (0, 0)
     renewed = watch_files.read_renewal_time(host)
+    # `unreadable` is the number of invalid lines; a journal that is no file counts as one
     try:
         lines, unreadable = journal.read_journal(host)
     except ControlError:
@@ -85,7 +86,8 @@ def _choose_entries(
 ) -> list[One]:
     """Return at most `limit` entries, from each owner in turn. Add the number of the others to `left_out`.
 
-    `get_owner` returns the owner of an entry, by whom entries take turns. `left_out` counts by control.
+    `get_owner` returns the owner of an entry, by whom entries take turns. `left_out` counts by control, which
+    `get_control` returns.
     """
     chosen = select_in_turns(entries, get_owner, limit, lambda entry: 1)
     if len(chosen) < len(entries):
@@ -103,8 +105,9 @@ def _list_incidents(lines: Iterable[JournalLine]) -> list[WatchIncident]:
     If only a single rule has drifted, all its drift is one incident, whatever the causes. A correction belongs to the
     incident in which its rule drifted last.
     """
+    # key: (control, cause), or (rule,) for a correction whose drift is not in the journal any more
     incidents: dict[tuple[str, ...], GatheredIncident] = {}
-    open_incidents: dict[str, tuple[str, ...]] = {}
+    open_incidents: dict[str, tuple[str, ...]] = {}  # rule -> key of the incident in which the rule drifted last
     for line in lines:
         if line["event"] == "drift":
             key: tuple[str, ...] = line["rules"][0].partition("/")[0] if line["rules"] else "", line["cause"]

@@ -51,8 +51,8 @@ class WatchSettings(NamedTuple):
     """Settings of the watch on a host: the content of `settings.json`."""
 
     release: str  # hash of the program and the code, which the controller computes too (make_release_name)
-    every: int  # in seconds
-    max_age: int  # in seconds
+    every: int  # seconds between two observations of the host by itself
+    max_age: int  # seconds after which a plan that no run has renewed is stale
     plan: str  # digest of the first plan
     chain: tuple[tuple[str, str], ...]  # (time from which the plan applies, its digest) for each later plan, in order
     files: Mapping[str, str]  # Key: path of a file. Value: SHA-256 of its content.
@@ -111,6 +111,7 @@ def identify_settings(settings: WatchSettings) -> str:
 
     The daemon reports this hash for the settings that it follows, so that an observation can compare them.
     """
+    # the last field, `files`, is a mapping, whose order does not count
     return hash_content(format_json([*settings[:-1], sorted(settings.files.items())]).encode())
 
 
@@ -187,7 +188,10 @@ def _read_moment(host: Host, path: str) -> str | None:
 
 
 def read_last_observation(host: Host) -> LastObservation:
-    """Return the state that the host's last observation of itself stored. Values of a wrong type are omitted."""
+    """Return the state that the host's last observation of itself stored.
+
+    Returns {} for a missing, damaged or unreadable file. Values of a wrong type are omitted.
+    """
     try:
         entries = parse_mapping(read_watch_file(host, STATE_PATH, MAX_OWN_FILE_BYTES) or b"{}")
     except (DamagedFileError, ObservationError):
@@ -225,6 +229,7 @@ def _is_uncorrected_list(content: object) -> bool:
 
 
 def _is_extent(content: object) -> bool:
+    """Return whether a value is a result of `journal.measure_journal`: two numbers."""
     return type(content) is list and len(content) == 2 and all(map(_is_count, content))
 
 

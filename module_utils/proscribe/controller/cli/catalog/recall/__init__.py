@@ -104,22 +104,30 @@ def add_choice_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _parse_name_count(text: str) -> int:
+    """Parse the value of `--popular`, a number of names from 1.
+
+    Raises ArgumentTypeError for any other text.
+    """
     if not re.fullmatch(r"[1-9][0-9]{0,6}", text):
         raise argparse.ArgumentTypeError(f"{text!r} is no number of names; expected 1 to 9999999")
     return int(text)
 
 
 def _parse_goal(text: str) -> RecallGoal:
-    match = re.fullmatch(r"([a-z_]+)(:all)?=(0(?:\.[0-9]{1,4})?|1(?:\.0{1,4})?)", text)
-    if not match:
+    """Parse a value of `--at-least`, such as `vpn=0.95` or `vpn:all=0.9`.
+
+    Raises ArgumentTypeError for a text of another form, and for an unknown category.
+    """
+    goal_match = re.fullmatch(r"([a-z_]+)(:all)?=(0(?:\.[0-9]{1,4})?|1(?:\.0{1,4})?)", text)
+    if not goal_match:
         raise argparse.ArgumentTypeError(
             f"{text!r} is no goal; expected CATEGORY=SHARE such as {LIST_SUBJECTS[0]}=0.95"
         )
-    if match[1] not in LIST_SUBJECTS:
+    if goal_match[1] not in LIST_SUBJECTS:
         raise argparse.ArgumentTypeError(
-            f"there is no category {match[1]!r}{propose_similar_names(match[1], LIST_SUBJECTS)}"
+            f"there is no category {goal_match[1]!r}{propose_similar_names(goal_match[1], LIST_SUBJECTS)}"
         )
-    return RecallGoal(match[1], bool(match[2]), float(match[3]))
+    return RecallGoal(goal_match[1], bool(goal_match[2]), float(goal_match[3]))
 
 
 def run_recall(arguments: argparse.Namespace, loaded: LoadedCatalogue) -> int:
@@ -149,9 +157,9 @@ def run_recall(arguments: argparse.Namespace, loaded: LoadedCatalogue) -> int:
 def select_needed_lists(loaded: LoadedCatalogue, categories: Collection[str]) -> list[PublicList]:
     """Return the public lists of recall.yml that are needed to measure some categories.
 
-    These are the lists about the categories, and the lists of the most requested names. Lists whose names one of them
-    leaves out (`without`) are added. Raises PolicyErrors for mistakes in recall.yml, CommandError if no catalogue has
-    one.
+    These are the lists about the categories, and the lists of the most requested names. Such a list may leave out the
+    names of other lists (`without`), so these are needed, too. Raises PolicyErrors for mistakes in recall.yml,
+    CommandError if no catalogue has one.
     """
     sources = read_public_lists(loaded.directories)
     if not sources:
@@ -161,7 +169,7 @@ def select_needed_lists(loaded: LoadedCatalogue, categories: Collection[str]) ->
         for public_list in sources.values()
         if public_list.popular or not set(categories).isdisjoint(public_list.categories)
     }
-    needed_ids |= {list_id for public_list in list(needed_ids) for list_id in sources[public_list].without}
+    needed_ids |= {other_id for list_id in list(needed_ids) for other_id in sources[list_id].without}
     return [public_list for public_list in sources.values() if public_list.id in needed_ids]
 
 
@@ -212,6 +220,10 @@ def _explain_missing_share(result: CategoryResult, covers_all_names: bool) -> st
 
 
 def _print_report(recall: RecallReport, show_missing: bool) -> None:
+    """Print the report for people: a table of categories, counts of states, a table of lists, and notes.
+
+    With `show_missing`, each name that the catalogue does not handle is printed, too.
+    """
     width = get_screen_width()
     header = ("category", "lists", "families", "names", "handled", "popular", "handled")
     print("\n".join(format_table([header, *map(_make_result_row, recall.results)], width)))
@@ -240,6 +252,10 @@ def _print_report(recall: RecallReport, show_missing: bool) -> None:
 
 
 def _make_result_row(result: CategoryResult) -> tuple[str, ...]:
+    """Return the row of a category in the first table: counts and shares as text.
+
+    The shares are those of all agreed names, then of the most requested ones.
+    """
     return (
         result.category,
         str(len(result.lists)),
@@ -252,6 +268,10 @@ def _make_result_row(result: CategoryResult) -> tuple[str, ...]:
 
 
 def _make_list_rows(result: CategoryResult) -> Iterator[tuple[str, ...]]:
+    """Yield a row of the second table for each list that was read about a category.
+
+    The numbers are the names of the list, its agreed names, and the most requested of these.
+    """
     for list_id, names in result.lists.items():
         agreed_names = [listed_name for listed_name in result.listed_names if list_id in listed_name.lists]
         popular_share = (
@@ -281,6 +301,10 @@ def _format_missing_name(category: str, listed_name: ListedName) -> str:
 
 
 def _make_report_data(recall: RecallReport, missed_goals: Sequence[str]) -> dict[str, object]:
+    """Return the report as data for `--json`.
+
+    `missed_goals` are the lines about missed goals.
+    """
     return {
         "schema": SCHEMA,
         "popular": {"names": recall.popular_count, "lists": list(recall.popularity)},
@@ -292,24 +316,29 @@ def _make_report_data(recall: RecallReport, missed_goals: Sequence[str]) -> dict
 
 
 def _make_result_data(result: CategoryResult) -> dict[str, object]:
+    """Return the results of a category as data for `--json`.
+
+    A share is None if it was not measured.
+    """
     shares = {"popular": result.compute_share(False), "all": result.compute_share(True)}
     return {
         "lists": dict(result.lists),
         "families": result.families,
         "names": result.name_count,
         "shares": {
-            key: element._asdict() | {"share": element.fraction} if element else None for key, element in shares.items()
+            key: handled_share._asdict() | {"share": handled_share.fraction} if handled_share else None
+            for key, handled_share in shares.items()
         },
         "states": _count_states(result),
         "missing": [
-            element._asdict() | {"standing": element.standing.state, "entry": element.standing.source}
-            for element in result.missing_names
+            listed_name._asdict() | {"standing": listed_name.standing.state, "entry": listed_name.standing.source}
+            for listed_name in result.missing_names
         ],
     }
 
 
 def _count_states(result: CategoryResult) -> dict[str, int]:
-    """Return by state (NAME_STATES) the number of names in it, among the most requested names of a category."""
+    """Return the number of a category's most requested names in each state (NAME_STATES)."""
     return {
         state: sum(listed_name.standing.state == state for listed_name in result.popular_names) for state in NAME_STATES
     }

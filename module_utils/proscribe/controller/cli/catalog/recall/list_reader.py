@@ -37,7 +37,7 @@ def read_lists(sources: Iterable[PublicList], folder: Path) -> ListContents:
             names_by_list[source.id] = _read_names(source, folder)
         except (ListReadError, ListFormatError) as error:
             reasons_by_list[source.id] = str(error)
-    for source in sources:
+    for source in sources:  # without these other lists, the names to leave out are unknown
         if absent := [
             list_id for list_id in source.without if list_id not in names_by_list and source.id in names_by_list
         ]:

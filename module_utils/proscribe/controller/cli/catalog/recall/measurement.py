@@ -46,6 +46,7 @@ class HandledShare(NamedTuple):
 
     @property
     def fraction(self) -> float | None:
+        """The share as a number from 0 to 1; None if there are no names."""
         return self.handled / self.of if self.of else None
 
 
@@ -101,9 +102,8 @@ def collect_popular_names(
             continue
         if source.popular == RANKED_LIST:
             for name, rank in names_by_list[source.id].items():
-                for parent_name in (
-                    list_name_and_parents(name) if rank <= popular_count else ()
-                ):  # a request for a name counts as a request for its parents
+                # A request for a name counts as a request for its parents, too.
+                for parent_name in list_name_and_parents(name) if rank <= popular_count else ():
                     ranks[parent_name] = min(rank, ranks.get(parent_name, rank))
         elif int(source.popular) <= popular_count:
             unranked_names.update(names_by_list[source.id])
@@ -126,17 +126,18 @@ def measure_category(
     out. `find_status` returns the status of a name in the catalogue.
     """
     category_lists = {
-        entry.id: entry for entry in sources if category in entry.categories and entry.id in names_by_list
+        source.id: source for source in sources if category in source.categories and source.id in names_by_list
     }
     names_of_lists = {list_id: names_by_list[list_id] for list_id in category_lists}
     family_counter = FamilyCounter(
         {
-            list_id: Witness(entry.family, entry.takes_from, category not in entry.about)
-            for list_id, entry in category_lists.items()
+            list_id: Witness(source.family, source.takes_from, category not in source.about)
+            for list_id, source in category_lists.items()
         },
         names_of_lists,
     )
-    silent_lists = frozenset(list_id for list_id, entry in category_lists.items() if entry.only_popular)
+    # Lists that count for the most requested names only.
+    silent_lists = frozenset(list_id for list_id, source in category_lists.items() if source.only_popular)
     agreed_names = {}
     lists_by_name = group_lists_by_name(names_of_lists)
     for name, list_ids in lists_by_name.items():
@@ -145,10 +146,13 @@ def measure_category(
     listed_names = [
         ListedName(name, find_status(name), popular.has_name(name), popular.ranks.get(name), list_ids)
         for name, list_ids in agreed_names.items()
-        if not any(entry in agreed_names for entry in list_name_and_parents(name)[1:])
+        if not any(parent_name in agreed_names for parent_name in list_name_and_parents(name)[1:])
     ]
+    # Names without a rank come after all ranked names.
     last_rank = max(popular.ranks.values(), default=0) + 1
-    listed_names.sort(key=lambda entry: (not entry.popular, entry.rank or last_rank, entry.name))
-    sizes = {list_id: len(lists_by_name) for list_id, lists_by_name in names_of_lists.items()}
-    families = len({entry.family for entry in category_lists.values()})
+    listed_names.sort(
+        key=lambda listed_name: (not listed_name.popular, listed_name.rank or last_rank, listed_name.name)
+    )
+    sizes = {list_id: len(list_names) for list_id, list_names in names_of_lists.items()}
+    families = len({source.family for source in category_lists.values()})
     return CategoryResult(category, sizes, families, len(lists_by_name), listed_names, bool(popular.list_ids))

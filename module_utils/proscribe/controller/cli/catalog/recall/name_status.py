@@ -33,10 +33,12 @@ def make_status_finder(loaded: LoadedCatalogue) -> Callable[[str], NameStatus]:
     statuses_below, single_statuses = _map_names_and_children(loaded.catalogue), _map_single_names(loaded)
 
     def find_status(name: str) -> NameStatus:
+        """Return the status of a host name."""
         # The longest of the parent names decides, because an exception is below the blocked name that it opens.
         for parent_name in list_name_and_parents(name):
             if parent_name in statuses_below:
                 return statuses_below[parent_name]
+        # Many services depend on such a name, or on a name below it. So no entry may block it.
         if carried_name := find_shared_name(name):
             return NameStatus("known good", f"carries {carried_name[0]}")
         return single_statuses.get(name, NameStatus(MISSING_STATE))
@@ -45,7 +47,7 @@ def make_status_finder(loaded: LoadedCatalogue) -> Callable[[str], NameStatus]:
 
 
 def _map_names_and_children(catalogue: Catalogue) -> dict[str, NameStatus]:
-    """Return by name the status that applies to this name and to all names below it.
+    """Return the statuses that apply to a name and to all names below it, by this name.
 
     If several entries have a name, a status that blocks it takes precedence over a status that leaves it open.
     """
@@ -76,7 +78,7 @@ def _map_names_and_children(catalogue: Catalogue) -> dict[str, NameStatus]:
 
 
 def _map_single_names(loaded: LoadedCatalogue) -> dict[str, NameStatus]:
-    """Return by name the status that applies to this name alone, and to no name below it.
+    """Return the statuses that apply to a single name, and to no name below it, by this name.
 
     The states are `known good`, `page` (a page of the host is blocked) and `part` (only names below are blocked).
     """

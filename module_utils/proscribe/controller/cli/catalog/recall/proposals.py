@@ -48,6 +48,7 @@ def propose_missing_names(results: Iterable[CategoryResult], loaded: LoadedCatal
     for result in results:
         for listed_name in result.missing_names:
             if listed_name.popular and listed_name.name not in proposed_names:
+                # An unverified name already belongs to an entry. For another name, the vendor's other names decide.
                 service = (
                     listed_name.standing.source
                     if listed_name.standing.state == UNVERIFIED_STATE
@@ -58,10 +59,10 @@ def propose_missing_names(results: Iterable[CategoryResult], loaded: LoadedCatal
                 proposed_names[listed_name.name] = ProposedName(listed_name, result.category, service, conflict)
     return sorted(
         proposed_names.values(),
-        key=lambda listed_name: (
-            listed_name.listed_name.rank is None,
-            listed_name.listed_name.rank or 0,
-            listed_name.listed_name.name,
+        key=lambda proposed_name: (
+            proposed_name.listed_name.rank is None,
+            proposed_name.listed_name.rank or 0,
+            proposed_name.listed_name.name,
         ),
     )
 
@@ -75,7 +76,7 @@ def _extract_vendor_label(name: str) -> str:
 
 
 def _map_vendor_labels(services: Mapping[str, Service]) -> dict[str, str]:
-    """Return by vendor label (`parrot`) the id of the service whose domains have this label.
+    """Return for each vendor label (`parrot`) the id of the only service whose domains have this label.
 
     Labels that several services have, and labels shorter than MIN_LABEL_LENGTH, are left out.
     """
@@ -116,5 +117,9 @@ def _find_conflict(
 
 
 def _make_claimant(service: Service) -> Claimant:
+    """Return an entry as a claimant, with all its claims to names.
+
+    The rank 0 is the directory of the entry; a proposed name gets the rank 1 (_find_conflict).
+    """
     keys = ("domains", "urls", "mail_hosts", "shared_domains", "allow_domains", "overlaps_with")
     return Claimant(service.id, 0, *(list(getattr(service, key)) for key in keys))

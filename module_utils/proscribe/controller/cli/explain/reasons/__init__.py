@@ -26,7 +26,7 @@ DECIDING_CONTROLS = {
 
 
 def find_control_answers(subject: Subject, policy: EffectivePolicy) -> dict[str, ControlAnswer]:
-    """Return by control the answer to a question about a host, with its reasons.
+    """Return the answer of each control to a question about a host, with its reasons.
 
     If runs cannot observe the host's system, every control answers OPEN. On Windows and macOS, which runs observe and
     do not change, an answer that blocks becomes AUDITED.

@@ -60,32 +60,38 @@ def find_reasons(subject: Subject, policy: EffectivePolicy) -> Iterator[Reason]:
 
 
 def _explain_program(relation: Relation, policy: EffectivePolicy, entry: PlanEntry) -> Iterator[Reason]:
-    system, _, identifier = relation.identifier.partition(" ")
+    """Yield the reasons for an identifier of a program that the question names, such as `apt telegram-desktop`.
+
+    The kind of the identifier decides what the host needs: the package system, a mark in the file, or more. Where only
+    the host knows this, BLOCKED becomes DEPENDS.
+    """
+    identifier_kind, _, identifier = relation.identifier.partition(" ")
     service_id, name = relation.service.id, relation.service.name
     ownership = f"{relation.identifier} belongs to {name}"
-    if identifier in entry["packages"].get(system, ()):
-        is_present = policy.facts.has_package_system(system)
+    if identifier in entry["packages"].get(identifier_kind, ()):
+        is_present = policy.facts.has_package_system(identifier_kind)
         if is_present:
             yield from explain_entry(policy, service_id, entry, ownership)
         elif is_present is None:
             yield from _add_condition(
-                explain_entry(policy, service_id, entry, ownership), f"where the host has {system}; {UNKNOWN_NOTE}"
+                explain_entry(policy, service_id, entry, ownership),
+                f"where the host has {identifier_kind}; {UNKNOWN_NOTE}",
             )
         else:
-            yield Reason(OPEN, f"{ownership}, and this host has no {system}", service_id)
-    elif system == "path":
+            yield Reason(OPEN, f"{ownership}, and this host has no {identifier_kind}", service_id)
+    elif identifier_kind == "path":
         yield from explain_entry(policy, service_id, entry, ownership)
-    elif system == "process":
+    elif identifier_kind == "process":
         yield from _add_condition(explain_entry(policy, service_id, entry, ownership), BY_NAME_NOTE)
-    elif system == "program":
+    elif identifier_kind == "program":
         yield from _add_condition(
             explain_entry(policy, service_id, entry, f"a program called {identifier.split()[0]}"),
             "where the mark is in it",
         )
-    elif system == "desktop":
+    elif identifier_kind == "desktop":
         condition = "where it starts with the session, or lies beside a program in a directory of the app's name"
         yield from _add_condition(explain_entry(policy, service_id, entry, ownership), condition)
-    elif system in PACKAGE_SYSTEMS:
+    elif identifier_kind in PACKAGE_SYSTEMS:
         yield Reason(OPEN, f"{relation.identifier}: found by the program it belongs to, not by itself", service_id)
     elif not identifier.startswith(EXTENSION):
         yield Reason(OPEN, f"{relation.identifier}: no host here is checked for it", service_id)

@@ -83,6 +83,10 @@ def _list_families(policy: EffectivePolicy) -> frozenset[str]:
 
 
 def _find_all_reasons(subject: Subject, policy: EffectivePolicy, section: PlanSection) -> Iterator[Reason]:
+    """Yield the reasons of the browser policies for a subject of any kind but a file.
+
+    `section` is the control's section of the plan.
+    """
     if subject.kind == EXTENSION:
         extension_id = subject.question.text
         yield from _explain_other_extension(
@@ -110,6 +114,11 @@ def _find_all_reasons(subject: Subject, policy: EffectivePolicy, section: PlanSe
 
 
 def _explain_extensions(subject: Subject, policy: EffectivePolicy, section: PlanSection) -> Iterator[Reason]:
+    """Yield the reasons for browser extensions that belong to services of the catalogue.
+
+    An extension that the plan does not have gets the settings for all other extensions. If the host has no browser of
+    the extension's store, BLOCKED becomes DEPENDS.
+    """
     for relation in subject.relations:
         store, _, identifier = relation.identifier.partition(" ")
         if identifier.startswith(EXTENSION):
@@ -174,6 +183,7 @@ class _BrowserReading:
     """The browsers' interpretation of a plan's section, made once because it is the same for every question."""
 
     def __init__(self, policy: EffectivePolicy, section: PlanSection) -> None:
+        """Read the browser lists of a plan as each browser family does, for every possible DNS backend of the host."""
         self.names_by_service = {
             service_id: list_service_names(entry) for service_id, entry in section["services"].items()
         }
@@ -187,10 +197,11 @@ class _BrowserReading:
 
 
 def _list_dns_degrees(policy: EffectivePolicy, section: PlanSection) -> Sequence[int]:
-    """Return the degrees (closing_degrees.py) to which a host's DNS backend may close names.
+    """Return the degrees to which a host's DNS backend may close (block) names (closing_degrees.py).
 
-    The degrees matter for names without room in browser lists. If the backend is unknown, there are two degrees: that
-    of a hosts file, and that of a filter.
+    A degree is `not closed`, `the name alone` or `the name with all names below it`. The degrees matter for names
+    without room in browser lists. If the backend is unknown, there are two degrees: that of a hosts file, and that of a
+    filter.
     """
     if not fit_names(section).omitted_names or not is_dns_effective_in_browsers(policy.plan):
         return (NOT_CLOSED,)
@@ -201,6 +212,7 @@ def _list_dns_degrees(policy: EffectivePolicy, section: PlanSection) -> Sequence
 
 
 def _make_families(section: PlanSection, name_list: NameList) -> Iterator[_BrowserFamily]:
+    """Yield the browser families, each with its interpretation of the same list of names."""
     desired_rules = make_rules_with_names(section, name_list.decisions)
     firefox_lists = firefox.make_filter_lists(desired_rules)
     chromium_matcher = ClosestMatch(map(str, desired_rules.blocked_names), map(str, desired_rules.allowed_names))
@@ -214,6 +226,7 @@ _cached_readings: dict[str, _BrowserReading] = {}  # by digest of the plan
 
 
 def _get_reading(policy: EffectivePolicy, section: PlanSection) -> _BrowserReading:
+    """Return the browsers' interpretation of a plan, from the cache if the plan has a digest."""
     digest = policy.plan.get("digest")
     if digest is None:
         return _BrowserReading(policy, section)
@@ -225,6 +238,11 @@ def _get_reading(policy: EffectivePolicy, section: PlanSection) -> _BrowserReadi
 
 
 def _explain_site(subject: Subject, policy: EffectivePolicy, section: PlanSection) -> Iterator[Reason]:
+    """Yield the reasons for a host name with an optional path: those of each service, then of browser families.
+
+    The nearest name of a service that covers the site is in the text. A service without a matching name has no reason,
+    unless it blocks pages of the same host.
+    """
     target = SiteName(subject.question.host, subject.question.path)
     services = section["services"]
     reading = _get_reading(policy, section)
@@ -253,7 +271,7 @@ def _explain_site(subject: Subject, policy: EffectivePolicy, section: PlanSectio
         ]
         if entry["mode"] in RESTRICTED_MODES and not all(fits_by_list):
             text = f"{position}: browsers' lists take {MAX_LIST_ENTRIES} names, and this is not one of them"
-            if any(fits_by_list):
+            if any(fits_by_list):  # the last list is for a host with a DNS filter (_list_dns_degrees)
                 text += f" on a host {'without' if fits_by_list[-1] else 'with'} a resolver that filters"
             yield Reason(DEPENDS if any(fits_by_list) else OPEN, text, service_id)
         # A site is blocked if at least one service blocks it. So each service is judged together with the waived ones
@@ -272,6 +290,7 @@ def _explain_site(subject: Subject, policy: EffectivePolicy, section: PlanSectio
 
 
 def _measure_closeness(site_name: SiteName) -> tuple[int, int]:
+    """Return a sort key by which, of the names that cover a site, the longest is the nearest."""
     return len(site_name.host), len(site_name.path)
 
 

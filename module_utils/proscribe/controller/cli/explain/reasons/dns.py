@@ -51,10 +51,14 @@ def find_reasons(subject: Subject, policy: EffectivePolicy) -> Iterator[Reason]:
 
 
 def _explain_name(subject: Subject, policy: EffectivePolicy, section: PlanSection) -> Iterator[Reason]:
+    """Yield the reasons of the control `dns` for a host name, by the DNS backend of the host.
+
+    A filter blocks a domain with all names below it. A hosts file blocks its exact names only. If the backend is
+    unknown, a name that only a filter would block is DEPENDS.
+    """
     host, backend = subject.question.host, policy.restrictions.dns_backend
-    exact_names = names_to_block.collect_section_names(
-        section, {}, canaries=False
-    ).blocked_names  # names for a hosts file: it cannot answer NXDOMAIN, which canaries need
+    # Names for a hosts file. It leaves out canaries, which need the answer NXDOMAIN: a hosts file cannot give it.
+    exact_names = names_to_block.collect_section_names(section, {}, canaries=False).blocked_names
     desired_names = names_to_block.collect_section_names(section, {}, canaries=True)
     nearest = names_to_block.find_covering_name(host, desired_names.blocked_names | desired_names.open_names)
     for service_id, entry in section["services"].items():

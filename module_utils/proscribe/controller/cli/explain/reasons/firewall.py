@@ -60,8 +60,13 @@ def find_reasons(subject: Subject, policy: EffectivePolicy) -> Iterator[Reason]:
                 yield reason
 
 
-def _explain_address(question_subject: Subject, policy: EffectivePolicy, section: PlanSection) -> Iterator[Reason]:
-    network, port = question_subject.question.network, question_subject.question.port
+def _explain_address(subject: Subject, policy: EffectivePolicy, section: PlanSection) -> Iterator[Reason]:
+    """Yield the reasons of the firewall for an address or a network, with or without a port.
+
+    An IPv6 address may carry an IPv4 address to a translator (NAT64). Then the rules for that IPv4 address count, too.
+    Addresses of the management network are never refused.
+    """
+    network, port = subject.question.network, subject.question.port
     if network is None:  # cannot happen: a subject of the kind ADDRESS has a network
         return
     carried_networks = list_carried_networks(network, ruleset.list_section_carriers(section))
@@ -72,7 +77,7 @@ def _explain_address(question_subject: Subject, policy: EffectivePolicy, section
         return
     if port is not None:
         yield from _explain_port(port, policy, section)
-    for service in question_subject.list_services("address"):
+    for service in subject.list_services("address"):
         if service.id not in section["services"]:
             yield explain_missing_entry(policy, "firewall", service, f"{service.name} is not refused by address")
     for service_id, entry in section["services"].items():
@@ -85,9 +90,12 @@ def _explain_address(question_subject: Subject, policy: EffectivePolicy, section
         if not overlaps:
             continue
         matched_networks = [service_network for _, service_network in overlaps]
-        is_whole = matched_networks[0].prefixlen <= overlaps[0][0].prefixlen
+        # Otherwise only a part of the question's network is refused.
+        covers_whole_question = matched_networks[0].prefixlen <= overlaps[0][0].prefixlen
         position = (
-            f"in {matched_networks[0]}" if is_whole else f"in part, {summarise_names([*map(str, matched_networks)], 3)}"
+            f"in {matched_networks[0]}"
+            if covers_whole_question
+            else f"in part, {summarise_names([*map(str, matched_networks)], 3)}"
         )
         if overlaps[0][0] in carried_networks:
             position = f"carries {rule_syntax.format_network(overlaps[0][0])} to a translator, {position}"
@@ -133,20 +141,28 @@ def _explain_own_rules(
                 f"{sender}, proscribe_firewall_rules, number {rule_number}: {rule['verdict']}{protocol}{ports}{comment}"
             )
             yield Reason(STATUS_BY_MODE[section["mode"]] if is_closing else OPEN, text)
+            # This rule decides for every protocol and for each possible port, so no later rule applies.
             if rule["protocol"] == "any" and (port is not None or not rule["ports"]):
                 break
 
 
 def _has_port(ports: Sequence[str], port: int | None) -> bool:
+    """Return whether a rule for some ports applies to a port.
+
+    A rule without ports applies to every port, and a question without a port (None) matches every rule. `ports` has
+    single ports and ranges such as `8000-8080`.
+    """
     spans = [(first, last or first) for first, _, last in (text.partition("-") for text in ports)]
     return not ports or port is None or any(int(first) <= port <= int(last) for first, last in spans)
 
 
 def _format_ports(entry: PlanEntry) -> str:
+    """Return the ports to which the refusal of a service's addresses is limited, as text; "" for all ports."""
     ports = [*map(str, entry["ports"])]
     return f", on port{'s' if len(ports) > 1 else ''} {', '.join(ports)}" if ports else ""
 
 
 def _is_inside(networks: Sequence[rule_syntax.Network], text: str) -> bool:
+    """Return whether one of the networks lies entirely within the network that `text` names."""
     outer_network = ipaddress.ip_network(text)
     return any(outer_network.overlaps(network) and outer_network.prefixlen <= network.prefixlen for network in networks)

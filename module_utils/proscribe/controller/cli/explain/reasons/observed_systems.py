@@ -47,6 +47,11 @@ def convert_reasons(
 
 
 def _explain_programs(subject: Subject, policy: EffectivePolicy) -> Iterator[Reason]:
+    """Yield the reasons of the control `apps` for a subject on a Windows host or a Mac.
+
+    Only identifiers that a run observes on this system count. Nothing blocks on these systems, so convert_reasons()
+    turns BLOCKED into AUDITED.
+    """
     system, section = policy.facts.os, policy.find_section("apps")
     if subject.kind == FILE:
         yield Reason(OPEN, f"no files are looked for on {SYSTEM_NAMES[system]}")
@@ -75,12 +80,17 @@ def _explain_programs(subject: Subject, policy: EffectivePolicy) -> Iterator[Rea
 
 
 def _is_observed_package(kind: str, name: str, entry: PlanEntry, system: str) -> bool:
+    """Return whether a run observes a package or process of a service on this system.
+
+    `kind` is a package system or `process`; processes are only observed on macOS.
+    """
     packages = entry.get("windows_packages", {}) if system == "windows" else entry["packages"]
     by_process = system == "macos" and kind == "process" and name in entry["processes"]
     return by_process or (kind in PACKAGE_SYSTEMS[system] and name in packages.get(kind, ()))
 
 
 def _has_program(entry: PlanEntry, system: str) -> bool:
+    """Return whether the plan has any identifier of a service that a run observes on this system."""
     if system == "macos" and any(entry["packages"].get(kind) for kind in PACKAGE_DIRECTORIES):
         return True
     return any(entry.get(key) for key in PROGRAM_KEYS[system])

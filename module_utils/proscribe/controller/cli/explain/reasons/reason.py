@@ -83,12 +83,13 @@ def explain_entry(policy: EffectivePolicy, service_id: str, entry: PlanEntry, te
     elif mode == "report":
         text += f"; {SERVES_BOTH_REASON}" if entry.get("serves_both") else "; the catalogue only reports it"
     status = STATUS_BY_MODE[mode]
+    # The service is restricted for the members of these groups only, so the user decides.
     if "only" in entry and mode != "waived":
         text += (
             f", for the members of {summarise_names(entry['only']['posix_groups'], 5)} only, and open to everybody else"
         )
         status = DEPENDS if status == BLOCKED else status
-    if "hours" not in entry:
+    if "hours" not in entry:  # a waiver for some hours already has its reason
         yield Reason(status, text, service_id, entry.get("waiver", ""))
     for exception in entry.get("exceptions", ()):
         user_texts = [
