@@ -45,8 +45,8 @@ class ControlAction(NamedTuple):
     before: str = ""  # for the diff; "" means absent
     after: str = ""
     # Name of the user whose files the action changes; "" if it changes the host's own files. If a change of a user's
-    # files fails, it becomes a refusal for each of `rules`. The control does not fail, because otherwise a user could
-    # stop the enforcement for others.
+    # files fails, a refusal for each rule in `rules` reports that. The control does not fail, because otherwise a user
+    # could stop the enforcement for others.
     user: str = ""
     rules: Sequence[str] = ()
     # Packages that the action removes. The lift (removal of all that Proscribe did) does not install them again.
@@ -60,15 +60,16 @@ class ControlAction(NamedTuple):
 
 
 def make_diffs(actions: Iterable[ControlAction]) -> list[FileDifference]:
-    """Return the changes of actions in the form of an Ansible diff.
+    """Return the changes of actions in the form of an Ansible diff: one item for each action.
 
-    All texts together have at most MAX_DIFFERENCE_CHARACTERS characters; the rest is cut off.
+    All texts together have at most MAX_DIFFERENCE_CHARACTERS characters. The rest is cut off, so later items may be
+    empty.
     """
-    bytes_left = MAX_DIFFERENCE_CHARACTERS
+    characters_left = MAX_DIFFERENCE_CHARACTERS
     diffs: list[FileDifference] = []
     for action in actions:
-        before, after = action.before[:bytes_left], action.after[: max(bytes_left - len(action.before), 0)]
-        bytes_left -= len(before) + len(after)
+        before, after = action.before[:characters_left], action.after[: max(characters_left - len(action.before), 0)]
+        characters_left -= len(before) + len(after)
         diffs.append({"before_header": str(action), "after_header": str(action), "before": before, "after": after})
     return diffs
 
@@ -76,8 +77,8 @@ def make_diffs(actions: Iterable[ControlAction]) -> list[FileDifference]:
 class ChangeRefusal(NamedTuple):
     """Change that enforcement requires but does not make, with the reason."""
 
-    rule: str
-    subject: str
+    rule: str  # <control>/<service> or <control>/<setting>
+    subject: str  # object that stays unchanged: a package, a path, an address, a user
     reason: str
 
     def serialise_refusal(self) -> RefusedChange:

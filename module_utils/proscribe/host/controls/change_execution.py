@@ -33,21 +33,22 @@ class ChangesFailedError(ControlError):
 
 
 def apply_changes(changes: Changes) -> ChangeResult:
-    """Apply the actions in their order.
+    """Apply the actions in their order, and return the applied, the failed and the postponed actions.
 
-    Raises ChangesFailedError with the messages of the failed actions; `result` of the error has the applied actions. A
-    forked process changes the files of a user (system/forked_work.py). If that fails, the control does not fail: "left"
-    of the result has the action and the reason. An action that runs a user's own tool is not applied: "later" of the
-    result has it.
+    A change of a user's files runs in a forked process (system/forked_work.py). If it fails, the control does not fail:
+    "left" of the result has the action and the reason. An action that runs a user's own tool is not applied: "later" of
+    the result has it, for `run_user_tools`.
+
+    Raises ChangesFailedError with the messages of the other failed actions. Its `result` has the applied actions.
     """
     if changes.save_before:
         with contextlib.suppress(ControlError, ObservationError):
             changes.save_before()
     done: list[str] = []
     failed: list[str] = []
-    skipped: list[tuple[ControlAction, str]] = []
+    failed_for_users: list[tuple[ControlAction, str]] = []
     later: list[ControlAction] = []
-    seconds_left: dict[str, float] = {}
+    seconds_left: dict[str, float] = {}  # by user name; see `_apply_for_user`
     for action in changes.actions:
         if action.has_users_tool:
             later.append(action)
@@ -57,12 +58,12 @@ def apply_changes(changes: Changes) -> ChangeResult:
             done.append(f"{action} {outcome}" if isinstance(outcome, str) and outcome else str(action))
         except (ControlError, ObservationError) as error:
             if action.user:
-                skipped.append((action, str(error)))
+                failed_for_users.append((action, str(error)))
                 continue
             failed.append(f"{action}: {error}")
             if not changes.is_independent:
                 break
-    result: ChangeResult = {"left": skipped, "done": done}
+    result: ChangeResult = {"left": failed_for_users, "done": done}
     if later:
         result["later"] = later
     if failed:
@@ -71,10 +72,12 @@ def apply_changes(changes: Changes) -> ChangeResult:
 
 
 def _apply_for_user(action: ControlAction, seconds_left: dict[str, float]) -> Any:
-    """Apply an action on a user's files, in a forked process. Raises ControlError and ObservationError.
+    """Apply an action on a user's files in a forked process, and return what the action returns.
 
-    `seconds_left` has the seconds that each user may still take, by user name. The key "" has those of all users
-    together. They are reduced by the seconds taken.
+    `seconds_left` has the seconds that each user may still take, by user name. The key "" has the seconds of all users
+    together. This function subtracts the seconds that the action takes.
+
+    Raises ControlError and ObservationError, also if no seconds are left.
     """
     from ..system.forked_work import WorkLimits, run_apart
 
@@ -94,7 +97,10 @@ def _apply_for_user(action: ControlAction, seconds_left: dict[str, float]) -> An
 
 
 def make_refusals(skipped: Iterable[tuple[ControlAction, str]]) -> list[ChangeRefusal]:
-    """Make the refusals for the actions that `apply_changes` skipped, with the reasons."""
+    """Make a refusal for each rule of the failed actions on users' files.
+
+    `skipped` has the actions with the reasons: the key "left" of the result of `apply_changes`.
+    """
     return [
         ChangeRefusal(rule, action.subject, f"{action.user}'s, {CHANGE_FAILED}: {reason}")
         for action, reason in skipped
@@ -107,7 +113,8 @@ def make_change_answer(
 ) -> ChangeAnswer:
     """Make the answer of an Ansible module that enforced a control.
 
-    `refusals` are added to the refusals of `changes`.
+    `result` is {} in check mode: then all planned actions count as applied. `refusals` are added to the refusals of
+    `changes`. `findings` are the violations that were observed before the changes.
     """
     applied = list_applied_actions(changes.actions, result)
     answer: ChangeAnswer = {
@@ -127,6 +134,6 @@ def make_change_answer(
 
 
 def list_applied_actions(planned_actions: Iterable[ControlAction], result: ChangeResult) -> list[ControlAction]:
-    """Return the planned actions that were not skipped."""
+    """Return the planned actions, except those that failed for a user ("left" in `result`)."""
     skipped_ids = [id(action) for action, _ in result.get("left", ())]
     return [action for action in planned_actions if id(action) not in skipped_ids]

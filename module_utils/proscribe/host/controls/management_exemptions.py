@@ -38,6 +38,8 @@ _GATEWAY_FLAG = 0x2  # RTF_GATEWAY of linux/route.h and linux/ipv6_route.h
 def read_gateways(host: Host) -> list[str]:
     """Return the addresses of the default gateways, from the kernel's main routing tables."""
     addresses = []
+    # Fields: [1] is the destination, [2] the gateway, [3] the flags, [7] the mask. Destination and mask of a default
+    # route are zero.
     for line in _read_lines(host, "/proc/net/route"):
         fields = line.split()
         if (
@@ -49,6 +51,7 @@ def read_gateways(host: Host) -> list[str]:
             # The kernel prints the address as a number in the byte order of the host.
             packed = int(fields[2], 16).to_bytes(4, sys.byteorder)
             addresses.append(".".join(map(str, packed)))
+    # Fields: [0] is the destination, [1] its prefix length, [4] the gateway, [8] the flags.
     for line in _read_lines(host, "/proc/net/ipv6_route"):
         fields = line.split()
         if len(fields) > 8 and set(fields[0] + fields[1]) == {"0"} and int(fields[8], 16) & _GATEWAY_FLAG:
@@ -57,9 +60,9 @@ def read_gateways(host: Host) -> list[str]:
 
 
 def read_resolvers(host: Host) -> list[str]:
-    """Return the addresses of the name servers that the host asks, without zones and ports.
+    """Return the addresses of the name servers that the host queries, without ports and IPv6 zones.
 
-    Servers behind a local resolver of the host are included.
+    If a resolver on the host queries other servers, these servers are included.
     """
     addresses: dict[str, None] = {}
     for paths, options in ((("/etc/resolv.conf",), ("nameserver ",)), *FORWARDER_SETTINGS):
@@ -71,7 +74,8 @@ def read_resolvers(host: Host) -> list[str]:
 def _read_servers(lines: Iterable[str], options: Sequence[str]) -> Iterator[str]:
     """Yield the addresses of name servers in the lines that begin with one of the options.
 
-    If such a line has no address, the next lines may begin with addresses (YAML list, block in braces).
+    If such a line has no address, the next lines may begin with addresses. Examples are a list in YAML, and addresses
+    in braces.
     """
     in_list = False
     for line in lines:
@@ -89,7 +93,10 @@ def _read_servers(lines: Iterable[str], options: Sequence[str]) -> Iterator[str]
 
 
 def _read_option_value(line: str, options: Sequence[str]) -> str | None:
-    """Return the text after the option that a line begins with, or None if it begins with no option."""
+    """Return the text after the option that a line begins with; None if it begins with no option.
+
+    The last character of an option separates it from its value: "nameserver ", "server=".
+    """
     for option in options:
         if line.startswith(option[:-1]):
             key, mark, option_value = line.replace("\t", " ").partition(option[-1])
@@ -101,6 +108,7 @@ def _read_option_value(line: str, options: Sequence[str]) -> str | None:
 def _find_addresses(text: str) -> Iterator[str]:
     """Yield the addresses in a text, such as `/example.org/192.0.2.1#53`, `192.0.2.1@853#name`, `[2001:db8::1]:53`."""
     for word in "".join(letter if letter.isalnum() or letter in "_.:" else " " for letter in text).split():
+        # An IPv6 address may end with an IPv4 address, of which only the first number is checked.
         v4, v6 = word.partition(":")[0].split("."), word.split(":")
         if len(v4) == 4 and all(part.isdecimal() and len(part) <= 3 for part in v4):
             yield ".".join(v4)
@@ -112,15 +120,15 @@ def _find_addresses(text: str) -> Iterator[str]:
 
 def _find_url_hosts(line: str) -> Iterator[str]:
     """Yield the hosts of the URLs in a line, in lower case."""
-    scheme, *rest = line.split("://")
-    for text in rest:
+    text_before, *texts_after = line.split("://")
+    for text in texts_after:
         host = text.translate(_HOST_END_TABLE).partition("/")[0].rpartition("@")[2].lower()
         name = host.partition(":")[0].rstrip(".-")
-        if scheme.endswith(_URL_SCHEMES) and host.startswith("["):
+        if text_before.endswith(_URL_SCHEMES) and host.startswith("["):  # an IPv6 address
             yield host[1:].partition("]")[0]
-        elif scheme.endswith(_URL_SCHEMES) and name[:1].isalnum() and _HOST_CHARACTERS.issuperset(name):
+        elif text_before.endswith(_URL_SCHEMES) and name[:1].isalnum() and _HOST_CHARACTERS.issuperset(name):
             yield name
-        scheme = text
+        text_before = text
 
 
 def is_resolver_tls_required(host: Host) -> bool:
@@ -131,6 +139,7 @@ def is_resolver_tls_required(host: Host) -> bool:
     paths = ["/etc/systemd/resolved.conf", *_list_files(host, "/etc/systemd/resolved.conf.d")]
     lines = [line.replace(" ", "").lower() for path in paths for line in _read_lines(host, path)]
     values = [line.partition("=")[2] for line in lines if line.startswith("dnsovertls=")]
+    # of several lines, the last counts
     return bool(values) and values[-1] in ("yes", "true", "on", "1")
 
 
@@ -146,7 +155,7 @@ def read_package_sources(host: Host) -> list[str]:
 
 
 def read_ssh_ports(host: Host) -> list[int]:
-    """Return the ports that sshd is configured to listen on, or 22 if none is configured."""
+    """Return the ports that sshd is configured to listen on, sorted; [22] if none is configured."""
     ports = []
     for path in ("/etc/ssh/sshd_config", *_list_files(host, "/etc/ssh/sshd_config.d")):
         for line in _read_lines(host, path):
@@ -155,6 +164,8 @@ def read_ssh_ports(host: Host) -> list[int]:
                 ports.append(words[1])
             elif (
                 len(words) > 1
+                # only `host:port` and `[IPv6]:port` have a port: two or more colons without brackets are a bare IPv6
+                # address
                 and words[0].lower() == "listenaddress"
                 and (words[1].count(":") == 1 or "]:" in words[1])
             ):
@@ -177,6 +188,7 @@ def find_control_connections(host: Host) -> list[tuple[str, int]]:
         except (ObservationError, OSError):
             break
         for variable in environment.split("\0"):
+            # SSH_CONNECTION=<remote address> <remote port> <local address> <local port>
             fields = variable.partition("SSH_CONNECTION=")[2].split() if variable.startswith("SSH_CONNECTION=") else []
             if len(fields) == 4 and fields[3].isdigit():
                 connections[fields[0].partition("%")[0], int(fields[3])] = None
@@ -193,7 +205,7 @@ def read_own_names(host: Host) -> set[str]:
 
 
 def _list_files(host: Host, path: str) -> Iterator[str]:
-    """Yield the path itself if it is a file, or the files in it if it is a folder.
+    """Yield the files in a folder, or the path itself if it is a file or missing.
 
     Backups (`name~`) are left out. Nothing is yielded for a path that cannot be read.
     """
@@ -213,6 +225,6 @@ def _read_lines(host: Host, path: str) -> list[str]:
     except (
         ObservationError,
         ControlError,
-        # a folder, a device or a user's link, which the program with this configuration would not read either
+        # a folder, a device or a user's link: the program that this file configures would not read it either
     ):
         return []

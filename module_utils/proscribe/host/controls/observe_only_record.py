@@ -17,7 +17,7 @@ PLATFORM_NAMES = {"macos": "macOS", "windows": "Windows"}
 
 
 def choose_controls(plan: Plan, control_names: Iterable[str]) -> list[str]:
-    """Return the controls of a plan to observe: those in `control_names`, or all if that is empty."""
+    """Return the controls of a plan to observe: those in `control_names`, or all of them if that is empty."""
     return [
         control for control in CONTROLS if control in plan["controls"] and control in (set(control_names) or CONTROLS)
     ]
@@ -31,10 +31,13 @@ def make_observed_record(
     checked_at: str,
     started: float,
 ) -> ObservedRecord:
-    """Observe `controls` with `observers` (by control), and make the host record.
+    """Observe some controls of a plan, and make the host record.
 
-    The rules of a control without an observer are unknown. `started` is the start of the observation in seconds of the
-    monotonic clock.
+    `observers` has, by control, the function that returns the verdicts on its rules. The rules of a control without an
+    observer get the state unknown. If an observer raises ControlError, its rules get the state error.
+
+    `platform` has the fields of the record's `platform`; its key `os` is macos or windows. `checked_at` is the time of
+    the observation for the record. `started` is its start in seconds of the monotonic clock, for the duration.
     """
     verdicts: list[RuleVerdict] = []
     errors: list[RecordError] = []
@@ -58,6 +61,7 @@ def make_observed_record(
         verdicts=verdicts,
         errors=errors,
         duration_ms=round((time.monotonic() - started) * 1000),
+        # by control: number of services without identifiers for it, which the section's list `nothing_known` names
         nothing_known={control: len(plan["controls"][control].get("nothing_known", ())) for control in controls},
     )
     if "catalog" in plan:

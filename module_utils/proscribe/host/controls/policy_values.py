@@ -33,16 +33,17 @@ def is_same_json(first: object, second: object) -> bool:
 
 
 def is_text_list(entries: object) -> TypeGuard[list[str]]:
-    """Return whether Chromium accepts a value as a list of texts."""
+    """Return whether a value is a list of texts only. Chromium ignores a list with any other entry."""
     return isinstance(entries, list) and all(isinstance(entry, str) for entry in entries)
 
 
 def make_distinct_entries(entries: list[object]) -> list[object]:
-    """Return each entry of a list once, in its order."""
+    """Return the entries of a list without repetitions, in their order."""
+    # The key of an entry that is no text is a tuple, so that it never equals the key of a text.
     return list({entry if isinstance(entry, str) else (format_canonical(entry),): entry for entry in entries}.values())
 
 
 def find_missing_entries(required: list[object], entries: list[object]) -> list[object]:
-    """Return the required entries that a list does not have."""
+    """Return the entries of `required` that the list `entries` does not have."""
     present_entries = set(map(format_canonical, entries))
     return [entry for entry in required if format_canonical(entry) not in present_entries]

@@ -34,7 +34,11 @@ MAX_USERS = 1000
 
 
 class ToolSpending(NamedTuple):
-    """Seconds that the tools of a user have taken since a time (seconds since 1970)."""
+    """Seconds that the tools of a user have taken in the user's current day.
+
+    That day is a period of DAY_SECONDS, not a calendar day. `since` is its start in seconds since 1970; 0 if the user
+    has spent nothing.
+    """
 
     seconds: float = 0.0
     since: int = 0
@@ -43,8 +47,8 @@ class ToolSpending(NamedTuple):
 def run_user_tools(host: Host, result: ChangeResult) -> ChangeResult:
     """Apply the actions under "later" in `result`, which run users' own tools. Return `result`.
 
-    `apply_changes` left these actions out. Their outcomes are added to "done", and those that failed to "left" with the
-    reason.
+    `apply_changes` left these actions out. Their outcomes are added to "done". Failed actions are added to "left" with
+    the reasons. If another run runs users' tools at the moment, all of the actions count as failed.
     """
     from ..system.host_lock import HostBusyError
 
@@ -65,7 +69,7 @@ def run_user_tools(host: Host, result: ChangeResult) -> ChangeResult:
 class _ToolRunner:
     """Runner of users' tools within the budget of one observation.
 
-    The lock for users' tools is taken by the caller.
+    The caller has to take the lock for users' tools (`Host.lock_users_tools`).
     """
 
     def __init__(self, host: Host) -> None:
@@ -76,10 +80,11 @@ class _ToolRunner:
     def run_actions(self, actions: Sequence[ControlAction]) -> tuple[list[str], list[tuple[ControlAction, str]]]:
         """Apply actions. Return the applied actions as text, and the failed actions with the reasons.
 
-        Users who have spent the fewest seconds come first, so that nobody waits for a user who always spends all.
+        The users who have spent the fewest seconds come first. Otherwise a user who always spends the whole budget
+        could delay all others.
         """
         done: list[str] = []
-        skipped: list[tuple[ControlAction, str]] = []
+        failed_for_users: list[tuple[ControlAction, str]] = []
         for action in sorted(
             actions, key=lambda action: (self._find_current_spending(action.user).seconds, action.user)
         ):
@@ -87,11 +92,11 @@ class _ToolRunner:
                 outcome = self._run_action(action)
                 done.append(f"{action} {outcome}" if isinstance(outcome, str) and outcome else str(action))
             except (ControlError, ObservationError) as error:
-                skipped.append((action, str(error)))
-        return done, skipped
+                failed_for_users.append((action, str(error)))
+        return done, failed_for_users
 
     def _run_action(self, action: ControlAction) -> Any:
-        """Apply an action, and charge the seconds that it takes to its user.
+        """Apply an action, charge the seconds that it takes to its user, and return what the action returns.
 
         Raises ControlError and ObservationError, also if the budget of the user or of all users is spent.
         """
@@ -105,7 +110,7 @@ class _ToolRunner:
             raise ControlError(
                 f"over budget: tools of users took {ALL_USERS_SECONDS:g} s in this observation; the next one goes on"
             )
-        # charged before the tool runs, so that a run that is killed has charged it too
+        # All of the seconds are charged before the tool runs. So a run that is killed has charged them too.
         self._record_spending(action.user, spending, seconds)
         started_at = time.monotonic()
         self.host.users_tools_until = started_at + seconds
@@ -121,14 +126,14 @@ class _ToolRunner:
             self.host.users_tools_until = None
             seconds_taken = time.monotonic() - started_at
             self.all_users_seconds -= seconds_taken
-            # if the save fails, all of the seconds that were charged first stay charged
+            # Now only the seconds taken are charged. If this save fails, the full charge from before the start remains.
             with contextlib.suppress(ControlError, ObservationError):
                 self._record_spending(action.user, spending, seconds_taken)
 
     def _find_current_spending(self, user: str) -> ToolSpending:
         """Return the seconds that a user has spent in the user's current day.
 
-        They are zero if the day is over, or if the clock was set back.
+        The result is an empty ToolSpending if that day is over, or if the clock was set back.
         """
         spent = self.spending.get(user, ToolSpending())
         return spent if 0 <= self.host.clock() - spent.since < DAY_SECONDS else ToolSpending()
@@ -136,7 +141,8 @@ class _ToolRunner:
     def _record_spending(self, user: str, earlier_spending: ToolSpending, seconds: float) -> None:
         """Save that a user has spent `seconds` more than `earlier_spending`. Raises ControlError.
 
-        If the budget is spent with that, the user's day of waiting begins now.
+        If that spends the whole budget, the user's day of waiting begins now. The file has the MAX_USERS users whose
+        day began last.
         """
         now = int(self.host.clock())
         total_seconds = earlier_spending.seconds + seconds
@@ -151,12 +157,13 @@ class _ToolRunner:
 
 
 def _describe_spending(user: str, spending: ToolSpending) -> str:
+    """Return the reason why a user's tools do not run, with the time from which they run again."""
     next_run = format_timestamp(spending.since + DAY_SECONDS)
     return f"over budget: tools of {user} took {USER_SECONDS:g} s; they run again from {next_run} on"
 
 
 def _read_spending(host: Host) -> dict[str, ToolSpending]:
-    """Return the spending by user: nothing if the file is missing or damaged."""
+    """Return the spending by user; {} if the file is missing or damaged."""
     try:
         content = parse_json(host.read_file(SPENDING_PATH, MAX_SPENDING_BYTES) or b"{}")
     except (ControlError, ObservationError, ValueError, RecursionError):
@@ -166,6 +173,7 @@ def _read_spending(host: Host) -> dict[str, ToolSpending]:
 
 
 def _parse_spending(entry: Any) -> ToolSpending:
+    """Return a user's spending from the file; an empty ToolSpending for an invalid entry."""
     seconds, since = (entry.get(key) for key in ToolSpending._fields) if isinstance(entry, dict) else (None, None)
     if isinstance(seconds, (int, float)) and type(since) is int and 0 <= seconds <= DAY_SECONDS:
         return ToolSpending(float(seconds), since)

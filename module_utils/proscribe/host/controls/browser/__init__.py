@@ -56,7 +56,8 @@ class ObservedPlace(NamedTuple):
 def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
     """Check that every browser's policy blocks what the plan restricts.
 
-    Raises ControlError for a plan that no browser could follow.
+    Browsers that the catalogue does not have (browser_forks.py) are included. Raises ControlError for a plan that no
+    browser could follow.
     """
     from .host_controls import make_desired  # imported here, because a Mac has none of the other controls
 
@@ -64,6 +65,7 @@ def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
     desired = make_desired(host, plan)
     known_places = list_places(host, plan)
     unknown_browsers = browser_forks.find_forks(host, known_places).forks
+    # a browser whose policy folder is unknown has no place, and is reported below
     everywhere = [*known_places, *(fork.place for fork in unknown_browsers if fork.policy_folder)]
     installed = [
         place
@@ -76,9 +78,10 @@ def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
     )
     observed_places = [ObservedPlace(place, exact_match.check_place(host, place, desired)) for place in everywhere]
     verdicts = judge_policies(section, desired, observed_places, installed=installed)
+    # these rules belong to no service, so only the mode of the whole control decides
     mode_entry: PlanEntry = {"mode": section["mode"]}
     findings = list_policy_faults(observed_places)
-    if desired:
+    if desired:  # the plan requires at least one policy
         findings += [
             Finding("browser", fork.id, path=fork.binary, detail=UNKNOWN_BROWSER_DETAIL)
             for fork in unknown_browsers
@@ -114,8 +117,8 @@ def judge_policies(
 ) -> list[RuleVerdict]:
     """Return the verdicts on a plan's services, and on the bypasses that the plan closes.
 
-    `section` is the plan's section `browser`. `installed` has the places of installed browsers. Only these are reported
-    if their sign-in cannot be restricted.
+    `section` is the plan's section `browser`. `installed` has the places of installed browsers. If a browser cannot
+    restrict sign-in to the organisation's accounts, that is a finding for installed browsers only.
     """
     unseen_reason = _join_reasons(observed_place.observed.unseen_reason for observed_place in observed_places)
     open_names = desired.list_open_names()
@@ -141,6 +144,7 @@ def judge_policies(
         ]
         sign_in_findings: list[Finding] = []
         if setting == SIGN_IN and (open_sign_in := _find_open_sign_in(section, desired, observed_places)):
+            # one finding for each place: the general finding is replaced, or dropped if no browser is installed
             findings = [finding for finding in findings if finding.manager not in open_sign_in]
             sign_in_findings = [open_sign_in[place.id] for place in installed if place.id in open_sign_in]
         verdict = judge_rule(
@@ -175,6 +179,7 @@ def _find_open_sign_in(
     return {
         observed_place.place.id: _make_finding(observed_place.place, "sign-in", f"every account may sign in: {reason}")
         for observed_place in observed_places
+        # A place without a fault of this setting has the organisation's policy for it, unless its file is Proscribe's.
         if (observed_place.observed.is_complete or SIGN_IN in observed_place.observed.settings)
         and (reason := explain_open_sign_in(desired.rules, observed_place.place))
     }
@@ -189,8 +194,9 @@ def _judge_service(
 ) -> RuleVerdict:
     """Return the verdict on a service.
 
-    `open_names` has (name, degree) for each name that is not blocked because browsers' lists are full. No run can
-    correct that, so it is no drift.
+    `findings` are names and extensions that the policies do not block. `open_names` has (name, degree) for each name
+    that is not blocked because browsers' lists are full; closing_degrees.py has the degrees. No run can correct the
+    latter, so they are no drift.
     """
     open_findings = [
         Finding("policy", name, detail=ONLY_BELOW_DETAIL if degree == NAME_ALONE_CLOSED else NO_ROOM_DETAIL)
@@ -222,7 +228,11 @@ def explain_unclear_policies(observed_places: Sequence[ObservedPlace]) -> str:
 
 
 def _check_packaged(host: Host, plan: Plan, known_places: Sequence[PolicyPlace]) -> tuple[Sequence[Finding], str]:
-    """Return findings about flatpaks and snaps that the policy does not reach, and the reasons for missing checks."""
+    """Return findings about flatpaks and snaps that the policy does not reach, and the reasons for missing checks.
+
+    `known_places` are the places where Proscribe writes policy files on this host. On a host without flatpak and snap,
+    nothing is checked.
+    """
     if not any(host.find_entry(folder) is not None for folder in PACKAGER_PATHS):
         return (), ""
     from . import packaged_browsers
@@ -241,6 +251,7 @@ def _find_open_names(
     if entry["mode"] == "waived":
         yield Finding("policy", entry["name"], detail="not blocked, by waiver")
     elif entry["mode"] in RESTRICTED_MODES:
+        # by (first open name or extension, detail): the places with this gap
         places_by_gap: dict[tuple[str, str], list[PolicyPlace]] = {}
         for place, observed in observed_places:
             if observed.is_complete:
@@ -270,6 +281,7 @@ def _make_finding(place: PolicyPlace, id_: str, detail: str) -> Finding:
 
 
 def _join_reasons(reasons: Iterable[str]) -> str:
+    """Join different reasons to one text, each once. Empty reasons are dropped; "" if there are no others."""
     return "; ".join(dict.fromkeys(filter(None, reasons)))
 
 
@@ -281,7 +293,10 @@ def enforce(host: Host, plan: Plan) -> Changes:
 
 
 def lift(host: Host, plan: Plan) -> Changes:
-    """Return the changes that remove Proscribe's policies and restore the organisation's, for any plan."""
+    """Return the changes that remove Proscribe's policies at all places, and restore the organisation's.
+
+    The content of the plan does not matter.
+    """
     from . import browser_changes
 
     return browser_changes.lift(host, plan)

@@ -21,7 +21,7 @@ MAX_FILE_BYTES = 1024 * 1024
 def explain_unsandboxed_script(host: Host, places: Sequence[PolicyPlace]) -> str:
     """Return the reason why policies of installed browsers may have no effect; "" if no script runs unsandboxed.
 
-    Raises ObservationError.
+    Only files in the preference directories of installed Firefox browsers are read. Raises ObservationError.
     """
     folders: dict[str, None] = {}
     for place in places:
@@ -42,6 +42,7 @@ def explain_unsandboxed_script(host: Host, places: Sequence[PolicyPlace]) -> str
 
 
 def _has_unsandboxed_script(host: Host, path: str) -> bool:
+    """Return whether a file of default preferences switches the sandbox off. Commented lines do not count."""
     try:
         lines = host.read_head(path, MAX_FILE_BYTES).decode("utf-8", "replace").splitlines()
     except (ControlError, ObservationError):

@@ -1,6 +1,7 @@
 """Changes that enforce or lift the policies at all places of a host.
 
-The places are independent: a failure at one place is reported, and the other places are changed all the same.
+The places are independent: a failure at one place is reported, and the other places are changed all the same. A fork is
+a browser derived from Chromium that the catalogue does not have (browser_forks.py).
 """
 
 from __future__ import annotations
@@ -46,12 +47,16 @@ def enforce(host: Host, plan: Plan) -> Changes:
     if fork_search.is_new and fork_search.forks:
         save_forks = functools.partial(_save_forks, host, fork_search.remembered_text)
         place_changes.append(Changes([ControlAction("write", browser_forks.REMEMBERED_FORKS_PATH, save_forks)]))
+        # The action above may fail or be interrupted. So the actions on the files of forks save the places too.
         fork_changes = [_remember_before(save_forks, changes) for changes in fork_changes]
     return _join_changes([*place_changes, *fork_changes])._replace(notes=notes)
 
 
 def _explain_early_files(host: Host, written: Sequence[PolicyPlace]) -> list[str]:
-    """Return the note about policy files of browsers that are not installed; [] if `written` has no such place."""
+    """Return a note if policy files are written for browsers that are not installed; else [].
+
+    `written` are the places whose policy files are written.
+    """
     early_places = [place for place in written if not place.present and _is_browser_missing(host, place)]
     if not early_places:
         return []
@@ -79,7 +84,10 @@ def _is_browser_missing(host: Host, place: PolicyPlace) -> bool:
 
 
 def lift(host: Host, plan: Plan) -> Changes:
-    """Return the changes that remove Proscribe's policies and restore the organisation's, for any plan."""
+    """Return the changes that remove Proscribe's policies at all places, and restore the organisation's.
+
+    The content of the plan does not matter.
+    """
     everywhere = [*list_places(host, plan, everywhere=True), *browser_forks.list_earlier_places(host)]
     place_changes = [
         _make_place_changes(place, functools.partial(FAMILY_MODULES[place.family].lift, host, place))
@@ -104,12 +112,14 @@ def _fail(reason: str) -> None:
 
 
 def _join_changes(place_changes: Iterable[Changes]) -> Changes:
+    """Join the changes of all places to changes in which each action is independent of the others."""
     all_changes = list(place_changes)
     actions = [action for changes in all_changes for action in changes.actions]
     return Changes(actions, [refusal for changes in all_changes for refusal in changes.refusals], is_independent=True)
 
 
 def _save_forks(host: Host, remembered: str) -> None:
+    """Write the file with the places of forks, if its content (`remembered`) has changed. Raises ControlError."""
     if host.read_text(browser_forks.REMEMBERED_FORKS_PATH) != remembered:
         host.write_file(browser_forks.REMEMBERED_FORKS_PATH, remembered, 0o600)
 
@@ -127,9 +137,9 @@ def _remember_before(save_forks: Callable[[], None], changes: Changes) -> Change
 
 
 def _forget_forks(host: Host, plan: Plan) -> None:
-    """Delete the file with the places of forks, by which a lift finds Proscribe's files there.
+    """Delete the file with the places of forks, by which a lift finds Proscribe's policy files there.
 
-    Raises ControlError as long as such a policy file exists.
+    Raises ControlError as long as one of these policy files exists.
     """
     remaining_paths = [
         place.path for place in browser_forks.list_earlier_places(host) if host.find_entry(place.path) is not None

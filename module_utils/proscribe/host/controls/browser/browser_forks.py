@@ -37,6 +37,7 @@ class BrowserFork(NamedTuple):
 
     @property
     def place(self) -> PolicyPlace:
+        """Place of Proscribe's policy file for this browser. Only meaningful if `policy_folder` is known."""
         return PolicyPlace(
             self.id,
             "chromium",
@@ -57,11 +58,13 @@ class ForkSearch(NamedTuple):
 def find_forks(host: Host, known_places: Sequence[PolicyPlace]) -> ForkSearch:
     """Find the installed browsers whose programs belong to none of the known places.
 
-    A binary that has not changed since an earlier run is not searched again: the cache has its policy folder.
+    A binary that has not changed since an earlier run is not searched again: the cache has its policy folder. Browsers
+    that read the policy file of a known place are left out.
     """
     earlier_facts = _read_remembered_forks(host)
     forks: dict[str, BrowserFork] = {}
-    facts: dict[str, list[object]] = {}
+    facts: dict[str, list[object]] = {}  # by binary, as in the cache
+    # A browser of the catalogue is recognised by the name of its program, or by the folder where it is installed.
     programs = {program for place in known_places for program in place.programs}
     folders = {path.rpartition("/")[0] for place in known_places for path in place.paths} - set(PROGRAM_DIRECTORIES)
     for id_, target in _list_web_openers(host):
@@ -80,9 +83,10 @@ def find_forks(host: Host, known_places: Sequence[PolicyPlace]) -> ForkSearch:
     # Proscribe did) finds and deletes that file.
     facts = {**{binary: fact for binary, fact in earlier_facts.items() if fact[2]}, **facts}
     remembered_text = format_json(dict(sorted(facts.items()))) + "\n"
+    # a fork that reads a policy file of the catalogue needs no other file
     paths = {place.path for place in known_places}
-    unknown_forks = [fork for fork in forks.values() if not fork.policy_folder or fork.place.path not in paths]
-    return ForkSearch(unknown_forks, remembered_text, facts != earlier_facts)
+    remaining_forks = [fork for fork in forks.values() if not fork.policy_folder or fork.place.path not in paths]
+    return ForkSearch(remaining_forks, remembered_text, facts != earlier_facts)
 
 
 def list_earlier_places(host: Host) -> list[PolicyPlace]:
@@ -124,10 +128,12 @@ def _list_web_openers(host: Host) -> Iterator[tuple[str, str]]:
 def _find_program(host: Host, command: str) -> str:
     """Return the path of the file that the command of a desktop entry runs, with links resolved.
 
-    Raises ValueError for a command that cannot be parsed.
+    A program that is in none of the usual directories is returned as the command names it. Raises ValueError for a
+    command that cannot be parsed.
     """
     import shlex  # only a host with a desktop needs this import
 
+    # `env` and assignments of variables may come before the program
     words = [word for word in shlex.split(command) if "=" not in word and word not in ("env", "/usr/bin/env")]
     if not words:
         raise ValueError("no command")
@@ -138,8 +144,8 @@ def _find_program(host: Host, command: str) -> str:
 def _list_binaries(host: Host, target: str) -> Iterator[tuple[str, os.stat_result]]:
     """Yield (path, status) of the large executable files that a program (`target`) is or starts.
 
-    A small program is a launcher: then large files beside it, or at paths in its text, count. A file that accounts
-    other than root may write is left out: a user's file must not choose a policy folder.
+    A small program is a launcher: then large files beside it, or at paths in its text, are yielded. A file that
+    accounts other than root may write is left out: a user's file must not choose a policy folder.
     """
     for path in dict.fromkeys([target, *_list_launched_paths(host, target)]):
         status = host.find_entry(path)
@@ -155,9 +161,9 @@ def _list_binaries(host: Host, target: str) -> Iterator[tuple[str, os.stat_resul
 
 
 def _list_launched_paths(host: Host, target: str) -> Iterator[str]:
-    """Yield the paths that a launcher may start: paths in its text, the usual folders of libraries, files beside it.
+    """Yield the paths that a launcher may start: paths in its text, usual folders of programs, files beside it.
 
-    Nothing is yielded if the file is too large for a launcher.
+    Of a folder, its files are yielded too. Nothing is yielded if the file is too large for a launcher.
     """
     status = host.find_entry(target)
     if status is None or not stat.S_ISREG(status.st_mode) or status.st_size >= MIN_BINARY_BYTES:

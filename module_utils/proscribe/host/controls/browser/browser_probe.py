@@ -1,6 +1,6 @@
 """Probe of the effect, on request only: the browsers of this host try to open a name that they have to refuse.
 
-Each browser is started without a window, as a transient user (system/transient_user.py), with a profile of its own. It
+Each browser is started without a window, as a transient user (system/transient_user.py), with a new profile. It
 opens the refused name and a control name, which shows that the browser works at all. Both names lead to a listener on
 this host, so no connection leaves the host. This is the only observation that writes: it makes the home of that user,
 and removes the home afterwards.
@@ -88,6 +88,7 @@ def list_candidates(host: Host, plan: Plan) -> Iterator[ProbeCandidate]:
     # A program in a directory of commands mostly starts another of these programs, by its name or from its folder. So
     # such programs come last, and are left out if the program that they start is already a candidate.
     programs.sort(key=lambda place_program: place_program[1].rpartition("/")[0] in PROGRAM_DIRECTORIES)
+    # names and folders of the programs of earlier candidates, and the policy files of these candidates
     started_names: set[str] = set()
     for place, binary in programs:
         folder, _, name = binary.rpartition("/")
@@ -126,7 +127,7 @@ def _find_program(host: Host, path: str) -> str:
     if (
         status is None
         or not stat.S_ISREG(status.st_mode)
-        or not status.st_mode & 0o001
+        or not status.st_mode & 0o001  # users may not execute it
         or target.startswith(PACKAGED_PREFIXES)
     ):
         return ""
@@ -150,7 +151,7 @@ def start_browser(host: Host, candidate: ProbeCandidate, refused_name: SiteName)
 
 
 def _choose_visit(host: Host, place: PolicyPlace) -> Callable[[TransientUser, str, Listener, SiteName], str]:
-    """Return the function that opens the two names in the browsers of a place.
+    """Return the function that opens the two names in the browsers of a place, and returns the last error message.
 
     A Chromium whose developer tools are locked by a policy gets another function, because it cannot print a page.
     """
@@ -166,7 +167,8 @@ def _choose_visit(host: Host, place: PolicyPlace) -> Callable[[TransientUser, st
 def judge_connections(refused_name: SiteName, hits: int, control_hits: int, complaint: str) -> ProbeOutcome:
     """Return the outcome from the numbers of connections to the refused name (`hits`) and to the control name.
 
-    `complaint` is the browser's last error message.
+    If the browser opened neither name, it may not work at all: then the outcome is UNKNOWN. `complaint` is the
+    browser's last error message; "" for none.
     """
     if hits:
         return ProbeOutcome(NONCOMPLIANT, f"{refused_name} was opened")
@@ -198,7 +200,7 @@ def judge_outcomes(section: PlanSection, outcomes: Sequence[tuple[ProbeCandidate
         for candidate, candidate_outcome in outcomes
         if candidate_outcome.state == UNKNOWN
     ]
-    # No drift, because enforcement corrects only files, and faults of files have rules of their own.
+    # No drift, because enforcement corrects only files, and other rules judge the faults of files.
     return judge_rule(RULE_NAME, {"mode": section["mode"]}, open_findings, "; ".join(silent_reasons))._replace(
         findings=tuple(findings), drifted=False
     )
@@ -221,9 +223,9 @@ def _open_in_chromium_by_time(
 ) -> str:
     """Open the names in a Chromium that cannot print a page, and return its last error message.
 
-    Such a Chromium does not end after a page, so a name counts as refused if no connection comes in time.
-    The refused name gets far more time than the control name needed. The time of the control name includes the creation
-    of the profile.
+    Such a Chromium does not end after a page. So a name counts as refused if no connection comes in time. The refused
+    name gets far more time than the control name needed. The time of the control name includes the creation of the
+    profile.
     """
     argv = _make_chromium_command(transient_account, binary, listener)
     control_seconds = _measure_connection(
@@ -256,6 +258,7 @@ def _measure_connection(
 
 
 def _make_chromium_command(transient_account: TransientUser, binary: str, listener: Listener) -> list[str]:
+    """Return the command that starts Chromium without a window, so that every name leads to the listener."""
     switches = ["--headless", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
     switches += ["--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"]
     switches += [f"--user-data-dir={transient_account.home}/profile"]
@@ -268,6 +271,7 @@ def _open_in_firefox(transient_account: TransientUser, binary: str, listener: Li
 
     The wait ends some time after the connection for the control name, which is the second tab.
     """
+    # The preferences prevent connections of Firefox itself, and make the listener the address and port of every name.
     preferences = {
         "app.normandy.enabled": False,
         "app.update.enabled": False,

@@ -45,16 +45,17 @@ def check_running(host: Host, places: Sequence[PolicyPlace]) -> BrowserCheck:
 
 def _find_unmanaged(host: Host, places: Sequence[PolicyPlace], processes: Iterable[Process]) -> Iterator[Finding]:
     """Yield a finding for each running browser that does not apply the policy of its place."""
-    by_program: dict[str, list[PolicyPlace]] = {}
+    # by name of a program: the places whose policy it may read
+    places_by_program: dict[str, list[PolicyPlace]] = {}
     for place in places:
         for program in place.programs:
-            by_program.setdefault(program, []).append(place)
-    browser_processes = [process for process in processes if process.exe.rpartition("/")[2] in by_program]
+            places_by_program.setdefault(program, []).append(place)
+    browser_processes = [process for process in processes if process.exe.rpartition("/")[2] in places_by_program]
     programs_by_pid = {process.pid: process.exe for process in browser_processes}
     for process in browser_processes:
         if programs_by_pid.get(host.read_parent_pid(process)) == process.exe:
             continue  # a helper process of the browser, whose sandbox hides files
-        detail = _explain_unmanaged(host, process, by_program[process.exe.rpartition("/")[2]])
+        detail = _explain_unmanaged(host, process, places_by_program[process.exe.rpartition("/")[2]])
         if detail:
             user = host.find_process_owner(process)
             scope = f"user:{user.name}" if user else ""
@@ -75,9 +76,8 @@ def _explain_unmanaged(host: Host, process: Process, places: Sequence[PolicyPlac
     visible_by_path: Mapping[str, bool | None] = {
         place.path: is_packaged or _has_policy_view(host, process, place) for place in present_places
     }
-    if hidden_paths := [
-        path for path, is_visible in visible_by_path.items() if is_visible is False
-    ]:  # one hidden path is enough, because the browser may read that path
+    # One hidden path is enough, because the browser may read that path. None (unknown) does not count.
+    if hidden_paths := [path for path, is_visible in visible_by_path.items() if is_visible is False]:
         return f"it sees another {hidden_paths[0]} than the host has"
     read_once_path = next((place.path for place in present_places if place.family in READ_ONCE_FAMILIES), "")
     if read_once_path and not is_packaged and host.read_file_in_root(process, FLATPAK_INFO_FILE, 1):

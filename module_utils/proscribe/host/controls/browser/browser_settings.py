@@ -30,10 +30,10 @@ PRIVATE_LOGIN_HOST = "login.live.com"  # private Microsoft accounts sign in here
 class BrowserSetting(NamedTuple):
     """Bypass, and the policies that close it in each family of browsers. A family without policies lacks the bypass."""
 
-    meaning: str
-    default: str
-    chromium: Policies = {}
-    firefox: Policies = {}
+    meaning: str  # description of the bypass for the documentation
+    default: str  # one of `allowed_values`
+    chromium: Policies = {}  # policies of Chromium and its relatives that close the bypass
+    firefox: Policies = {}  # policies of Firefox that close the bypass
     # Policies by which an organisation makes its own choice. If it has set any of them, its choice stays.
     deciding_policies: Sequence[str] = ()
     only_browsers: Sequence[str] = ()  # browsers that have the bypass; empty: all of the family

@@ -44,7 +44,10 @@ WORK_LOGIN_HOSTS = ["login.microsoftonline.com", "login.microsoft.com", "login.w
 
 
 def list_closing_policies(rules: BrowserRules, place: PolicyPlace) -> dict[str, Policies]:
-    """Return, by id of a closed bypass, the policies that close the bypass in the browsers of a place."""
+    """Return, by id of a closed bypass, the policies that close the bypass in the browsers of a place.
+
+    A bypass that the browsers of the place do not have is left out.
+    """
     policies_by_setting: dict[str, Policies] = {}
     for id_, setting_value in rules.settings:
         setting = browser_settings.SETTINGS[id_]
@@ -61,15 +64,16 @@ def list_closing_policies(rules: BrowserRules, place: PolicyPlace) -> dict[str, 
             setting_policies = {EXTENSION_SETTINGS: make_due_settings({}, rules.chrome_allowed)}
         if place.browsers == ("microsoft_edge",):
             setting_policies = {
-                EDGE_POLICY_NAMES.get(name, name): setting_value for name, setting_value in setting_policies.items()
+                EDGE_POLICY_NAMES.get(name, name): policy_value for name, policy_value in setting_policies.items()
             }
         else:
             setting_policies = {
-                name: setting_value
-                for name, setting_value in setting_policies.items()
+                name: policy_value
+                for name, policy_value in setting_policies.items()
                 if name not in EDGE_POLICY_NAMES.values()
             }
-        if any(setting_value != [] for setting_value in setting_policies.values()):
+        # nothing to close: the browsers lack the bypass, or the plan names no extension
+        if any(policy_value != [] for policy_value in setting_policies.values()):
             policies_by_setting[id_] = setting_policies
     if rules.google_domains:
         policies_by_setting[browser_settings.GOOGLE_TENANTS] = {TENANT_DOMAINS: ",".join(rules.google_domains)}
@@ -90,9 +94,9 @@ def make_policies(
 ) -> dict[str, object]:
     """Return the policies of Proscribe's file; {} if it needs none.
 
-    `foreign_blocks` are names that the organisation's own files block: Proscribe does not open them. `merged_lists` are
-    the names of lists that other files let Chromium join. `decided_settings` are the settings that the organisation has
-    set itself. `extension_policies` close PROXY_EXTENSIONS beside other files; None if there are no other files.
+    `foreign_blocks` are names that the organisation's own files block: Proscribe does not permit them. `merged_lists`
+    are the names of lists that other files let Chromium join. `decided_settings` are the settings that the organisation
+    has set itself. `extension_policies` close PROXY_EXTENSIONS beside other files; None if there are no other files.
     """
     if not rules:
         return {}
@@ -141,8 +145,8 @@ def make_microsoft_headers(tenants: Sequence[Tenant]) -> list[dict[str, object]]
 def is_accepted_list(policy: str, policy_value: object) -> TypeGuard[list[object]]:
     """Return whether a value is a list that Chromium accepts for a policy.
 
-    A single entry of a wrong type costs the whole list its effect (156). The list of HttpHeaderInjection has tables;
-    the other lists have texts.
+    A single entry of a wrong type makes Chromium (156) ignore the whole list. The entries of HttpHeaderInjection are
+    tables; the entries of other lists are texts.
     """
     if policy != TENANT_HEADERS:
         return is_text_list(policy_value)

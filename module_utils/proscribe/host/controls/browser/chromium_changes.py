@@ -16,8 +16,9 @@ RULE_NAME = "browser/policy-file"
 def enforce(host: Host, place: PolicyPlace, rules: BrowserRules) -> Changes:
     """Return the changes that write Proscribe's file if it differs from the desired file, and delete backups of it.
 
-    Differences in content, owner, mode or kind count. Overrides by other files, and wrong rights on directories, become
-    refusals: these files and directories belong to the organisation.
+    A backup is a copy of Proscribe's file in the folder: Chromium reads it too. Differences in content, owner, mode or
+    kind count. Overrides by other files, and wrong rights on directories, become refusals: these files and directories
+    belong to the organisation.
     """
     folder = ChromiumPolicyFolder(host, place, rules)
     rendered = folder.rendered_content
@@ -44,6 +45,7 @@ def lift(host: Host, place: PolicyPlace) -> Changes:
 
 
 def _list_deletions(host: Host, folder: ChromiumPolicyFolder, include_own: bool) -> list[ControlAction]:
+    """Return the actions that delete the backups of Proscribe's file and, with `include_own`, the file itself."""
     deleted_files = [(name, "") for name in folder.backup_names]
     if include_own and folder.own_file is not None:
         deleted_files.append((folder.own_name, _read_previous_text(folder)))

@@ -7,8 +7,8 @@ Tried on Chromium 156:
       has it, has to name ExtensionSettings or "*". Then the FIRST file by name counts for each entry.
     - If the value in the last file is no dictionary, no file has an effect. In another file, such a value is skipped.
     - If one value of one entry has a wrong type, the whole policy has no effect. An unknown key does no harm.
-    - An id on ExtensionInstallAllowlist or ExtensionInstallForcelist counts as an entry of its own: it may have what
-      "*" blocks.
+    - An id on ExtensionInstallAllowlist or ExtensionInstallForcelist counts as if it had its own entry: it may have
+      what "*" blocks.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ _HOST_FIELDS = ("runtime_allowed_hosts", "runtime_blocked_hosts")
 
 
 def _make_choice_check(*choices: str) -> FieldCheck:
+    """Return a check of a field that accepts only these values."""
     return lambda field_value: field_value in choices
 
 
@@ -61,6 +62,7 @@ def _is_flag(field_value: object) -> bool:
 
 
 _EXTENSION_TYPES = ("extension", "theme", "user_script", "hosted_app", "legacy_packaged_app", "platform_app")
+# By field: the check of its value in the entry "*", in an entry with ids, and in an entry with an update URL.
 _DEFAULT_FIELD_CHECKS: Mapping[str, FieldCheck] = {
     MODE_FIELD: _make_choice_check("allowed", *REFUSING_MODES),
     BLOCKED_PERMISSIONS_FIELD: _is_permission_list,
@@ -96,7 +98,10 @@ class ExtensionLists(NamedTuple):
 
 
 def find_flawed_entry(settings: Policies) -> str:
-    """Return the key of the entry because of which Chromium ignores all of ExtensionSettings; "" if there is none."""
+    """Return the key of the entry because of which Chromium ignores all of ExtensionSettings; "" if there is none.
+
+    Such an entry is no table, or has a field with a value of a wrong type.
+    """
     for key, entry in settings.items():
         field_checks = _find_field_checks(key)
         if field_checks is not None and not (
@@ -134,6 +139,7 @@ def join_settings(files: Sequence[ChromiumPolicyFile]) -> dict[str, object]:
     if not settings_files or not isinstance(settings_files[-1].policy_table[EXTENSION_SETTINGS], dict):
         return {}
     settings: dict[str, object] = {}
+    # If the files are joined, the first file by name counts for each entry, so it is read last.
     for file in reversed(settings_files) if is_joined(files) else settings_files[-1:]:
         settings.update(read_table(file.policy_table, EXTENSION_SETTINGS))
     return settings
@@ -152,7 +158,11 @@ def read_effective_settings(files: Sequence[ChromiumPolicyFile]) -> dict[str, ob
 
 
 def find_deciding_file(files: Sequence[ChromiumPolicyFile], key: str) -> str:
-    """Return the name of the file that decides about the entry with a key; "" if no file has ExtensionSettings."""
+    """Return the name of the file whose entry with this key counts; "" if no file has ExtensionSettings.
+
+    If Chromium joins the files, that is the first file with the entry. Otherwise it is the last file with
+    ExtensionSettings.
+    """
     settings_files = [file for file in sorted(files) if EXTENSION_SETTINGS in file.policy_table]
     entry_files = [
         file for file in settings_files if read_table(file.policy_table, EXTENSION_SETTINGS).get(key) is not None
@@ -175,17 +185,19 @@ def group_entries_by_id(settings: Policies) -> dict[str, dict[str, object]]:
 def list_permission_openings(settings: Policies, lists: ExtensionLists, excepted_ids: Iterable[str]) -> Iterator[str]:
     """Yield the keys that wrongly give extensions a permission of PERMISSIONS: "*", extension ids, update URLs.
 
-    `excepted_ids` are extensions that may have the permissions.
+    `settings` are the effective ExtensionSettings. `excepted_ids` are extensions that may have the permissions.
     """
     default = read_table(settings, EVERY_EXTENSION)
     mode = default.get(MODE_FIELD, "blocked" if EVERY_EXTENSION in lists.blocked_ids else "allowed")
     if mode not in REFUSING_MODES and not is_blocking_permissions(default, is_default=True):
         yield EVERY_EXTENSION
     entries = group_entries_by_id(settings)
+    # The entry "*" does not apply to extensions that have their own entry or are on a list.
     for id_ in dict.fromkeys((*entries, *lists.allowed_ids, *lists.forced_ids)):
         if id_ in excepted_ids or id_ == EVERY_EXTENSION:
             continue
         entry = entries.get(id_, {})
+        # If the entry has no mode, the first list that has the extension decides; without a list, the mode of "*".
         listed_modes = (("forced", lists.forced_ids), ("blocked", lists.blocked_ids), ("allowed", lists.allowed_ids))
         listed_mode = next((mode_name for mode_name, ids in listed_modes if id_ in ids), mode)
         if entry.get(MODE_FIELD, listed_mode) not in REFUSING_MODES and not is_blocking_permissions(entry):
@@ -242,6 +254,7 @@ def fit_extension_settings(
             **({} if merged_policies is None else {MERGE_DICTIONARIES: other_names}),
         },
     )
+    # A candidate is right if Chromium then applies the required settings, and no others.
     for policies in candidate_policies:
         if is_same_json(
             read_effective_settings([*foreign_files, ChromiumPolicyFile(own_name, policies)]), required_settings

@@ -80,18 +80,23 @@ class ChromiumPolicyFolder:
         self.place, self.rules = place, rules
         self.directory, _, self.own_name = place.path.rpartition("/")
         self.faults = check_policy_path(host, place.path)
-        self.content: bytes | None = None
+        self.content: bytes | None = None  # of Proscribe's file; None if it is missing or unreadable
         self.is_link = False  # the path is a link: the content of its target is never reported
         self.own_file: ChromiumPolicyFile | None = None
-        self.foreign_files: list[ChromiumPolicyFile] = []
-        self.unclear_reasons: list[str] = []
-        self.backup_names: list[str] = []
+        self.foreign_files: list[ChromiumPolicyFile] = []  # files of the organisation
+        self.unclear_reasons: list[str] = []  # reasons why the effect of files is unknown
+        self.backup_names: list[str] = []  # names of copies of Proscribe's file
         for name in host.list_directory(self.directory):
             self._sort_file(host, name)
         self._extension_fit = self._fit_extensions()
         self.expected_policies = self._make_expected_policies()
 
     def _sort_file(self, host: Host, name: str) -> None:
+        """Read a file of the folder, and note it: as Proscribe's, as a backup of that, or as the organisation's.
+
+        A file that browsers cannot read, and that only root can change, is left out. A reason is noted if its effect is
+        unknown.
+        """
         path = f"{self.directory}/{name}"
         status = host.find_entry(path)
         if status is None or stat.S_ISDIR(status.st_mode):
@@ -116,6 +121,7 @@ class ChromiumPolicyFolder:
         return POLICY_MARK in policy_table and set(policy_table) <= _OWN_POLICY_NAMES
 
     def _make_expected_policies(self) -> dict[str, object]:
+        """Return the policies that Proscribe's file should have beside the organisation's files; {} for no file."""
         foreign_effect = ClosestMatch(
             self._list_foreign_entries(BLOCK_LIST), self._list_foreign_entries(ALLOW_LIST), accept_partial=True
         )
@@ -129,6 +135,7 @@ class ChromiumPolicyFolder:
             self.list_decided_settings(),
             self._extension_fit.policies,
         )
+        # the organisation's own choice stays
         if any(PREDICTION_POLICY in file.policy_table for file in self.foreign_files):
             own_policies.pop(PREDICTION_POLICY, None)
         return own_policies
@@ -161,7 +168,10 @@ class ChromiumPolicyFolder:
         return [*self.foreign_files, *([self.own_file] if self.own_file and self.faults.is_readable else [])]
 
     def find_source(self, setting: str) -> tuple[str, object]:
-        """Return the name of the last file with a setting, in the reading order of Chromium, and the value there."""
+        """Return the name of the last file with a setting, in the reading order of Chromium, and the value there.
+
+        Returns ("", None) if no file has the setting.
+        """
         last_source: tuple[str, object] = ("", None)
         for file in sorted(self._list_read_files()):
             if setting in file.policy_table:
@@ -175,9 +185,9 @@ class ChromiumPolicyFolder:
     def list_effective_entries(self, setting: str) -> list[object]:
         """Return the entries of a list as Chromium applies it.
 
-        The list is joined if the effective MERGE_LISTS names it, else the list of the last file counts. The list is
-        empty if the last file has no list. It is also empty if an entry of any file has a wrong type (156). A joined
-        list has each entry once, and begins with those of the last file.
+        If the effective MERGE_LISTS names the list, Chromium joins the lists of all files. Otherwise only the list of
+        the last file counts. The result is [] if the last file has no list. It is also [] if an entry of any file has a
+        wrong type (156). A joined list has each entry once, and begins with those of the last file.
         """
         joined_lists, source_value = self.find_source(MERGE_LISTS)[1], self.find_source(setting)[1]
         if not (isinstance(source_value, list) and isinstance(joined_lists, list) and setting in joined_lists):
@@ -190,7 +200,7 @@ class ChromiumPolicyFolder:
         return make_distinct_entries(entries) if is_accepted_list(setting, entries) else []
 
     def list_overrides(self) -> list[str]:
-        """Return the reasons why files of the organisation override Proscribe's file."""
+        """Return the reasons why files of the organisation override Proscribe's file; [] if none do."""
         joined_lists = {
             policy for policy in self.expected_policies if policy in read_list(self.expected_policies, MERGE_LISTS)
         }
@@ -198,6 +208,7 @@ class ChromiumPolicyFolder:
         for file in sorted(self.foreign_files):
             if file.name < self.own_name:
                 continue  # Proscribe's file comes later, and so it counts
+            # joined lists and the policies of extensions have their own checks (_find_spoiling_files, list_unfit_files)
             for setting in sorted(
                 set(self.expected_policies)
                 & set(file.policy_table) - {POLICY_MARK, *self._extension_fit.policies} - joined_lists
@@ -214,7 +225,7 @@ class ChromiumPolicyFolder:
         return reasons + self._find_cloud_priority()
 
     def _find_cloud_priority(self) -> list[str]:
-        """Return the fault, or [], that a file prefers policies of the browser's account or of its vendor's console."""
+        """Return a fault if a file prefers policies of the browser's account or of its vendor's console; else []."""
         name, source_value = self.find_source(CLOUD_FIRST_POLICY)
         return (
             [f"{name} sets {CLOUD_FIRST_POLICY}, so that other policies win over all files here"]
@@ -223,7 +234,7 @@ class ChromiumPolicyFolder:
         )
 
     def list_unfit_files(self) -> list[str]:
-        """Return the fault, or [], of files beside which Proscribe's file cannot block a permission of extensions."""
+        """Return a fault if files prevent Proscribe's file from blocking a permission of extensions; else []."""
         if self._extension_fit.is_fitting:
             return []
         names = ", ".join(
@@ -239,19 +250,23 @@ class ChromiumPolicyFolder:
     def _find_spoiling_files(self, joined_lists: set[str]) -> list[str]:
         """Return the faults of files whose part of a joined list Chromium rejects.
 
-        The other parts of the list then have no effect either.
+        Such a part also makes the other parts of the list ineffective.
         """
         return [
             f"{file.name} sets {setting} to what is no list of {ENTRY_DESCRIPTIONS.get(setting, 'texts')}:"
             f" it has no effect in {self.own_name} either"
             for file in sorted(self.foreign_files)
             for setting in sorted(joined_lists & set(file.policy_table))
+            # A value that is no list matters only in the last file: in other files, Chromium skips it.
             if isinstance(file.policy_table[setting], list) or self.own_name < file.name == self.find_source(setting)[0]
             if not is_accepted_list(setting, file.policy_table[setting])
         ]
 
     def list_changeable_files(self) -> list[str]:
-        """Return the faults of the organisation's files that accounts other than root could change to set policies."""
+        """Return a fault for each of the organisation's files that accounts other than root can change.
+
+        Such an account could set policies.
+        """
         return [
             f"{file.name} beside it {file.foreign_access}" for file in sorted(self.foreign_files) if file.foreign_access
         ]
@@ -295,6 +310,7 @@ class ChromiumPolicyFolder:
         required_effect = ClosestMatch(map(str, self.rules.blocked_names), map(str, self.rules.allowed_names))
         entries = [entry for entry in map(parse_chromium_entry, allow_texts) if entry and entry.name.host != "*"]
         own_names = set(self.rules.allowed_names)
+        # blocked names that exceptions of other files open
         openings = [
             entry.name for entry in entries if entry.name not in own_names and required_effect.is_blocked(entry.name)
         ]
@@ -307,6 +323,8 @@ class ChromiumPolicyFolder:
             for name, entries in ((BLOCK_LIST, block_texts), (ALLOW_LIST, allow_texts))
             if self._explain_excess(name, entries)
         }
+        # More entries than Chromium accepts are a fault. Fewer entries are only uncertain, because the limit of other
+        # makers' browsers is unknown.
         excess_by_list = {
             name: self._explain_excess(name, long_lists[name])
             for name in long_lists
@@ -329,6 +347,7 @@ class ChromiumPolicyFolder:
         )
 
     def _explain_loss(self) -> str:
+        """Return the reason why browsers do not apply Proscribe's file; "" if they apply it."""
         if not self.faults.is_readable:
             return (self.faults.file_faults or self.faults.directory_faults or ["not readable for users"])[0]
         return self.own_file.loss_reason if self.own_file else "no policy file"
@@ -347,6 +366,7 @@ class ChromiumPolicyFolder:
     def _list_open_settings(self) -> dict[str, str]:
         """Return, by id of a setting, the reason why the bypass is open. Closed settings are left out."""
         decided_settings = self.list_decided_settings()
+        # the first policy of a setting that lacks its effect gives the reason
         reasons = {
             id_: next(
                 filter(
@@ -386,7 +406,7 @@ class ChromiumPolicyFolder:
         )
 
     def list_header_overrides(self) -> list[str]:
-        """Return the fault, or [], of a file that makes browsers send another value of a header than the plan's."""
+        """Return a fault if a file makes browsers send another value of a required header than the plan's; else []."""
         from .tenant_mechanisms import find_overriding_header
 
         required = read_list(self.expected_policies, TENANT_HEADERS)
@@ -410,6 +430,7 @@ class ChromiumPolicyFolder:
             return ""
         if open_ids[0] == EVERY_EXTENSION:
             return self._explain_loss() or next(iter(self.list_unfit_files()), "") or self._explain_undecided(files)
+        # the entry that names the extension; "" if only a list names it
         key = next(
             (settings_key for settings_key in settings if open_ids[0] in (settings_key, *settings_key.split(","))), ""
         )
@@ -423,6 +444,7 @@ class ChromiumPolicyFolder:
         )
 
     def _explain_undecided(self, files: list[ChromiumPolicyFile]) -> str:
+        """Return the reason why the entry "*" of ExtensionSettings does not block the permissions of PERMISSIONS."""
         if key := find_flawed_entry(join_settings(files)):
             return (
                 f'{find_deciding_file(files, key)}: the entry "{key}" is not valid, and costs all '
@@ -434,12 +456,13 @@ class ChromiumPolicyFolder:
         )
 
     def _list_forced_extensions(self) -> list[str]:
+        """Return the ids of the extensions that policies install by force. An entry of that list is `id;update URL`."""
         return [
             forced_entry.partition(";")[0] for forced_entry in self.list_effective_texts("ExtensionInstallForcelist")
         ]
 
     def _list_unblocked_extensions(self) -> set[str]:
-        """Return the ids of extensions that the plan blocks and that are not blocked.
+        """Return the ids of extensions that the plan blocks and that the policies do not block.
 
         An exception has priority over a refusal: https://chromeenterprise.google/policies/#ExtensionSettings
         """
@@ -451,7 +474,7 @@ class ChromiumPolicyFolder:
         forced_ids = self._list_forced_extensions()
         unblocked_ids = set()
         for id_ in self.rules.chrome_extensions if EXTENSIONS in dict(self.rules.settings) else ():
-            mode = entries.get(id_, {}).get(MODE_FIELD)
+            mode = entries.get(id_, {}).get(MODE_FIELD)  # None: no entry has a mode, so the lists decide
             is_refused = mode in REFUSING_MODES or (mode is None and (id_ in blocked_ids or "*" in blocked_ids))
             if not is_refused or (mode is None and (id_ in allowed_ids or id_ in forced_ids)):
                 unblocked_ids.add(id_)

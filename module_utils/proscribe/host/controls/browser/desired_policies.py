@@ -94,20 +94,21 @@ class DesiredPolicies:
     def _find_open_names(self) -> dict[str, list[tuple[str, int]]]:
         """Compute the result of `list_open_names`, which is cached with the plan."""
         open_names: dict[str, list[tuple[str, int]]] = {}
-        for id_, left_out in self._fit_names().omitted_names.items():
-            for site_name in left_out:
+        for id_, site_names in self._fit_names().omitted_names.items():
+            for site_name in site_names:
                 degree = self._other_controls.measure_degree(site_name.host) if self._other_controls else NAME_OPEN
                 if degree < NAME_CLOSED_WITH_ALL_BELOW:
                     open_names.setdefault(id_, []).append((str(site_name), degree))
         return open_names
 
     def _fit_names(self) -> FittedNames:
+        """Return the names for the lists of browsers, and the names without room there; computed once."""
         if self._fitted is None:
             self._fitted = fit_names(self._plan["controls"]["browser"], self._other_controls)
         return self._fitted
 
     def _is_cut(self) -> bool:
-        """Return whether the plan has more names than browsers' lists accept."""
+        """Return whether the plan has more names than browsers' lists accept, so that some names are left out."""
         return bool(compute_once(self._plan, "browser/cut", lambda: bool(self._fit_names().omitted_names)))
 
     def _make_cache_suffix(self) -> str:
@@ -115,6 +116,7 @@ class DesiredPolicies:
         return f" beside dns {self._other_controls.highest_degree}" if self._other_controls and self._is_cut() else ""
 
     def _render_alone(self, place: PolicyPlace) -> bytes | None:
+        """Compute the result of `render_file`, which is cached with the plan."""
         content = FAMILY_MODULES[place.family].render_alone(self.choose_rules(place), place)
         # Most browsers of a family get the same content. Equal contents share one object, to save memory.
         return None if content is None else self._files.setdefault(content, content)

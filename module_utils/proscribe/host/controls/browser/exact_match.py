@@ -24,6 +24,7 @@ def check_place(host: Host, place: PolicyPlace, desired: DesiredPolicies) -> Pol
     try:
         preference_faults = firefox_preferences.check_preferences(host, place, content)
     except ObservationError as unseen_error:
+        # No file should be there, or the observation says already that it is incomplete.
         if content is None or observed.unseen_reason:
             return observed
         if observed.is_complete:
@@ -41,11 +42,11 @@ def _check_policy(host: Host, place: PolicyPlace, desired: DesiredPolicies) -> P
     is_chromium = place.family == "chromium"
     content = desired.render_file(place)
     try:
-        if (_is_whole_folder if is_chromium else _is_whole_file)(host, place, content):
+        if (_is_exact_folder if is_chromium else _is_exact_file)(host, place, content):
             return PolicyObservation(is_complete=True)
     except ObservationError as unseen_error:
         return PolicyObservation(unseen_reason=str(unseen_error))
-    except ControlError as error:
+    except ControlError as error:  # the file cannot be read safely, so no policy counts as in effect
         rules = desired.choose_rules(place)
         extensions = rules.chrome_extensions if is_chromium else rules.firefox_extensions
         lost_policies = FAMILY_MODULES[place.family].list_closing_policies(rules, place)
@@ -59,7 +60,11 @@ def _check_policy(host: Host, place: PolicyPlace, desired: DesiredPolicies) -> P
     return FirefoxPolicyFile(host, place, desired.choose_rules(place)).make_observation()
 
 
-def _is_whole_folder(host: Host, place: PolicyPlace, content: bytes | None) -> bool:
+def _is_exact_folder(host: Host, place: PolicyPlace, content: bytes | None) -> bool:
+    """Return whether a folder has Proscribe's desired file only, without faults of rights on the path.
+
+    `content` is the content of that file; None if the folder should be empty.
+    """
     directory, _, own_name = place.path.rpartition("/")
     if host.list_directory(directory) != ([] if content is None else [own_name]) or any(
         check_policy_path(host, place.path)[:2]
@@ -68,7 +73,12 @@ def _is_whole_folder(host: Host, place: PolicyPlace, content: bytes | None) -> b
     return content is None or host.read_file(place.path) == content
 
 
-def _is_whole_file(host: Host, place: PolicyPlace, content: bytes | None) -> bool:
+def _is_exact_file(host: Host, place: PolicyPlace, content: bytes | None) -> bool:
+    """Return whether the policy file has the desired content, without faults of rights on the path.
+
+    `content` is None if there should be no file. A file of Firefox's own installation must not exist, because it would
+    have to be merged.
+    """
     if host.read_file(place.path) != content or any(host.find_entry(path) is not None for path in place.fallbacks):
         return False
     return not any(check_policy_path(host, place.path)[:2])

@@ -3,7 +3,7 @@
 With `debugger`, an extension of Chromium can make a page request another address than the address that is shown.
 Firefox has no such permission, and ignores its name.
 
-The entry "*" applies to every extension without an entry of its own. An extension's own entry hides all of "*", even if
+The entry "*" applies to every extension without its own entry. An extension's own entry hides all of "*", even if
 it is empty. So an extension may have the permissions if it has an entry without `installation_mode`. That entry repeats
 the other fields of "*", so that it permits nothing else.
 
@@ -74,9 +74,9 @@ def make_due_settings(
 ) -> dict[str, object]:
     """Return the organisation's ExtensionSettings with Proscribe's entries added.
 
-    `excepted_ids` are extensions that may have PERMISSIONS. `taken_ids` get no entry, because other entries name them
-    already. If the organisation blocks the permissions for all extensions, nothing is added. Otherwise Proscribe would
-    permit what the organisation blocks.
+    `excepted_ids` are extensions that may have PERMISSIONS. `taken_ids` are extensions that other entries name already,
+    so they get no entry. If the organisation blocks the permissions for all extensions, nothing is added. Otherwise
+    Proscribe would permit what the organisation blocks.
     """
     default = read_table(foreign_settings, EVERY_EXTENSION)
     if is_blocking_permissions(default, is_default=True):

@@ -1,8 +1,8 @@
 """Policies of Firefox: the settings and the text of a policy file.
 
-Firefox reads one file only: the file below /etc or, if /etc has none, the file of its own installation. So Proscribe
-merges its policies into the organisation's (firefox_merge.py describes the merge and its removal). A file that has
-nothing but Proscribe's policies needs only a comparison (exact_match.py).
+Firefox reads one file only: the file below /etc or, if /etc has none, the file in the folder of its installation. So
+Proscribe merges its policies into the organisation's (firefox_merge.py describes the merge and its removal). A file
+that has nothing but Proscribe's policies needs only a comparison (exact_match.py).
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ def make_filter_lists(rules: BrowserRules, foreign_names: Iterable[SiteName] = (
     private_names = [SiteName(PRIVATE_LOGIN_HOST)] if rules.microsoft_tenants else []
     lowered_names = sorted(
         {
-            SiteName(permitted_name.host, permitted_name.path.lower())
-            for permitted_name in [*rules.blocked_names, *private_names]
+            SiteName(blocked_name.host, blocked_name.path.lower())
+            for blocked_name in [*rules.blocked_names, *private_names]
         }
     )
     exceptions, closed_names = [], []
@@ -75,11 +75,13 @@ def make_filter_lists(rules: BrowserRules, foreign_names: Iterable[SiteName] = (
         ):
             continue
         blocked_names = [*lowered_names, *foreign_blocks]
+        # blocked names that the exception would open: paths of the same host, below the permitted path
         blocked_within = [
             blocked_name
             for blocked_name in blocked_names
             if blocked_name.host == permitted_name.host and blocked_name.path.startswith(permitted_name.path)
         ]
+        # True if a host below the permitted host is blocked
         has_blocked_below = any(
             blocked_name.host.endswith("." + permitted_name.host) and _has_common_path(blocked_name, permitted_name)
             for blocked_name in blocked_names
@@ -89,10 +91,7 @@ def make_filter_lists(rules: BrowserRules, foreign_names: Iterable[SiteName] = (
         else:
             exceptions.append(_format_pattern(permitted_name, include_below=not has_blocked_below))
     return WebsiteFilterLists(
-        [
-            _format_pattern(permitted_name)
-            for permitted_name in _list_uppermost_names(lowered_names, rules.allowed_names)
-        ],
+        [_format_pattern(blocked_name) for blocked_name in _list_uppermost_names(lowered_names, rules.allowed_names)],
         exceptions,
         closed_names,
     )
@@ -121,10 +120,12 @@ def _list_uppermost_names(lowered_names: list[SiteName], allowed_names: Iterable
 
 
 def _has_common_path(first: SiteName, second: SiteName) -> bool:
+    """Return whether the paths of two names have addresses in common: one path is the start of the other."""
     return first.path.startswith(second.path) or second.path.startswith(first.path)
 
 
 def _format_pattern(site_name: SiteName, include_below: bool = True) -> str:
+    """Return the pattern of WebsiteFilter for a name, with or without the hosts below its host."""
     return f"*://{'*.' if include_below else ''}{site_name.host}{site_name.path or '/'}*"
 
 
@@ -140,6 +141,7 @@ def list_closing_policies(rules: BrowserRules, place: PolicyPlace) -> dict[str, 
             setting_policies = {}
         elif id_ == EXTENSIONS:
             ids = rules.firefox_extensions
+            # with ALLOW_LIST, all extensions are blocked but those that the plan allows
             extension_entries = {
                 extension_id: {MODE_FIELD: "blocked"}
                 for extension_id in (["*"] if setting_value == ALLOW_LIST else ids)
@@ -161,7 +163,10 @@ def list_closing_policies(rules: BrowserRules, place: PolicyPlace) -> dict[str, 
 
 
 def _list_refused_extensions(rules: BrowserRules) -> tuple[str, ...]:
-    """Return the ids of extensions that have a blocking entry each, so that they get no entry as an exception."""
+    """Return the ids of extensions that have a blocking entry each, so that they get no entry as an exception.
+
+    The result is () unless the plan blocks just the extensions of restricted services.
+    """
     return rules.firefox_extensions if dict(rules.settings).get(EXTENSIONS) == BLOCKED else ()
 
 
@@ -177,10 +182,8 @@ def make_policies(rules: BrowserRules, place: PolicyPlace, filter_lists: Website
         if rules.request_url:
             own_policies[SUPPORT_MENU_POLICY] = {"Title": "Request an exception", "URL": rules.request_url}
     for closing_policies in list_closing_policies(rules, place).values():
-        for (
-            name,
-            policy_value,
-        ) in closing_policies.items():  # joined, because several settings may have preferences or an entry for "*"
+        # Tables are joined, because several settings may have preferences or an entry for "*".
+        for name, policy_value in closing_policies.items():
             own_policies[name] = (
                 join_tables(read_table(own_policies, name), read_table(closing_policies, name))
                 if name in own_policies

@@ -95,7 +95,7 @@ def _format_note(note: MergeNote) -> str:
 def _list_restoring_actions(host: Host, policy_file: FirefoxPolicyFile) -> list[ControlAction]:
     """Return the actions that restore the organisation's file, and delete the files that Proscribe stored.
 
-    If the policy file has none of Proscribe's policies, it stays unchanged, and only the stored files are deleted.
+    If the policy file at the path is not Proscribe's, it stays unchanged, and only the stored files are deleted.
     """
     path = policy_file.place.path
     original = policy_file.make_stored_original()
@@ -104,10 +104,10 @@ def _list_restoring_actions(host: Host, policy_file: FirefoxPolicyFile) -> list[
         for stored_path in (policy_file.original_path, policy_file.note_path)
         if host.has_traces(stored_path)
     ]
+    # nothing to restore: the file is not Proscribe's, or there is neither a file nor a stored original
     if not policy_file.is_own or (policy_file.status is None and original is None):
-        if host.has_unfinished_write(path) or (
-            policy_file.status is None and host.has_traces(path)
-        ):  # an earlier run was killed while it wrote the file
+        # an earlier run was killed while it wrote the file
+        if host.has_unfinished_write(path) or (policy_file.status is None and host.has_traces(path)):
             stored_paths.insert(0, path)
         clear = functools.partial(host.clear_unfinished_write, path)
         return [
@@ -120,6 +120,7 @@ def _list_restoring_actions(host: Host, policy_file: FirefoxPolicyFile) -> list[
         ]
 
     def restore_original() -> None:
+        """Write the organisation's file, or delete the file if there was none. Then delete the stored files."""
         if original is None:
             host.delete_file(path)
         else:

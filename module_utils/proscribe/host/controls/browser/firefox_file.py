@@ -39,7 +39,8 @@ from .site_rules import MAX_LIST_ENTRIES, BrowserRules, SiteName
 if TYPE_CHECKING:
     from ..policy_values import Policies
 
-# Types that Firefox (153) requires in "*". A wrong type in an extension's own entry costs only that entry its effect.
+# Types that Firefox (153) requires for the fields of "*", the entry of ExtensionSettings for all other extensions. A
+# wrong type there makes Firefox ignore all of ExtensionSettings. In another entry, Firefox ignores only that entry.
 DEFAULT_FIELDS: Mapping[str, type] = {
     "blocked_install_message": str,
     "temporarily_allow_weak_signatures": bool,
@@ -70,16 +71,16 @@ class FirefoxPolicyFile:
         self.original_path, self.note_path = stored_prefix + ".original", stored_prefix + ".note"
         self.faults = check_policy_path(host, place.path)
         self.status = host.find_entry(place.path)
-        self.content: bytes | None = None
-        self.document: Policies | None = None
+        self.content: bytes | None = None  # content of the file; None if it is missing or unreadable
+        self.document: Policies | None = None  # parsed content; None if it is not valid
         self.loss_reason = ""  # reason why Firefox ignores the file
         self.blocker = ""  # reason why Proscribe does not change the file
         self._read_file(host)
         self.is_marked = POLICY_MARK in (self.document or {}) or SIGNATURE.encode() in (self.content or b"")
         self.is_empty = not (self.content or b"").strip()
         self.unclear_reason = ""  # reason why the two parts cannot be separated
-        self.original: bytes | None = None
-        self.note: MergeNote | None = None
+        self.original: bytes | None = None  # the organisation's stored file; None if there is none
+        self.note: MergeNote | None = None  # None without a valid note
         self.inherited_policies = self._read_inherited_policies(host)
         if self.document is None and not self.is_marked and not self.is_empty and not self.blocker:
             self.blocker = f"it is the organisation's, and {self.loss_reason}: correct or remove it"
@@ -87,6 +88,7 @@ class FirefoxPolicyFile:
             self._read_memory(host)
         except (ObservationError, ControlError) as error:
             self.unclear_reason = str(error)
+        # whether the organisation's part changed since the merge, and that part
         self.is_edited, self.base_document = self._find_base_document()
         self.filter_lists = make_filter_lists(rules, self._list_blocked_names(self.base_document))
         self.expected_document = self._make_expected_document()
@@ -122,6 +124,7 @@ class FirefoxPolicyFile:
         return {}
 
     def _read_memory(self, host: Host) -> None:
+        """Read the organisation's stored file and the note of the merge. Raises ObservationError and ControlError."""
         note = host.read_file(self.note_path)
         self.original = host.read_file(self.original_path)
         try:
@@ -130,10 +133,13 @@ class FirefoxPolicyFile:
             self.note = None  # a damaged note counts as missing
 
     def _find_base_document(self) -> tuple[bool, Policies]:
-        """Return whether the organisation's part changed since the merge, and the current document of that part."""
-        if self.document is not None and not self.is_marked:
+        """Return whether the organisation's part changed since the merge, and the current document of that part.
+
+        That document is the base of the next merge.
+        """
+        if self.document is not None and not self.is_marked:  # the organisation has put a new file there
             return True, self.document
-        if self.content is not None and self.is_empty and not self.note:
+        if self.content is not None and self.is_empty and not self.note:  # the organisation's own empty file
             return True, {}
         remembered_document = self.note.base if self.note else self._parse_original()
         if self.document is not None:
@@ -141,9 +147,11 @@ class FirefoxPolicyFile:
             foreign_document = remove_own_policies(self.document, remembered_document, written)
             if not is_same_json(foreign_document, remembered_document):
                 return True, foreign_document
+        # without a file of the organisation, the policies of Firefox's installation are the base
         return False, remembered_document if self.original is not None else self.inherited_policies
 
     def _parse_original(self) -> Policies:
+        """Return the document in the organisation's stored file; {} if the file is missing or invalid."""
         try:
             return parse_policies(self.original or b"{}")
         except ValueError:
@@ -151,10 +159,12 @@ class FirefoxPolicyFile:
 
     @staticmethod
     def _list_blocked_names(document: Policies) -> list[SiteName]:
+        """Return the names that the WebsiteFilter of a document blocks."""
         block = _read_filter_list(read_table(document, "policies"), "Block")
         return [entry.name for entry in map(parse_firefox_entry, block) if entry]
 
     def _make_expected_document(self) -> dict[str, object] | None:
+        """Return the merged document that the policy file should have; None if the plan has no policy for it."""
         own_policies = make_policies(self.rules, self.place, self.filter_lists)
         return merge_policies(self.base_document, own_policies) if own_policies else None
 
@@ -190,7 +200,7 @@ class FirefoxPolicyFile:
     def make_merge_notes(self) -> tuple[MergeNote, MergeNote]:
         """Return the note for the time of the write, and the note for the time after the write.
 
-        The first note has the earlier documents, too: an interrupted write may leave any of them at the path.
+        The first note also has the documents of earlier notes: an interrupted write may leave any of them at the path.
         """
         final_note = MergeNote(self.base_document, [self.expected_document or {}], 0o644)
         if self.status is not None and not self.is_marked and not (self.is_empty and self.note):
@@ -232,6 +242,7 @@ class FirefoxPolicyFile:
         ]
         unclear_reason = ""
         if not self.blocker:
+            # Three cases: the stored files cannot be read, Firefox ignores the file, or the file differs.
             if self.unclear_reason and not self.loss_reason:
                 unclear_reason = self.unclear_reason if self._has_foreign_policies() else ""
                 faults += [] if self.is_marked or self.expected_document is None else ["it is the organisation's alone"]
@@ -302,7 +313,7 @@ class FirefoxPolicyFile:
         )
 
     def _list_unblocked_extensions(self, current_policies: Policies) -> set[str]:
-        """Return the ids of extensions that the plan blocks and that are not blocked."""
+        """Return the ids of extensions that the plan blocks and that the policies in effect do not block."""
         extension_entries = read_table(current_policies, EXTENSION_SETTINGS)
         refused_ids = self.rules.firefox_extensions if EXTENSIONS in dict(self.rules.settings) else ()
         return {
@@ -313,10 +324,12 @@ class FirefoxPolicyFile:
         }
 
     def _has_foreign_policies(self) -> bool:
+        """Return whether the file has other policies than Proscribe alone would write."""
         own_policies = make_policies(self.rules, self.place, make_filter_lists(self.rules))
         return not is_same_json((self.document or {}).get("policies"), own_policies)
 
     def _describe_differences(self) -> list[str]:
+        """Describe the differences of the policy file from the desired file, which it does not equal."""
         if self.expected_document is None:
             return ["it still says what the plan no longer has"]
         if not self.is_marked:
@@ -329,4 +342,5 @@ class FirefoxPolicyFile:
 
 
 def _read_filter_list(policies: Policies, name: str) -> list[object]:
+    """Return a list of WebsiteFilter: `name` is "Block" or "Exceptions". [] if the policies have no such list."""
     return read_list(read_table(policies, WEBSITE_FILTER), name)

@@ -85,7 +85,10 @@ def merge_policies(base: Policies, own_policies: Policies) -> dict[str, object]:
 
 
 def list_required_changes(policies: Policies, own_policies: Policies) -> dict[str, object]:
-    """Return, by name, the new values of the policies that have to change to close as much as Proscribe's."""
+    """Return, by name, the new value of each policy that does not yet close as much as Proscribe's.
+
+    `policies` are the present policies. A new value keeps the organisation's entries where the policy is a table.
+    """
     return {
         name: _join_table(name, policies.get(name), policy_value)
         for name, policy_value in own_policies.items()
@@ -94,6 +97,7 @@ def list_required_changes(policies: Policies, own_policies: Policies) -> dict[st
 
 
 def _join_filters(foreign_filter: Policies, own_filter: Policies) -> dict[str, object]:
+    """Return the organisation's WebsiteFilter with Proscribe's entries added to its lists."""
     joined_filter = dict(foreign_filter)
     for name in own_filter:
         foreign_entries = read_list(foreign_filter, name)
@@ -105,12 +109,11 @@ def _join_filters(foreign_filter: Policies, own_filter: Policies) -> dict[str, o
 
 
 def is_closing(name: str, foreign_value: object, own_value: object) -> bool:
-    """Return whether the current value of a policy closes as much as Proscribe's."""
+    """Return whether the current value of a policy (`foreign_value`) closes as much as Proscribe's (`own_value`)."""
     if name == TENANT_DOMAINS:
         return _is_narrower(foreign_value, own_value)
-    if (
-        name == SUPPORT_MENU_POLICY and isinstance(foreign_value, dict) and foreign_value
-    ):  # this policy closes nothing, so the organisation's own menu entry stays
+    # this policy closes nothing, so the organisation's own menu entry stays
+    if name == SUPPORT_MENU_POLICY and isinstance(foreign_value, dict) and foreign_value:
         return True
     if name == PROXY_POLICY:  # the organisation's own value suffices, as long as users cannot change it
         return isinstance(foreign_value, dict) and foreign_value.get("Locked") is True and "Mode" in foreign_value
@@ -141,7 +144,7 @@ def _join_table(name: str, foreign_value: object, own_value: object) -> object:
 def _join_extensions(foreign_settings: Policies, own_settings: Policies) -> dict[str, object]:
     """Return the organisation's ExtensionSettings with Proscribe's entries added.
 
-    An exception of Proscribe's opens nothing that the organisation's settings block.
+    An exception of Proscribe's permits nothing that the organisation's settings block.
     """
     joined_settings = dict(foreign_settings)
     default = read_table(foreign_settings, EVERY_EXTENSION)
@@ -156,7 +159,7 @@ def _join_extensions(foreign_settings: Policies, own_settings: Policies) -> dict
                     BLOCKED_PERMISSIONS_FIELD: make_blocking_default(default)[BLOCKED_PERMISSIONS_FIELD],
                 }
             joined_settings[key] = {**default, **added_fields}
-        elif is_same_json(entry, EXCEPTION_ENTRY):
+        elif is_same_json(entry, EXCEPTION_ENTRY):  # an exception of Proscribe's
             if key not in foreign_settings and not closes_proxies(default, is_default=True):
                 joined_settings[key] = make_exception(default)
         elif not _is_answered(foreign_settings.get(key), mode):
@@ -165,7 +168,10 @@ def _join_extensions(foreign_settings: Policies, own_settings: Policies) -> dict
 
 
 def _is_answered(foreign_entry: object, mode: object) -> bool:
-    """Return whether the organisation's own entry blocks or permits an extension as Proscribe's mode would."""
+    """Return whether the organisation's own entry blocks or permits an extension as Proscribe's would.
+
+    `mode` is the mode of Proscribe's entry.
+    """
     return isinstance(foreign_entry, dict) and (foreign_entry.get(MODE_FIELD) == "blocked") == (mode == "blocked")
 
 
@@ -179,6 +185,7 @@ def _is_narrower(foreign_value: object, own_value: object) -> bool:
 
 
 def _parse_domains(text: str) -> set[str]:
+    """Return the domains of a list with commas, in small letters."""
     return {domain.strip().lower() for domain in text.split(",")}
 
 
@@ -198,10 +205,16 @@ def remove_own_policies(current: Policies, base: Policies, written_documents: Se
 
 
 def _read_tables(documents: Sequence[Policies], name: str) -> list[dict[str, object]]:
+    """Return the table `name` of each document; {} for a document without it."""
     return [read_table(document, name) for document in documents]
 
 
 def _restore_table(current: Policies, base: Policies, written_tables: Sequence[Policies]) -> dict[str, object]:
+    """Return a table (`current`) without Proscribe's changes.
+
+    `written_tables` has the table as Proscribe wrote it, and `base` the table before that. A value that equals the
+    written value returns to the value in `base`. Any other value stays.
+    """
     restored_table: dict[str, object] = {}
     for name, current_value in current.items():
         if any(name in document and is_same_json(document[name], current_value) for document in written_tables):
@@ -220,6 +233,7 @@ def _restore_table(current: Policies, base: Policies, written_tables: Sequence[P
 
 
 def _restore_extensions(current: Policies, base: Policies, written_tables: Sequence[Policies]) -> dict[str, object]:
+    """Return ExtensionSettings without Proscribe's changes; the entry "*" is restored field by field."""
     restored_table = _restore_table(current, base, written_tables)
     default = read_table(current, EVERY_EXTENSION)
     if default and restored_table.get(EVERY_EXTENSION) is default:  # the organisation edited the entry later
@@ -258,6 +272,7 @@ def _restore_list(
 
 
 def _restore_filter(current: Policies, base: Policies, written_filters: Sequence[Policies]) -> dict[str, object]:
+    """Return a WebsiteFilter without the entries that Proscribe added to its lists."""
     restored_filter = dict(current)
     for name in FILTER_LISTS:
         current_value = current.get(name)
@@ -266,10 +281,8 @@ def _restore_filter(current: Policies, base: Policies, written_filters: Sequence
             if not restored_filter[name] and name not in base:
                 del restored_filter[name]
             elif not restored_filter[name] and not isinstance(base.get(name), list):
-                restored_filter[name] = base[
-                    name
-                    # The organisation's value is no list. Firefox ignores it, so Proscribe's list replaced it.
-                ]
+                # The organisation's value is no list. Firefox ignores it, so Proscribe's list replaced it.
+                restored_filter[name] = base[name]
     return restored_filter
 
 
@@ -286,7 +299,7 @@ def guess_written_policies(current: Policies) -> list[Policies]:
     own_policies = {
         name: policies[name] for name in sorted({WEBSITE_FILTER, TENANT_DOMAINS, *managed_policies}) if name in policies
     }
-    refused_entry = {MODE_FIELD: "blocked"}
+    refused_entry = {MODE_FIELD: "blocked"}  # as Proscribe writes it for an extension
     locked_preferences = {
         *NO_SPECULATION_PREFERENCE,
         *(key for setting in SETTINGS.values() for key in read_table(setting.firefox, PREFERENCES_POLICY)),

@@ -28,7 +28,7 @@ MAX_FILE_BYTES = 1024 * 1024
 
 
 def find_preferences_path(place: PolicyPlace) -> str:
-    """Return the path of Proscribe's preferences file for a place; "" for a place without one."""
+    """Return the path of Proscribe's preferences file beside the policy file of a place; "" for a place without one."""
     if place.family != "firefox" or not place.path.endswith(POLICIES_SUFFIX):
         return ""
     return f"{place.path[: -len(POLICIES_SUFFIX)]}{PREFERENCES_SUFFIX}/{OWN_FILE}"
@@ -66,11 +66,11 @@ def check_preferences(host: Host, place: PolicyPlace, content: bytes | None) -> 
     if content is None:
         is_own = current is not None and SIGNATURE.encode() in current
         return PreferenceFaults(f"{path} is not in the plan any more") if is_own else PreferenceFaults()
-    file, directories, _ = check_policy_path(host, path)
-    own_fault = f"{path}: {file[0]}" if file else ""
+    file_faults, directory_faults, _ = check_policy_path(host, path)
+    own_fault = f"{path}: {file_faults[0]}" if file_faults else ""
     if current != content:
         own_fault = f"{path} is missing" if current is None else f"{path} is not as the plan has it"
-    return PreferenceFaults(own_fault, [*directories, *filter(None, [_explain_other_file(host, path)])])
+    return PreferenceFaults(own_fault, [*directory_faults, *filter(None, [_explain_other_file(host, path)])])
 
 
 def _explain_other_file(host: Host, path: str) -> str:
@@ -116,8 +116,7 @@ def list_changes(host: Host, place: PolicyPlace, rules: BrowserRules) -> Changes
         return Changes([ControlAction("write", path, write_file, previous_text, content.decode())], refusals)
     if preference_faults.own_fault:
         return Changes([ControlAction("delete", path, functools.partial(host.delete_file, path), previous_text)])
-    if (
-        path and content is None and host.find_entry(path) is None and host.has_traces(path)
-    ):  # a kill interrupted a write
+    # a kill interrupted the write of a file that should no longer exist
+    if path and content is None and host.find_entry(path) is None and host.has_traces(path):
         return Changes([ControlAction("delete", path, functools.partial(host.clear_unfinished_write, path))])
     return Changes((), refusals)

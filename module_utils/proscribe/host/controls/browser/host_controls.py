@@ -34,6 +34,7 @@ class HostControls:
         self._plan = plan
         self._measure_backend = measure_backend
         self._highest_degree: int | None = None
+        # (names that the control dns blocks, names below them that it lets through); None until needed
         self._dns_names: tuple[AbstractSet[str], AbstractSet[str]] | None = None
 
     @property
@@ -56,12 +57,13 @@ class HostControls:
             return NAME_OPEN
         if self._dns_names is None:
             self._dns_names = _list_dns_names(self._plan["controls"]["dns"])
-        blocked_names, passed_names = self._dns_names
+        blocked_names, open_names = self._dns_names
         if self.highest_degree == NAME_ALONE_CLOSED:
             return NAME_ALONE_CLOSED if host in blocked_names else NAME_OPEN
+        # of the blocked and the permitted names that include the host, the longer decides
         return (
             NAME_CLOSED_WITH_ALL_BELOW
-            if len(find_covering_name(host, blocked_names)) > len(find_covering_name(host, passed_names))
+            if len(find_covering_name(host, blocked_names)) > len(find_covering_name(host, open_names))
             else NAME_OPEN
         )
 
@@ -84,13 +86,14 @@ def make_desired(host: Host, plan: Plan) -> DesiredPolicies:
 
 
 def is_dns_effective_in_browsers(plan: Plan) -> bool:
-    """Return whether a plan's control dns enforces, and browsers use no resolver of their own."""
+    """Return whether a plan's control dns enforces, and browsers use the resolver of the host."""
     controls = plan["controls"]
     settings = controls["browser"]["settings"].get("browsers", {})
     return "dns" in controls and controls["dns"]["mode"] == ENFORCE and settings.get("dns_over_https") == BLOCKED
 
 
 def _measure_backend(host: Host, plan: Plan) -> int:
+    """Return the degree to which the DNS backend of a host closes a blocked name (closing_degrees.py)."""
     from ..dns.backend_choice import HOSTS_BACKEND, choose_backend
 
     section = plan["controls"]["dns"]

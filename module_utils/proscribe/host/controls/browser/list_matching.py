@@ -34,6 +34,7 @@ def parse_chromium_entry(text: object) -> SiteListEntry | None:
     match = _CHROMIUM_PATTERN.fullmatch(text) if isinstance(text, str) else None
     if not match:
         return None
+    # a dot before the host excludes the hosts below it
     scheme, dot, host, port, path, query = match.groups()
     if host != "*" and "*" in host:
         return None
@@ -52,7 +53,7 @@ def parse_firefox_entry(text: object) -> SiteListEntry | None:
     if not match:
         return None
     scheme, host, path = match[1], match[2].lower(), match[3].lower()
-    start, star, path_rest = path.partition("*")
+    start, star, path_rest = path.partition("*")  # without a star, the pattern is for one address only
     includes_below = host.startswith("*")
     name = SiteName(host.removeprefix("*."), "" if start == "/" else start)
     return SiteListEntry(name, includes_below, scheme == "*" and bool(star) and not path_rest)
@@ -74,6 +75,7 @@ class ClosestMatch:
         ]
         allow_entries = [entry for entry in map(parse_chromium_entry, allow) if entry]
         every_host = SiteName("*")
+        # the entry "*", which decides if no other entry matches
         self._is_all_blocked = every_host in [entry.name for entry in block_entries] and every_host not in [
             entry.name for entry in allow_entries
         ]
@@ -83,6 +85,7 @@ class ClosestMatch:
 
     def is_blocked(self, address: SiteName) -> bool:
         """Return whether Chromium blocks an address."""
+        # an exception for exactly this host is closer than any other entry
         if _measure_longest_path(self._exact_paths, address.host, address.path) >= 0:
             return False
         for host in list_covering_hosts(address.host):
@@ -131,5 +134,8 @@ def _group_paths(entries: Iterable[SiteListEntry]) -> dict[str, list[str]]:
 
 
 def _measure_longest_path(paths: dict[str, list[str]], host: str, path: str) -> int:
-    """Return the length of the longest of a host's paths with which `path` starts; -1 if there is none."""
+    """Return the length of the longest of a host's paths with which `path` starts; -1 if there is none.
+
+    `paths` has the paths by host.
+    """
     return max((len(start) for start in paths.get(host, ()) if path.startswith(start)), default=-1)

@@ -61,6 +61,7 @@ def judge_managed_policies(
     verdicts = judge_policies(
         section, desired, observed_places, installed=[observed.place for observed in observed_places]
     )
+    # no installed browser can block sites, so all verdicts on sites and bypasses have the same reason
     if not any(observed_place.place.has_sites for observed_place in observed_places):
         state, reason = (UNKNOWN, unseen_reason) if unseen_reason else (NOT_APPLICABLE, NO_KNOWN_BROWSER)
         verdicts = [RuleVerdict(verdict.rule, state, reason=reason) for verdict in verdicts]
@@ -68,19 +69,19 @@ def judge_managed_policies(
         return [*verdicts, RuleVerdict("browser/policy-file", NOT_APPLICABLE, reason="no policy to set")]
     unknown_findings = [Finding("browser", name, detail=UNKNOWN_BROWSER_DETAIL) for name in unknown_browsers]
     missed_reason = "; ".join(filter(None, (explain_unclear_policies(observed_places), unseen_reason)))
-    policies = judge_rule(
+    policies_verdict = judge_rule(
         "browser/policy-file",
         {"mode": section["mode"]},
         [*list_policy_faults(observed_places), *unknown_findings],
         missed_reason,
     )
     if not (observed_places or unknown_findings or missed_reason):
-        policies = RuleVerdict("browser/policy-file", NOT_APPLICABLE, reason=NO_KNOWN_BROWSER)
-    running = RuleVerdict("browser/running", NOT_APPLICABLE, reason=NO_KNOWN_BROWSER)
+        policies_verdict = RuleVerdict("browser/policy-file", NOT_APPLICABLE, reason=NO_KNOWN_BROWSER)
+    running_verdict = RuleVerdict("browser/running", NOT_APPLICABLE, reason=NO_KNOWN_BROWSER)
     if observed_places:
-        running = RuleVerdict("browser/running", UNKNOWN, reason=RUNNING_UNOBSERVED.format(platform))
-    packaged = RuleVerdict("browser/packaged", NOT_APPLICABLE, reason=NO_PACKAGED_BROWSERS.format(platform))
-    return [*verdicts, running, packaged, policies]
+        running_verdict = RuleVerdict("browser/running", UNKNOWN, reason=RUNNING_UNOBSERVED.format(platform))
+    packaged_verdict = RuleVerdict("browser/packaged", NOT_APPLICABLE, reason=NO_PACKAGED_BROWSERS.format(platform))
+    return [*verdicts, running_verdict, packaged_verdict, policies_verdict]
 
 
 class _MemoryFiles:
@@ -107,6 +108,7 @@ class _MemoryFiles:
         if path not in self._contents:
             return None
         owner = os.stat(self.root).st_uid
+        # type and mode, links, owner and size are as desired; the other fields do not matter
         return os.stat_result((stat.S_IFREG | FILE_MODE, 0, 0, 1, owner, 0, len(self._contents[path]), 0, 0, 0))
 
 
@@ -124,6 +126,7 @@ def check_managed_policies(
     contents: dict[str, bytes] = {}
     if place.family == "chromium":
         own_policies, other_policies = _split_policies(due_policies, current_policies or {})
+        # The table equals the plan, so the file in memory gets exactly the content that passes the check.
         if own_content is not None and not other_policies and is_same_json(own_policies, due_policies):
             contents[OWN_FILE] = own_content
         elif current_policies is not None:
@@ -152,6 +155,7 @@ def _split_policies(due_policies: Policies, current_policies: Policies) -> tuple
         desired = due_policies.get(name)
         if isinstance(desired, list) and isinstance(policy_value, list):
             remaining_entries = find_missing_entries(policy_value, desired)
+            # the desired entries that the current list has
             own_policies[name] = find_missing_entries(desired, find_missing_entries(desired, policy_value))
             other_policies.update({name: remaining_entries} if remaining_entries else {})
         elif name in due_policies and is_same_json(desired, policy_value):

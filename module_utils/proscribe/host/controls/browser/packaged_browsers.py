@@ -33,23 +33,25 @@ class FlatpakInstallation(NamedTuple):
     """Installation of flatpaks: the system's, or a user's own."""
 
     folder: str
-    user: User | None
-    apps: frozenset[str]
+    user: User | None  # None for the system's installation
+    apps: frozenset[str]  # ids of its applications
 
     @property
     def scope(self) -> str:
+        """`scope` of a finding: the user, or the system."""
         return f"user:{self.user.name}" if self.user else "system"
 
 
 def check_packaged(host: Host, places: Sequence[PolicyPlace], other_places: Sequence[PolicyPlace]) -> BrowserCheck:
     """Check that the policy reaches the flatpaks and snaps that read the files of `places`.
 
-    `other_places` are further places of the plan. Of their browsers, only packages with an unknown policy path are
-    reported. Each user's own browsers are observed in a separate process with its own budget, because users control
-    their homes.
+    `other_places` are further places of the plan. Of their browsers, only packages that read policies at an unknown
+    path are reported. Each user's own browsers are observed in a separate process with its own budget, because users
+    control their homes.
     """
     findings: list[Finding] = []
     gaps: list[str] = []
+    # Root's own flatpaks are checked in this process, because no user controls that home.
     for root_user in [None, *(user for user in host.list_users() if user.uid == 0)]:
         root_findings, reasons = _check_installations(host, places, other_places, root_user)
         findings += root_findings
@@ -70,7 +72,10 @@ def check_packaged(host: Host, places: Sequence[PolicyPlace], other_places: Sequ
 def _check_installations(
     host: Host, places: Sequence[PolicyPlace], other_places: Sequence[PolicyPlace], user: User | None
 ) -> tuple[list[Finding], list[str]]:
-    """Return the findings for the system and for a user, and the reasons for missing checks."""
+    """Return the findings for the system and for a user, and the reasons for missing checks.
+
+    With `user` None, only the system is checked.
+    """
     findings: list[Finding] = []
     gaps: list[str] = []
     installations = list(_list_installations(host, user, gaps))
@@ -87,7 +92,10 @@ def _check_installations(
 
 
 def _list_installations(host: Host, user: User | None, gaps: list[str]) -> Iterator[FlatpakInstallation]:
-    """Yield the readable installations. An unreadable home adds to `gaps`, and hides no other installation."""
+    """Yield the installations of flatpaks that can be read: the system's, and the user's.
+
+    An unreadable home adds a reason to `gaps`, and hides no other installation.
+    """
     for folder, owner in [(SYSTEM_FLATPAKS, None), *([(user.home + PERSONAL_FLATPAKS, user)] if user else [])]:
         try:
             yield FlatpakInstallation(folder, owner, frozenset(host.list_directory(folder + "/app")))
@@ -98,6 +106,11 @@ def _list_installations(host: Host, user: User | None, gaps: list[str]) -> Itera
 def _check_flatpak(
     host: Host, place: PolicyPlace, id_: str, installations: Sequence[FlatpakInstallation], gaps: list[str]
 ) -> Iterator[Finding]:
+    """Yield findings if the policy of a place does not reach a flatpak: for the system, or for each affected user.
+
+    A place outside of the folder of flatpaks requires the permission to see /etc. A place in that folder is an
+    extension, which a user's own extension may hide. Reasons for missing checks are added to `gaps`.
+    """
     system_installation = next((installation for installation in installations if installation.user is None), None)
     in_system = system_installation is not None and id_ in system_installation.apps
     user_installations = [
@@ -116,6 +129,7 @@ def _check_flatpak(
 
 @contextlib.contextmanager
 def _note_gaps(gaps: list[str]) -> Iterator[None]:
+    """Add the reason to `gaps` if the `with` body cannot observe something, and continue after the body."""
     try:
         yield
     except (ObservationError, ControlError) as error:
@@ -154,7 +168,11 @@ class FlatpakPermissions:
     def find_denials(
         self, system: FlatpakInstallation | None, user_installations: Sequence[FlatpakInstallation], gaps: list[str]
     ) -> Iterator[Finding]:
-        """Yield a finding for the system, or for each user whose overrides deny the access."""
+        """Yield a finding for the system, or for each user whose overrides deny the access.
+
+        `system` is the system's installation if it has the application; else None.
+        """
+        # by file system: whether it is granted
         granted = {"host-etc": True}  # without the system's: a user's own installation grants this, or is another app
         if self.metadata_path and (text := self.host.read_text(self.metadata_path)) is not None:
             granted = apply_overrides({}, text)
@@ -166,6 +184,7 @@ class FlatpakPermissions:
             with _note_gaps(gaps):
                 files = [f"{installation.folder}/overrides/{name}" for name in ("global", self.id)]
                 user_grants, culprit = self._apply_overrides(common_grants, files)
+                # If the user has neither overrides nor the application, the finding for the system is enough.
                 if not has_etc(user_grants) and (culprit or self.id in installation.apps):
                     yield self._make_finding(installation, culprit or system_overrides[1])
 
@@ -187,9 +206,10 @@ class FlatpakPermissions:
 
 
 def apply_overrides(granted: dict[str, bool], text: str) -> dict[str, bool]:
-    """Return the file systems (name, whether granted) after a file of permissions or overrides (flatpak-metadata(5)).
+    """Return, by file system, whether it is granted after a file of permissions or overrides (flatpak-metadata(5)).
 
-    `granted` has the file systems before the file, `text` the content of the file.
+    `granted` has the file systems before the file, and `text` is the content of the file. In the file, `!` before a
+    name denies the file system.
     """
     entries = []
     group = ""
@@ -199,7 +219,7 @@ def apply_overrides(granted: dict[str, bool], text: str) -> dict[str, bool]:
             group = line
         elif group == "[Context]" and line.partition("=")[0].strip() == "filesystems":
             entries = [entry.strip() for entry in line.partition("=")[2].split(";")]
-    # The entry `!host:reset` revokes the grants of earlier files, but none of its own file.
+    # The entry `!host:reset` revokes the grants of earlier files, but no grant of the same file.
     new_grants = {} if "!host:reset" in entries else dict(granted)
     for entry in entries:
         new_grants[entry.lstrip("!").partition(":")[0]] = not entry.startswith("!")
@@ -212,7 +232,11 @@ def has_etc(granted: dict[str, bool]) -> bool:
 
 
 def _check_extensions(host: Host, place: PolicyPlace, id_: str, installation: FlatpakInstallation) -> Iterator[Finding]:
-    """Yield findings for a user's own extensions at the place's extension point: flatpak searches the user's first."""
+    """Yield findings for a user's own extensions that the flatpak reads instead of or beside Proscribe's.
+
+    Flatpak searches the user's extensions first.
+    """
+    # <flatpak folder>/extension/<name>/...
     own_extension = place.path[len(SYSTEM_FLATPAKS) :].split("/")[2]
     # An extension point with OWN_EXTENSION_SUFFIX accepts several extensions, any other accepts a single one.
     extension_point = (
@@ -232,6 +256,7 @@ def _check_extensions(host: Host, place: PolicyPlace, id_: str, installation: Fl
 
 
 def _has_policies(host: Host, extension: str) -> bool:
+    """Return whether a flatpak extension (its folder) has a folder of policies, in any architecture and branch."""
     for arch in host.list_directory(extension):
         for branch in host.list_directory(f"{extension}/{arch}"):
             folder = f"{extension}/{arch}/{branch}"
@@ -248,7 +273,10 @@ def _has_snap(host: Host, name: str) -> bool:
 
 
 def _check_snap(host: Host, place: PolicyPlace, name: str, gaps: list[str]) -> Iterator[Finding]:
-    """Yield a finding unless a connected plug lets a snap see the policy folder, by its AppArmor profile."""
+    """Yield a finding unless a connected plug lets a snap see the policy folder, by its AppArmor profile.
+
+    A plug opens a path of the host to a snap. A reason is added to `gaps` if the host has no profile of the snap.
+    """
     profiles = [
         f"{APPARMOR_PROFILES}/{profile_name}"
         for profile_name in host.list_directory(APPARMOR_PROFILES)
@@ -272,6 +300,7 @@ def _check_snap(host: Host, place: PolicyPlace, name: str, gaps: list[str]) -> I
 
 
 def _find_unplaced(host: Host, place: PolicyPlace, installations: Sequence[FlatpakInstallation]) -> Iterator[Finding]:
+    """Yield a finding for each installed package of a browser that reads policies at an unknown path."""
     for packaging, _, name in (packaged_id.partition(" ") for packaged_id in place.elsewhere):
         if packaging == "snap" and _has_snap(host, name):
             yield Finding("snap", name, manager=place.id, scope="system", detail=UNPLACED_DETAIL)

@@ -33,6 +33,7 @@ def shorten_value(policy_value: object) -> str:
 
 
 def _compare_policies(prefix: str, current: Policies, desired: Policies, depth: int) -> Iterator[str]:
+    """Yield the differences of two tables of policies. `prefix` comes before each name: the path of an inner table."""
     for key in sorted({*current, *desired}, key=lambda key: (key not in SITE_LIST_POLICIES, key)):
         name = prefix + _shorten_text(key)
         if key not in current:
@@ -44,6 +45,7 @@ def _compare_policies(prefix: str, current: Policies, desired: Policies, depth: 
 
 
 def _compare_value(name: str, current: object, desired: object, depth: int) -> Iterator[str]:
+    """Yield the differences of a value. Inner tables are compared entry by entry as long as `depth` is not 0."""
     if isinstance(current, dict) and isinstance(desired, dict) and depth:
         yield from _compare_policies(f"{name}.", current, desired, depth - 1)
     elif isinstance(current, list) and isinstance(desired, list):
@@ -53,6 +55,7 @@ def _compare_value(name: str, current: object, desired: object, depth: int) -> I
 
 
 def _compare_lists(current: list[object], desired: list[object]) -> str:
+    """Describe how a list differs from the desired list, by numbers of entries."""
     present_entries, required_entries = set(map(format_canonical, current)), set(map(format_canonical, desired))
     missing_count, additional_count = len(required_entries - present_entries), len(present_entries - required_entries)
     parts = [f"is without {missing_count:,} of {len(required_entries):,} entries"] * bool(missing_count)

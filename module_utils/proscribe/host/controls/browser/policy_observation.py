@@ -45,9 +45,13 @@ class PolicyObservation(NamedTuple):
     unclear_reason: str = ""  # reason why other faults may be hidden
 
     def list_open_names(self, names: Iterable[SiteName]) -> list[SiteName]:
-        """Return the names of a service that are not blocked, and those that foreign exceptions open below them."""
+        """Return the names of a service that the browser's files do not block.
+
+        Names below them that an exception of the organisation's files permits are included. The result is [] if the
+        files could not be read, because then nothing is known.
+        """
         effect = self.effect
-        if self.unseen_reason and effect is None:
+        if self.unseen_reason and effect is None:  # the files could not be read
             return []
         restricted = sorted(set(names))
         if effect is None:
@@ -98,10 +102,11 @@ def check_policy_path(host: Host, path: str) -> PolicyFileFaults:
     A browser runs as its user, so a file that the user cannot read has no effect. If accounts other than root can write
     to the path, they can set policies. Raises ObservationError.
     """
-    directories = []
+    directory_faults = []
     is_readable = True
     owner_uid = _read_owner(host)
     for step, directory in list_leading_directories(host, path):
+        # owned by root, not writable for group and others, and readable for others
         if directory.st_uid == owner_uid and directory.st_mode & 0o027 == 0o005 and not host.read_acl(step):
             continue  # nearly every directory passes here
         foreign_rights, unread_reason = (
@@ -112,17 +117,17 @@ def check_policy_path(host: Host, path: str) -> PolicyFileFaults:
         link_remedy = "" if path.startswith(f"{step}/") else "a link leads through it: put a directory there instead"
         if foreign_rights:
             remedy = link_remedy or _choose_remedy(foreign_rights, "chown root, chmod 755")
-            directories.append(f"{step} can be changed by others ({foreign_rights}): {remedy}")
+            directory_faults.append(f"{step} can be changed by others ({foreign_rights}): {remedy}")
         elif unread_reason:
             remedy = link_remedy or _choose_remedy(unread_reason, "chmod 755")
-            directories.append(f"{step} cannot be read by users ({unread_reason}): {remedy}")
+            directory_faults.append(f"{step} cannot be read by users ({unread_reason}): {remedy}")
     status = host.find_entry(path)
     if status is None:
-        return PolicyFileFaults([], directories, is_readable)
+        return PolicyFileFaults([], directory_faults, is_readable)
     if stat.S_ISLNK(status.st_mode):
-        return PolicyFileFaults(["a link is in its place"], directories, is_readable)
+        return PolicyFileFaults(["a link is in its place"], directory_faults, is_readable)
     if not stat.S_ISREG(status.st_mode):
-        return PolicyFileFaults(["something other than a file is in its place"], directories, False)
+        return PolicyFileFaults(["something other than a file is in its place"], directory_faults, False)
     file_faults = []
     if status.st_uid != owner_uid or stat.S_IMODE(status.st_mode) != FILE_MODE:
         file_faults.append(f"{describe_rights(status)} instead of root's with mode 644")
@@ -131,7 +136,7 @@ def check_policy_path(host: Host, path: str) -> PolicyFileFaults:
     ):
         file_faults.append(f"{foreign_rights} beside its mode")
     return PolicyFileFaults(
-        file_faults, directories, is_readable and not _explain_unreadable(host, path, status, 0o004)
+        file_faults, directory_faults, is_readable and not _explain_unreadable(host, path, status, 0o004)
     )
 
 
@@ -188,10 +193,12 @@ def is_secret(host: Host, path: str, status: os.stat_result) -> bool:
 
 
 def _choose_remedy(fault: str, default_remedy: str) -> str:
+    """Return the command that corrects wrong rights: the ACL is removed, or `default_remedy` is run."""
     return "setfacl -b" if fault == BY_ACL else default_remedy
 
 
 def _read_owner(host: Host) -> int:
+    """Return the user id that policy files must belong to."""
     return os.stat(host.root).st_uid  # root, except in a test fixture
 
 
@@ -206,5 +213,8 @@ def _explain_unreadable(host: Host, path: str, status: os.stat_result, needed_mo
 
 
 def _list_acl_rights(host: Host, path: str) -> list[int]:
-    """Return the rights that an ACL gives each named user, the owning group and each named group, as mode bits."""
+    """Return the rights that an ACL gives each named user, the owning group and each named group, as mode bits.
+
+    [] if the file has no ACL.
+    """
     return list_acl_rights(host.read_acl(path), (ACL_USER, ACL_OWNING_GROUP, ACL_NAMED_GROUP))

@@ -59,7 +59,8 @@ class PolicyPlace(NamedTuple):
 def list_places(host: Host, plan: Plan, everywhere: bool = False) -> list[PolicyPlace]:
     """Return the places of a plan where Proscribe writes policy files on a host.
 
-    A place with a condition (`present`) is left out if none of these paths exists. `everywhere` includes all places.
+    A place with a condition (`present`) is left out if none of these paths exists. With `everywhere`, all places are
+    returned.
     """
     machine = os.uname().machine
     placeholders = {
@@ -72,8 +73,9 @@ def list_places(host: Host, plan: Plan, everywhere: bool = False) -> list[Policy
         path = entry["path"]
         for placeholder, replacement in placeholders.items():
             path = path.replace(placeholder, replacement)
-        lists = {key: tuple(entry_value) for key, entry_value in entry.items() if isinstance(entry_value, list)}
-        place = PolicyPlace(entry["id"], entry["family"], path, **lists)
+        # the optional fields of PolicyPlace, which are lists in the plan
+        list_fields = {key: tuple(entry_value) for key, entry_value in entry.items() if isinstance(entry_value, list)}
+        place = PolicyPlace(entry["id"], entry["family"], path, **list_fields)
         if (
             everywhere
             or not place.present

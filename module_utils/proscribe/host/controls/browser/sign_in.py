@@ -46,13 +46,17 @@ def sign_in_policies(rules: BrowserRules, place: PolicyPlace) -> Policies:
 
 
 def explain_open_sign_in(rules: BrowserRules, place: PolicyPlace) -> str:
-    """Return the reason why every account may sign in although sign-in is managed; "" if not every account may."""
+    """Return the reason why every account may sign in although the plan restricts sign-in; else "".
+
+    The reason is that the domains of a Microsoft tenant are unknown, so Edge cannot be restricted to them.
+    """
     if place.family != "chromium" or MICROSOFT not in _list_providers(place) or SIGN_IN not in dict(rules.settings):
         return ""
     return explain_missing_domains(rules.microsoft_tenants, SIGN_IN_PATTERN_POLICY)
 
 
 def _list_providers(place: PolicyPlace) -> set[str]:
+    """Return the providers of accounts of the browsers of a place."""
     return {PROVIDERS.get(browser, GOOGLE) for browser in place.browsers or (place.id,)}
 
 
@@ -73,6 +77,7 @@ def _make_case_sensitive_pattern(domains: Iterable[str]) -> str:
 
 
 def _match_letter(character: str) -> str:
+    """Return the part of a regular expression that matches a character of a domain, in either case."""
     if character.isalpha():
         return f"[{character.lower()}{character.upper()}]"
     return "[.]" if character == "." else character

@@ -1,7 +1,7 @@
 """Rules for the browsers, computed from a plan: a block list, an allow list and a few settings. Pure.
 
 A *name* is a host with everything below it (`mail.example.com`). It may have the start of a path (`example.com/drive`).
-A restricted service blocks its names, except those that it allows and those of a waived service. Of a service's names
+A restricted service blocks its names, except its exceptions and the names of a waived service. Of a service's names
 and exceptions, the closest to an address decides: first the longer host, then the longer path. An address is blocked if
 any restricted service blocks it. An exception permits only what its own service blocks, never what another service
 blocks. A waived service permits its names for all services, with one exception: a restricted service has the same name
@@ -133,7 +133,7 @@ class NameVerdicts:
     """Services that block or permit each name, and the resulting decision about an address."""
 
     def __init__(self, services: Mapping[str, PlanEntry]) -> None:
-        self._blockers: dict[SiteName, set[str]] = {}
+        self._blockers: dict[SiteName, set[str]] = {}  # by blocked name: ids of the services that block it
         # by permitted name: ids of the services that permit it; None if a waived service permits it for all
         self._openers: dict[SiteName, set[str] | None] = {}
         for id_, entry in services.items():
@@ -174,21 +174,22 @@ class NameVerdicts:
     def find_blockers(self, address: SiteName) -> set[str]:
         """Return the ids of the services that block an address; an empty set if it is not blocked.
 
-        The result has the services at the closest blocked name. Services whose own exception is closer are left out.
+        The search goes from the address up to its domains. The first name that a service blocks decides. A service that
+        permits a nearer name does not count. A name that a waived service permits for all is not blocked.
         """
-        opening_ids: set[str] = set()
+        permitting_ids: set[str] = set()
         for host in list_covering_hosts(address.host):
             for path in self._paths.get(host, ()):
                 if not address.path.startswith(path):
                     continue
                 site_name = SiteName(host, path)
                 blockers = self._blockers.get(site_name)
-                if blockers and not blockers <= opening_ids:
-                    return blockers - opening_ids
-                openers = self._openers.get(site_name, opening_ids)
-                if openers is None:
+                if blockers and not blockers <= permitting_ids:
+                    return blockers - permitting_ids
+                openers = self._openers.get(site_name, permitting_ids)
+                if openers is None:  # a waived service permits the name for all
                     return set()
-                opening_ids = opening_ids | openers
+                permitting_ids = permitting_ids | openers
         return set()
 
 
@@ -203,7 +204,7 @@ class NameList:
         self.decisions: dict[SiteName, bool] = {}
         self._paths: dict[str, list[str]] = {}  # by host, the longest path first
         for site_name, is_blocked in decided_names:
-            if is_blocked != self.is_blocked(site_name):
+            if is_blocked != self.is_blocked(site_name):  # the names so far would decide otherwise
                 self.decisions[site_name] = is_blocked
                 self._paths.setdefault(site_name.host, []).insert(0, site_name.path)
 
@@ -251,6 +252,7 @@ def fit_names(section: PlanSection, other_controls: OtherControls | None = None)
     )
 
     def make_name_list(count: int) -> NameList:
+        """Return the list with the first `count` blocked names, and the exceptions that they need."""
         chosen = set(blocked[:count])
         return NameList(
             (site_name, is_blocked)
@@ -273,7 +275,7 @@ def fit_names(section: PlanSection, other_controls: OtherControls | None = None)
 
 
 def _count_allowed_names(section: PlanSection) -> int:
-    """Return how many names of services browsers' block lists have room for.
+    """Return how many names of services have room in the block lists of browsers.
 
     If Microsoft tenants are restricted, there is room for one name less: Firefox needs an entry to block the sign-in of
     private accounts.
@@ -298,6 +300,7 @@ def _rank_names(services: Mapping[str, PlanEntry], other_controls: OtherControls
             **dict.fromkeys(entry.get("urls", ()), PAGE_NAME),
         }
         kinds.update(dict.fromkeys(entry.get("front_doors", ()), TYPED_NAME))
+        # (degree, kind, number of dots, name): the order in which the names of the service are listed
         ordered = sorted(
             (
                 other_controls.measure_degree(parse_site_name(text).host) if other_controls else NAME_OPEN,
@@ -330,9 +333,9 @@ def _find_rank(ranks: Mapping[SiteName, NameRank], site_name: SiteName) -> NameR
 
 
 def _list_omitted_names(verdicts: NameVerdicts, listed_names: NameList) -> dict[str, list[SiteName]]:
-    """Return, by service, the blocked names for which the lists have no room.
+    """Return, by service id, the blocked names for which the lists have no room.
 
-    The keys are service ids. A name below another such name of the service is left out.
+    A name below another such name of the service is left out.
     """
     omitted_names: dict[str, list[SiteName]] = {}
     reported_names: set[tuple[str, str, str]] = set()
@@ -379,7 +382,7 @@ def make_rules_with_names(section: PlanSection, decisions: Mapping[SiteName, boo
 
 
 def make_minimal_names(services: Mapping[str, PlanEntry]) -> dict[SiteName, bool]:
-    """Return, by name, whether it is blocked, for all names that a list of any length needs.
+    """Return, for each name that a list of any length needs, whether it is blocked.
 
     Raises ControlError for a name that no browser would accept.
     """

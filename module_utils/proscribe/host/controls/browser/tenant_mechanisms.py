@@ -25,18 +25,19 @@ def list_tenant_mechanisms(id_: str, rules: BrowserRules, places: Iterable[Polic
 
     `id_` is GOOGLE_TENANTS or MICROSOFT_TENANTS.
     """
-    ids: dict[str, list[str]] = {}
+    place_ids_by_family: dict[str, list[str]] = {}
     for place in places:
-        ids.setdefault(place.family, []).append(place.id)
-    ids.pop(THUNDERBIRD, None)
-    for family, managers in ids.items():
+        place_ids_by_family.setdefault(place.family, []).append(place.id)
+    place_ids_by_family.pop(THUNDERBIRD, None)
+    for family, place_ids in place_ids_by_family.items():
         policy, coverage = (
             _describe_google(family, rules) if id_ == GOOGLE_TENANTS else _describe_microsoft(family, rules)
         )
-        yield Finding("policy", policy, manager=",".join(dict.fromkeys(managers)), detail=coverage)
+        yield Finding("policy", policy, manager=",".join(dict.fromkeys(place_ids)), detail=coverage)
 
 
 def _describe_google(family: str, rules: BrowserRules) -> tuple[str, str]:
+    """Return the policy that restricts Google accounts in a family of browsers, and a text about what it covers."""
     statement = f"Google lets in accounts of {_join_names(rules.google_domains)} only"
     if family == "chromium":
         return TENANT_DOMAINS, statement
@@ -44,6 +45,7 @@ def _describe_google(family: str, rules: BrowserRules) -> tuple[str, str]:
 
 
 def _describe_microsoft(family: str, rules: BrowserRules) -> tuple[str, str]:
+    """Return the policy that restricts Microsoft accounts in a family of browsers, and a text about what it covers."""
     if family == "chromium":
         names = tuple(name for tenant in rules.microsoft_tenants for name in tenant.domains or tenant.names)
         statement = f"Microsoft lets in accounts of {_join_names(names)} only"
@@ -55,6 +57,7 @@ def _describe_microsoft(family: str, rules: BrowserRules) -> tuple[str, str]:
 
 
 def _describe_missing_context(rules: BrowserRules) -> str:
+    """Return a phrase if CONTEXT_HEADER is not sent, because the first tenant has no id; else ""."""
     missing_id = describe_missing_id(rules.microsoft_tenants[:1])
     return f"; {CONTEXT_HEADER} is not sent: {missing_id}" if missing_id else ""
 
@@ -67,8 +70,9 @@ def _join_names(names: tuple[str, ...]) -> str:
 def find_overriding_header(required: Sequence[object], entries: Sequence[object]) -> tuple[object, str]:
     """Return the entry of HttpHeaderInjection that overrides a required header, and the name of the header.
 
-    Returns (None, "") without such an entry. For an address, the closest pattern with the header counts. Of equal
-    patterns the last in the list counts (Chromium 156).
+    `required` has the plan's entries, and `entries` all effective entries. Returns (None, "") if nothing overrides. For
+    an address, the closest pattern with the header counts. Of equal patterns, the last in the list counts (Chromium
+    156).
     """
     own_headers = [
         (index, *header) for index, entry in enumerate(entries) if entry in required for header in _list_headers(entry)
@@ -82,6 +86,7 @@ def find_overriding_header(required: Sequence[object], entries: Sequence[object]
                     or not is_covering(own_pattern, pattern)
                 ):
                     continue
+                # a closer pattern, or the same pattern later in the list, overrides the required header
                 if pattern != own_pattern or index > own_index:
                     return entry, name
     return None, ""

@@ -4,7 +4,7 @@ A backend is a mechanism that blocks names. The backends with a filter (backends
 `backend_choice` selects the backend that fits the host. A host that fits none of them gets the backend of the hosts
 file, which blocks exact names only.
 
-    dns/<service>                      the block of a service's names
+    dns/<service>                      the names of a service, which must not resolve
     dns/resolver, or dns/hosts-file    other faults of the backend, files left by another backend, or bypasses
     dns/sub-domains                    names below the blocked names, which the hosts file cannot block
     dns/private-view                   programs to which a user gave other files than the host has
@@ -29,7 +29,10 @@ LEFTOVER_DETAIL = "left over from another backend"
 
 
 def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
-    """Check that the names of the plan are blocked. Raises ControlError and ObservationError."""
+    """Check that the names of the plan do not resolve on this host. Raises ControlError and ObservationError.
+
+    If the plan blocks no name here, files that Proscribe left are findings.
+    """
     section = plan["controls"]["dns"]
     choice = choose_backend(host, section["settings"])
     if choice.backend_name == HOSTS_BACKEND:
@@ -50,6 +53,7 @@ def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
     if blocked_names:
         filter_ = load_backend(choice.backend_name).describe_filter(host, choice.observation, section["settings"])
         verdicts = dns_filter.observe_filter(host, section, desired_names, filter_, leftovers)
+        # the verdict on dns/resolver comes last
         return [*verdicts[:-1], private_mounts.observe_private_views(host, section), verdicts[-1]]
     verdicts = judge_services(section, desired_names, frozenset(), Finding("name", ""))
     if leftovers:
@@ -60,7 +64,7 @@ def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
 def enforce(host: Host, plan: Plan) -> Changes:
     """Return the changes that block the names of the plan. Raises ControlError.
 
-    Files of other backends are removed. If no name is to be blocked, everything is removed.
+    Files of other backends are removed. If no name is to be blocked, everything of Proscribe's is removed.
     """
     from . import filter_changes
 
@@ -85,10 +89,15 @@ def enforce(host: Host, plan: Plan) -> Changes:
 
 
 def lift(host: Host, plan: Plan) -> Changes:
-    """Return the changes that restore the host's own name resolution. Raises ControlError."""
+    """Return the changes that remove all of Proscribe's blocking, so that names resolve as before.
+
+    Raises ControlError.
+    """
     from . import filter_changes
 
+    # The plan may no longer have the control.
     section: PlanSection = plan["controls"].get("dns") or {"mode": "audit", "services": {}, "settings": {}}
+    # Only the observation and the possible backends matter here. So the setting names the backend that always fits.
     choice = choose_backend(host, {"backend": HOSTS_BACKEND})
     hosts_file_changes = hosts_file.lift_hosts_file(host, section)
     removals = filter_changes.remove_filters(host, choice.observation, choice.possible_backends)
@@ -114,6 +123,7 @@ def _make_dnsmasq_reload(host: Host, choice: BackendChoice, changes: Changes) ->
 
 
 def _collect_desired_names(host: Host, plan: Plan) -> DesiredNames:
+    """Return the names that a filter has to block on this host, canaries included (names_to_block.py)."""
     return collect_desired_names(
         host, plan, hosts_file.read_foreign_lines(host, plan["controls"]["dns"]), canaries=True
     )
@@ -122,7 +132,7 @@ def _collect_desired_names(host: Host, plan: Plan) -> DesiredNames:
 def _find_leftovers(host: Host, choice: BackendChoice, is_whole: bool = False) -> list[Finding]:
     """Return findings for files that Proscribe left in filters other than the chosen backend.
 
-    With `is_whole`, the chosen backend's files are included.
+    With `is_whole`, files in the chosen backend are findings too, because no name is to be blocked.
     """
     backend_names = [name for name in choice.possible_backends if is_whole or name != choice.backend_name]
     return [
@@ -135,9 +145,9 @@ def _find_leftovers(host: Host, choice: BackendChoice, is_whole: bool = False) -
 
 
 def _judge_subdomains(choice: BackendChoice) -> RuleVerdict:
-    """Return the verdict that reports the limits of the hosts file, and why no filter is used.
+    """Return the verdict that reports the limits of the hosts file, and why the host has no filter.
 
-    These limits are no violation (NOT_APPLICABLE).
+    The hosts file cannot block names below the blocked names. That is no violation, so the verdict is NOT_APPLICABLE.
     """
     detail = (
         "not covered, nor are canaries: /etc/hosts has exact names and addresses only, "

@@ -28,9 +28,12 @@ class BackendChoice(NamedTuple):
 def choose_backend(host: Host, settings: ControlSettings) -> BackendChoice:
     """Return the backend of a host.
 
-    Raises ControlError if the settings name a backend that the host cannot have.
+    The setting `backend` is "auto", or the name of a backend. With "auto", the best filter that fits the host is
+    chosen. If none fits, the hosts file is chosen. Raises ControlError if the settings name a backend that the host
+    cannot have.
     """
     setting = settings.get("backend", "auto")
+    # FILTER_BACKENDS has, by name: (kind, unit, paths of Proscribe's files)
     traced_backends = {
         name for name, (_, _, paths) in FILTER_BACKENDS.items() if any(has_trace(host, path) for path in paths)
     }
@@ -50,6 +53,7 @@ def choose_backend(host: Host, settings: ControlSettings) -> BackendChoice:
         if obstacle := load_backend(setting).find_obstacle(host, observation):
             raise ControlError(f"proscribe_dns_backend is {setting}, which this host cannot have: {obstacle}")
         return BackendChoice(setting, observation, possible_backends)
+    # this reason stays if no filter fits; otherwise the obstacle of the last filter counts
     servers = " or ".join(name for name, (kind, _, _) in FILTER_BACKENDS.items() if kind == SERVER_KIND)
     fallback_reason = f"this host has no resolver of its own that could filter: install and use {servers}"
     for name in _list_fitting_backends(host, observation):
@@ -62,8 +66,8 @@ def choose_backend(host: Host, settings: ControlSettings) -> BackendChoice:
 def list_resolver_users(host: Host, plan: Plan) -> list[str]:
     """Return the accounts that query name servers for all programs of a host. Raises ControlError.
 
-    The firewall needs them if it forces all DNS through the filter. The list is empty if the host has no filter: then
-    every account has to query name servers itself.
+    The firewall needs these accounts if it forces all DNS through the filter. The list is empty if the plan does not
+    enforce dns, or if the host has no filter. Then every account has to query name servers itself.
     """
     section = plan["controls"].get("dns")
     if section is None or section["mode"] != "enforce":
@@ -85,13 +89,14 @@ def has_trace(host: Host, path: str) -> bool:
 
 
 def _list_fitting_backends(host: Host, observation: DnsObservation) -> list[str]:
-    """Return the filters that fit a host's name resolution, the best filter first."""
+    """Return the names of the filters that fit a host's name resolution, the best filter first."""
     units = {name: unit for name, (kind, unit, _) in FILTER_BACKENDS.items() if kind == SERVER_KIND}
-    if not observation.local_address:
+    if not observation.local_address:  # programs query systemd-resolved, another machine, or nothing
         if observation.is_stub_first:
             return [name for name, (kind, _, _) in FILTER_BACKENDS.items() if kind == STUB_KIND]
         is_server_running = any(observation.pids_by_unit.get(unit) for unit in units.values())
         return ["networkmanager"] if observation.conf_writer and not is_server_running else []
+    # programs query another resolver of this host, directly or through systemd-resolved
     servers = [name for name, unit in units.items() if unit in observation.pids_by_unit]
     names = [name for name in servers if observation.pids_by_unit[units[name]]]
     if observation.pids_by_unit.get("NetworkManager.service"):

@@ -97,10 +97,10 @@ def observe_filter(
 ) -> list[RuleVerdict]:
     """Check that the filter is installed, that its resolver uses this very file, and that programs query it.
 
-    The last verdict is that on dns/resolver. It also reports `leftovers`, the findings for files of other backends.
-    Raises ControlError and ObservationError.
+    Returns the verdicts on the services, then the verdict on dns/resolver. The latter also reports `leftovers`, the
+    findings for files of other backends. Raises ControlError and ObservationError.
     """
-    name_pattern = Finding("name", "", manager=filter_.manager, path=filter_.file_path)
+    finding_template = Finding("name", "", manager=filter_.manager, path=filter_.file_path)
     text = filter_.render_file(desired_names)
     current_text = host.read_text(filter_.file_path) or ""
     stages = filter_.make_stages(text)
@@ -109,19 +109,27 @@ def observe_filter(
     idle_reason, unseen_reason = _explain_idle_filter(host, filter_, stages, text) if current_text == text else ("", "")
     if idle_reason:
         file_findings.append(Finding("resolver", filter_.manager, manager=filter_.manager, detail=idle_reason))
+    # the resolver answers from the desired file
     is_served = current_text == text and not idle_reason and not unseen_reason
+    # True if programs query systemd-resolved, which converts names to small letters (effect_test.py)
     is_stub = any(address in STUB_ADDRESSES for stage in stages for address, _ in stage.answer_addresses)
     filter_effect = (
         probe_filter_effect(host, desired_names, partial(_is_resolved_unavailable, host, stages), not is_stub)
         if is_served
         else FilterEffect()
     )
+    # The file in place decides, even if it is not as desired. A name that the test resolved is not blocked.
     blocked_on_host = (
         blocked_names if current_text == text else set(filter_.language.blocked_pattern.findall(current_text))
     ) - {filter_effect.resolved_name}
     unseen_reason = unseen_reason or filter_effect.unseen_reason or filter_.unseen_reason
     verdicts = judge_services(
-        section, desired_names, blocked_on_host, name_pattern, idle_reason or filter_effect.idle_reason, unseen_reason
+        section,
+        desired_names,
+        blocked_on_host,
+        finding_template,
+        idle_reason or filter_effect.idle_reason,
+        unseen_reason,
     )
     if is_served:  # no run can correct the remaining faults, because a restart does not help
         verdicts = [verdict._replace(drifted=False) for verdict in verdicts]
@@ -145,6 +153,7 @@ def observe_filter(
     resolver_verdict = judge_rule(
         "dns/resolver", {"mode": section["mode"]}, [*file_findings, *leftovers, *bypass_findings], unseen_reason
     )
+    # Drift is what a run would correct, and enforcement closes no bypass.
     resolver_verdict = resolver_verdict._replace(drifted=resolver_verdict.drifted and bool(file_findings or leftovers))
     return [*(_add_opening_lines(verdict, section, desired_names, filter_) for verdict in verdicts), resolver_verdict]
 
@@ -178,7 +187,7 @@ def find_overriding_files(host: Host, stage: FilterStage) -> list[tuple[str, str
 def is_resolver_held(host: Host, filter_: DnsFilter) -> bool:
     """Return whether a process of the filter's resolver was stopped by a signal, or is frozen.
 
-    This distinguishes a resolver that somebody stopped from a resolver that is silent because the host is busy.
+    Such a resolver is silent, as is a resolver of a busy host. Only the former is a fault.
     """
     return any(is_suspended(host, unit) for unit in filter_.units)
 
@@ -211,9 +220,10 @@ def is_serving_now(host: Host, address: str, port: int, text: str) -> bool:
 
 
 def _explain_idle_filter(host: Host, filter_: DnsFilter, stages: Sequence[FilterStage], text: str) -> tuple[str, str]:
-    """Return two reasons, of which at least one is "".
+    """Return why the file has no effect, and why its effect is unknown.
 
-    The first is why the file has no effect. The second is why its effect is unknown.
+    At least one of the two reasons is "". `text` is the desired file, from which every resolver of the stages has to
+    answer.
     """
     for address, port in (answer_address for stage in stages for answer_address in stage.answer_addresses):
         try:
@@ -229,7 +239,7 @@ def _explain_idle_filter(host: Host, filter_: DnsFilter, stages: Sequence[Filter
 
 
 def _is_resolved_unavailable(host: Host, stages: Sequence[FilterStage]) -> bool:
-    """Return whether systemd-resolved fails every query at the moment."""
+    """Return whether systemd-resolved fails every query at the moment, as it does without a network link."""
     stub_addresses = [
         answer_address
         for stage in stages
@@ -262,7 +272,7 @@ def _find_missing_effect(filter_: DnsFilter, filter_effect: FilterEffect) -> lis
 def _find_other_servers(host: Host, text: str) -> list[Finding]:
     """Return findings for other resolvers of this host that programs query and that do not block the names.
 
-    `text` is the file from which they would have to answer.
+    `text` is the file of the filter, from which they would have to answer.
     """
     servers = parse_nameservers(read_own_text(host, RESOLV_CONF_PATH))[1:]
     other_servers = [server for server in servers if is_loopback(server) and server not in STUB_ADDRESSES]
@@ -274,7 +284,7 @@ def _add_opening_lines(
 ) -> RuleVerdict:
     """Return the verdict with findings for everything that makes blocked names of the service resolve.
 
-    That is the organisation's own lines in the resolver's files, and network links with their own name servers.
+    Two things can: the organisation's own lines in the resolver's files, and network links with their own name servers.
     """
     service_id = verdict.rule.partition("/")[2]
     blocked_names = set(desired_names.names_by_service.get(service_id, ())) - set(desired_names.spared_names)

@@ -1,7 +1,7 @@
 """Query to a resolver of this host, and its answer (RFC 1035). Another machine is never queried.
 
 A silent resolver need not be faulty: a busy host may give it no processor time for a while. So it is queried again,
-with growing timeouts. If it never answers, that is an ObservationError. A closed port is recognised at once.
+with growing timeouts. If it never answers, that is an ObservationError. A closed port is recognised immediately.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ def query_resolver(
     Returns None if nothing listens there, or if the answer cannot be parsed. Raises ObservationError if no answer comes
     within any of `timeouts` (seconds, one for each attempt).
     """
+    # in a message, a byte with its length comes before each label (part of a name between dots)
     labels = b"".join(bytes([len(label)]) + label.encode("ascii") for label in name.split(".") if label)
+    # any query id, one question, and the class 1 (Internet)
     message = _HEADER_FORMAT.pack(0x5052, _RECURSION_FLAG, 1, 0, 0, 0) + labels + struct.pack(">BHH", 0, record_type, 1)
     for timeout in timeouts:
         try:
@@ -45,7 +47,7 @@ def query_resolver(
             return None
         if reply is not None:
             break
-    else:
+    else:  # no attempt had an answer
         attempts = f"asked {len(timeouts)} times in {sum(timeouts):g} s"
         raise ObservationError(f"no answer from {address} port {port} ({attempts}): its resolver is too busy, or hangs")
     try:
@@ -62,7 +64,7 @@ def _parse_reply(reply: bytes) -> DnsAnswer:
     _, flags, question_count, answer_count, _, _ = _HEADER_FORMAT.unpack_from(reply)
     offset = _HEADER_FORMAT.size
     for _ in range(question_count):
-        offset = _skip_name(reply, offset) + 4
+        offset = _skip_name(reply, offset) + 4  # type and class follow the name of a question
     texts = []
     for _ in range(answer_count):
         offset = _skip_name(reply, offset)

@@ -1,7 +1,7 @@
 """DNS filter in a resolver that runs as a service and reads a folder of files: Proscribe adds a file there.
 
-The resolver is restarted, not reloaded. So it is noticed at once if the resolver cannot use the file, and older answers
-are forgotten.
+The resolver is restarted, not reloaded. So a file that the resolver cannot use is noticed immediately, and the resolver
+forgets older answers.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ def make_drop_in_filter(
     language: ResolverLanguage,
     check_command: Command = (),
 ) -> DnsFilter:
-    """Return the description of the filter: the resolver `unit` reads the blocked names from `file_path`.
+    """Return the description of the filter: the resolver of `unit` reads the blocked names from `file_path`.
 
-    `check_command` checks a candidate file, whose path is added as its last argument; () if there is no such command.
+    `name` is the name of the backend, and `language` the language of the file. `check_command` checks a candidate file,
+    whose path is added as its last argument; () if there is no such command.
     """
     address = observation.local_address or "127.0.0.1"
     return DnsFilter(
@@ -49,7 +50,10 @@ def make_drop_in_filter(
 
 
 def list_drop_in_stages(observation: DnsObservation, unit: str, file_paths: Iterable[str]) -> list[FilterStage]:
-    """Return, for removal, a stage for each file that Proscribe may have left in such a resolver."""
+    """Return, for removal, a stage for each file that Proscribe may have left in the resolver of `unit`.
+
+    A resolver that does not run is not restarted.
+    """
     restart = make_restart_commands(unit, "try-restart") if unit in observation.pids_by_unit else []
     return [FilterStage({file_path: ""}, (), (), removed_commands=restart) for file_path in dict.fromkeys(file_paths)]
 

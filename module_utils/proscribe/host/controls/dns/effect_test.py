@@ -54,6 +54,7 @@ def probe_filter_effect(
     """
     try:
         witness = host.resolve_name(f"{WITNESS_NAME}.", _IPV4_FAMILY, RESOLVE_TIMEOUT_SECONDS)
+        # None: a test directory has no C library, so the effect cannot be tested
         if witness is None or (witness.failure and is_unavailable()):
             return FilterEffect()
         if WITNESS_ADDRESS not in witness.addresses:
@@ -76,7 +77,9 @@ def probe_hosts_file_effect(host: Host, desired_names: DesiredNames) -> FilterEf
     """
     blocked_name = _choose_test_name(host, desired_names)
     try:
+        # capital letters mark the query as Proscribe's test (`is_observation_query`)
         resolution = host.resolve_name(blocked_name.upper(), _ANY_FAMILY, RESOLVE_TIMEOUT_SECONDS)
+        # None: a test directory has no C library, so the effect cannot be tested
         if resolution is None or (resolution.addresses and not {*resolution.addresses} - _SINK_ADDRESSES):
             return FilterEffect()
         witness = host.resolve_name(WITNESS_NAME, _IPV4_FAMILY, RESOLVE_TIMEOUT_SECONDS)
@@ -99,7 +102,10 @@ def _make_idle_effect(witness: NameResolution | None) -> FilterEffect:
 
 
 def _make_open_effect(name: str, resolution: NameResolution | None) -> FilterEffect:
-    """Return the effect with the name and its real address; an effect without faults if it has none."""
+    """Return the effect of a file with which a blocked name (`name`) still has a real address.
+
+    If the name has no real address, the effect has no faults.
+    """
     real_addresses = (
         [address for address in resolution.addresses if address not in _SINK_ADDRESSES] if resolution else []
     )
@@ -112,10 +118,11 @@ def is_observation_query(name: str) -> bool:
 
 
 def _choose_test_name(host: Host, desired_names: DesiredNames) -> str:
-    """Return a blocked name for the test.
+    """Return a blocked name for the test; another name at another time.
 
-    The time decides which name: in turn it comes from each service, and in turn it is each name of a service.
+    The services take turns, second by second, and so do the names of a service. Exempt names are left out.
     """
+    # by service: its names; services whose names are all exempt are left out
     service_names = [
         names
         for names in desired_names.names_by_service.values()

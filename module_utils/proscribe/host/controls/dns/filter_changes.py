@@ -35,9 +35,10 @@ START_TIMEOUT_SECONDS = 15.0  # a restarted resolver has to answer within this t
 
 
 def install_filter(host: Host, filter_: DnsFilter, desired_names: DesiredNames) -> list[ControlAction]:
-    """Return the action that installs and starts the filter; [] if it already runs with the right names.
+    """Return the action that installs and starts the filter, in a list.
 
-    Stages that are already in effect are left out. Raises ControlError.
+    The list is empty if the filter already runs with the right names. Stages before the first stage that has to be
+    applied are left out. Raises ControlError.
     """
     text = filter_.render_file(desired_names)
     stages = filter_.make_stages(text)
@@ -53,6 +54,7 @@ def install_filter(host: Host, filter_: DnsFilter, desired_names: DesiredNames) 
         for path, new_text in stage.files.items()
         if read_unit_text(host, path) != new_text
     }
+    # If the files are as desired, only a restart is missing: the subject is the unit of the last start command.
     verb, subject = (
         ("write", ", ".join(changed_texts)) if changed_texts else ("restart", due_stages[0].start_commands[-1][-1])
     )
@@ -71,9 +73,9 @@ def install_filter(host: Host, filter_: DnsFilter, desired_names: DesiredNames) 
 def remove_filters(
     host: Host, observation: resolution.DnsObservation, backend_names: Iterable[str]
 ) -> list[ControlAction]:
-    """Return the actions that delete the files of the named backends.
+    """Return the actions that delete Proscribe's files in the named backends.
 
-    The actions also make the resolvers forget these files.
+    The actions also make the resolvers read their files again.
     """
     actions = []
     for backend_name in backend_names:
@@ -88,8 +90,8 @@ def remove_filters(
 def _is_stage_due(host: Host, filter_: DnsFilter, stage: FilterStage, text: str) -> bool:
     """Return whether a stage has to be applied: its files differ, or the resolver does not answer from them.
 
-    A resolver that only does not answer is left alone. A restart would lose its cache, and the queries of programs that
-    still wait on a busy host.
+    A resolver that is only silent is not restarted, unless it was stopped or frozen. A restart would lose its cache,
+    and the queries of programs that still wait on a busy host.
     """
     if find_stage_defects(host, filter_, stage):
         return True
@@ -103,9 +105,13 @@ def _is_stage_due(host: Host, filter_: DnsFilter, stage: FilterStage, text: str)
 
 
 def _apply_stages(host: Host, filter_: DnsFilter, stages: Sequence[FilterStage], text: str) -> None:
-    """Apply the stages. If a stage fails, restore everything and raise ControlError."""
+    """Apply the stages. If a stage fails, restore everything and raise ControlError.
+
+    A change also fails if other names resolved before it, and do not resolve any more.
+    """
     _check_candidate(host, filter_, text)
     was_resolving = _is_resolving(host)
+    # b"" for a masked unit: an empty file has the same effect; None for a missing file
     old_contents = [
         {path: b"" if is_masked(host, path) else host.read_file(path) for path in stage.files} for stage in stages
     ]
@@ -137,6 +143,7 @@ def _apply_stages(host: Host, filter_: DnsFilter, stages: Sequence[FilterStage],
 
 def _restore_stage(host: Host, stage: FilterStage, contents: dict[str, bytes | None]) -> None:
     """Restore the files of a stage to `contents` (None: delete), and make the resolver read them again."""
+    # True if the files did not exist before: then the stage is removed as a whole
     is_new = all(content is None for content in contents.values())
     if is_new:
         _try_commands(host, stage.leave_commands)
@@ -155,6 +162,7 @@ def _make_removal(host: Host, stage: FilterStage, paths: Sequence[str]) -> Calla
     """
 
     def remove_stage() -> None:
+        """Delete the files of the stage, and check that names still resolve. Raises ControlError."""
         was_resolving = _is_resolving(host)
         _try_commands(host, stage.leave_commands)
         for path in (*paths, *stage.required_paths):  # `systemctl disable` does not delete the links of a masked unit
@@ -205,7 +213,10 @@ def _wait_for_stage(host: Host, stage: FilterStage, text: str) -> None:
 
 
 def _is_resolving(host: Host, timeouts: Sequence[float] = QUERY_TIMEOUTS_SECONDS) -> bool:
-    """Return whether the first name server of /etc/resolv.conf answers a query for the root of all names."""
+    """Return whether the first name server of /etc/resolv.conf answers a query for the root of all names.
+
+    `timeouts` has the seconds of each attempt.
+    """
     servers = resolution.parse_nameservers(host.read_text(resolution.RESOLV_CONF_PATH) or "")
     try:
         dns_answer = query_resolver(host, servers[0], 53, "", NS_TYPE, timeouts) if servers else None

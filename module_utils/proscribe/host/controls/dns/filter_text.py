@@ -65,5 +65,6 @@ def render_filter(language: ResolverLanguage, desired_names: DesiredNames) -> st
 
 def find_digest(text: str) -> str:
     """Return the digest that a file makes its resolver answer with; "" if the file has none."""
+    # The first line with the witness name has the digest between its only two quotation marks.
     quoted_parts = text.partition(WITNESS_NAME)[2].partition("\n")[0].split('"')
     return quoted_parts[1] if len(quoted_parts) == 3 and not quoted_parts[1].strip("0123456789abcdef") else ""

@@ -1,4 +1,4 @@
-"""Proscribe's block in a hosts file: the parser and the renderer.
+"""Proscribe's block (its lines between two markers) in a hosts file: the parser and the renderer.
 
 The organisation's lines stay as they are, byte for byte. The block is at the beginning of the file, so its answer for a
 blocked name comes first. The end of the file needs no change, although it may lack its last newline.
@@ -15,7 +15,8 @@ from .effect_test import WITNESS_ADDRESS, WITNESS_NAME
 BEGIN_MARKER = b"# BEGIN proscribe"
 END_MARKER = b"# END proscribe"
 NEW_FILE_NOTE = b" (there was no file)"
-# One address each for IPv4 and IPv6. If the file lacks one of them, the C library queries the name servers for it.
+# Addresses that blocked names get, one each for IPv4 and IPv6. If the file lacks one of them, the C library queries the
+# name servers for it.
 SINK_ADDRESSES = (b"0.0.0.0", b"::")
 _NOTE_LINE = b"# " + WRITTEN_BY.encode()
 _SIGNED_PREFIX = b"# " + SIGNATURE.encode()
@@ -32,9 +33,10 @@ class HostsFileParts(NamedTuple):
 
 
 def render_block(names: Iterable[str], is_new_file: bool) -> bytes:
-    """Return the block that blocks `names`, with the line of the witness name; b"" if `names` is empty.
+    """Return Proscribe's lines for a hosts file, which give `names` the sink addresses; b"" if `names` is empty.
 
-    `is_new_file` adds the note that there was no file before.
+    The lines begin and end with a marker, and include a line for the witness name (effect_test.py). `is_new_file` adds
+    the note that there was no file before.
     """
     sink_lines = make_sink_lines(names)
     if not sink_lines:
@@ -52,14 +54,14 @@ def render_block(names: Iterable[str], is_new_file: bool) -> bytes:
 
 
 def make_sink_lines(names: Iterable[str]) -> list[bytes]:
-    """Return the lines that block some names."""
+    """Return the lines that block some names: each name gets the sink addresses (0.0.0.0 and ::)."""
     return [
         sink_address + b" " + name.encode("ascii") for name in sorted(set(names)) for sink_address in SINK_ADDRESSES
     ]
 
 
 def find_blocked_names(own_lines: bytes) -> set[str]:
-    """Return the names that the lines of a block lead to nowhere for IPv4 and for IPv6."""
+    """Return the names that Proscribe's lines give both sink addresses, for IPv4 and for IPv6."""
     lines = {(address, name) for address, name in map(_parse_sink_line, own_lines.splitlines()) if name}
     return {name for _, name in lines if all((sink_address, name) in lines for sink_address in SINK_ADDRESSES)}
 
@@ -89,12 +91,13 @@ def split_hosts_file(
         if line.strip() in (BEGIN_MARKER, BEGIN_MARKER + NEW_FILE_NOTE)
     }
     ends = {line_index for line_index, line in enumerate(lines) if line.strip() == END_MARKER}
+    # The markers are Proscribe's lines. The loop adds the other lines of Proscribe's.
     own_indexes: set[int] = begins | ends
     damage: dict[str, None] = {}
     block_count = 0
-    begin_index = None
+    begin_index = None  # index of the last begin marker whose end marker has not come yet
     for line_index in sorted(own_indexes):
-        if line_index in ends and begin_index is not None:
+        if line_index in ends and begin_index is not None:  # a complete block
             inner_indexes = range(begin_index + 1, line_index)
             own_inner_indexes = [
                 inner_index
@@ -107,6 +110,7 @@ def split_hosts_file(
             block_count += 1
             begin_index = None
         elif line_index in ends:
+            # The lines before the marker are searched, backwards from it.
             damage["an end without a beginning"] = None
             own_indexes.update(_iterate_own_indexes(lines, range(line_index - 1, -1, -1), get_known_names()))
         else:
@@ -130,7 +134,7 @@ def split_hosts_file(
 def _iterate_own_indexes(
     lines: Sequence[bytes], indexes: Iterable[int], known_names: AbstractSet[str]
 ) -> Iterator[int]:
-    """Yield the indexes of Proscribe's lines, and stop at the first line that is not Proscribe's.
+    """Yield the indexes of Proscribe's lines among `indexes`, and stop at the first line that is not Proscribe's.
 
     A line is Proscribe's if it has the signature, or if it blocks one of `known_names`.
     """

@@ -36,9 +36,10 @@ _NEEDED_CHANGES = {HOSTS_PATH: "block the names", nsswitch.NSSWITCH_PATH: "have 
 
 
 def observe_hosts_file(host: Host, plan: Plan, leftovers: Sequence[Finding] = ()) -> tuple[list[RuleVerdict], set[str]]:
-    """Check that the hosts file blocks the names of the plan. Returns the verdicts, and the names to block.
+    """Check that the hosts file blocks the names of the plan. Return the verdicts, and the names to block.
 
-    `leftovers` are findings for files of other backends: the rule dns/hosts-file reports them too. Raises ControlError.
+    `leftovers` are findings for files of other backends: the rule dns/hosts-file reports them too. If the hosts file
+    cannot be read, the verdicts are unknown, and no names are returned. Raises ControlError.
     """
     section = plan["controls"]["dns"]
     try:
@@ -48,6 +49,7 @@ def observe_hosts_file(host: Host, plan: Plan, leftovers: Sequence[Finding] = ()
             judge_rule(f"dns/{service_id}", entry, (), str(reason)) for service_id, entry in section["services"].items()
         ]
         return [*unseen_verdicts, judge_rule(_HOSTS_FILE_RULE, {"mode": section["mode"]}, (), str(reason))], set()
+    # Most hosts need the same block, so it is computed once for each plan.
     common_names = collect_common_names(plan, canaries=False).blocked_names
     likely_block = compute_once(plan, "dns/block", lambda: hosts_block.render_block(common_names, is_new_file=False))
     parts = hosts_block.split_hosts_file(file_content, lambda: _list_known_names(section), likely_block)
@@ -61,6 +63,7 @@ def observe_hosts_file(host: Host, plan: Plan, leftovers: Sequence[Finding] = ()
     file_effect = (
         _probe_effect(host, desired_names, parts.own_lines == expected_block) if blocked_names else FilterEffect()
     )
+    # The lines in place decide, even if they are not as desired. A name that the test resolved is not blocked.
     blocked_on_host = (
         blocked_names if parts.own_lines == expected_block else hosts_block.find_blocked_names(parts.own_lines)
     ) - {file_effect.resolved_name}
@@ -125,7 +128,7 @@ def make_name_refusals(desired_names: DesiredNames) -> list[ChangeRefusal]:
 
 
 def _describe_block_defect(own_lines: bytes, expected_names: set[str]) -> str:
-    """Describe briefly how a block differs from the desired block, which blocks `expected_names`."""
+    """Describe briefly how Proscribe's lines differ from the desired lines, which block `expected_names`."""
     if not own_lines:
         return "missing"
     extra_names = sorted(hosts_block.find_blocked_names(own_lines) - expected_names)
@@ -137,9 +140,9 @@ def _describe_block_defect(own_lines: bytes, expected_names: set[str]) -> str:
 
 
 def _probe_effect(host: Host, desired_names: DesiredNames, is_block_right: bool) -> FilterEffect:
-    """Check that programs use the file: its mode, the order in nsswitch.conf, and a lookup of a blocked name.
+    """Check that programs use the hosts file: its mode, the order in nsswitch.conf, and a lookup of a blocked name.
 
-    The lookup is made only if the block is as desired (`is_block_right`).
+    The lookup is made only if Proscribe's lines are as desired (`is_block_right`).
     """
     if _is_file_closed(host):
         return FilterEffect(idle_reason="users' programs cannot read it")
@@ -179,7 +182,7 @@ def _find_missing_effect(file_effect: FilterEffect) -> list[Finding]:
 
 
 def _is_file_closed(host: Host) -> bool:
-    """Return whether some users cannot read the file."""
+    """Return whether some users cannot read the hosts file. A missing file and a link count as readable."""
     status = host.find_entry(HOSTS_PATH)
     if status is None or stat.S_ISLNK(status.st_mode):
         return False
@@ -204,6 +207,7 @@ def enforce_hosts_file(host: Host, plan: Plan) -> Changes:
     is_new_file = old_content is None or parts.is_new_file
     own_block = hosts_block.render_block(desired_names.blocked_names, is_new_file)
     is_block_right, is_closed = not parts.damage and parts.own_lines == own_block, _is_file_closed(host)
+    # a write also makes the file readable for all
     changes_parts = (
         []
         if is_block_right and not is_closed
@@ -221,7 +225,10 @@ def _join_changes(parts: Sequence[Changes], refusals: Sequence[ChangeRefusal] = 
 
 
 def _put_files_first(host: Host) -> Changes:
-    """Return the change to nsswitch.conf that makes the C library use the hosts file first."""
+    """Return the change to nsswitch.conf that makes the C library use the hosts file (`files`) first.
+
+    There is nothing to change if the hosts file comes first already.
+    """
     old_content = host.read_file(nsswitch.NSSWITCH_PATH)
     if old_content is not None and nsswitch.has_files_first(old_content):
         return Changes()
@@ -264,11 +271,12 @@ def _write_system_file(host: Host, path: str, old_content: bytes | None, new_con
     If the path is a link or a mount point, the result is a refusal instead.
     """
     status = host.find_entry(path)
+    # the field [4] of a line is the mount point (proc_pid_mountinfo(5))
     mounts = [line.split() for line in (host.read_text("/proc/self/mountinfo") or "").splitlines()]
     reason = ""
     if status is not None and stat.S_ISLNK(status.st_mode):
         reason = f"it is a link: what manages its target has to {_NEEDED_CHANGES[path]}"
-    elif any(len(field) > 4 and field[4] == path for field in mounts):
+    elif any(len(fields) > 4 and fields[4] == path for fields in mounts):
         starter = "what starts the container"
         reason = f"it is a mount point of its own, as in some containers: {starter} has to {_NEEDED_CHANGES[path]}"
     if reason:
@@ -297,7 +305,7 @@ def _list_known_names(section: PlanSection) -> set[str]:
 
 
 def _collect_exact_names(host: Host, plan: Plan, foreign_lines: bytes) -> DesiredNames:
-    """Return the names to block. Only names of the plan itself are exempt.
+    """Return the names to block in the hosts file. Only names of the plan itself are exempt.
 
     A name below them need not be exempt, because the file never blocks such a name.
     """

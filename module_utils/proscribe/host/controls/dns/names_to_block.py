@@ -39,9 +39,11 @@ class DesiredNames(NamedTuple):
 def collect_desired_names(host: Host, plan: Plan, foreign_lines: bytes, *, canaries: bool) -> DesiredNames:
     """Return the names to block on this host. Raises ControlError for an invalid name in the plan.
 
-    `foreign_lines` are the lines of /etc/hosts that Proscribe did not write. With `canaries`, names such as
-    use-application-dns.net are included: the answer NXDOMAIN makes browsers switch off their encrypted DNS. An address
-    would not. Not every backend can answer NXDOMAIN.
+    `foreign_lines` are the lines of /etc/hosts that Proscribe did not write.
+
+    With `canaries`, names such as use-application-dns.net are included. If such a name does not exist (NXDOMAIN),
+    browsers switch off their encrypted DNS. With an address for it, they would not. Not every backend can answer
+    NXDOMAIN.
     """
     section = plan["controls"]["dns"]
     common_names = collect_common_names(plan, canaries=canaries)
@@ -53,6 +55,7 @@ def collect_desired_names(host: Host, plan: Plan, foreign_lines: bytes, *, canar
         {name: f"a line of the host's own says {address}" for name, address in _list_resolved_names(foreign_lines)}
     )
     restricted = common_names.blocked_names
+    # Nearly always, no exempt name is restricted. Then the names are those of the other hosts.
     if not any(find_covering_name(name, restricted) for name in spare_reasons):
         return common_names
     return collect_section_names(section, spare_reasons, canaries=canaries)
@@ -67,7 +70,7 @@ def collect_common_names(plan: Plan, *, canaries: bool) -> DesiredNames:
 
     def compute_fields() -> tuple[object, ...]:
         desired_names = collect_section_names(plan["controls"]["dns"], {}, canaries=canaries)
-        sort_valid_names(desired_names.blocked_names)
+        sort_valid_names(desired_names.blocked_names)  # raises the error for an invalid name
         return tuple(desired_names)
 
     return DesiredNames(*compute_once(plan, f"dns/desired {canaries}", compute_fields))
@@ -129,6 +132,7 @@ def sort_valid_names(names: Iterable[str]) -> list[str]:
 
 
 def _has_valid_names(names: Sequence[str]) -> bool:
+    """Return whether all names are valid: in length, in characters, and in the labels between their dots."""
     labels = ".".join(names).split(".") if names else []
     return (
         all(len(name) <= 253 for name in names)
@@ -148,8 +152,8 @@ def judge_services(
     """Return the verdict on each service, from the names that are now blocked (`blocked_names`).
 
     `pattern` is a finding whose id and detail are filled in for each name. `idle_reason` is the reason why the written
-    file has no effect ("" if it has an effect). `unseen_reason` is the reason why the effect is unknown ("" if it is
-    known).
+    file has no effect ("" if it has an effect): then no name counts as blocked. `unseen_reason` is the reason why the
+    effect is unknown ("" if it is known).
     """
     verdicts = []
     for service_id, entry in section["services"].items():
@@ -191,6 +195,7 @@ def judge_services(
 
 
 def _list_entry_names(entry: PlanEntry, canaries: bool) -> list[str]:
+    """Return the names of a service in the plan, each once, with its canaries if `canaries` is True."""
     return list(dict.fromkeys([*entry["domains"], *(entry.get("canaries", ()) if canaries else ())]))
 
 

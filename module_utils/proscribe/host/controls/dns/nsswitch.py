@@ -40,6 +40,7 @@ def split_nsswitch(content: bytes) -> NsswitchParts:
     is_new_file = content.startswith(BEGIN_MARKER + NEW_FILE_NOTE)
     own_line_count = 0
     if content.startswith(BEGIN_MARKER):
+        # the expected lines after the begin marker; a missing line is skipped
         line_tests = (
             lambda line: line.startswith(_NOTE_LINE),
             _is_hosts_line,
@@ -61,6 +62,7 @@ def insert_files_first(foreign_lines: bytes, is_new_file: bool) -> bytes:
     In that line, the hosts file comes before the organisation's sources. `is_new_file` adds the note that there was no
     file before.
     """
+    # sources and their actions, from the last of the organisation's lines `hosts`
     name_services = [
         name_service for line in _list_hosts_lines(foreign_lines)[-1:] for name_service in _parse_services(line)
     ] or [(_DEFAULT_SERVICE, "")]
@@ -81,14 +83,14 @@ def insert_files_first(foreign_lines: bytes, is_new_file: bool) -> bytes:
 def find_order_defect(content: bytes) -> str:
     """Return why a line `hosts` keeps the hosts file from being the first source; "" if no line does.
 
-    Without any line `hosts`, the result is "", because the C library then has its own default. All lines are checked:
+    Without any line `hosts`, the result is "": the C library then has its own default order. All lines are checked:
     of several lines, some C libraries use the first, others the last.
     """
     return next(filter(None, map(_find_line_defect, _list_hosts_lines(content))), "")
 
 
 def has_files_first(content: bytes) -> bool:
-    """Return whether there is a single line `hosts`, and its first source is `files` without an action."""
+    """Return whether there is a single line `hosts`, and its first source is `files` without an action in brackets."""
     return [_parse_services(line)[:1] for line in _list_hosts_lines(content)] == [[("files", "")]]
 
 
@@ -136,13 +138,15 @@ def _is_hosts_line(line: bytes) -> bool:
 
 
 def _is_ended_by_success(actions: str) -> bool:
-    """Return whether the lookup ends if a source has an answer, by the actions behind it (nsswitch.conf(5)).
+    """Return whether the lookup ends as soon as a source has an answer (nsswitch.conf(5)).
 
-    That is the default. `[SUCCESS=continue]` changes it.
+    `actions` are the actions behind the source in the line. Without actions, the lookup ends. `[SUCCESS=continue]` lets
+    it go on.
     """
     is_ending = True
     for word in actions.strip("[] ").lower().replace("]", " ").replace("[", " ").split():
         status, _, action = word.partition("=")
+        # "!notfound" means every status but notfound, so success too
         if (status == "success") or (status.startswith("!") and status != "!success"):
             is_ending = action == "return"
     return is_ending

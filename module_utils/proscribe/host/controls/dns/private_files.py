@@ -45,6 +45,7 @@ def parse_mounts(text: str) -> dict[str, FilesystemMount]:
     """
     mounts: dict[str, FilesystemMount] = {}
     for line in text.split("\n"):
+        # [2] is the device, [3] the root, [4] the mount point. After optional fields and "-", the type follows.
         fields = line.split(" ")
         if len(fields) > 6 and "-" in fields[6:-1]:
             filesystem_type = fields[fields.index("-", 6) + 1]
@@ -63,8 +64,9 @@ def _iterate_parents(path: str) -> Iterator[str]:
 def list_differing_files(host: Host, process: Process, host_mounts: MountTable) -> list[str]:
     """Return those of RESOLUTION_FILES that have another content for a process than for the host.
 
-    A process in a container is left out, because a container has files and programs of its own. A process that runs a
-    program of the host, but with another root directory, is checked. Raises ObservationError and ControlError.
+    `host_mounts` are the mounts of the host by mount point. A process in a container is left out: a container has its
+    own files and programs. A process that runs a program of the host, but with another root directory, is checked.
+    Raises ObservationError and ControlError.
     """
     process_mounts = read_mounts(host, str(process.pid))
     has_other_root = process_mounts.get("/") != host_mounts.get("/")
@@ -80,9 +82,8 @@ def list_differing_files(host: Host, process: Process, host_mounts: MountTable) 
 def _is_host_program(host: Host, process: Process, process_mounts: MountTable) -> bool:
     """Return whether a process with another root directory runs a program file of the host.
 
-    The file has to be the same as the host's file at that path.
-
-    A program on a remote mount does not count, because it is not examined.
+    The file has to be the same as the host's file at that path. A program on a remote mount does not count, because it
+    is not examined.
     """
     if _is_remote_path(process.exe, process_mounts):
         return False
@@ -113,10 +114,12 @@ def _is_differing_file(
         mounts_along_path = [
             (parent, host_mounts.get(parent), process_mounts.get(parent)) for parent in _iterate_parents(path_or_target)
         ]
+        # With the same mounts on the way to the path, the process sees the host's file.
         if not has_other_root and all(
             host_mount == process_mount for _, host_mount, process_mount in mounts_along_path
         ):
             continue
+        # A file on such a file system is not read, because the read may never end. So it counts as different.
         if any(
             process_mount and host_mount != process_mount and is_remote_type(process_mount.filesystem_type)
             for _, host_mount, process_mount in mounts_along_path
@@ -133,6 +136,7 @@ def _is_differing_file(
             )
         except (ObservationError, ControlError):
             return True
+        # Something other than a readable file counts as different, unless the host has nothing there either.
         if process_content is None and not (has_other_root and status is None):
             return host.find_entry(path) is not None
         if process_content is not None and process_content != host.read_file(path):

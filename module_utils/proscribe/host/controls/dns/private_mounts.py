@@ -28,7 +28,8 @@ MAX_VIEWS_PER_USER = 256  # for each user; a user needs a running program for ea
 def observe_private_views(host: Host, section: PlanSection) -> RuleVerdict:
     """Check that the programs of every user see the host's files for name resolution.
 
-    A difference is only reported. No program is ended for it: other rules judge the program itself.
+    A difference is only reported. No program is ended for it, because other rules judge the program itself. So it is no
+    drift.
     """
     processes_by_view: dict[tuple[str, str], list[Process]] = {}
     unseen_reasons: list[str] = []
@@ -43,6 +44,7 @@ def observe_private_views(host: Host, section: PlanSection) -> RuleVerdict:
             host_mounts = read_mounts(host, "self") if host_mounts is None else host_mounts
             files = list_differing_files(host, process, host_mounts)
         except (ObservationError, ControlError) as error:
+            # a process that has ended meanwhile needs no check
             if host.find_entry(f"/proc/{process.pid}") is not None:
                 unseen_reasons.append(str(error))
         else:
@@ -58,6 +60,10 @@ def observe_private_views(host: Host, section: PlanSection) -> RuleVerdict:
 
 
 def _make_view_finding(user: str, files: str, processes: Sequence[Process]) -> Finding:
+    """Return the finding for a user's programs that see other files than the host has.
+
+    `files` are the paths, joined by commas. The finding names the first of `processes`, and counts the others.
+    """
     first_process, *other_processes = processes
     count_note = f" and {len(other_processes)} more" if other_processes else ""
     detail = f"pid {first_process.pid}{count_note} sees another {files} than the host has"
@@ -72,10 +78,10 @@ def _iterate_views(host: Host, unseen_reasons: list[str]) -> Iterator[tuple[str,
     A view is a mount namespace other than the host's, with a root directory. Reasons for missing checks are added to
     `unseen_reasons`.
     """
-    processes, has_hidden = host.list_processes()
+    processes, hidden_count = host.list_processes()
     host_namespaces = {_read_namespace(host, "self"), _read_namespace(host, "1")}
     views_by_user: dict[str, set[tuple[str, str]]] = {}
-    if has_hidden or not host.privileged:
+    if hidden_count or not host.privileged:
         unseen_reasons.append("which files the programs of other users see is only shown to root")
     for process in processes:
         namespace = _read_namespace(host, str(process.pid))
@@ -99,6 +105,7 @@ def _iterate_views(host: Host, unseen_reasons: list[str]) -> Iterator[tuple[str,
 
 
 def _read_namespace(host: Host, pid: str) -> str:
+    """Return the id of a process's mount namespace; "" if it cannot be read. `pid` may be "self"."""
     return _read_proc_link(host, f"/proc/{pid}/ns/mnt")
 
 

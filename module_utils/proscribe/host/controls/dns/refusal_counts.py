@@ -24,8 +24,9 @@ def count_service_hits(
 ) -> dict[str, int]:
     """Return, by service, the number of refused queries. Services without any are left out.
 
-    The result is also {} without root, without journalctl, or if journalctl fails. `hit_pattern` finds the log lines of
-    the resolver's language (None: it has none). `names_by_service` has the blocked names of each service.
+    The result is also {} without root, without journalctl, or if journalctl fails. `unit` is the unit of the resolver.
+    `hit_pattern` finds the log lines about refusals; None if the resolver logs none. `names_by_service` has the blocked
+    names of each service.
     """
     journalctl = host.find_tool("journalctl")
     if journalctl is None or not host.privileged:
@@ -52,7 +53,10 @@ def count_service_hits(
 
 
 def list_hit_names(text: str, hit_pattern: Pattern[str] | None) -> Iterator[str]:
-    """Yield the name in each log line about a refusal, except those that Proscribe's own test caused."""
+    """Yield the name in each log line about a refusal, except in lines that Proscribe's own test caused.
+
+    `hit_pattern` is the pattern of `ResolverLanguage`. Its first group is yielded. Its last group is the queried name.
+    """
     for line in text.splitlines():
         if (
             hit_pattern

@@ -70,26 +70,31 @@ def observe_resolution(host: Host, resolver_units: Sequence[str], is_every_unit:
 
 def parse_nameservers(text: str) -> tuple[str, ...]:
     """Return the addresses of the name servers of a resolv.conf."""
-    words = [line.split() for line in text.splitlines()]
-    return tuple(word[1] for word in words if len(word) > 1 and word[0] == "nameserver")
+    lines = [line.split() for line in text.splitlines()]
+    return tuple(fields[1] for fields in lines if len(fields) > 1 and fields[0] == "nameserver")
 
 
 def is_loopback(address: str) -> bool:
+    """Return whether an address belongs to the host's loopback device."""
     return address.startswith("127.") or address == "::1"
 
 
 def find_running_units(host: Host, units: Sequence[str]) -> dict[str, int]:
-    """Return the units that run or that systemd starts at boot, each with its main process (0: none)."""
+    """Return the units that run or that systemd starts at boot, each with its main process.
+
+    The process is 0 if the unit does not run. Without systemctl, the result is {}.
+    """
     systemctl = host.find_tool("systemctl")
     if systemctl is None:
         return {}
     pids_by_unit = {unit: pid for unit in units if (pid := find_main_process(host, unit))}
+    # files of the host show the state of most units; only for the other units, systemctl is run
     unclear_units = [unit for unit in units if unit not in pids_by_unit and not is_evidently_absent(host, unit)]
     return {**pids_by_unit, **_query_systemd(host, systemctl, unclear_units)} if unclear_units else pids_by_unit
 
 
 def _query_systemd(host: Host, systemctl: str, units: Sequence[str]) -> dict[str, int]:
-    """Return the running and enabled units that systemd reports, each with its main process."""
+    """Return the running and the enabled units that systemd reports, each with its main process (0: none)."""
     properties = "--property=Id,ActiveState,UnitFileState,MainPID"
     answer = host.run_command([systemctl, "show", properties, "--", *units]).out
     pids_by_unit = {}
@@ -104,7 +109,7 @@ def _query_systemd(host: Host, systemctl: str, units: Sequence[str]) -> dict[str
 
 
 def find_bypasses(host: Host, observation: DnsObservation, resolver: str) -> list[Finding]:
-    """Return findings for queries of programs that do not reach the filter in a resolver.
+    """Return findings for name servers that programs query beside or instead of the filter.
 
     `resolver` is the backend's name, as in `manager` of findings.
     """

@@ -45,7 +45,8 @@ NO_FILTER_REASON = "this host has no filtering resolver of its own, so everybody
 def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
     """Check the table, and the files and units that restore it, against the plan. Raises ControlError.
 
-    Only root can list the table. For another account, most verdicts are unknown.
+    Only root can list the table. For another account, most verdicts are unknown. If nothing is to be refused and
+    nothing is left over, the verdicts on table and files are NOT_APPLICABLE.
     """
     section = plan["controls"]["firewall"]
     findings_by_rule: Mapping[str, Sequence[Finding]] = {}
@@ -55,12 +56,14 @@ def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
     unseen_reason = unseen_boot_reason = ""
     nft = host.find_tool("nft")
     resolver_uids = forced_dns.find_resolver_uids(host, plan)
+    # rules of this host that do not belong to a service, such as quic
     setting_rules = [
         *make_general_matches(section),
         *[PLAIN_DNS_RULE] * bool(resolver_uids),
         *[LOCAL_SSH_RULE] * bool(get_local_ssh_limit(section)),
         *[OWN_RULES] * bool(get_own_rules(section)),
     ]
+    # False if the plan refuses nothing on this host, so that no table is needed
     is_needed = bool(select_refused_entries(section)) or bool(setting_rules)
     if nft is None and is_needed:
         findings_by_rule = dict.fromkeys(
@@ -82,6 +85,7 @@ def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
                 observation.counts,
             )
             other_verdicts = _judge_exemptions(host_exemptions) if is_needed else []
+            # The other tables need no check if they were checked before, and no table has changed since.
             if is_needed and not loaded_state.is_table_alone(host, text):
                 table_verdicts = other_tables.observe_other_tables(host, nft)
                 other_verdicts += table_verdicts
@@ -114,11 +118,15 @@ def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
 def _judge_services(
     host: Host, section: PlanSection, findings_by_rule: Mapping[str, Sequence[Finding]], unseen_reason: str
 ) -> Iterator[RuleVerdict]:
-    """Yield the verdict on each service that has networks. A service without networks has no rule here."""
+    """Yield the verdict on each service that has networks. A service without networks has no rule here.
+
+    `findings_by_rule` has the faults of the table by service id. `unseen_reason` is the reason why further faults may
+    be hidden; "" if none are.
+    """
     for service_id, entry in section["services"].items():
         if entry["networks"] and entry["mode"] in RESTRICTED_MODES:
-            evidence = [*findings_by_rule.get(service_id, ()), *_find_waived_users(host, service_id, entry)]
-            yield judge_rule(f"firewall/{service_id}", entry, evidence, unseen_reason)
+            findings = [*findings_by_rule.get(service_id, ()), *_find_waived_users(host, service_id, entry)]
+            yield judge_rule(f"firewall/{service_id}", entry, findings, unseen_reason)
         elif entry["networks"]:
             waiver_findings = (
                 [Finding("network", service_id, detail="not refused, by waiver")] if entry["mode"] == "waived" else ()
@@ -127,9 +135,10 @@ def _judge_services(
 
 
 def _judge_exemptions(host_exemptions: FirewallExemptions) -> list[RuleVerdict]:
-    """Return the verdict that reports restricted addresses that stay reachable; [] if there are none.
+    """Return the verdict that reports restricted addresses that remain reachable; [] if there are none.
 
-    The host's own files show that the host needs them. They are no violation.
+    Such an address is no violation, because the host's own files show that the host needs it. Networks that the plan
+    names under `management` are left out.
     """
     findings = []
     for entry in host_exemptions.exempt_networks:
@@ -145,14 +154,17 @@ def _save_loaded_state(host: Host, text: str, generation: RulesetGeneration | No
     """Save that the table is loaded as desired, so that later observations need not list it.
 
     Nothing is saved if a table of the host has changed in the meantime. `is_alone` is True if no other table bypasses
-    it.
+    it. `_` is the flag that each of `Host.state_savers` gets; it does not matter here.
     """
     if generation is not None and generation == host.read_ruleset_generation():
         loaded_state.save_loaded_state(host, text, generation, is_alone)
 
 
 def _find_waived_users(host: Host, service_id: str, entry: PlanEntry) -> list[Finding]:
-    """Return a finding for each user of this host to whom a waiver permits a restricted service."""
+    """Return a finding for each user of this host to whom a waiver permits a restricted service.
+
+    Users for whom the service is not restricted at all are left out.
+    """
     names = exemptions.list_exempted_users(entry)
     known_names = [name for name in dict.fromkeys(names) if host.find_user_id(name) is not None]
     findings = [

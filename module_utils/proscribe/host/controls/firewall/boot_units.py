@@ -156,7 +156,7 @@ class RevertedChange(NamedTuple):
     """Change that was reverted."""
 
     reverted_at: str  # UTC
-    reason: str
+    reason: str  # key of REVERT_REASONS
     digest: str  # SHA-256 of the table that was reverted
 
     def __str__(self) -> str:
@@ -171,23 +171,28 @@ REVERT_REASONS = {
 
 def list_reverted_changes(host: Host) -> list[RevertedChange]:
     """Return the changes that were reverted since the last confirmation, oldest first."""
-    words = (line.split() for line in (host.read_text(program.REVERT_LOG_PATH) or "").splitlines())
-    return [RevertedChange(*word[:3]) for word in words if len(word) > 2]
+    lines = (line.split() for line in (host.read_text(program.REVERT_LOG_PATH) or "").splitlines())
+    return [RevertedChange(*fields[:3]) for fields in lines if len(fields) > 2]
 
 
 def list_pending_tokens(host: Host) -> list[str]:
-    """Return the token of the change that waits for its confirmation, in a list; [] if there is none."""
+    """Return the token of the change that waits for its confirmation, in a list; [] if there is none.
+
+    The token identifies the change. It is a part of the name of the change's file (program.py).
+    """
     prefix = "pending-"
     return [name[len(prefix) :] for name in host.list_directory(program.CHANGE_DIRECTORY) if name.startswith(prefix)]
 
 
 def find_boot_defects(host: Host, nft: str, text: str) -> list[Finding]:
-    """Return findings for everything that prevents the restoration of the table.
+    """Return findings for everything that prevents the restoration of the table after a reboot or a deletion.
 
-    `text` is the desired content of the boot file. If it is "", the findings are for files that were left over.
+    `text` is the desired content of the boot file. If it is "", no table is desired: then the findings are for files
+    that were left over.
     """
     stored_text = host.read_text(BOOT_FILE_PATH) or ""
     defects = _find_unconfirmed_change(host) if stored_text != text else []
+    # If nothing is installed yet, one finding is enough.
     if text and not stored_text and not host.find_entry(LOAD_UNIT_PATH) and has_systemd(host):
         return [*defects, _make_unit_finding(LOAD_UNIT, "missing", LOAD_UNIT_PATH)]
     if stored_text != text:
@@ -209,12 +214,14 @@ def find_boot_defects(host: Host, nft: str, text: str) -> list[Finding]:
     for unit in make_units(nft):
         content = read_unit_text(host, unit.path)
         if content != unit.text:
+            # the content of a masked unit, which systemd never starts, is ""
             state = "missing" if content is None else "changed" if content else "masked"
             defects.append(_make_unit_finding(unit.path, state, unit.path))
         if host.find_entry(unit.enabled_link) is None:
             defects.append(_make_unit_finding(unit.name, "not enabled", unit.enabled_link))
     for name, paths in find_foreign_files(host, [unit.name for unit in make_units(nft)]).items():
         defects += [_make_unit_finding(name, f"overridden by {path}", path) for path in paths]
+    # The state of the watcher is checked only if all files are as desired.
     if not defects and host.find_entry(SYSTEMD_RUNS_PATH):
         if not is_unit_active(host, WATCH_UNIT):
             defects.append(_make_unit_finding(WATCH_UNIT, "not running"))
@@ -224,7 +231,7 @@ def find_boot_defects(host: Host, nft: str, text: str) -> list[Finding]:
 
 
 def _find_unconfirmed_change(host: Host) -> list[Finding]:
-    """Return a finding for a change that waits for its confirmation, or was reverted; else []."""
+    """Return a finding for a change that waits for its confirmation, or for the last reverted change; else []."""
     if list_pending_tokens(host):
         return [_make_change_finding("waits until its controller confirms it; otherwise it is taken back by itself")]
     reverted_changes = list_reverted_changes(host)

@@ -1,5 +1,8 @@
 """IPv4 addresses inside IPv6 addresses, by which a translator or a tunnel in the network reaches IPv4 hosts.
 
+A carrier is an IPv6 prefix whose addresses contain (carry) an IPv4 address. Examples are 64:ff9b::/96 of NAT64
+translators, and 2002::/16 of the tunnel 6to4.
+
 A rule compares only the bits of the IPv4 address. The set of a service has IPv6 addresses in which all other bits are
 zero. So the rule also applies if a translator ignores bits 64 to 71, or the bits after the IPv4 address.
 """
@@ -29,6 +32,7 @@ class CarrierShape(NamedTuple):
 
     @property
     def chain_name(self) -> str:
+        """Name of the chain of nft that compares addresses with this position."""
         return f"carried-{self.bits_before}{'-inverted' * self.is_inverted}"
 
 
@@ -39,14 +43,15 @@ _FIXED_CARRIERS = {
     "::/96": CarrierShape(96),  # IPv4-compatible, RFC 4291
 }
 
-CarrierPrefixes = Mapping[str, CarrierShape]  # by IPv6 prefix
+CarrierPrefixes = Mapping[str, CarrierShape]  # by IPv6 prefix: the position of the IPv4 address
 
 
 def list_carriers(nat64: Sequence[str]) -> CarrierPrefixes:
-    """Return the IPv6 prefixes whose addresses carry an IPv4 address, each with the position.
+    """Return the IPv6 prefixes whose addresses carry an IPv4 address, each with the position of the IPv4 address.
 
-    `nat64` has the prefixes of the organisation's own translators. If none of them is in the block for local use, that
-    block counts as a prefix of 96 bits.
+    `nat64` has the prefixes of the organisation's own translators. A whole network is for local use (RFC 8215). If no
+    prefix of `nat64` is in it, that whole network counts as a prefix too. Its addresses then have the IPv4 address in
+    their last 32 bits.
     """
     own_carriers = {text: CarrierShape(int(text.rpartition("/")[2])) for text in nat64}
     has_local_prefix = any(_LOCAL_USE_NETWORK.overlaps(ipaddress.ip_network(text)) for text in own_carriers)
@@ -60,12 +65,13 @@ def list_carriers(nat64: Sequence[str]) -> CarrierPrefixes:
 def convert_to_carried(text: str, prefix: bytes) -> str:
     """Convert an IPv4 network to the network of the IPv6 addresses that carry it, in nft's notation.
 
-    `prefix` has the bytes before the IPv4 address.
+    `prefix` has the bytes before the IPv4 address. A network of one address has no length in that notation.
     """
     address, _, length = text.partition("/")
     address_text = _format_address(_place_address(_socket.inet_pton(_socket.AF_INET, address), prefix))
     if not length:
         return address_text
+    # If the network extends beyond bit 64, the eight bits that `_place_address` skips count too.
     end = 8 * len(prefix) + int(length)
     return f"{address_text}/{end + 8 if len(prefix) < 12 and end > 64 else end}"
 
@@ -76,6 +82,7 @@ def list_carried_networks(network: Network, carriers: CarrierPrefixes) -> list[N
     for prefix, shape in carriers.items() if network.version == 6 else ():
         carrier_network = ipaddress.ip_network(prefix)
         if carrier_network.prefixlen <= network.prefixlen and carrier_network.overlaps(network):
+            # Bits 64 to 71 are no part of the IPv4 address, so they do not count in its length.
             skipped_bits = 8 if shape.bits_before < 96 and network.prefixlen >= 72 else 0
             length = min(max(network.prefixlen - skipped_bits - shape.bits_before, 0), 32)
             pairs.append((_extract_address(network.network_address.packed, shape), length))
@@ -85,10 +92,12 @@ def list_carried_networks(network: Network, carriers: CarrierPrefixes) -> list[N
 def make_shape_matches(
     texts: Iterable[str], name: str, carriers: CarrierPrefixes, blocks: list[str]
 ) -> Iterator[tuple[CarrierShape, str]]:
-    """Yield, for packets to IPv6 addresses that carry one of the IPv4 networks, the matches of nft.
+    """Yield (position of the IPv4 address, match of nft) for packets to IPv6 addresses that carry an IPv4 network.
 
-    Each match comes with the position of the IPv4 address, and lacks the prefix. `texts` are networks, of which only
-    those of IPv4 count. The sets that the matches use are added to `blocks`; `name` becomes a part of their names.
+    `texts` are networks, of which only those of IPv4 count. A match is an expression that compares the IPv4 part of the
+    destination with a set. It does not compare the prefix of the address.
+
+    The definitions of the sets are added to `blocks`. Their names are `name` with another word in place of `nets`.
     """
     ipv4_texts = [text for text in texts if ":" not in text]
     shapes = dict.fromkeys(carriers.values())
@@ -109,13 +118,15 @@ def make_shape_matches(
 
 
 def make_prefix_matches(texts: Iterable[str], name: str, carriers: CarrierPrefixes, blocks: list[str]) -> Iterator[str]:
-    """Yield the matches of `make_shape_matches`, each with its IPv6 prefix."""
+    """Yield the matches of `make_shape_matches`, each for one IPv6 prefix, so that it is complete."""
     for shape, match in make_shape_matches(texts, name, carriers, blocks):
         yield from (f"ip6 daddr {prefix} {match}" for prefix, prefix_shape in carriers.items() if prefix_shape == shape)
 
 
 def list_carrying_networks(texts: Sequence[str], nat64: Sequence[str]) -> list[str]:
     """Return the IPv6 networks that carry some IPv4 networks, for exported lists that cannot have masks.
+
+    `texts` are networks, of which only those of IPv4 count. `nat64` is explained at `list_carriers`.
 
     IPv4-compatible addresses are left out, because no router forwards them. Teredo is left out, because its bits are
     inverted. So are prefixes that leave bits between the prefix and the IPv4 address.
@@ -140,11 +151,11 @@ def _place_address(address: bytes, prefix: bytes) -> bytes:
     return packed_address.ljust(16, b"\0")
 
 
-def _extract_address(address: bytes, shape: CarrierShape) -> bytes:
+def _extract_address(packed_address: bytes, shape: CarrierShape) -> bytes:
     """Return the IPv4 address inside an IPv6 address."""
     if shape.bits_before < 96:
-        address = address[:8] + address[9:]
-    carried_address = address[shape.bits_before // 8 :][:4]
+        packed_address = packed_address[:8] + packed_address[9:]
+    carried_address = packed_address[shape.bits_before // 8 :][:4]
     return bytes(byte ^ 0xFF for byte in carried_address) if shape.is_inverted else carried_address
 
 

@@ -43,9 +43,10 @@ class PendingChangeError(ControlError):
 
 
 def run_without_pending_change(host: Host, work: Callable[[], ChangeAnswer]) -> ChangeAnswer:
-    """Run `work`, which changes the firewall, while no change of another run is pending.
+    """Run `work`, which changes the firewall, while no change of another run is pending. Return its answer.
 
-    If another run begins a change first, `work` is tried again.
+    If another run begins a change first, `work` is tried again. Raises PendingChangeError if that happens at each
+    attempt.
     """
     for _ in range(_MAX_ATTEMPTS):
         wait_for_pending_change(host)
@@ -55,10 +56,11 @@ def run_without_pending_change(host: Host, work: Callable[[], ChangeAnswer]) -> 
 
 
 def make_trial_application(host: Host, plan: Plan) -> Callable[[Changes], ChangeResult]:
-    """Return the function that applies the changes of this control.
+    """Return the function that applies the changes of this control, in place of `apply_changes`.
 
-    If an action loads a table that is not the confirmed table, the function begins a trial. It returns {token, within}
-    under `pending`, and leaves the later actions to `confirm_trial`. Otherwise it applies all actions.
+    If an action loads a table that is not the confirmed table, the function begins a trial. Then its result has only
+    the key `pending`: `token` confirms the change, `within` is the time for that in seconds. `confirm_trial` stores the
+    confirmed table later. Without such an action, the function applies all actions.
     """
     section = plan["controls"].get("firewall")
     confirm_timeout = (
@@ -66,6 +68,7 @@ def make_trial_application(host: Host, plan: Plan) -> Callable[[Changes], Change
     )
 
     def apply_or_begin(changes: Changes) -> ChangeResult:
+        """Apply the changes, or apply those before the load of the table and begin the trial of that table."""
         for number, action in enumerate(changes.actions):
             if isinstance(action.apply, table_changes.TableLoad) and not action.apply.is_confirmed:
                 apply_changes(changes._replace(actions=changes.actions[:number]))
@@ -78,7 +81,7 @@ def make_trial_application(host: Host, plan: Plan) -> Callable[[Changes], Change
 
 
 def begin_trial(host: Host, load: table_changes.TableLoad, confirm_timeout: int) -> str:
-    """Begin the trial of a table for `confirm_timeout` seconds. Returns the token that confirms it.
+    """Begin the trial of a table for `confirm_timeout` seconds. Return the token that confirms it.
 
     Raises ControlError if the trial cannot begin; then nothing has changed.
     """
@@ -120,8 +123,8 @@ def confirm_trial(host: Host, token: str) -> ChangeAnswer:
     """Confirm the change on trial, and return the answer of the Ansible module.
 
     Call this over a connection that was opened after the new table was loaded. If the host can no longer reach a
-    gateway or resolver that it could reach before, the change is reverted. Raises ControlError if the change is
-    reverted, or was reverted before.
+    gateway or resolver that it could reach before, the change is reverted. Raises ControlError if the change is not
+    loaded, is reverted, or was reverted before.
     """
     host.require_root()
     _require_loaded_candidate(host, token)
@@ -156,10 +159,11 @@ def confirm_trial(host: Host, token: str) -> ChangeAnswer:
 def wait_for_pending_change(host: Host) -> None:
     """Wait until no change of another run is pending.
 
-    A change that has lost its timer is reverted at once.
+    A change that has lost its timer is reverted now. An account other than root does not wait.
     """
     while tokens := boot_units.list_pending_tokens(host) if host.privileged else []:
         token = tokens[0]
+        # [digest of the table, uptime in seconds at which the change is reverted]
         pending_fields = (host.read_text(f"{program.CHANGE_DIRECTORY}/pending-{token}") or "").split()
         if len(pending_fields) != 2 or pending_change.read_uptime(host) > int(pending_fields[1]) + _GRACE_SECONDS:
             host.read_command_output([program.PROGRAM_PATH, "take-back", token])
@@ -169,9 +173,9 @@ def wait_for_pending_change(host: Host) -> None:
 
 
 def _list_reachable_routes(host: Host, resolver_uids: Sequence[int]) -> list[str]:
-    """Return "address port" of the gateways and resolvers that this host may send to.
+    """Return a text "address port" for each gateway and resolver that this host may send to.
 
-    If only some accounts may query the resolvers, the uid of the first of these accounts follows.
+    If only some accounts may query the resolvers, the uid of the first of these accounts follows the port.
     """
     # port 9 discards what it gets (RFC 863)
     routes = [f"{address} 9" for address in management_exemptions.read_gateways(host)]
@@ -185,7 +189,10 @@ def _list_reachable_routes(host: Host, resolver_uids: Sequence[int]) -> list[str
 
 
 def _probe_routes(host: Host, routes: Sequence[str]) -> list[str]:
-    """Return those of `routes` ("address port [uid]") that the firewall lets this host send to."""
+    """Return those of `routes` ("address port [uid]") that the firewall lets this host send to.
+
+    With a uid, the packet is sent as that account.
+    """
     if not routes:
         return []
     return host.run_command([sys.executable, "-I", "-S", "-c", SEND, *dict.fromkeys(routes)]).out.splitlines()
@@ -229,7 +236,7 @@ def _schedule_program(host: Host, unit: str, seconds: int, *program_arguments: s
 
 
 def _require_loaded_candidate(host: Host, token: str) -> None:
-    """Raise ControlError unless the change with a token is pending, and its table is loaded.
+    """Raise ControlError unless the change with this token is pending, and its table is loaded.
 
     If the kernel rejected the table, the pending change is deleted.
     """

@@ -68,10 +68,10 @@ class BlockedNetworks(NamedTuple):
         )
 
     def find_containing_services(self, network: Network) -> tuple[str, ...]:
-        """Return the services with a refused network that contains all of the given network.
+        """Return the ids of the services with a refused network that contains all of the given network.
 
-        IPv4 networks inside the given IPv6 network count too. To save time, this searches for the few networks that
-        could contain it, not through all refused networks.
+        If the given network is of IPv6, the IPv4 networks that its addresses carry are searched for too. To save time,
+        the search is for the few networks that could contain it, not through all refused networks.
         """
         containing_networks = {
             format_network(part.supernet(new_prefix=length))
@@ -85,7 +85,7 @@ class BlockedNetworks(NamedTuple):
         )
 
     def find_overlapping_services(self, network: Network) -> tuple[str, ...]:
-        """Return the services with a refused network that has at least one address of the given network."""
+        """Return the ids of the services with a refused network that has at least one address of the given network."""
         containing_ids = self.find_containing_services(network)
         network_parts = (network, *carried_addresses.list_carried_networks(network, self.carriers))
         overlapping_ids = (
@@ -98,7 +98,7 @@ class BlockedNetworks(NamedTuple):
             )
         )
         return (
-            containing_ids
+            containing_ids  # a single address overlaps only the networks that contain it
             if network.prefixlen == network.max_prefixlen
             else tuple(dict.fromkeys([*containing_ids, *overlapping_ids]))
         )
@@ -114,9 +114,11 @@ def collect_exemptions(
 ) -> FirewallExemptions:
     """Collect everything that the table of this host exempts.
 
-    `boot_file` is the text of the boot file from an earlier run ("" if there is none). Only an enforcing run passes
-    `resolve_addresses` and its control connections (address of the other side, port on this host). `resolver_uids` come
-    from forced_dns.py.
+    `boot_file` is the text of the boot file from an earlier run; "" if there is none. `resolver_uids` come from
+    forced_dns.py.
+
+    Only an enforcing run passes the next two parameters. `resolve_addresses` resolves names of package sources.
+    `connections` has (address of the other side, port on this host) for each control connection.
     """
     blocked = BlockedNetworks.read_section(section)
     uids_by_user = _find_waived_uids(host, section)
@@ -130,11 +132,14 @@ def collect_exemptions(
                 network, MANAGEMENT_REASON, blocked.find_overlapping_services(network) if resolve_addresses else ()
             )
         )
+    # If nothing is refused, no address needs an exemption, so no name has to be resolved.
     for address, reason in _list_needed_addresses(
         host, remembered, resolve_addresses if blocked.networks_by_service else None
     ):
         exempt_networks += _make_exempt_networks(address, reason, blocked)
     needs_tls = management_exemptions.is_resolver_tls_required(host)
+    # If systemd-resolved queries over TLS only, a rule could refuse the port 853 of every resolver. So every resolver
+    # gets an exemption, even outside of refused networks.
     resolvers = [
         exempt_network
         for text in management_exemptions.read_resolvers(host)
@@ -157,7 +162,7 @@ def collect_exemptions(
 
 
 def _find_waived_uids(host: Host, section: PlanSection) -> dict[tuple[str, str], int | None]:
-    """Return, by (service, user name), the uid of each user with a waiver.
+    """Return, by (service id, user name), the uid of each user with a waiver.
 
     The uid is None if the user does not exist on this host.
     """
@@ -179,7 +184,7 @@ def _group_known_uids(uids_by_user: Mapping[tuple[str, str], int | None]) -> dic
 
 
 def list_exempted_users(entry: PlanEntry) -> list[str]:
-    """Return the names of users with a waiver for a service."""
+    """Return the names of users to whom waivers permit a whole service."""
     # An exception for one version of a program does not count, because a network packet does not show the version.
     whole_exceptions = (
         exception for exception in entry.get("exceptions", ()) if exception.keys() <= {"waiver", "users"}
@@ -188,10 +193,11 @@ def list_exempted_users(entry: PlanEntry) -> list[str]:
 
 
 def _find_restricted_uids(host: Host, section: PlanSection, boot_file: str) -> dict[str, list[int]]:
-    """Return, by service, the uids of the only users to whom it is refused.
+    """Return, by service id, the uids of the only users to whom the service is refused.
 
-    A service that is refused to everybody is left out. While the members of a group are unknown, the users of an
-    earlier run (`boot_file`) stay included. Otherwise a lost connection to the directory would open the service to
+    A service that is refused to everybody is left out. The key `only` of an entry has the members of groups as `users`.
+    Its key `unresolved` exists while the members of a group are unknown. Meanwhile the users of an earlier run
+    (`boot_file`) stay included. Otherwise a lost connection to the directory of accounts would open the service to
     them.
     """
     uids_by_service: dict[str, list[int]] = {}
@@ -211,8 +217,8 @@ def _find_restricted_uids(host: Host, section: PlanSection, boot_file: str) -> d
 class _RememberedExemptions(NamedTuple):
     """Exemptions that an earlier run stored in the boot file.
 
-    `sources` has (address, name of the package source). `ports` are ports of control connections. `peers` has (address
-    of the other side, port on this host).
+    `sources` has (address, name of the package source, at most its last _MAX_NAME_LENGTH characters). `ports` are
+    ports of control connections. `peers` has (address of the other side, port on this host).
     """
 
     sources: Sequence[tuple[str, str]]
@@ -221,8 +227,10 @@ class _RememberedExemptions(NamedTuple):
 
     @classmethod
     def parse_boot_file(cls, text: str) -> _RememberedExemptions:
-        # The test comes first, because the pattern is slow on large sets.
+        """Parse the exemptions in the text of a boot file. The text "" has none."""
+        # The test for the text comes first, because the pattern is slow on large sets.
         sources = _REMEMBERED_SOURCE_PATTERN.findall(text) if SOURCE_REASON in text else []
+        # the rule that accepts packets of SSH sessions: "tcp sport { 22, 2222 } tcp flags ..."
         port_list, mark, _ = text.partition("\n\t\ttcp sport ")[2].partition("\n")[0].partition(" tcp flags")
         ports = [port.strip() for port in port_list.strip("{ }").split(",")] if mark else []
         peers = _REMEMBERED_PEER_PATTERN.findall(text) if _CONTROL_MARK in text else []
@@ -234,10 +242,10 @@ class _RememberedExemptions(NamedTuple):
 
 
 def _list_refused_networks(section: PlanSection) -> Iterator[tuple[str, Sequence[str]]]:
-    """Yield (service, networks) for networks that are refused to connections from this host.
+    """Yield (service id, networks) for the networks that are refused to connections from this host.
 
     The same networks are refused to its containers and virtual machines. The organisation's own rules count as a
-    service. Its rules for incoming traffic are left out.
+    service with the id OWN_RULES. Its rules for incoming traffic are left out.
     """
     for service_id, entry in select_refused_entries(section).items():
         yield service_id, entry["networks"]
@@ -264,11 +272,12 @@ def _list_needed_addresses(
 ) -> Iterator[tuple[str, str]]:
     """Yield (address, reason) for each address that the host needs on every port.
 
-    Those are gateways and package sources. Names of package sources are resolved only with `resolve_addresses`.
-    Otherwise the `remembered` addresses are used.
+    Those are gateways and package sources. Names of package sources are resolved only with `resolve_addresses`. The
+    `remembered` addresses of sources that the host still has are yielded in any case.
     """
     for address in management_exemptions.read_gateways(host):
         yield address, "default gateway"
+    # by label: the name. The label is the end of the name, because the comment of a set's element is limited.
     sources = {name[-_MAX_NAME_LENGTH:]: name for name in management_exemptions.read_package_sources(host)}
     for address, source_label in remembered.sources:
         if source_label in sources:
@@ -281,9 +290,9 @@ def _list_needed_addresses(
 def _make_exempt_networks(
     address: str, reason: str, blocked: BlockedNetworks, is_always: bool = False
 ) -> list[ExemptNetwork]:
-    """Return the exemption for an address, in a list; [] if no restricted service has the address.
+    """Return the exemption for an address, in a list; [] for an address outside of all refused networks.
 
-    With `is_always`, the exemption is made in both cases.
+    With `is_always`, such an address gets an exemption too. A loopback address or another text never gets an exemption.
     """
     network = parse_address(address)
     services = blocked.find_containing_services(network) if network else ()

@@ -36,6 +36,6 @@ def find_resolver_uids(host: Host, plan: Plan) -> list[int]:
         if not uids and choose_backend(host, plan["controls"]["dns"]["settings"]).backend_name != HOSTS_BACKEND:
             match = _REMEMBERED_PATTERN.search(host.read_text(boot_units.BOOT_FILE_PATH) or "")
             uids = {int(uid) for uid in match[1].split(",")} if match else set()
-    except ControlError:  # the control dns reports this error, and has no filter on this host either
+    except ControlError:  # the control dns reports this error, and installs no filter on this host either
         return []
     return sorted(uids)

@@ -1,9 +1,10 @@
 """State of the loaded table, saved by an enforcing run or by the watch for the next audits.
 
-The kernel counts the generations of its tables. If the generation was known before Proscribe's only change, the content
-of the next generation is known too. As long as the generation stays the same, nothing has changed. Then an audit does
-not need to list the table, which takes nft a second for 100,000 networks. It does not need to check the other tables
-either. After a change of any table of the host, the next audit checks everything again.
+The kernel counts the generations of its tables: each change of any table adds one. If the generation was known before
+Proscribe's only change, the content of the next generation is known too. As long as the generation stays the same,
+nothing has changed. Then an audit does not need to list the table, which takes nft a second for 100,000 networks. It
+does not need to check the other tables either. After a change of any table of the host, the next audit checks
+everything again.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ def _read_current_state(host: Host, text: str) -> str | None:
 
 
 def _format_state(text: str, generation: RulesetGeneration) -> str:
+    """Return the text of the state file, without the mark: network namespace, generation, digest of the table."""
     return f"{generation.namespace} {generation.number} {_compute_digest(text)}"
 
 

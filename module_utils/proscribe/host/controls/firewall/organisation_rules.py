@@ -31,7 +31,7 @@ CONTROLLER_COMMENT = "control connection"  # comment of the rule, by which a lat
 
 _ESTABLISHED_RULE = "ct state established,related accept"
 # Packets that a host needs in its own network: neighbours and routers (RFC 4861, 2710), and DHCP (RFC 2131, 8415). DHCP
-# needs a rule of its own, because its answers do not come from the queried address.
+# needs a separate rule, because its answers do not come from the queried address.
 _NEIGHBOUR_RULE = "icmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert } accept"
 _MULTICAST_RULE = (
     "icmpv6 type { mld-listener-query, mld-listener-report, mld-listener-done, mld2-listener-report } accept"
@@ -52,12 +52,14 @@ def render_own_rules(
 ) -> dict[str, list[str]]:
     """Return, by hook of nftables, the lines of its base chain for the organisation's rules.
 
-    The sets and chains that these lines use are added to `blocks`.
+    The definitions of the sets and chains that these lines use are added to `blocks`. `is_logged` is True if refusals
+    are logged. `carriers` are the IPv6 prefixes whose addresses contain IPv4 addresses (carried_addresses.py).
     """
     verdicts = {rule["verdict"] for rule in rules}
     for verdict, is_silent in (("reject", False), ("drop", True)):
         if verdict in verdicts:
             counter, chain = make_refusing_chain(f"-{OWN_RULES}", is_logged, is_silent=is_silent)
+            # The chains for reject and drop share one counter.
             blocks += [chain] if counter in blocks else [counter, chain]
     hooks: dict[str, list[str]] = {}
     for direction, hook in HOOKS_BY_DIRECTION.items():
@@ -70,14 +72,15 @@ def render_own_rules(
         if lines:
             first_lines = list(_render_first_rules(hook, exemptions, blocks))
             blocks.append(format_block(f"chain own-{direction}", [*first_lines, *lines]))
+            # On input, packets of the host to itself pass before the rules. On output, ruleset.py accepts them.
             hooks[hook] = ["meta iiftype loopback accept"] * (hook == "input") + [f"jump own-{direction}"]
     return hooks
 
 
-def _render_first_rules(hook: str, exemptions: FirewallExemptions, blocks: list[str]) -> Iterator[str]:
+def _render_first_rules(hook: str, exemptions: FirewallExemptions, set_definitions: list[str]) -> Iterator[str]:
     """Yield the lines that accept packets before the organisation's rules of a hook.
 
-    The sets that these lines use are added to `blocks`.
+    The definitions of the sets that these lines use are added to `set_definitions`.
     """
     yield _ESTABLISHED_RULE
     if hook != "forward":
@@ -90,8 +93,8 @@ def _render_first_rules(hook: str, exemptions: FirewallExemptions, blocks: list[
             for exempt_network in exemptions.exempt_networks
             if exempt_network.reason == MANAGEMENT_REASON
         ]
-        for match, block in make_network_sets(management, "managed-nets", field="saddr"):
-            blocks.append(block)
+        for match, set_definition in make_network_sets(management, "managed-nets", field="saddr"):
+            set_definitions.append(set_definition)
             yield f"{match} accept"
         for network, port in exemptions.controllers:
             family = "ip" if network.version == 4 else "ip6"
@@ -99,42 +102,52 @@ def _render_first_rules(hook: str, exemptions: FirewallExemptions, blocks: list[
 
 
 def _render_own_rule(
-    rule: OrganisationRule, number: int, blocks: list[str], carriers: carried_addresses.CarrierPrefixes
+    rule: OrganisationRule,
+    number: int,
+    set_definitions: list[str],
+    translator_prefixes: carried_addresses.CarrierPrefixes,
 ) -> Iterator[str]:
     """Yield the lines of a rule of the organisation: one line, or a line for each set of its addresses.
 
-    `number` is the position of the rule, which becomes a part of the names of its sets.
+    `number` is the position of the rule, which becomes a part of the names of its sets. The definitions of the sets are
+    added to `set_definitions`.
     """
     actions_by_verdict = {"accept": "accept", "reject": f"jump refuse-{OWN_RULES}", "drop": f"jump drop-{OWN_RULES}"}
     comment = f' comment "{rule["comment"]}"' if rule.get("comment") else ""
-    for match in _make_address_matches(rule, number, blocks, carriers):
+    for match in _make_address_matches(rule, number, set_definitions, translator_prefixes):
         words = [match, _make_protocol_match(rule, match), actions_by_verdict[rule["verdict"]]]
         yield " ".join(word for word in words if word) + comment
 
 
 def _make_address_matches(
-    rule: OrganisationRule, number: int, blocks: list[str], carriers: carried_addresses.CarrierPrefixes
+    rule: OrganisationRule,
+    number: int,
+    set_definitions: list[str],
+    translator_prefixes: carried_addresses.CarrierPrefixes,
 ) -> Iterator[str]:
-    """Yield the matches of a rule's addresses; "" if the rule applies to all addresses.
+    """Yield the matches of nft for a rule's addresses; "" if the rule applies to all addresses.
 
-    The sets that the matches use are added to `blocks`.
+    An IPv4 address also has matches for the IPv6 addresses by which a translator reaches it. `translator_prefixes` are
+    the prefixes of such addresses. The definitions of the sets that the matches use are added to `set_definitions`.
     """
     if not rule["addresses"]:
         yield ""
         return
     field = "saddr" if rule["direction"] == "in" else "daddr"
-    for match, block in make_network_sets(rule["addresses"], f"own{number}-nets", field=field):
-        blocks.append(block)
+    for match, set_definition in make_network_sets(rule["addresses"], f"own{number}-nets", field=field):
+        set_definitions.append(set_definition)
         yield match
     # not for incoming packets: anybody can send such a source address, and an accept would trust it
     if rule["direction"] != "in":
-        yield from carried_addresses.make_prefix_matches(rule["addresses"], f"own{number}-nets", carriers, blocks)
+        yield from carried_addresses.make_prefix_matches(
+            rule["addresses"], f"own{number}-nets", translator_prefixes, set_definitions
+        )
 
 
 def _make_protocol_match(rule: OrganisationRule, match: str) -> str:
-    """Return the match of a rule's protocol and ports; "" if it applies to all.
+    """Return the match of a rule's protocol and ports; "" if the rule applies to all of them.
 
-    nft writes the match of ICMP in another way if a match of addresses (`match`) is before it.
+    `match` is the match of addresses that comes before. With it, nft writes the match of ICMP in another way.
     """
     protocol, ports = rule["protocol"], rule["ports"]
     if ports:

@@ -31,7 +31,10 @@ _MAX_RULE_LENGTH = 120  # longer rules are cut in messages
 
 
 class _HookedChain(NamedTuple):
-    """Chain of another table that the kernel calls at a hook, or a flowtable."""
+    """Chain of another table that the kernel calls at a hook (point of a packet's way), or a flowtable.
+
+    A flowtable forwards the packets of known connections past all chains.
+    """
 
     table: str
     name: str
@@ -106,7 +109,10 @@ def _make_offload_finding(chain: _HookedChain) -> Finding:
 
 
 def _find_redirecting_rules(host: Host, nft: str, chains: Sequence[_HookedChain]) -> Iterator[Finding]:
-    """Yield findings for rules of other tables that redirect packets after Proscribe's chains."""
+    """Yield findings for rules of other tables that redirect packets after Proscribe's chains.
+
+    A chain without a hook counts too, because a later chain may call it.
+    """
     tables = list(dict.fromkeys(chain.table for chain in chains if chain.is_later))
     earlier_chains = {(chain.table, chain.name) for chain in chains if not chain.is_later}
     if not tables:
@@ -120,6 +126,7 @@ def _find_redirecting_rules(host: Host, nft: str, chains: Sequence[_HookedChain]
 
 
 def _parse_chains(listing: str) -> Iterator[_HookedChain]:
+    """Yield the chains with a hook, and the flowtables, of nft's listing."""
     for table, kind, name, line in _parse_listing(listing):
         if kind == "flowtable" and _PART_PATTERN.match(line):
             yield _HookedChain(table, name, kind, "", 0)

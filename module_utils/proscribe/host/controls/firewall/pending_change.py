@@ -21,7 +21,11 @@ RETRY_PAUSE_SECONDS = 24 * 3600  # long, because a trial that cuts a host off le
 
 
 def decide_change(host: Host, token: str, outcome: str) -> bool:
-    """Decide the outcome of a pending change. Returns False if its outcome is decided already."""
+    """Decide the outcome of a pending change. Return False if its outcome is decided already.
+
+    `outcome` is a word for the name of the change's file. The rename of that file is the decision: only the first of
+    several processes can rename it.
+    """
     return host.rename_file(f"{program.CHANGE_DIRECTORY}/pending-{token}", f"{outcome}-{token}")
 
 
@@ -35,7 +39,7 @@ def stop_rollback_timer(host: Host, token: str) -> None:
 
 
 def clear_change_files(host: Host) -> None:
-    """Delete the files of a decided change."""
+    """Delete all files of a change whose outcome is decided."""
     for name in host.list_directory(program.CHANGE_DIRECTORY):
         host.delete_file(f"{program.CHANGE_DIRECTORY}/{name}")
 

@@ -1,4 +1,4 @@
-"""Shell program that stays on a host to guard the table: programs/firewall.sh.
+"""Shell program that is installed on a host to restore and revert the table: programs/firewall.sh.
 
 It is written for sh, because sh works when nothing else does. Its functions must not depend on a controller, a
 connection, or the Python of the host. It loads a change of the table after the run has answered, and reverts the change
@@ -13,7 +13,7 @@ unless a controller confirms it. It restores the table after another program has
 
 A reboot deletes RUN, and so every pending change. The boot then loads the last confirmed table.
 
-If the table is deleted, the program restores it at once, up to twenty times a minute. If another program deletes it
+If the table is deleted, the program restores it immediately, up to twenty times a minute. If another program deletes it
 more often, the table is restored every half minute. Otherwise the two programs would keep the host busy.
 """
 

@@ -19,7 +19,7 @@ MANAGEMENT_REASON = "management"
 HOOKS_BY_DIRECTION = {"in": "input", "out": "output", "forward": "forward"}
 Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
-# The limit allows 20 log lines at once for each service, and then 6 a minute. Otherwise an application that retries
+# The limit allows 20 log lines in a row for each service, and then 6 a minute. Otherwise an application that retries
 # forever would fill the log.
 _LOG_LIMIT = "limit rate 6/minute burst 20 packets"
 # Label of connections that a user with a waiver opened. It is needed because the rest of an upload belongs to no user
@@ -74,10 +74,11 @@ def format_network(network: Network) -> str:
 def make_refusing_chain(
     suffix: str, is_logged: bool, *, is_silent: bool = False, waived_uids: Sequence[int] = ()
 ) -> list[str]:
-    """Return the blocks of a counter, and of a chain that counts packets and refuses them.
+    """Return the definitions of a counter, and of a chain that counts packets and refuses them.
 
-    The chain rejects, so that programs fail at once; with `is_silent`, it drops. `suffix` becomes a part of both names.
-    Packets of `waived_uids` leave the chain unchanged and uncounted.
+    The chain rejects packets, so that programs fail immediately; with `is_silent`, it drops them. `is_logged` adds a
+    log line. `suffix` becomes a part of both names. Packets of the users `waived_uids` leave the chain unchanged and
+    uncounted.
     """
     name = suffix.lstrip("_-")
     lines = (
@@ -105,11 +106,14 @@ def make_network_sets(
     reasons: Mapping[str, str] | None = None,
     field: str = "daddr",
 ) -> Iterator[tuple[str, str]]:
-    """Yield (match of a rule, block of its set) for networks, of which none is inside another.
+    """Yield (match of a rule, definition of its set) for networks, of which none is inside another.
 
     `name` contains `nets`, which becomes hosts4, nets4, hosts6 or nets6. A set without elements is left out: nft has no
-    notation for it. Single addresses have a separate set. It is a hash, which costs less memory and time than
-    intervals. `reasons` become comments of the elements. `field` is the address that the match compares.
+    notation for it. Single addresses have a separate set. It is a hash, which needs less memory and time than
+    intervals.
+
+    `reasons` has, by network, the comment of the element. `field` is the address that the match compares: saddr
+    (source) or daddr (destination).
     """
     for family, type_, version, has_colon in (("ip", "ipv4_addr", 4, False), ("ip6", "ipv6_addr", 6, True)):
         for kind, has_prefix_length, flags in (("hosts", False, []), ("nets", True, ["flags interval"])):
@@ -125,13 +129,13 @@ def make_network_sets(
 
 
 def make_uid_set(name: str, uids: Iterable[int]) -> str:
-    """Return a set of users, by their uids."""
+    """Return the definition of a set of users, by their uids."""
     elements = ",\n\t\t\t     ".join(map(str, sorted(uids)))
     return format_block(f"set {name}", ["type uid", f"elements = {{ {elements} }}"])
 
 
 def format_block(header: str, lines: Iterable[str]) -> str:
-    """Format a part of the table with nft's indentation."""
+    """Format a block of the table (the definition of a set, chain or counter) with nft's indentation."""
     return "\n".join([f"\t{header} {{", *(f"\t\t{line}" for line in lines), "\t}"])
 
 

@@ -2,7 +2,7 @@
 
     output, forward -> restricted -> refuse_<service>
                                   -> carried-<bits> -> refuse_<service>   (IPv6 addresses that carry an IPv4 address)
-    input           ->                                    (only if the organisation has rules of its own for it)
+    input           ->                                    (only if the organisation has its own rules for it)
                     -> own-in, own-out, own-forward
 
 The chain `restricted` first accepts the exemptions that keep the host reachable. Then it sends packets to a service's
@@ -51,7 +51,8 @@ WITNESS_ADDRESSES = ("192.0.0.8", "100::8")
 def select_refused_entries(section: PlanSection) -> dict[str, PlanEntry]:
     """Return, by id, the services of a plan's section whose networks are refused to at least one user.
 
-    They are sorted by id.
+    They are sorted by id. With the key `only`, a service is refused to members of groups only. It is left out if there
+    are no such groups and users.
     """
     return {
         service_id: entry
@@ -87,7 +88,7 @@ def make_general_matches(section: PlanSection) -> dict[str, str]:
 
 
 def parse_entry_networks(entry: PlanEntry) -> list[Network]:
-    """Return a service's networks, parsed."""
+    """Return a service's networks, parsed. The list is cached, so callers must not change it."""
     return _parse_network_texts(tuple(entry["networks"]))
 
 
@@ -99,12 +100,13 @@ def _parse_network_texts(texts: tuple[str, ...]) -> list[Network]:
 def render_ruleset(section: PlanSection, exemptions: FirewallExemptions) -> str:
     """Return the input for nft that replaces the table in one transaction.
 
-    The result is "" if nothing is refused and the organisation has no rules.
+    `exemptions` are those of the host. The result is "" if nothing is refused and the organisation has no rules.
     """
     is_logged = bool(section["settings"].get("log"))
-    blocks: list[str] = []
-    rules: list[str] = []
+    blocks: list[str] = []  # definitions of sets, chains and counters
+    rules: list[str] = []  # lines of the chain `restricted` that refuse packets
     carriers = list_section_carriers(section)
+    # by position of the IPv4 address in IPv6 addresses: the lines of the chain for it
     lines_by_shape: dict[carried_addresses.CarrierShape, list[str]] = {}
     for rule, match in make_general_matches(section).items():
         blocks += make_refusing_chain(f"-{rule}", is_logged)
@@ -141,6 +143,7 @@ def render_ruleset(section: PlanSection, exemptions: FirewallExemptions) -> str:
     if local_ssh_lines:
         blocks += make_refusing_chain(f"-{LOCAL_SSH_RULE}", is_logged)
     output_lines = [*local_ssh_lines, "meta oiftype loopback accept", "jump restricted"]
+    # by hook of nftables: the lines of the base chain
     hooks = {"output": output_lines, "forward": ["jump restricted"]}
     if get_own_rules(section):
         from . import (
@@ -169,13 +172,14 @@ def render_ruleset(section: PlanSection, exemptions: FirewallExemptions) -> str:
 def _make_carried_sets(
     section: PlanSection, service_id: str, carriers: carried_addresses.CarrierPrefixes
 ) -> tuple[list[str], list[tuple[int, bool, str]]]:
-    """Return blocks and matches for IPv6 addresses that carry the IPv4 addresses of a service.
+    """Return the definitions and matches for IPv6 addresses that carry the IPv4 addresses of a service.
 
-    A match is (bits before the IPv4 address, whether its bits are inverted, match of nft). They are computed once for
-    each plan.
+    A match is (bits before the IPv4 address, whether its bits are inverted, match of nft). Definitions and matches are
+    computed once for each plan.
     """
 
     def compute_sets() -> tuple[list[str], list[tuple[int, bool, str]]]:
+        """Compute the result of the outer function: the definitions, and the matches as tuples that can be cached."""
         blocks: list[str] = []
         shape_matches = carried_addresses.make_shape_matches(
             section["services"][service_id]["networks"], f"nets_{service_id}", carriers, blocks
@@ -200,14 +204,14 @@ def _make_base_chains(hooks: Mapping[str, Sequence[str]]) -> Iterator[str]:
 
 def _make_passing_rules(
     exemptions: FirewallExemptions,
-    blocks: list[str],
+    set_definitions: list[str],
     forced_dns_lines: Sequence[str],
     carriers: carried_addresses.CarrierPrefixes,
 ) -> Iterator[str]:
-    """Yield the rules that accept packets before all refusals. Their sets are added to `blocks`.
+    """Yield the rules that accept packets before all refusals.
 
-    `forced_dns_lines` refuse name servers to all but some accounts. They come before the exemption of the resolvers, so
-    that only these accounts profit from the exemption.
+    The definitions of their sets are added to `set_definitions`. `forced_dns_lines` refuse name servers to all but some
+    accounts. They come before the exemption of the resolvers, so that only these accounts profit from the exemption.
     """
     # Accept packets of SSH sessions to this host. The session that loads the table may be older than connection
     # tracking on this host. Then its next packet would be the first tracked packet, and would not count as a reply. The
@@ -232,10 +236,10 @@ def _make_passing_rules(
     ):
         yield from preceding_lines
         reasons = {format_network(exempt_network.network): exempt_network.reason for exempt_network in exempt_networks}
-        for match, block in make_network_sets(list(reasons), f"{name}-nets", reasons=reasons):
-            blocks.append(block)
+        for match, set_definition in make_network_sets(list(reasons), f"{name}-nets", reasons=reasons):
+            set_definitions.append(set_definition)
             yield f"{match} {ports}accept"
-        for match in carried_addresses.make_prefix_matches(reasons, f"{name}-nets", carriers, blocks):
+        for match in carried_addresses.make_prefix_matches(reasons, f"{name}-nets", carriers, set_definitions):
             yield f"{match} {ports}accept"
 
 

@@ -53,8 +53,9 @@ class TableLoad:
 def enforce_firewall(host: Host, section: PlanSection, resolver_uids: Sequence[int] = ()) -> Changes:
     """Return the actions that check the table, load it, and store it for the next boot.
 
-    Only a table that the kernel has accepted is stored. `resolver_uids` are the accounts that alone may query name
-    servers; empty: all may. Raises ControlError if nft is not installed or cannot list its tables.
+    Only a table that the kernel has accepted is stored. If the plan refuses nothing on this host, the actions remove
+    the table. `resolver_uids` are the accounts that alone may query name servers; empty: all may. Raises ControlError
+    if nft is not installed or cannot list its tables.
     """
     connections = management_exemptions.find_control_connections(host)
     boot_text = host.read_text(boot_units.BOOT_FILE_PATH) or ""
@@ -182,9 +183,9 @@ def _make_write_action(host: Host, path: str, text: str, mode: int) -> ControlAc
 
 
 def _make_enabling_actions(host: Host, unit: boot_units.FirewallUnit) -> list[ControlAction]:
-    """Return the missing actions that make a unit as desired, enabled and active.
+    """Return the actions that are still missing so that a unit is as desired, enabled and active.
 
-    Files that override the unit are deleted.
+    Files that override the unit are deleted. [] means that the unit is as desired.
     """
     actions = []
     is_systemd_running = host.find_entry(boot_units.SYSTEMD_RUNS_PATH) is not None
@@ -248,6 +249,7 @@ def _make_resolver(host: Host) -> Callable[[str], list[str]]:
     deadline = time.monotonic() + RESOLVE_TIMEOUT_SECONDS
 
     def resolve_addresses(name: str) -> list[str]:
+        """Return the addresses of a name; [] if it does not resolve in the remaining time."""
         seconds_left = deadline - time.monotonic()
         if seconds_left <= 0:
             return []
@@ -263,7 +265,11 @@ def _make_resolver(host: Host) -> Callable[[str], list[str]]:
 def _make_refusals(
     section: PlanSection, host_exemptions: FirewallExemptions, connections: Sequence[tuple[str, int]]
 ) -> list[ChangeRefusal]:
-    """Return a refusal for each address in a restricted network that stays reachable, with the reason."""
+    """Return a refusal for each address in a restricted network that stays reachable, with the reason.
+
+    `connections` has (address of the other side, port on this host) for each control connection. A refusal for each
+    waiver of a user who does not exist here is included.
+    """
     refusals = [
         ChangeRefusal(
             f"firewall/{service_id}",

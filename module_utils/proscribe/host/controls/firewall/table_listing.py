@@ -48,7 +48,7 @@ class TablePart(NamedTuple):
     elements: frozenset[str] = frozenset()
 
 
-TableParts = dict[tuple[str, str], TablePart]
+TableParts = dict[tuple[str, str], TablePart]  # by (kind, name); kind is set, chain, counter or table
 
 
 class FirewallObservation(NamedTuple):
@@ -73,14 +73,15 @@ class FirewallObservation(NamedTuple):
 def observe_table(host: Host, nft: str, text: str, boot_text: str = "") -> FirewallObservation:
     """Compare the loaded table with the table that `text` would load.
 
-    `boot_text` is the text of the boot file. The whole table is not listed, but its counters only, if three facts are
-    known. It was made from `boot_text`, it is unchanged since, and it refuses the witness address. Raises
-    ObservationError, or ControlError if nft fails.
+    `boot_text` is the text of the boot file. Only the counters are listed if the loaded table is known. That requires
+    three facts: it was made from `boot_text`, it is unchanged since, and it refuses the witness address. Otherwise the
+    whole table is listed. Raises ObservationError, or ControlError if nft fails.
     """
     generation = host.read_ruleset_generation()
     is_refused = _is_witness_refused(host, text)
     if boot_text and is_refused and loaded_state.is_table_unchanged(host, boot_text):
         counter_listing = _list_table(host, nft, "counters", "table")
+        # checked again, because the table may have changed while nft listed the counters
         if counter_listing and loaded_state.is_table_unchanged(host, boot_text):
             loaded_parts = {} if text == boot_text else parse_table(boot_text)
             comparison = ({}, "") if text == boot_text else _compare_tables(host, nft, text, loaded_parts)
@@ -113,7 +114,10 @@ def _is_witness_refused(host: Host, text: str) -> bool:
 def _compare_tables(
     host: Host, nft: str, text: str, loaded_parts: TableParts
 ) -> tuple[Mapping[str, Sequence[Finding]], str]:
-    """Return the faults of the loaded table by rule, and the reason why others may be hidden (or "")."""
+    """Return the faults of the loaded table by rule, and the reason why others may be hidden.
+
+    The reason is "" if the comparison is complete. `text` is the input for nft that loads the desired table.
+    """
     desired_parts = parse_table(text)
     if desired_parts == loaded_parts:
         return {}, ""
@@ -157,10 +161,13 @@ def _list_table(host: Host, nft: str, *listing_words: str) -> str:
 
 
 def parse_refusal_counts(listing: str) -> dict[str, tuple[int, int]]:
-    """Return (packets, bytes) that were refused, by rule. Rules without refusals are left out."""
+    """Return, by rule, how much was refused: (packets, bytes). Rules without refusals are left out.
+
+    `listing` is nft's listing of the table, or of its counters.
+    """
     counts_by_rule: dict[str, tuple[int, int]] = {}
     for counter in listing.split("counter refused")[1:]:
-        words = counter.split(maxsplit=6)[:6]  # _telegram { packets 2 bytes 120
+        words = counter.split(maxsplit=6)[:6]  # after "counter refused": _telegram { packets 2 bytes 120
         if len(words) == 6 and words[1:3] == ["{", "packets"] and words[3].isdecimal() and words[5].isdecimal():
             counts_by_rule[words[0][1:]] = int(words[3]), int(words[5])
     return {name: (packets, size) for name, (packets, size) in counts_by_rule.items() if packets}
@@ -169,8 +176,8 @@ def parse_refusal_counts(listing: str) -> dict[str, tuple[int, int]]:
 def _load_and_list_ruleset(host: Host, nft: str, text: str) -> TableParts | None:
     """Return the desired table (`text`) as this host's kernel and nft list it.
 
-    The table is loaded in a new network namespace, which ends with the call. Returns None if this host does not permit
-    such a namespace.
+    For that, the table is loaded in a new network namespace, which ends with the call. Returns None if this host does
+    not permit such a namespace. Raises ControlError if nft rejects the table.
     """
     child_command = [sys.executable, "-I", "-S", "-c", LOAD_AND_LIST, nft, TABLE_NAME]
     result = host.run_command(["unshare", "-n", *child_command], stdin=text)
@@ -187,13 +194,14 @@ def parse_table(text: str) -> TableParts:
 
     The result is {} if the text has no such table. It is cached, so callers must not change it.
     """
-    # The elements of each set are taken out first: there may be many, and a parse line by line would be slow.
+    # A number replaces the elements of each set, because there may be many, and a parse line by line would be slow.
+    # `_parse_part` looks the elements up by that number.
     element_lists = _ELEMENTS_PATTERN.findall(text)
     numbers = iter(range(len(element_lists)))
     text = _ELEMENTS_PATTERN.sub(lambda _: f"elements {next(numbers)}", text)
     # nft 0.9.8 writes the closing brace of a counter on the line of its values.
     lines = map(str.strip, text.replace("\t}\n", "\n}\n").splitlines())
-    # `lines` is an iterator: the test consumes the lines before the table
+    # `lines` is an iterator: this test consumes the lines up to the first line of the table
     if f"table inet {TABLE_NAME} {{" not in lines:
         return {}
     parts: TableParts = {}
@@ -211,7 +219,10 @@ def parse_table(text: str) -> TableParts:
 
 
 def _parse_part(lines: Iterator[str], element_lists: Sequence[str]) -> TablePart:
-    """Parse the lines of a part up to its closing brace. `element_lists` has the elements of all sets."""
+    """Parse the lines of a part up to its closing brace.
+
+    `element_lists` has the elements of all sets. A line "elements <number>" stands for the list with that number.
+    """
     part_lines: list[str] = []
     elements: frozenset[str] = frozenset()
     for line in lines:
@@ -245,7 +256,10 @@ def format_parts(parts: TableParts, other_parts: TableParts | None = None) -> st
 
 
 def find_owning_rule(key: tuple[str, str]) -> str:
-    """Return the rule whose verdict reports a fault of a part of the desired table."""
+    """Return the rule whose verdict reports a fault of a part of the desired table.
+
+    `key` is (kind, name) of the part. The end of the name says whose part it is: `refuse_telegram`, `refuse-quic`.
+    """
     name = key[1]
     for rule in (DNS_OVER_TLS_RULE, QUIC_RULE, PLAIN_DNS_RULE, LOCAL_SSH_RULE, OWN_RULES):
         if name.endswith(f"-{rule}"):

@@ -25,7 +25,8 @@ _COUNTER_PATTERN = re.compile(r"^\tcounter (refused\S+) \{\n\t\}$", re.MULTILINE
 def load_table(host: Host, nft: str, observation: FirewallObservation, text: str) -> None:
     """Load the desired table (`text`) in one transaction, which the kernel accepts completely or not at all.
 
-    `observation` is the result of table_listing.observe_table. Raises ControlError if nft refuses.
+    `observation` is the result of table_listing.observe_table. Raises ControlError if nft refuses. The loaded state is
+    saved for later audits if no other program changed a table in the meantime.
     """
     old_generation = host.read_ruleset_generation()
     is_unchanged = old_generation is not None and old_generation == observation.generation
@@ -45,7 +46,8 @@ def load_table(host: Host, nft: str, observation: FirewallObservation, text: str
 def render_transaction(loaded_parts: TableParts, counts: Mapping[str, tuple[int, int]], text: str) -> str:
     """Return the input for nft that turns the table `loaded_parts` into the table `text`.
 
-    `counts` has (packets, bytes) of the counters by rule. The whole table is replaced if `loaded_parts` is empty.
+    `counts` has (packets, bytes) of the counters by rule. The whole table is replaced if `loaded_parts` is empty, or if
+    more than some single addresses differ.
     """
     desired_parts = parse_table(text) if loaded_parts else {}
     if desired_parts and {key: part.lines for key, part in loaded_parts.items()} == {
@@ -64,8 +66,8 @@ def render_transaction(loaded_parts: TableParts, counts: Mapping[str, tuple[int,
 def _is_changed_in_place(loaded_part: TablePart, desired_part: TablePart) -> bool:
     """Return whether it is safe and fast to change a set element by element.
 
-    A set of intervals is not changed so. nft reads all of them for the smallest change, and older kernels report
-    overlaps with removed intervals. After many changes, the kernel makes a new set faster.
+    A set of intervals is never changed so. nft reads all of its elements for the smallest change, and older kernels
+    report overlaps with removed intervals. After many changes, the kernel makes a new set faster.
     """
     removed_elements, added_elements = (
         loaded_part.elements - desired_part.elements,
@@ -80,7 +82,7 @@ def _is_changed_in_place(loaded_part: TablePart, desired_part: TablePart) -> boo
 
 
 def _render_exchange(name: str, loaded_part: TablePart, desired_part: TablePart) -> str:
-    """Return the commands of nft that change the elements of a set."""
+    """Return the commands of nft that change the elements of a set from the loaded to the desired elements."""
     removed_elements, added_elements = (
         loaded_part.elements - desired_part.elements,
         desired_part.elements - loaded_part.elements,
@@ -103,6 +105,6 @@ def _is_address(text: str) -> bool:
 
 
 def _render_counter(name: str, counts: Mapping[str, tuple[int, int]]) -> str:
-    """Return the block of a counter with its present values."""
+    """Return the definition of a counter with its present values, so that a new table continues to count."""
     packets, size = counts.get(name[len("refused") + 1 :], (0, 0))
     return f"\tcounter {name} {{\n\t\tpackets {packets} bytes {size}\n\t}}" if packets else f"\tcounter {name} {{\n\t}}"

@@ -1,6 +1,6 @@
 """The control of a Samba domain controller: Proscribe's Group Policy objects.
 
-There is one for each group of hosts in the plan. The objects give the machines of the domain the policies of their
+The plan has one object for each group of hosts. The objects give the machines of the domain the policies of their
 browsers, whether or not Ansible reaches these machines. `registry_pol.py` and `policies.py` make the content of a Group
 Policy object. The export for Windows has the same content.
 """

@@ -54,15 +54,15 @@ class AccountPolicies(NamedTuple):
     # domains of the program's preferences on macOS; the edition of the App Store may have a second domain
     domains: tuple[str, ...]
     preferences: AccountPreferences
-    machine_entries: tuple[RegistryEntry, ...] = ()
-    user_entries: tuple[RegistryEntry, ...] = ()
+    machine_entries: tuple[RegistryEntry, ...] = ()  # registry values for a machine
+    user_entries: tuple[RegistryEntry, ...] = ()  # registry values for each of its users
 
 
 def explain_missing_ids(section: PlanSection, for_users: bool = True) -> str:
-    """Return the reason why a program's policy cannot be made: a tenant has no id; "" if every id is known.
+    """Return the reason why a program's policy cannot be made: a tenant has no id.
 
-    `for_users` is False if only policies for machines are made. Then Teams, which has policies for users only, needs no
-    ids.
+    The result is "" if every needed id is known. `for_users` is False if only policies for machines are made. Then
+    Teams, which has policies for users only, needs no ids.
     """
     policy_names = [ALLOWED_TENANTS + " of OneDrive"] if _is_restricted(section, "onedrive_personal") else []
     if for_users and _is_restricted(section, "teams_personal"):
@@ -73,8 +73,8 @@ def explain_missing_ids(section: PlanSection, for_users: bool = True) -> str:
 def list_account_policies(plan: Plan, for_users: bool = True) -> list[AccountPolicies]:
     """Return the policies of all programs whose private accounts a plan restricts.
 
-    If `for_users` is False, only programs with values for a machine are returned. Raises ControlError if a tenant lacks
-    an id that a policy needs. Raises ValueError for a text that the registry cannot have.
+    If `for_users` is False, Teams is left out, because it has no values for a machine. Raises ControlError if a tenant
+    lacks an id that a policy needs. Raises ValueError for a text that the registry cannot have.
     """
     section = plan["controls"].get("browser")
     if section is None:
@@ -94,13 +94,13 @@ def list_account_policies(plan: Plan, for_users: bool = True) -> list[AccountPol
 
 
 def list_machine_entries(plan: Plan) -> Iterator[RegistryEntry]:
-    """Yield the registry values for a machine, below HKEY_LOCAL_MACHINE."""
+    """Yield the registry values for a machine, below HKEY_LOCAL_MACHINE. Raises as `list_account_policies` does."""
     for policies in list_account_policies(plan, for_users=False):
         yield from policies.machine_entries
 
 
 def list_user_entries(plan: Plan) -> Iterator[RegistryEntry]:
-    """Yield the registry values for each user, below HKEY_CURRENT_USER."""
+    """Yield the registry values for each user, below HKEY_CURRENT_USER. Raises as `list_account_policies` does."""
     for policies in list_account_policies(plan):
         yield from policies.user_entries
 
@@ -109,21 +109,28 @@ def _is_restricted(section: PlanSection, service: str) -> bool:
     return service in section["services"] and section["services"][service]["mode"] in RESTRICTED_MODES
 
 
-def _make_onedrive_policies(tenants: Sequence[str]) -> AccountPolicies:
-    """Return the policies of OneDrive. `tenants` are ids; if empty, only private accounts are refused."""
+def _make_onedrive_policies(tenant_ids: Sequence[str]) -> AccountPolicies:
+    """Return the policies of OneDrive.
+
+    `tenant_ids` are the ids of tenants whose accounts are accepted. If there are none, only private accounts are
+    refused.
+    """
     preferences: AccountPreferences = {NO_PRIVATE_ACCOUNTS: True}
-    if tenants:
-        preferences[ALLOWED_TENANTS] = dict.fromkeys(tenants, True)
+    if tenant_ids:
+        preferences[ALLOWED_TENANTS] = dict.fromkeys(tenant_ids, True)
     # OneDrive's template defines this list as additive. So the list is not emptied first, and another Group Policy
     # object can add tenants of partners.
-    tenant_entries = tuple(make_text_entry(f"{_ONEDRIVE_KEY}\\{ALLOWED_TENANTS}", tenant, tenant) for tenant in tenants)
+    tenant_entries = tuple(
+        make_text_entry(f"{_ONEDRIVE_KEY}\\{ALLOWED_TENANTS}", tenant_id, tenant_id) for tenant_id in tenant_ids
+    )
     private_entry = make_number_entry(_ONEDRIVE_KEY, NO_PRIVATE_ACCOUNTS, True)
     domains = ("com.microsoft.OneDrive", "com.microsoft.OneDrive-mac")
     return AccountPolicies("OneDrive", domains, preferences, tenant_entries, (private_entry,))
 
 
-def _make_teams_policies(tenants: Sequence[str]) -> AccountPolicies:
-    tenant_list = ",".join(tenants)
+def _make_teams_policies(tenant_ids: Sequence[str]) -> AccountPolicies:
+    """Return the policies of Teams, which then accepts only accounts of the tenants with these ids."""
+    tenant_list = ",".join(tenant_ids)
     return AccountPolicies(
         "Teams",
         ("com.microsoft.teams2",),
@@ -133,7 +140,10 @@ def _make_teams_policies(tenants: Sequence[str]) -> AccountPolicies:
 
 
 def _make_drive_policies(domains: Sequence[str]) -> AccountPolicies:
-    """Return the policies of Google Drive. The pattern, in RE2's syntax, has to match a whole address."""
+    """Return the policies of Google Drive, which then accepts only accounts of these domains.
+
+    The pattern, in the syntax of the library RE2, has to match a whole address.
+    """
     pattern = f"^[^@]+@({'|'.join(map(re.escape, domains))})$"
     return AccountPolicies(
         "Google Drive",

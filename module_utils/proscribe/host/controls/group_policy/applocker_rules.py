@@ -52,12 +52,12 @@ class AppLockerRule(NamedTuple):
     A rule for a publisher can name a product and a file too. `*` matches all.
     """
 
-    collection: str
-    service: str  # "" for the rule that allows everything else
+    collection: str  # one of RULE_COLLECTIONS
+    service: str  # id of the denied service; "" for the rule that allows everything else
     path: str = ""
     publisher: str = ""
     product: str = ANY_VALUE
-    binary: str = ANY_VALUE
+    binary: str = ANY_VALUE  # file name of the program
 
     @property
     def id(self) -> str:
@@ -97,8 +97,10 @@ def get_applocker_mode(section: PlanSection) -> str:
 def make_applocker_rules(section: PlanSection) -> dict[str, list[AppLockerRule]]:
     """Return the rules by collection, for the collections that have any.
 
-    The rule that allows everything comes first in each collection.
+    The rule that allows everything else comes first in each collection. If there are rules for programs, packaged apps
+    get a collection too, even with that rule alone.
     """
+    # dicts without values, to have each rule once and in a fixed order
     denying_rules: dict[str, dict[AppLockerRule, None]] = {collection: {} for collection in RULE_COLLECTIONS}
     for service_id, entry in sorted(section["services"].items()):
         if entry["mode"] in RESTRICTED_MODES:
@@ -120,12 +122,14 @@ def make_service_rules(service_id: str, entry: Service) -> Iterator[AppLockerRul
     """Yield the rules that deny a service's programs, its installers and its packaged apps."""
     publishers = entry.get("windows_publishers", {})
     for signer in sorted(publishers.get("programs", ())):
+        # publisher\product\binary; the last two may be missing
         publisher, _, product_and_binary = signer.partition("\\")
         product, _, binary = product_and_binary.partition("\\")
         for collection in (EXE_COLLECTION, MSI_COLLECTION):
             yield AppLockerRule(
                 collection, service_id, publisher=publisher, product=product or ANY_VALUE, binary=binary or ANY_VALUE
             )
+    # A rule for a file name applies in every folder. So a path with the name of a denied process needs no rule.
     process_names = {name.casefold() for name in entry.get("windows_processes", ())}
     paths = (path.replace("/", "\\") for path in entry.get("windows", ()))
     other_paths = (path for path in paths if path.rpartition("\\")[2].casefold() not in process_names)
@@ -147,6 +151,7 @@ def list_registry_entries(section: PlanSection) -> list[RegistryEntry]:
 
 
 def _iterate_registry_entries(section: PlanSection) -> Iterator[RegistryEntry]:
+    """Yield AppLocker's registry values: the mode of each collection, and a value for each of its rules."""
     for collection, collection_rules in make_applocker_rules(section).items():
         key = f"{APPLOCKER_KEY}\\{collection}"
         yield make_number_entry(key, "EnforcementMode", ENFORCEMENT_VALUES[get_applocker_mode(section)][1])
@@ -157,7 +162,8 @@ def _iterate_registry_entries(section: PlanSection) -> Iterator[RegistryEntry]:
 def render_policy(section: PlanSection, comment: Iterable[str]) -> bytes:
     """Render AppLocker's policy as XML, which Set-AppLockerPolicy and Microsoft's console import.
 
-    `comment` has the lines of its first comments. Raises ValueError as `list_registry_entries` does.
+    `comment` has the lines of text for the comments at the start of the file. Raises ValueError as
+    `list_registry_entries` does.
     """
     lines = [
         '<?xml version="1.0" encoding="UTF-8"?>',

@@ -49,12 +49,15 @@ MACHINE_VERSION_MASK = 0xFFFF  # lower half of a version, which counts the chang
 def enforce_group_policy(host: Host, plan: Plan) -> Changes:
     """Return the changes that correct Proscribe's Group Policy objects.
 
-    Objects that the plan no longer has are removed. Raises ControlError and ObservationError.
+    Objects that the plan no longer has are removed. A change is refused if another object has its name, or has rules
+    of AppLocker that conflict (conflicts.py). Raises ControlError and ObservationError.
     """
     desired_gpos = collect_desired_gpos(plan)
     observation = observe_gpos(host, desired_gpos)
     actions: list[ControlAction] = []
     refusals: list[ChangeRefusal] = []
+    # Names of the objects that exist or that this run adds. They are saved first: then even an interrupted run leaves
+    # no object that a later run could not find.
     names = {
         observed_gpo.guid: desired_gpo.name
         for desired_gpo, observed_gpo in zip(desired_gpos, observation.gpos)
@@ -67,6 +70,7 @@ def enforce_group_policy(host: Host, plan: Plan) -> Changes:
     for desired_gpo, observed_gpo in zip(desired_gpos, observation.gpos):
         if not desired_gpo.is_enforcing:
             continue
+        # An object of somebody else has the name, so no object of Proscribe's is added. An existing one is corrected.
         guid = observation.guids_of_taken_names.get(desired_gpo.name.casefold())
         if guid and observed_gpo.entry is None:
             refusals.append(
@@ -85,6 +89,7 @@ def enforce_group_policy(host: Host, plan: Plan) -> Changes:
             continue
         refusals += _make_unit_refusals(observation, desired_gpo)
         actions += _make_correcting_actions(host, observation, desired_gpo, observed_gpo)
+    # after the desired objects come those that the plan no longer has
     for observed_gpo in observation.gpos[len(desired_gpos) :]:
         actions += _make_removing_actions(host, observation.domain, observed_gpo)
     if actions or observation.state.names.keys() - names.keys():
@@ -109,6 +114,7 @@ def lift_group_policy(host: Host, plan: Plan) -> Changes:
     ]
     if host.has_traces(state.STATE_PATH):
         actions.append(ControlAction("delete", state.STATE_PATH, partial(host.delete_file, state.STATE_PATH)))
+    # files of others that this lift moves to ASIDE_FOLDER, or that an earlier run moved there
     has_aside = host.list_directory(state.ASIDE_FOLDER) or any(
         path not in UNFINISHED_PATHS for observed_gpo in observation.gpos for path in _list_foreign_paths(observed_gpo)
     )
@@ -117,7 +123,7 @@ def lift_group_policy(host: Host, plan: Plan) -> Changes:
 
 
 def _make_unit_refusals(observation: GroupPolicyObservation, desired_gpo: DesiredGpo) -> Iterator[ChangeRefusal]:
-    """Yield a refusal for each unit of a desired Group Policy object that the domain does not have."""
+    """Yield a refusal for each organisational unit of a desired object that the domain does not have."""
     for ou in desired_gpo.ous:
         if normalise_dn(ou) not in observation.units:
             yield ChangeRefusal(
@@ -144,6 +150,7 @@ def _make_correcting_actions(
         else {POLICY_PATH: desired_gpo.policy}
     )
     current_files = {TEMPLATE_PATH: observed_gpo.template, POLICY_PATH: observed_gpo.policy}
+    # the template and its folders, if the object should have none; a folder comes after its content
     stale_paths = (
         []
         if desired_gpo.template
@@ -157,6 +164,7 @@ def _make_correcting_actions(
     ]
     is_new_version = bool(changed_paths or stale_paths)
     entry_differences = list(find_entry_differences(domain, desired_gpo, observed_gpo))
+    # A changed directory entry alone also needs a new version, unless an interrupted run has set one already.
     version = _compute_version(
         observed_gpo, is_new_version or (bool(entry_differences) and observed_gpo.version == observed_gpo.files_version)
     )
@@ -201,8 +209,8 @@ def _make_correcting_actions(
 def _list_foreign_paths(observed_gpo: ObservedGpo, desired_template: bytes = b"") -> list[str]:
     """Return the paths of files in a Group Policy object that are not Proscribe's.
 
-    A security template is included if the object should have none (`desired_template` b"") and its content is not
-    Proscribe's.
+    `desired_template` is b"" if the object should have no security template. Then a template that Proscribe did not
+    write is one of these files.
     """
     has_foreign_template = (
         TEMPLATE_PATH in observed_gpo.present_paths
@@ -215,23 +223,25 @@ def _list_foreign_paths(observed_gpo: ObservedGpo, desired_template: bytes = b""
 def _compute_version(observed_gpo: ObservedGpo, is_changed: bool) -> int:
     """Return the version that a Group Policy object has after the changes.
 
-    If the directory has a higher version than SYSVOL, an interrupted run set it. That version is used.
+    `is_changed` is True if a client has to read the object again. If the directory has a higher version than SYSVOL, an
+    interrupted run set it. Then that version is used.
     """
     newest_version = max(observed_gpo.version, observed_gpo.files_version, 0)
     if not is_changed and newest_version:
         return newest_version
     if observed_gpo.version > observed_gpo.files_version:
         return observed_gpo.version
+    # One more in the lower half, from 1 again after its maximum. The upper half stays.
     return (newest_version & ~MACHINE_VERSION_MASK) + (newest_version & MACHINE_VERSION_MASK) % MACHINE_VERSION_MASK + 1
 
 
 def _describe_sizes(old_content: bytes, new_content: bytes) -> tuple[str, str]:
-    """Return the old and the new size of a file for the diff. The file may have thousands of values."""
+    """Return the old and the new size of a file as texts for the diff. The file itself may have thousands of values."""
     return f"{len(old_content)} bytes\n" if old_content else "", f"{len(new_content)} bytes\n"
 
 
 def _delete_gpo_part(host: Host, folder: str, path: str) -> None:
-    """Delete a file or an empty folder that a Group Policy object should no longer have."""
+    """Delete a file or an empty folder that a Group Policy object should no longer have. Raises ControlError."""
     full_path = join_gpo_path(folder, path)
     if path not in SECURITY_FOLDERS:
         host.delete_file(full_path)
@@ -244,7 +254,7 @@ def _delete_gpo_part(host: Host, folder: str, path: str) -> None:
 def _make_write_action(host: Host, folder: str, path: str, content: bytes, diff: Sequence[str]) -> ControlAction:
     """Return the action that replaces a file of a Group Policy object.
 
-    `diff` has the texts before and after.
+    `diff` has the texts before and after, which are shown to the operator.
     """
     return ControlAction(
         "write", f"{folder}/{path}", partial(_replace_file, host, f"{folder}/{path}", content), diff[0], diff[1]
@@ -283,7 +293,10 @@ def _report_errors(message: str) -> Iterator[None]:
 def _change_entry(
     host: Host, domain: SambaDomain, desired_gpo: DesiredGpo, observed_gpo: ObservedGpo, version: int
 ) -> None:
-    """Set all attributes of a Group Policy object in the directory, its version and its permissions."""
+    """Set all attributes of a Group Policy object in the directory, its version and its permissions.
+
+    Raises ControlError.
+    """
     parts = [
         ldif.make_replacement(name, attribute_value)
         for name, attribute_value in make_gpo_attributes(domain, desired_gpo, observed_gpo.guid)
@@ -294,7 +307,7 @@ def _change_entry(
 
 
 def _add_entry(host: Host, domain: SambaDomain, desired_gpo: DesiredGpo, guid: str, version: int) -> None:
-    """Add a Group Policy object to the directory, with its two containers Machine and User."""
+    """Add a Group Policy object to the directory, with its two containers Machine and User. Raises ControlError."""
     dn = domain.make_gpo_dn(guid)
     values = [
         ("objectClass", "groupPolicyContainer"),
@@ -327,6 +340,7 @@ def _make_link_actions(
         link = observed_gpo.links.get(key) or GpoLink(
             observation.units[key].dn, observation.units[key].get_value("gPLink"), "", 0
         )
+        # switched on, and enforced if the plan says so
         options = link.options & ~LINK_OFF_FLAG | (LINK_ENFORCED_FLAG if desired_gpo.is_enforced else 0)
         if not link.link_text or options != link.options:
             text = f"[LDAP://{observation.domain.make_gpo_dn(observed_gpo.guid)};{options}]"
@@ -341,6 +355,7 @@ def _make_link_actions(
 
 
 def _make_unlink_actions(host: Host, domain: SambaDomain, links: Iterable[GpoLink]) -> Iterator[ControlAction]:
+    """Yield the action that removes each of these links. A missing link needs no action."""
     for link in links:
         if link.link_text:
             yield _make_relink_action(host, domain, "unlink", link, link.all_links.replace(link.link_text, "", 1))
@@ -373,6 +388,7 @@ def _make_removing_actions(host: Host, domain: SambaDomain, observed_gpo: Observ
 
 
 def _delete_entry(host: Host, domain: SambaDomain, dn: str) -> None:
+    """Delete an entry of the directory, and all entries below it. Raises ControlError."""
     domains.run_samba_tool(host, ["ldbdel", "-H", domain.database, "--recursive", dn])
 
 
@@ -388,8 +404,9 @@ def _delete_folder(host: Host, folder: str) -> None:
 def _set_aside(host: Host, folder: str, path: str, observed_gpo: ObservedGpo) -> str:
     """Move a file that is not Proscribe's out of a Group Policy object.
 
-    It goes to a folder that only root can read. Returns the note "as <new path>"; "" if there was nothing to save. An
-    empty folder and an unfinished file of Proscribe's are deleted.
+    The file goes to a folder that only root can read. Returns the note "as <new path>"; "" if there was nothing to
+    save. An empty folder, and an unfinished file of Proscribe's, is deleted. So is something without content, such as a
+    link.
     """
     full_path = join_gpo_path(folder, path)
     if path.endswith("/"):

@@ -38,10 +38,12 @@ _RULES_KEY = APPLOCKER_KEY.casefold().encode("utf-16-le")
 def find_conflicting_gpos(
     host: Host, domain: SambaDomain, desired_gpos: Iterable[DesiredGpo], own_guids: frozenset[str]
 ) -> Mapping[str, Sequence[str]]:
-    """Return ids of other objects with AppLocker's rules, by name of Proscribe's object with such rules.
+    """Return, by name of Proscribe's object, the ids of other objects that conflict with it.
 
+    Both have rules of AppLocker, and both may apply to the same machine. Objects without such a conflict are left out.
     `own_guids` are the ids of Proscribe's objects. Raises ControlError and ObservationError.
     """
+    # only an object with AppLocker's rules has a security template
     gpos_with_rules = [gpo for gpo in desired_gpos if gpo.template]
     if not gpos_with_rules:
         return {}
@@ -49,19 +51,22 @@ def find_conflicting_gpos(
     linking_entries = search_directory(
         host, domain.database, domain.dn, f"(&(|{classes})(gPLink=*))", ["gPLink"], control=WHOLE_FOREST_CONTROL
     )
-    guids_by_place = {normalise_dn(gpo.dn): _list_linked_guids(gpo) - own_guids for gpo in linking_entries}
+    # by place (normalised name of a directory entry): ids of the other objects that are linked there
+    guids_by_place = {normalise_dn(entry.dn): _list_linked_guids(entry) - own_guids for entry in linking_entries}
     has_rules_by_guid: dict[str, bool] = {}
     conflicts = {}
     for gpo in gpos_with_rules:
         units = [normalise_dn(unit) for unit in gpo.ous]
-        ids = {
+        guids_nearby = {
             guid
             for linking_place, guids in guids_by_place.items()
             if _may_apply_below(linking_place, units)
             for guid in guids
         }
         if conflicting_guids := [
-            guid for guid in sorted(ids)[:MAX_LINKED_OBJECTS] if _has_rules(host, domain, guid, has_rules_by_guid)
+            guid
+            for guid in sorted(guids_nearby)[:MAX_LINKED_OBJECTS]
+            if _has_rules(host, domain, guid, has_rules_by_guid)
         ]:
             conflicts[gpo.name] = conflicting_guids
     return conflicts
@@ -77,7 +82,10 @@ def _list_linked_guids(entry: LdifEntry) -> set[str]:
 
 
 def _may_apply_below(linking_place: str, units: Iterable[str]) -> bool:
-    """Return whether an object linked at a place may apply to a machine in or below one of the units."""
+    """Return whether an object linked at a place may apply to a machine in or below one of the units.
+
+    The place may be a unit itself, above or below it, or a site. All names are normalised.
+    """
     return ",cn=sites," in linking_place or any(
         linking_place == unit or unit.endswith(f",{linking_place}") or linking_place.endswith(f",{unit}")
         for unit in units
@@ -92,12 +100,14 @@ def _has_rules(host: Host, domain: SambaDomain, guid: str, has_rules_by_guid: di
     if guid not in has_rules_by_guid:
         folder = domain.make_gpo_folder(guid)
         policy_paths = [
-            f"{folder}/{part}/{name}"
-            for part in _list_names_ignoring_case(host, folder, "machine")
-            for name in _list_names_ignoring_case(host, f"{folder}/{part}", "registry.pol")
+            f"{folder}/{machine_folder}/{name}"
+            for machine_folder in _list_names_ignoring_case(host, folder, "machine")
+            for name in _list_names_ignoring_case(host, f"{folder}/{machine_folder}", "registry.pol")
         ]
-        rules = any(_RULES_KEY in host.read_head(policy_path, MAX_FILE_BYTES).lower() for policy_path in policy_paths)
-        has_rules_by_guid[guid] = rules and not _is_switched_off(host, domain, guid)
+        has_rules_key = any(
+            _RULES_KEY in host.read_head(policy_path, MAX_FILE_BYTES).lower() for policy_path in policy_paths
+        )
+        has_rules_by_guid[guid] = has_rules_key and not _is_switched_off(host, domain, guid)
     return has_rules_by_guid[guid]
 
 

@@ -31,10 +31,10 @@ class DesiredGpo(NamedTuple):
 
 
 def collect_desired_gpos(plan: Plan, with_policies: bool = True) -> list[DesiredGpo]:
-    """Return the Group Policy objects of a plan.
+    """Return the Group Policy objects of a plan; [] for a plan without any.
 
-    Raises ControlError for policies that no browser could follow. `with_policies` is False for objects that will be
-    removed: then their content is not computed.
+    `with_policies` is False for objects that will be removed: then their content is not computed. Raises ControlError
+    for policies that no browser could follow.
     """
     return [
         DesiredGpo(
@@ -54,6 +54,7 @@ def _render_gpo_policy(plan: Plan, gpo: GroupPolicyObject) -> bytes:
 
     It has the policies of browsers, and AppLocker's rules if the plan has them. Raises ControlError.
     """
+    # the plan as a machine of the group would have it, with the control browser only
     group_plan: Plan = {**plan, "request_url": gpo.get("request_url", ""), "controls": {"browser": gpo["browser"]}}
     try:
         return bytes(

@@ -40,7 +40,8 @@ CONFLICT_DETAIL = (
 def observe_group_policy(host: Host, plan: Plan) -> list[RuleVerdict]:
     """Return a verdict on each Group Policy object of the plan.
 
-    Proscribe's objects that the plan no longer has get verdicts too. Raises ControlError and ObservationError.
+    Objects of Proscribe's that still exist, but that the plan no longer has, get verdicts too. Raises ControlError and
+    ObservationError.
     """
     if not host.privileged:
         raise ObservationError("the directory and SYSVOL can only be read by root")
@@ -94,6 +95,7 @@ def find_differences(
     for detail in find_entry_differences(observation.domain, desired_gpo, observed_gpo):
         yield _make_gpo_finding(observed_gpo.guid, detail), True
     folder = observation.domain.make_gpo_folder(observed_gpo.guid)
+    # "" is the object's folder: if it is missing, that is the only finding about missing files
     for path in list_gpo_paths(desired_gpo) if "" in observed_gpo.present_paths else ("",):
         if path not in observed_gpo.present_paths:
             yield (
@@ -129,7 +131,7 @@ def find_differences(
 
 
 def list_gpo_paths(desired_gpo: DesiredGpo) -> Sequence[str]:
-    """Return the files and folders that a Group Policy object must have in SYSVOL."""
+    """Return the files and folders that a Group Policy object must have in SYSVOL, relative to its folder."""
     return (
         OWN_PATHS
         if desired_gpo.template
@@ -142,7 +144,10 @@ def _make_gpo_finding(guid: str, detail: str) -> Finding:
 
 
 def find_entry_differences(domain: SambaDomain, desired_gpo: DesiredGpo, observed_gpo: ObservedGpo) -> Iterator[str]:
-    """Yield the differences of a Group Policy object's directory entry, except those of its version."""
+    """Yield the differences of a Group Policy object's directory entry, except those of its version.
+
+    Nothing is yielded if the directory has no entry.
+    """
     if observed_gpo.entry is None:
         return
     for name, attribute_value in make_gpo_attributes(domain, desired_gpo, observed_gpo.guid):
@@ -166,7 +171,8 @@ def _find_version_difference(observed_gpo: ObservedGpo) -> str:
 def _find_value_differences(desired_gpo: DesiredGpo, observed_gpo: ObservedGpo, path: str) -> Iterator[Finding]:
     """Yield a finding for each registry value that differs, sorted by name.
 
-    After MAX_NAMED_DIFFERENCES, the others are only counted.
+    After MAX_NAMED_DIFFERENCES findings, the others are only counted. A missing file has no findings here, because
+    another finding reports it.
     """
     if POLICY_PATH not in observed_gpo.present_paths or observed_gpo.policy == desired_gpo.policy:
         return
@@ -191,6 +197,7 @@ def _find_value_differences(desired_gpo: DesiredGpo, observed_gpo: ObservedGpo, 
 
 
 def _describe_value_difference(current_entry: RegistryEntry | None, desired_entry: RegistryEntry | None) -> str:
+    """Describe how a registry value differs from the plan. An entry is None if the value is missing there."""
     if current_entry is None:
         return f"is missing: {_format_entry_value(desired_entry)}"
     if desired_entry is None:
@@ -199,6 +206,7 @@ def _describe_value_difference(current_entry: RegistryEntry | None, desired_entr
 
 
 def _format_entry_value(entry: RegistryEntry | None) -> str:
+    """Return the value of an entry, shortened, for a message; "" for no entry."""
     try:
         return ascii(decode_entry(entry))[:MAX_SHOWN_LENGTH] if entry else ""
     except ValueError:
@@ -208,10 +216,10 @@ def _format_entry_value(entry: RegistryEntry | None) -> str:
 def find_permission_differences(
     host: Host, observation: GroupPolicyObservation, observed_gpo: ObservedGpo
 ) -> Iterator[tuple[str, str]]:
-    """Yield (path, difference) for each file of a Group Policy object with wrong permissions.
+    """Yield (path, difference) for each file and folder of a Group Policy object with wrong permissions.
 
-    Samba's tool, which reads permissions, takes half a second for each file. So permissions whose hash is known are not
-    read again.
+    Samba's tool, which reads permissions, takes half a second for each file. So permissions whose hash is known to be
+    right are not read again.
     """
     folder = observation.domain.make_gpo_folder(observed_gpo.guid)
     defects_by_fingerprint: dict[str, list[str]] = {fingerprint: [] for fingerprint in observation.state.right}
@@ -219,6 +227,7 @@ def find_permission_differences(
         if path not in observed_gpo.present_paths:
             continue
         full_path = join_gpo_path(folder, path)
+        # without a hash, the path stands in for it, because no two files may share a result then
         fingerprint = permissions.compute_permissions_hash(host, full_path) or full_path
         if fingerprint not in defects_by_fingerprint:
             defects_by_fingerprint[fingerprint] = permissions.find_permission_defects(

@@ -85,7 +85,7 @@ def _read_smb_parameter(host: Host, name: str, section: str = "") -> str:
 def run_samba_tool(host: Host, argv: Sequence[str], stdin: str | None = None, may_fail: bool = False) -> str:
     """Run a tool of Samba, and return its output. Raises ControlError.
 
-    With `may_fail`, a failed tool gives "".
+    `argv` is the tool with its arguments. With `may_fail`, a failure of the tool gives "".
     """
     if host.find_tool(argv[0]) is None and host.root == "/":
         raise ControlError(f"{argv[0]} is not installed on this host: {MISSING_TOOL_ADVICE}")
@@ -104,10 +104,10 @@ def search_directory(
     scope: str = "sub",
     control: str = "",
 ) -> list[LdifEntry]:
-    """Return the directory entries that match a condition (RFC 4515), with some attributes.
+    """Return the directory entries that match a condition (RFC 4515), with some attributes. Raises ControlError.
 
-    Raises ControlError. `base` is the entry where the search begins, `scope` how deep it goes, and `control` an LDAP
-    control ("": none).
+    `base` is the entry where the search begins. `scope` says how deep it goes: base (that entry only), one (the entries
+    directly below) or sub (all below). `control` is an LDAP control; "" for none.
     """
     controls = [f"--controls={control}"] if control else []
     argv = ["ldbsearch", "-H", database, "-b", base, "-s", scope, *controls, condition, *attribute_names]
@@ -120,7 +120,7 @@ def change_directory(host: Host, domain: SambaDomain, records: Iterable[str]) ->
 
 
 def escape_condition(text: str) -> str:
-    """Escape a text for a search condition, so that the text matches literally."""
+    """Escape a text for a search condition, so that the text matches literally (RFC 4515)."""
     return "".join(f"\\{byte:02x}" if chr(byte) in "\\*()\0" or byte > 126 else chr(byte) for byte in text.encode())
 
 

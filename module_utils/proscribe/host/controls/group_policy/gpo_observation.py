@@ -82,7 +82,7 @@ class GpoLink(NamedTuple):
     dn: str
     all_links: str  # whole value of the entry's attribute gPLink
     link_text: str  # part of `all_links` for Proscribe's object; "" if the object is not linked
-    options: int
+    options: int  # LINK_OFF_FLAG and LINK_ENFORCED_FLAG; 0 if the object is not linked
 
 
 class ObservedGpo(NamedTuple):
@@ -90,9 +90,10 @@ class ObservedGpo(NamedTuple):
 
     guid: str
     name: str
-    entry: LdifEntry | None
+    entry: LdifEntry | None  # its entry in the directory; None if there is none
     links: Mapping[str, GpoLink]  # by normalised name of the directory entry
     present_paths: frozenset[str]  # those of OWN_PATHS that exist
+    # contents of its files in SYSVOL; b"" for a missing file
     policy: bytes
     gpt_ini: bytes
     template: bytes
@@ -147,6 +148,7 @@ def observe_gpos(host: Host, desired_gpos: Sequence[DesiredGpo]) -> GroupPolicyO
     names = {make_gpo_guid(domain.name, desired_gpo.name): desired_gpo.name for desired_gpo in desired_gpos}
     name_conditions = "".join(f"(displayName={escape_condition(desired_gpo.name)})" for desired_gpo in desired_gpos)
     guid_conditions = "".join(f"(cn={escape_condition(gpo_guid)})" for gpo_guid in {**names, **state.names})
+    # Three kinds of entries are searched: by id, by name, and by Proscribe's mark.
     mark_condition = f"(description={escape_condition(MARK_PREFIX)}*)"
     condition = f"(&(objectClass=groupPolicyContainer)(|{guid_conditions}{name_conditions}{mark_condition}))"
     entries = search_directory(host, domain.database, domain.container, condition, _GPO_ATTRIBUTES, scope="one")
@@ -186,8 +188,8 @@ def _search_linking_entries(
 ) -> list[LdifEntry]:
     """Return the directory entries that matter for the links of Proscribe's Group Policy objects.
 
-    Those are entries that link one of the objects `guids`, units where a desired object has to be linked, and entries
-    that block inheritance.
+    Three kinds of entries matter. Some link one of the objects with the ids `guids`. Others are units where a desired
+    object has to be linked. Others block inheritance. The result is [] if there are no objects.
     """
     guid_conditions = "".join(f"(gPLink=*{escape_condition(guid)}*)" for guid in guids)
     unit_conditions = "".join(
@@ -220,15 +222,16 @@ def _observe_gpo(
             linking_entry.dn, link_value, own_match[0] if own_match else "", int(own_match[2]) if own_match else 0
         )
     policy = host.read_range(f"{folder}/{POLICY_PATH}", 0, MAX_FILE_BYTES + 1) if POLICY_PATH in present_paths else b""
-    text = host.read_range(f"{folder}/{GPT_INI_PATH}", 0, 4096) if GPT_INI_PATH in present_paths else b""
+    gpt_ini = host.read_range(f"{folder}/{GPT_INI_PATH}", 0, 4096) if GPT_INI_PATH in present_paths else b""
     template = host.read_range(f"{folder}/{TEMPLATE_PATH}", 0, 4096) if TEMPLATE_PATH in present_paths else b""
-    return ObservedGpo(guid, name, entry, links, frozenset(present_paths), policy, text, template, foreign_paths)
+    return ObservedGpo(guid, name, entry, links, frozenset(present_paths), policy, gpt_ini, template, foreign_paths)
 
 
 def _list_gpo_files(host: Host, folder: str) -> tuple[list[str], list[str]]:
     """Return the paths in an object's folder: those of OWN_PATHS, and all others.
 
-    Raises ControlError for a folder that has more entries than an object of Proscribe's can have.
+    A file in place of a folder of OWN_PATHS counts as another path, and so does the reverse. Raises ControlError for a
+    folder that has more entries than an object of Proscribe's can have.
     """
     present_paths: list[str] = []
     foreign_paths: list[str] = []

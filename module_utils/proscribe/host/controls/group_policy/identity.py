@@ -41,7 +41,7 @@ def make_name_uuid(identity_text: str) -> str:
 
 
 def read_marked_name(description: str) -> str:
-    """Return the object's name that its mark has; "" if `description` is no mark of Proscribe's."""
+    """Return the object's name that its mark repeats; "" if `description` is no mark of Proscribe's."""
     return description[len(MARK_PREFIX) :] if description.startswith(MARK_PREFIX) else ""
 
 

@@ -23,11 +23,12 @@ class LdifEntry(NamedTuple):
 
 
 def parse_ldif(text: str) -> list[LdifEntry]:
-    """Parse the entries in the output of a tool. Other parts are ignored.
+    """Parse the entries in the output of a tool. Comments and other text are ignored.
 
     Bytes that are not UTF-8 become U+FFFD.
     """
     entries: list[LdifEntry] = []
+    # A line that begins with a space continues the line before. An empty line ends an entry.
     for block in text.replace("\n ", "").split("\n\n"):
         values: dict[str, list[str]] = {}
         for line in block.split("\n"):
@@ -40,6 +41,10 @@ def parse_ldif(text: str) -> list[LdifEntry]:
 
 
 def _decode_value(text: str) -> str:
+    """Return an attribute's value from the text after the first colon; "" for a damaged value.
+
+    A second colon marks a value in Base64.
+    """
     if not text.startswith(":"):
         return text.removeprefix(" ")
     try:
@@ -72,7 +77,7 @@ def make_add_record(dn: str, values: Iterable[tuple[str, str]]) -> str:
 def make_modify_record(dn: str, parts: Iterable[Sequence[str]]) -> str:
     """Return the record that changes an entry of the directory.
 
-    `parts` are results of `make_replacement` and `make_guarded_exchange`.
+    Each of `parts` changes one attribute: a result of `make_replacement` or `make_guarded_exchange`.
     """
     return _format_record(dn, "modify", [text for part in parts for text in (*part, "-")])
 
@@ -83,9 +88,9 @@ def make_replacement(name: str, attribute_value: str) -> list[str]:
 
 
 def make_guarded_exchange(name: str, old_value: str, new_value: str) -> list[str]:
-    """Return the part of a record that changes an attribute only if it still has its old value.
+    """Return the part of a record that changes an attribute only if the attribute still has its old value.
 
-    The value "" means that the attribute is not set. If the old value differs, the whole record fails.
+    The value "" means that the attribute is not set. If the old value differs, the directory rejects the whole record.
     """
     deletion = [f"delete: {name}", format_line(name, old_value)] if old_value else []
     addition = [f"add: {name}", format_line(name, new_value)] if new_value else []

@@ -55,16 +55,17 @@ class AccessEntry(NamedTuple):
     """
 
     kind: str  # A allows, D denies; OA and OD do so for the one right in `subject`
-    flags: str
+    flags: str  # how files and folders below inherit the entry
     rights: int
     subject: str  # id of the right if `kind` is OA or OD; else ""
-    account: str
+    account: str  # short name such as DA (administrators of the domain), or SID
 
 
 def find_permission_defects(sddl: str, desired_sddl: str) -> list[str]:
-    """Describe how a security descriptor (SDDL) differs from the desired descriptor; [] if it does not.
+    """Describe how a security descriptor differs from the desired descriptor; [] if it does not.
 
-    At most MAX_NAMED_DEFECTS differences are described.
+    A security descriptor has an owner and an access list. Both parameters are in the notation SDDL. At most
+    MAX_NAMED_DEFECTS differences are described.
     """
     try:
         owner, current_entries = _parse_descriptor(sddl)
@@ -84,6 +85,7 @@ def find_permission_defects(sddl: str, desired_sddl: str) -> list[str]:
 
 
 def _format_access(entry: AccessEntry) -> str:
+    """Format the rights of an entry for a message: the bits as a number, and the id of a single right."""
     return f"{entry.rights:#x}{f' ({entry.subject})' if entry.subject else ''}"
 
 
@@ -114,9 +116,9 @@ def _parse_descriptor(sddl: str) -> tuple[tuple[str, str, bool], list[AccessEntr
         parts = text.split(";")
         if len(parts) != 6:
             raise ValueError(text)
-        kind, inherited, rights, subject, _, account = parts
+        kind, entry_flags, rights, subject, _, account = parts
         access_entries.append(
-            AccessEntry(kind, inherited, _parse_rights(rights), subject.lower(), _normalise_account(account))
+            AccessEntry(kind, entry_flags, _parse_rights(rights), subject.lower(), _normalise_account(account))
         )
     return (_normalise_account(owner), _normalise_account(group), "P" in flags), access_entries
 
@@ -135,7 +137,10 @@ def _parse_rights(text: str) -> int:
 
 
 def _normalise_account(text: str) -> str:
-    """Return the short name of an administrators' group, also if the text has its full SID; else the text."""
+    """Return the short name of an administrators' group; for any other account, the text itself.
+
+    A text may name such a group by its full SID.
+    """
     return (
         _WELL_KNOWN_ACCOUNTS.get(text[text.rfind("-") :], text)
         if text.startswith("S-1-5-21-")

@@ -74,16 +74,17 @@ POLICY_PROGRAMS = (
 )
 # Policies of Firefox that are a single text of JSON: the names of their entries are not fixed.
 JSON_TEXT_POLICIES = (EXTENSION_SETTINGS, firefox.PREFERENCES_POLICY)
-# Exception that each WebsiteFilter gets, for a name that has no address: "internal" is reserved for private use (ICANN,
-# 2024). The key of exceptions may exist from an earlier policy. If it has no values, Firefox (153) reads it as a table
-# and not as an empty list. Firefox then silently drops the whole WebsiteFilter.
+# Exception that never matches, for each WebsiteFilter. Names below "internal" have no public address (reserved for
+# private use: ICANN, 2024). The exception is needed because the registry key `Exceptions` of an earlier policy may
+# remain. Firefox (153) reads a key without values as a table, not as an empty list. Then Firefox drops the whole
+# WebsiteFilter without a message.
 EMPTY_EXCEPTION = "*://nothing.proscribe.internal/*"
 
 
 def collect_program_policies(plan: Plan) -> dict[PolicyProgram, dict[str, object]]:
     """Return the policies of each program that gets any, in the form of the program's documentation.
 
-    Raises ControlError for a plan that no browser could follow.
+    The mark that policy files of hosts have is left out. Raises ControlError for a plan that no browser could follow.
     """
     browser_policies = DesiredPolicies(plan)
     policies_by_program: dict[PolicyProgram, dict[str, object]] = {}
@@ -120,7 +121,7 @@ def list_policy_entries(plan: Plan) -> list[RegistryEntry]:
 
 
 def make_program_entries(program: PolicyProgram, policies: Policies) -> list[RegistryEntry]:
-    """Return the registry values of a program's policies."""
+    """Return the registry values of a program's policies, sorted by the name of the policy."""
     is_nested = program.family != CHROMIUM_FAMILY
     if firefox.WEBSITE_FILTER in policies:
         policies = {
@@ -135,7 +136,11 @@ def make_program_entries(program: PolicyProgram, policies: Policies) -> list[Reg
 
 
 def _make_value_entries(key: str, name: str, policy_value: object, is_nested: bool) -> Iterator[RegistryEntry]:
-    """Yield the registry values of one policy. `is_nested` is True for Firefox and Thunderbird."""
+    """Yield the registry values of the policy `name` below `key`.
+
+    Numbers and texts stay as they are. A list becomes a key with numbered values. If `is_nested` is True (Firefox and
+    Thunderbird), a table becomes a key too. Any other value becomes a text of JSON.
+    """
     if isinstance(policy_value, int):
         yield make_number_entry(key, name, policy_value)
     elif isinstance(policy_value, str):

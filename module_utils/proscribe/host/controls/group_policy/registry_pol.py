@@ -57,7 +57,7 @@ def make_number_entry(key: str, value_name: str, number: int) -> RegistryEntry:
 
 
 def make_emptying_entry(key: str) -> RegistryEntry:
-    """Return the entry that deletes all values of a key. The entries after it then set new values."""
+    """Return the entry that deletes all values of a key. The entries that follow it in the file set new values."""
     return make_text_entry(key, EMPTY_KEY_NAME, " ")
 
 
@@ -157,6 +157,7 @@ def _skip_mark(content: bytes, offset: int, mark: str) -> int:
 
 
 def _read_number(content: bytes, offset: int) -> Sequence[int]:
+    """Return the number of 32 bits at an offset, and the offset after it. Raises ValueError."""
     end = offset + 4
     if end > len(content):
         raise ValueError(f"byte {offset}: the file ends within a number")
@@ -164,7 +165,10 @@ def _read_number(content: bytes, offset: int) -> Sequence[int]:
 
 
 def _read_name(content: bytes, offset: int, max_length: int) -> tuple[str, int]:
-    """Return the text from an offset up to its NUL, and the offset after the NUL. Raises ValueError."""
+    """Return the text from an offset up to its NUL, and the offset after the NUL. Raises ValueError.
+
+    The text has at most `max_length` characters.
+    """
     limit = offset + 2 * (max_length + 1)
     end = content.find(b"\0\0", offset, limit)
     while end != -1 and (end - offset) % 2:  # at an odd offset, the two zero bytes belong to two different characters
@@ -175,6 +179,7 @@ def _read_name(content: bytes, offset: int, max_length: int) -> tuple[str, int]:
 
 
 def _encode_text(content: str, position: str) -> bytes:
+    """Encode a text in UTF-16LE with a NUL at its end. `position` is for the message of a ValueError."""
     if "\0" in content:
         raise ValueError(f"{position}: NUL within a text")
     try:
@@ -184,6 +189,7 @@ def _encode_text(content: str, position: str) -> bytes:
 
 
 def _decode_text(data: bytes, position: str) -> str:
+    """Decode a text from UTF-16LE. `position` is for the message of a ValueError."""
     try:
         return data.decode("utf-16-le")
     except UnicodeDecodeError:

@@ -25,13 +25,13 @@ class GroupPolicyState(NamedTuple):
     """
 
     names: Mapping[str, str]
-    right: Sequence[str]
+    right: Sequence[str]  # the hashes
 
 
 def read_state(host: Host) -> GroupPolicyState:
     """Return the state; an empty state if the file is missing or invalid.
 
-    The names can also be read from the marks of the objects in the directory.
+    An empty state loses no object: the marks in the directory also have the names of the objects.
     """
     try:
         document = json.loads(host.read_file(STATE_PATH, MAX_STATE_BYTES) or b"{}")
@@ -44,7 +44,7 @@ def read_state(host: Host) -> GroupPolicyState:
 
 
 def write_state(host: Host, state: GroupPolicyState) -> None:
-    """Save the state, or delete an empty state. Raises ControlError."""
+    """Save the state, or delete the file if there are no objects. Raises ControlError."""
     if state.names:
         host.write_file(STATE_PATH, json.dumps(state._asdict(), sort_keys=True) + "\n", 0o600)
     else:

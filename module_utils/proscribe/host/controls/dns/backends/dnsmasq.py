@@ -55,6 +55,7 @@ def _render_lines(blocked_names: Iterable[str], open_names: Iterable[str]) -> li
 
 
 def _render_witness(name: str, text: str, address: str) -> list[str]:
+    """Return the lines that make dnsmasq answer `name` with a text, and with an address ("": none)."""
     return [f'txt-record={name},"{text}"', *([f"host-record={name},{address}"] if address else [])]
 
 
@@ -95,23 +96,26 @@ def describe_filter(host: Host, observation: DnsObservation, settings: ControlSe
 
 
 def list_possible_stages(host: Host, observation: DnsObservation) -> list[FilterStage]:
+    """Return, for removal, a stage for each file that Proscribe may have left in dnsmasq's folders."""
     folders = [*_find_drop_in_folders(host, observation.pids_by_unit.get(DNSMASQ_UNIT, 0)), DROP_IN_FOLDER]
     return drop_in.list_drop_in_stages(observation, DNSMASQ_UNIT, [f"{folder}/{DROP_IN_NAME}" for folder in folders])
 
 
 def list_asking_users(host: Host, observation: DnsObservation) -> list[str]:
+    """Return the account that dnsmasq runs as, which queries name servers, in a list; [] if it does not run."""
     return drop_in.list_unit_users(host, observation, DNSMASQ_UNIT)
 
 
 def _read_command_line(host: Host, pid: int) -> list[str]:
-    """Return the arguments of a process."""
+    """Return the arguments of a process; [] for the process id 0 (no process)."""
     return (host.read_text(f"/proc/{pid}/cmdline") or "").split("\0") if pid else []
 
 
 def _find_drop_in_folders(host: Host, pid: int) -> list[str]:
-    """Return the folders of drop-ins from dnsmasq's command line (`pid`; 0: none) and its main file.
+    """Return the folders of drop-ins from dnsmasq's command line and its main file.
 
-    Debian names them on the command line. If dnsmasq does not run, DROP_IN_FOLDER is assumed if it exists.
+    `pid` is dnsmasq's process id; 0 if it does not run. Then DROP_IN_FOLDER is returned too, if it exists, because
+    Debian names that folder on the command line.
     """
     words = _read_command_line(host, pid)
     option_values = [word.partition("=")[2] for word in words if word.startswith("--conf-dir=")]
@@ -130,8 +134,8 @@ def _find_drop_in_folders(host: Host, pid: int) -> list[str]:
 def find_opening_lines(host: Host, paths: Sequence[str], command_words: Sequence[str]) -> list[tuple[str, str, str]]:
     """Return (source, line, name) for each line of dnsmasq's configuration that makes a name resolve.
 
-    The lines come from the files `paths`, from files that these name, and from the command line. Files that are named
-    only by named files are not read.
+    The lines come from the files `paths`, from files that these name, and from the command line `command_words`. Files
+    that only named files name are not read. The source is the path of the file, or "its command line".
     """
     texts = [
         ("its command line", _convert_command_words(command_words)),
@@ -151,7 +155,8 @@ def find_opening_lines(host: Host, paths: Sequence[str], command_words: Sequence
 def parse_overrides(text: str) -> list[tuple[str, str]]:
     """Return (line, name) for each line that makes a name resolve.
 
-    Those are `server`, `local`, `address`, `host-record` and `cname`.
+    Those lines have the options `server`, `local`, `address`, `host-record` and `cname`. Lines of Proscribe's kind,
+    which block the name, are left out.
     """
     overriding_lines = []
     for line in text.splitlines():
@@ -192,16 +197,16 @@ def _convert_command_words(words: Sequence[str]) -> str:
 
 def _parse_hosts_lines(text: str) -> list[tuple[str, str]]:
     """Return (line, name) for every name that a file in the form of /etc/hosts resolves to a real address."""
-    words = [(line, line.partition("#")[0].lower().split()) for line in text.splitlines()]
+    parsed_lines = [(line, line.partition("#")[0].lower().split()) for line in text.splitlines()]
     return [
         (line.strip(), name)
-        for line, fields in words
-        if fields[:1] not in ([], ["0.0.0.0"], ["::"])
-        for name in fields[1:]
+        for line, line_words in parsed_lines
+        if line_words[:1] not in ([], ["0.0.0.0"], ["::"])
+        for name in line_words[1:]
     ]
 
 
 def is_logging_queries(texts: Iterable[str]) -> bool:
-    """Return whether some files make dnsmasq log. It logs all queries of all users, or none."""
+    """Return whether files of dnsmasq (`texts`) make it log queries. It logs all queries of all users, or none."""
     lines = (line for text in texts for line in text.splitlines() if "log-queries" in line)
     return any(line.partition("#")[0].partition("=")[0].strip() == "log-queries" for line in lines)

@@ -65,7 +65,7 @@ CONFIGURATION_PATHS = (
 
 
 def find_obstacle(host: Host, observation: DnsObservation) -> str:
-    """Return what keeps NetworkManager's dnsmasq from being the filter, and the remedy; else ""."""
+    """Return what keeps NetworkManager's dnsmasq from being the filter, and the remedy; "" if nothing does."""
     if not observation.pids_by_unit.get(NETWORKMANAGER_UNIT):
         return f"{NETWORKMANAGER_UNIT} does not run on this host"
     if host.find_tool("dnsmasq") is None:
@@ -80,7 +80,7 @@ def find_obstacle(host: Host, observation: DnsObservation) -> str:
 def read_dns_mode(host: Host) -> str:
     """Return the value of `dns` in [main] of NetworkManager's configuration; "" if it is not set.
 
-    The file of Proscribe that switches dnsmasq on is left out.
+    Proscribe's own file, which switches dnsmasq on, does not count.
     """
     dns_mode = ""
     for configuration_path in CONFIGURATION_PATHS:
@@ -115,7 +115,8 @@ def describe_filter(host: Host, observation: DnsObservation, settings: ControlSe
     ]
     is_installed = host.find_entry(FILTER_PATH) is not None
     link_domains, unseen_reason = _list_link_domains(host) if is_installed else ([], "")
-    # If not, bypasses are not searched for: resolv.conf leads to the filter as soon as dnsmasq is switched on.
+    # If programs do not query dnsmasq yet, bypasses are not searched for: resolv.conf leads to the filter as soon as
+    # dnsmasq is switched on.
     is_queried = is_switched_on or any(map(is_loopback, observation.servers))
     return DnsFilter(
         manager=BACKEND_NAME,
@@ -142,7 +143,7 @@ def describe_filter(host: Host, observation: DnsObservation, settings: ControlSe
 
 
 def _list_link_domains(host: Host) -> tuple[list[tuple[str, str]], str]:
-    """Return (link, domain) pairs, and the reason why they are unknown ("" if they are known).
+    """Return (network link, domain) pairs, and the reason why they are unknown; "" if they are known.
 
     NetworkManager makes its dnsmasq query a network link's own servers for the link's domains. A user at the desktop
     may add a connection with such a domain. For dnsmasq, that domain has priority over the same or a wider name in
@@ -165,12 +166,13 @@ def _list_link_domains(host: Host) -> tuple[list[tuple[str, str]], str]:
 
 
 def list_possible_stages(host: Host, observation: DnsObservation) -> list[FilterStage]:
+    """Return, for removal, the stage with both files that Proscribe may have left in NetworkManager's folders."""
     reload = [RELOAD_COMMAND] if observation.pids_by_unit.get(NETWORKMANAGER_UNIT) else []
     return [FilterStage({FILTER_PATH: "", SWITCH_PATH: ""}, (), (), removed_commands=reload)]
 
 
 def list_asking_users(host: Host, observation: DnsObservation) -> list[str]:
-    """Return the account of the dnsmasq that NetworkManager started; [] if it does not run."""
+    """Return the account of the dnsmasq that NetworkManager started, in a list; [] if that dnsmasq does not run."""
     manager_pid = observation.pids_by_unit[NETWORKMANAGER_UNIT]
     user_names = set()
     for process in host.list_processes()[0]:

@@ -2,7 +2,7 @@
 
 Programs continue to query systemd-resolved. For the domains of a network link, it continues to query the servers of
 that link. All other queries go to Proscribe's dnsmasq, the filter. The filter queries the name servers that
-systemd-resolved lists in a file. It follows changes of that file, so new servers from DHCP are used at once.
+systemd-resolved lists in a file. It follows changes of that file, so new servers from DHCP are used immediately.
 systemd-resolved does not list servers on a port other than 53 (resolved-resolv-conf.c). The filter listens on such a
 port, so it never queries itself. The port is below 1024, so no user can take the filter's place.
 """
@@ -60,7 +60,9 @@ DECLARED = BackendDeclaration(
         tested_hosts="Debian 13",
     ),
 )
+# Three forms: [IPv6] with or without a port, IPv4 with or without a port, IPv6 without brackets.
 _SERVER_PATTERN = compile_pattern(r"\[([0-9a-fA-F:.]+)\](?::(\d+))?|([0-9.]+)(?::(\d+))?|([0-9a-fA-F:.]+)")
+# a line of `resolvectl domain` begins with "Link 2 (eth0):"; the group is the name of the link
 _LINK_PATTERN = compile_pattern(r".*\((.*)\).*")
 
 # dnsmasq can log all queries of all users, or none. So sed passes only the refused names and dnsmasq's own messages to
@@ -109,6 +111,7 @@ def describe_filter(host: Host, observation: DnsObservation, settings: ControlSe
     dnsmasq = host.find_tool("dnsmasq") or "dnsmasq"
     servers = settings.get("upstreams") or list_global_servers(host)
     unit_text = _UNIT_TEMPLATE.format(written_by=WRITTEN_BY, dnsmasq=dnsmasq, file=FILTER_PATH)
+    # The empty DNS= deletes the servers of earlier files. `~.` sends the queries for every name to this server.
     drop_in_text = f"# {WRITTEN_BY}\n[Resolve]\nDNS=\nDNS={FILTER_ADDRESS}:{FILTER_PORT}\nDomains=~.\n"
     own_stage, stub_stage = list_possible_stages(host, observation)
     links = _list_links(host)
@@ -159,6 +162,7 @@ def list_possible_stages(host: Host, observation: DnsObservation) -> list[Filter
 
 
 def list_asking_users(host: Host, observation: DnsObservation) -> list[str]:
+    """Return the accounts that query name servers: those of systemd-resolved and of the filter."""
     return sorted({"systemd-resolve", _find_filter_user(host)})
 
 
@@ -198,7 +202,7 @@ def _render_options(host: Host, servers: Sequence[str]) -> str:
 def _read_global_servers(host: Host, with_ours: bool) -> list[str]:
     """Return the servers that DNS= of systemd-resolved's files has in the end, in their order.
 
-    `with_ours` includes Proscribe's file.
+    An empty DNS= deletes the servers of earlier lines. With `with_ours`, Proscribe's file is read too.
     """
     main_file = next((path for path in MAIN_FILE_PATHS if host.find_entry(path) is not None), "")
     path_by_name = {
@@ -230,7 +234,10 @@ def _convert_server(server: str) -> str:
 
 
 def _find_later_servers(host: Host) -> list[Finding]:
-    """Return findings for name servers that the organisation's drop-ins add beside the filter."""
+    """Return findings for name servers that the organisation's drop-ins add beside the filter.
+
+    [] if Proscribe's own drop-in is not installed yet.
+    """
     if host.find_entry(DROP_IN_PATH) is None:
         return []
     own_server = f"{FILTER_ADDRESS}:{FILTER_PORT}"
@@ -250,7 +257,8 @@ def _find_later_servers(host: Host) -> list[Finding]:
 def _list_links(host: Host) -> list[tuple[str, str]]:
     """Return (link, domain) for each domain for which systemd-resolved queries a network link's own servers.
 
-    The list is empty if Proscribe's file is not installed.
+    The domain `~.` stands for every name. The list is empty if Proscribe's file is not installed, or without
+    resolvectl.
     """
     resolvectl = host.find_tool("resolvectl")
     output = (

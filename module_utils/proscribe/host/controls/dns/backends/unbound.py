@@ -51,6 +51,7 @@ def _render_lines(blocked_names: Iterable[str], open_names: Iterable[str]) -> li
 
 
 def _render_witness(name: str, text: str, address: str) -> list[str]:
+    """Return the lines that make unbound answer `name` with a text, and with an address ("": none)."""
     records = (f'TXT "{text}"', *([f"A {address}"] if address else []))
     return [f"  local-data: '{name}. 0 IN {record}'" for record in records]
 
@@ -94,11 +95,13 @@ def describe_filter(host: Host, observation: DnsObservation, settings: ControlSe
 
 
 def list_possible_stages(host: Host, observation: DnsObservation) -> list[FilterStage]:
+    """Return, for removal, a stage for each file that Proscribe may have left in unbound's folders."""
     folders = [*_find_included_folders(host), *DROP_IN_FOLDERS]
     return drop_in.list_drop_in_stages(observation, UNBOUND_UNIT, [f"{folder}/{DROP_IN_NAME}" for folder in folders])
 
 
 def list_asking_users(host: Host, observation: DnsObservation) -> list[str]:
+    """Return the account that unbound runs as, which queries name servers, in a list; [] if it does not run."""
     return drop_in.list_unit_users(host, observation, UNBOUND_UNIT)
 
 
@@ -111,14 +114,14 @@ def _find_included_folders(host: Host) -> list[str]:
         for key, _, option_value in options
         if key.strip() in ("include", "include-toplevel")
     ]
-    names = [path.rpartition("/") for path in included_paths if len(path.split()) == 1 and "#" not in path]
-    return list(dict.fromkeys(folder for folder, _, name in names if folder and name in ("*", "*.conf")))
+    path_parts = [path.rpartition("/") for path in included_paths if len(path.split()) == 1 and "#" not in path]
+    return list(dict.fromkeys(folder for folder, _, name in path_parts if folder and name in ("*", "*.conf")))
 
 
 def parse_overrides(text: str) -> list[tuple[str, str]]:
     """Return (line, name) for each line that makes a name resolve.
 
-    Those are `local-data`, forwarded zones, and local zones that may have an address.
+    Those lines are `local-data`, the `name` of a forwarded zone, and local zones that may have an address.
     """
     overriding_lines = []
     for line in text.splitlines():
