@@ -27,7 +27,7 @@ def filter_backends():
     lines = begin_module("All backends with a real filter.", "the backends")
     lines += ["from typing import TYPE_CHECKING, Mapping", "", "if TYPE_CHECKING:"]
     lines += ["    from .declaration import Backend", ""]
-    lines += ["# By name: the kind, the service that it lives with, and the files by which what it has left is known."]
+    lines += ['# Key: a backend. Value: its kind, its systemd unit ("" for none), and the files that it may leave.']
     lines += ["FILTER_BACKENDS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {"]
     for one in declared():
         lines += as_entry(f'"{one.name}": ', one.kind, one.unit, one.files)
@@ -44,7 +44,7 @@ def forwarders():
         "Places in the configurations of resolvers that name the servers they ask.",
         "the backends of dns",
         *("from typing import Sequence", ""),
-        "# Files, and folders of files; and how a line begins that names some, with its mark.",
+        "# Each row: files and folders of files, and the options (with separator) whose lines name servers.",
         "FORWARDER_SETTINGS: Sequence[tuple[Sequence[str], Sequence[str]]] = (",
     )
     for one in (each for backend in declared() for each in backend.forwarders):

@@ -43,7 +43,7 @@ def test_all_users_together_have_some_time(monkeypatch):
     monkeypatch.setattr(change_execution, "time", SimpleNamespace(monotonic=lambda: next(moments)))
     carried = apply_changes(Changes([write(name, user=name) for name in "abcdef"]))
     assert carried["done"] == ["write /a", "write /b", "write /c", "write /d"]
-    reason = "over budget: what was changed before of users' took 200 s"
+    reason = "over budget: earlier changes of users' files took 200 s"
     assert [(str(action), why) for action, why in carried["left"]] == [("write /e", reason), ("write /f", reason)]
 
 
@@ -61,7 +61,7 @@ def test_users_actions_beyond_the_budget_are_left(monkeypatch):
     names = [("a", "alice"), ("b", "bob"), ("c", "alice"), ("d", "bob")]
     carried = apply_changes(Changes([write(name, user=user) for name, user in names]))
     assert carried["done"] == ["write /a", "write /b", "write /d"]
-    reason = "over budget: what was changed before of alice's took 60 s"
+    reason = "over budget: earlier changes of alice's files took 60 s"
     assert [(str(action), why) for action, why in carried["left"]] == [("write /c", reason)]
 
 

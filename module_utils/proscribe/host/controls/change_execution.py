@@ -85,9 +85,9 @@ def _apply_for_user(action: ControlAction, seconds_left: dict[str, float]) -> An
     user_seconds = seconds_left.setdefault(action.user, USER_TIMEOUT_SECONDS)
     all_users_seconds = seconds_left.setdefault("", ALL_USERS_TIMEOUT_SECONDS)
     if user_seconds <= 0:
-        raise ControlError(f"over budget: what was changed before of {action.user}'s took {USER_TIMEOUT_SECONDS:g} s")
+        raise ControlError(f"over budget: earlier changes of {action.user}'s files took {USER_TIMEOUT_SECONDS:g} s")
     if all_users_seconds <= 0:
-        raise ControlError(f"over budget: what was changed before of users' took {ALL_USERS_TIMEOUT_SECONDS:g} s")
+        raise ControlError(f"over budget: earlier changes of users' files took {ALL_USERS_TIMEOUT_SECONDS:g} s")
     try:
         return run_apart(action.apply, WorkLimits(seconds=min(user_seconds, all_users_seconds), memory=0))
     finally:

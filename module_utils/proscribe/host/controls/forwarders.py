@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Sequence
 
-# Files, and folders of files; and how a line begins that names some, with its mark.
+# Each row: files and folders of files, and the options (with separator) whose lines name servers.
 FORWARDER_SETTINGS: Sequence[tuple[Sequence[str], Sequence[str]]] = (
     (("/etc/dnsmasq.conf", "/etc/dnsmasq.d"), ("server=",)),
     (

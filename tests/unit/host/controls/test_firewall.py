@@ -145,7 +145,7 @@ def test_foreign_table_that_bypasses_ours_is_reported(tmp_path, listing, state, 
     assert (verdict.rule, verdict.state, verdict.drifted) == ("firewall/neighbours", state, False)
     assert [(f.kind, f.id, f.path) for f in verdict.findings] == named
     assert {f.manager for f in verdict.findings} == {"nftables"}
-    assert verdict.reason == ("seen and reported, counts nothing" if state == NOT_APPLICABLE else "")
+    assert verdict.reason == ("reported only, without effect on the state" if state == NOT_APPLICABLE else "")
 
 
 @pytest.mark.parametrize(

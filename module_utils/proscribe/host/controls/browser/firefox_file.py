@@ -294,7 +294,8 @@ class FirefoxPolicyFile:
             if not isinstance(default.get(field, field_type()), field_type)
         ]:
             return (
-                f'{wrong_fields[0]} of "*" in {EXTENSION_SETTINGS} is of a wrong type, and costs all of it its effect'
+                f'{wrong_fields[0]} of "*" in {EXTENSION_SETTINGS} is of a wrong type, '
+                "so Firefox ignores the whole setting"
             )
         if default.get(MODE_FIELD) == "removed" or not closes_proxies(default, is_default=True):
             return f'the permission {PERMISSION_NAMES} is not blocked in "*" of {EXTENSION_SETTINGS}'

@@ -146,7 +146,7 @@ def _judge_exemptions(host_exemptions: FirewallExemptions) -> list[RuleVerdict]:
         if service_ids and entry.reason != MANAGEMENT_REASON:
             detail = f"{entry.reason}: stays reachable, in a network of {', '.join(service_ids)}"
             findings.append(Finding("network", format_network(entry.network), manager="nftables", detail=detail))
-    reason = "this host needs them: seen and reported, counts nothing"
+    reason = "this host needs them: reported only, without effect on the state"
     return [RuleVerdict("firewall/exemptions", NOT_APPLICABLE, tuple(findings), reason=reason)] if findings else []
 
 

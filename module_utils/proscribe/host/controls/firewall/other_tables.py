@@ -71,7 +71,10 @@ def observe_other_tables(host: Host, nft: str) -> list[RuleVerdict]:
     return (
         [
             RuleVerdict(
-                NEIGHBOURS_RULE, NOT_APPLICABLE, tuple(offload_findings), reason="seen and reported, counts nothing"
+                NEIGHBOURS_RULE,
+                NOT_APPLICABLE,
+                tuple(offload_findings),
+                reason="reported only, without effect on the state",
             )
         ]
         if offload_findings

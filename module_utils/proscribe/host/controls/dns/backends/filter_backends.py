@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Mapping
 if TYPE_CHECKING:
     from .declaration import Backend
 
-# By name: the kind, the service that it lives with, and the files by which what it has left is known.
+# Key: a backend. Value: its kind, its systemd unit ("" for none), and the files that it may leave.
 FILTER_BACKENDS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     "dnsmasq": ("server", "dnsmasq.service", ("/etc/dnsmasq.d/proscribe.conf",)),
     "unbound": (
