@@ -23,6 +23,7 @@ from proscribe_ansible.action import HostAction, format_printable, get_observe_t
 
 # Printed before the record, because a login shell may print any text before it.
 RECORD_MARK = "proscribe-record:"
+# Exit codes of the command on the host: there is no record, or only root can read it.
 MISSING_EXIT_CODE, FORBIDDEN_EXIT_CODE = 3, 4
 
 

@@ -75,10 +75,11 @@ class ActionModule(ActionBase):
     _requires_connection = False
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Compile the plans, print the warnings, and return {proscribe_run: the run}. Ansible calls this.
+        """Compile the plans, print the warnings, and return {proscribe_run: the run}.
 
-        If this play has compiled a run before, that run is returned. Raises AnsibleError for mistakes in the policy,
-        and for a run that could succeed without a report.
+        Ansible calls this. A play with batches or several roles calls the action several times. Later calls return the
+        run of the first. Raises AnsibleError for mistakes in the policy, and for a run that could succeed without a
+        report.
         """
         if missing := list_missing_names(ACTIONS, "ActionBase()", self):
             raise AnsibleError(describe_missing_names(ACTIONS, missing))
@@ -99,9 +100,9 @@ class ActionModule(ActionBase):
         hostvars = variables["hostvars"]
         names = [str(name) for name in variables["ansible_play_hosts_all"]]
         tags = variables.get("ansible_run_tags") or []
-        entry = "lift" if mode == "lift" else "main"
+        entry_point = "lift" if mode == "lift" else "main"
         controls = _select_controls(
-            [*arguments["for_roles"], *iterate_included_roles(self._task.get_play(), entry)], tags
+            [*arguments["for_roles"], *iterate_included_roles(self._task.get_play(), entry_point)], tags
         )
         mode = "check" if self._task.check_mode and mode == "enforce" else mode
         if earlier_run := self._find_earlier_run(variables, names, mode):
@@ -112,11 +113,11 @@ class ActionModule(ActionBase):
             self._require_single_policy(ignored.mistakes)
             play_inventory = PlayVariables(hostvars, self._task, names)
             selection = select_hosts(names, play_inventory, observes)
-            question = _make_compile_input(variables, play_inventory, selection, arguments["mode"], mode, controls)
-            question = dataclasses.replace(question, warnings=tuple(ignored.warnings))
+            compile_input = _make_compile_input(variables, play_inventory, selection, arguments["mode"], mode, controls)
+            compile_input = dataclasses.replace(compile_input, warnings=tuple(ignored.warnings))
             result["proscribe_run"] = {
-                **compile_run(question),
-                # whether the command has -b; the `become` of later plays would hide it
+                **compile_run(compile_input),
+                # True if the command has -b; the `become` of later plays would hide it
                 "become": bool(self._task.become),
                 "task": identify_task(self._task),
                 "play": identify_task(self._task.get_play()),
@@ -152,8 +153,8 @@ class ActionModule(ActionBase):
     def _require_reported_run(self, mode: str) -> None:
         """Raise AnsibleError for a run without a report, a task without `run_once`, or changes through Mitogen.
 
-        Without a report, the run would succeed whatever the hosts answer. Mitogen does not send the code that modules
-        import by relative names.
+        Without a report, the run would succeed whatever the hosts answer. Mitogen is a foreign plugin that replaces
+        Ansible's transport. It does not send the code that modules import by relative names.
         """
         if mistake := describe_objections(C.CONFIG_FILE or "", str(installation.PROJECT_DIRECTORY)):
             raise AnsibleError(mistake)
@@ -179,7 +180,8 @@ class ActionModule(ActionBase):
     def _require_single_policy(self, ignored: list[PolicyError]) -> None:
         """Raise PolicyErrors for the parts of the policy that this play would ignore.
 
-        These are `ignored`, and variables that another role of the play has with other values.
+        These are `ignored` (variables that Ansible does not read), and variables that another role of the play has with
+        other values.
         """
         play = self._task.get_play()
         mistakes = [
@@ -211,8 +213,8 @@ class ActionModule(ActionBase):
     def _find_earlier_run(self, variables: dict[str, Any], names: list[str], mode: str) -> RegisteredRun | None:
         """Return the run that this play has compiled before; None if there is none.
 
-        This task compiled it in an earlier batch (`serial`), or the task of another role did. The play then has only
-        one run and one report.
+        This task compiled it in an earlier batch (`serial`), or the task of another role compiled it. The play then
+        has a single run and a single report. `names` are all hosts of the play, `mode` is the mode of this task.
         """
         batch = {str(name) for name in variables.get("ansible_play_batch") or names}
         task, play = identify_task(self._task), identify_task(self._task.get_play())
@@ -260,11 +262,14 @@ def _make_compile_input(
 
 
 def _select_controls(roles: list[str], tags: list[str]) -> list[str]:
-    """Return the controls of a run: those of its roles, limited by --tags. Raises AnsibleError if none is left."""
-    of_roles = _list_role_controls(roles)
-    selected = _filter_by_tags(of_roles, tags)
+    """Return the controls of a run: those of its roles, limited by --tags.
+
+    Raises AnsibleError if none remains.
+    """
+    role_controls = _list_role_controls(roles)
+    selected = _filter_by_tags(role_controls, tags)
     if not selected:
-        tagged_names, role_names = " and ".join(_filter_by_tags(CONTROLS, tags)), " and ".join(of_roles)
+        tagged_names, role_names = " and ".join(_filter_by_tags(CONTROLS, tags)), " and ".join(role_controls)
         raise AnsibleError(
             f"--tags names {tagged_names}, and the roles of this play are for {role_names}; no host was touched"
         )
@@ -272,10 +277,10 @@ def _select_controls(roles: list[str], tags: list[str]) -> list[str]:
 
 
 def _list_role_controls(roles: list[str]) -> list[str]:
-    """Return the controls of roles; all controls if no role is for a control.
+    """Return the controls of roles; all controls if no role is for a single control.
 
-    A role of an extra group of rules (Group Policy, the watch) is for all controls. Such a group is observed only with
-    all controls.
+    A role of an extra group of rules (Group Policy, the watch) also stands for all controls. Such a group is observed
+    only together with all controls.
     """
     named_controls = {CONTROL_BY_ACTION.get(role.rpartition(".")[2]) for role in roles}
     return [
@@ -295,5 +300,6 @@ def _find_playbook_folder(variables: dict[str, Any]) -> Path | None:
     Returns None for a playbook of the collection, or if Ansible names no directory.
     """
     folder = str(variables.get("playbook_dir") or "")
-    inside = installation.COLLECTION and installation.is_below(f"{folder}/", installation.PLAYBOOKS)
-    return Path(folder) if folder and not inside else None
+    # The collection's own playbooks have no directories of an organisation's policy beside them.
+    is_in_collection = installation.COLLECTION and installation.is_below(f"{folder}/", installation.PLAYBOOKS)
+    return Path(folder) if folder and not is_in_collection else None

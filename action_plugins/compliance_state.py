@@ -75,8 +75,10 @@ class ActionModule(HostAction[ObservationAnswer]):
 
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)
-        self._calls: dict[str, ObservationCall] = {}  # checked arguments of calls, by the compiled arguments of a host
-        self._unanswered: ActionResult | None = None  # the result of the last stream without an answer
+        # checked arguments of calls; key: the arguments that `compile_plans` read for a host, as text
+        self._calls: dict[str, ObservationCall] = {}
+        # the result of the last stream, if the host's Python gave no answer to it; else None
+        self._unanswered: ActionResult | None = None
 
     def get_time_limit(self, variables: Variables) -> float:
         """Return the seconds that the observation may take."""
@@ -85,8 +87,9 @@ class ActionModule(HostAction[ObservationAnswer]):
     def ask_host(self, variables: Variables) -> ObservationAnswer:
         """Observe the host and return its checked answer.
 
-        In a batch, the answer may exist already (`transfer`). If the batch needs this action instead, CapturedAction is
-        raised.
+        A batch is a process that observes many hosts (proscribe_ansible/batch.py). In a batch, the answer may exist
+        already in `transfer`. For the first host of a group in the batch, CapturedAction is raised instead of
+        contacting the host. The batch takes the connection of this action for all hosts of the group.
         """
         run, host = get_compiled_run(variables), str(variables.get("inventory_hostname"))
         if host in run.get("windows", ()):
@@ -159,9 +162,11 @@ class ActionModule(HostAction[ObservationAnswer]):
         return make_observation(run, host, text, call, seconds)
 
     def _exchange_with_host(self, observation: HostObservation, variables: Variables) -> ObservationAnswer:
-        """Return the host's answer by the first transport that gets an answer; {} if the host was given up.
+        """Return the host's answer by the first transport that gets an answer; {} if a limit was exceeded.
 
-        The transports are the stream, if the connection can pipe, and the module. Raises UnusableAnswer.
+        The transports are the stream, if the connection can pipe, and the module. A host that has stored the code and
+        the plan first gets a stream with only their names. If the host has lost them, a stream with both follows.
+        Raises UnusableAnswer.
         """
         end = time.monotonic() + observation.seconds
         transports = [self._send_stream] if self.can_stream() else []
@@ -176,7 +181,7 @@ class ActionModule(HostAction[ObservationAnswer]):
                 except UnusableAnswer:
                     if time.monotonic() < end:
                         raise
-                    result = None
+                    result = None  # the time limit has cut the answer off
                 if result is not None and not has_no_answer(result):
                     return result
                 if is_macos(result) and "macos" not in observation.call:
@@ -242,11 +247,12 @@ class ActionModule(HostAction[ObservationAnswer]):
         return {**checked, "remember": checked["remember"] and not self._task.check_mode}
 
     def can_stream(self) -> bool:
-        """Return whether the connection can pipe and the configuration permits it, as for Ansible's own pipelining."""
+        """Return True if the connection can pipe and the configuration permits it, as for Ansible's own pipelining."""
         pipes = self._connection.has_pipelining and self._connection.get_option("pipelining")
         return bool(pipes) and has_all_names(STREAM, {"ActionBase": ActionBase})
 
     def _send_stream(self, stream: bytes, variables: Variables) -> ObservationAnswer | None:
+        """Send a stream to the host's Python, and return the answer; None for no answer, {} for an exceeded limit."""
         try:
             execution = self._low_level_execute_command(self.command(variables), in_data=stream)
         except AnsibleConnectionFailure as lost:
@@ -268,6 +274,7 @@ class ActionModule(HostAction[ObservationAnswer]):
         return command if posix else f"/bin/sh -c {shlex.quote(command)}"
 
     def _send_as_module(self, stream: bytes, variables: Variables) -> ObservationAnswer:
+        """Send a stream in the arguments of the module, and return the answer; with a warning if streaming failed."""
         if self._unanswered is not None:
             host = str(variables.get("inventory_hostname"))
             self.require_login_shell(host)

@@ -25,10 +25,11 @@ from proscribe.model.types.run import Variables
 from proscribe.wire import installation
 from proscribe_ansible.action import HostAction, format_printable, results
 
-PAUSE_SECONDS = 1  # seconds before each attempt; the first one, too, should come after the rules are loaded
+PAUSE_SECONDS = 1  # seconds before each attempt to connect, so that the first comes after the rules are loaded
 GRACE_SECONDS = 30  # seconds for a host to answer again after it has reverted its rules
 
-# Without these options ssh waits for hours for a host whose packets are refused.
+# Options that end a connection to a silent host after some 10 seconds. Otherwise ssh would wait for hours for a host
+# whose new rules drop its packets.
 KEEPALIVE_OPTIONS = "-o ServerAliveInterval=5 -o ServerAliveCountMax=2"
 
 
@@ -40,7 +41,7 @@ class ActionModule(HostAction[ChangeAnswer]):
     def ask_host(self, variables: Variables) -> ChangeAnswer:
         """Change the firewall, confirm the change if the host waits for that, and return the host's answer."""
         result = self.run_module(variables)
-        token = result.pop("pending", None)
+        token = result.pop("pending", None)  # the id of a change that waits for its confirmation
         if isinstance(token, str):
             confirmed = self._confirm_rules(token, self._get_confirm_seconds(), variables)
             if confirmed.get("failed"):
@@ -64,15 +65,15 @@ class ActionModule(HostAction[ChangeAnswer]):
         """
         end = time.monotonic() + confirm_seconds + GRACE_SECONDS
         # The host can answer the confirmation once the rules are loaded, have failed to load, or are reverted.
-        names = {
+        paths = {
             outcome: shlex.quote(f"{CHANGE_DIRECTORY}/{outcome}-{token}") for outcome in ("loaded", "failed", "pending")
         }
-        decided = "test -e {loaded} || test -e {failed} || test ! -e {pending}".format(**names)
+        outcome_test = "test -e {loaded} || test -e {failed} || test ! -e {pending}".format(**paths)
         while True:
             time.sleep(PAUSE_SECONDS)
             try:
                 self._reset_connection()
-                if self._low_level_execute_command(decided)["rc"] == 0 or time.monotonic() > end:
+                if self._low_level_execute_command(outcome_test)["rc"] == 0 or time.monotonic() > end:
                     self._reset_connection()
                     return self.run_module(variables, installation.qualify_name("host_firewall"), confirm=token)
             except AnsibleConnectionFailure as lost:

@@ -27,10 +27,10 @@ class ActionModule(HostAction[ChangeAnswer]):
     reader = staticmethod(results.read_change)
 
     def ask_host(self, variables: Variables) -> ChangeAnswer:
-        """Run the module with the code and the plans of the watch, and return its answer.
+        """Run the module with the code and the plans of the watch (`sent`), and return its answer.
 
-        Without a watch in the plan, or with `state: absent`, nothing is added. Raises AnsibleActionFail if a plan is
-        missing.
+        The plans are the host's present plan and the plans that follow it. If the plan has no watch, or with `state:
+        absent`, nothing is sent. Raises AnsibleActionFail if a plan is missing in the plan store.
         """
         plan_argument = self._task.args.get("plan") or {}
         plan: Any = plan_argument if isinstance(plan_argument, Mapping) else json.loads(plan_argument)

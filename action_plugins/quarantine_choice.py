@@ -59,6 +59,10 @@ class ActionModule(ActionBase):
         return {**result, **answer}
 
     def _read_request(self, arguments: Mapping[str, object], variables: Variables) -> ActionResult:
+        """Return the checked request (`asked`), its operation (`do`) and output format, and the hosts to contact.
+
+        Raises InvalidQuarantineRequest.
+        """
         if mistakes := list_mistyped_variables(map(str, variables), list_typed_variables(self._loader)):
             raise InvalidQuarantineRequest(mistakes)
         request = parse_request(arguments)
@@ -72,6 +76,10 @@ class ActionModule(ActionBase):
         }
 
     def _choose_items(self, variables: Variables) -> ActionResult:
+        """Return the items that the request selects (`rows`), and their ids by host for the change (`ids`).
+
+        A request that only lists the items has no `ids`. Raises InvalidQuarantineRequest and AnsibleError.
+        """
         # Earlier tasks have registered the checked request, the compiled run, and the list of each host's quarantine.
         selection, run = variables["proscribe_asked"], variables["proscribe_compiled"]["proscribe_run"]
         request = QuarantineRequest(**selection["asked"])
@@ -82,12 +90,12 @@ class ActionModule(ActionBase):
             if "quarantined" in answer:
                 items_by_host[host] = answer["quarantined"]
         store = PlanStore(Path(run["plans"]))
-        stored = functools.cache(store.read_stored_plan)
+        read_plan = functools.cache(store.read_stored_plan)
         chosen = select_rows(
             request,
             items_by_host,
             len(selection["hosts"]) - len(items_by_host),
-            lambda host: stored(run["hosts"][host]),
+            lambda host: read_plan(run["hosts"][host]),
             {waiver["id"]: find_waiver_end(waiver["expires"], waiver.get("revoked")) for waiver in run["waivers"]},
             datetime.datetime.now(datetime.timezone.utc),
         )
@@ -98,10 +106,10 @@ class ActionModule(ActionBase):
             raise InvalidQuarantineRequest(
                 ["restore: found no item that matches all of the selectors, expected at least one"]
             )
-        check = bool(self._task.check_mode)
-        lines = map(clean_text, describe_operation(request.do, rows, check))
+        is_check_mode = bool(self._task.check_mode)
+        lines = map(clean_text, describe_operation(request.do, rows, is_check_mode))
         self._display.display(fit_lines("\n".join(lines), get_screen_width()))
-        if request.do == RESTORE and list_losses(rows) and not (request.accept_loss or check):
+        if request.do == RESTORE and list_losses(rows) and not (request.accept_loss or is_check_mode):
             raise AnsibleError(describe_unaccepted_losses(rows))
         ids: dict[str, list[str]] = {}
         for row in rows:

@@ -36,12 +36,13 @@ class ActionModule(ActionBase):
         _, arguments = self.validate_argument_spec(
             {"step": {"type": "str", "choices": ["next", "whole"], "required": True}}
         )
-        variables, dry = task_vars or {}, bool(self._task.check_mode)
-        alive = [str(name) for name in variables["ansible_play_hosts"]]
+        variables, is_check_mode = task_vars or {}, bool(self._task.check_mode)
+        # hosts of the play that have not failed so far
+        working_hosts = [str(name) for name in variables["ansible_play_hosts"]]
         if arguments["step"] == "whole":
             run = variables["proscribe_compiled"]["proscribe_run"]
-            fleet = _list_observed_hosts(variables["hostvars"], alive, run["hosts"])
-            decision = decide_for_fleet(fleet, run, dry, lambda text: self._display.warning(in_lines(text)))
+            fleet = _list_observed_hosts(variables["hostvars"], working_hosts, run["hosts"])
+            decision = decide_for_fleet(fleet, run, is_check_mode, lambda text: self._display.warning(in_lines(text)))
             result["rollout"] = decision._asdict()
             refusal = f"stopped {describe_stop_place(0)}: {decision.stop}" if decision.stop else ""
         else:
@@ -49,8 +50,8 @@ class ActionModule(ActionBase):
             if current_decision is None:
                 raise AnsibleError(f"{self._task.get_path()}: next expected hosts that proscribe_rollout('hosts') gave")
             first = str(variables["ansible_play_batch"][0])
-            refusal = find_objection(current_decision, first, frozenset(alive), list_set_aside_hosts())
-        if refusal and not dry:
+            refusal = find_objection(current_decision, first, frozenset(working_hosts), list_set_aside_hosts())
+        if refusal and not is_check_mode:
             # No error is raised, so that the callbacks can distinguish a run that stops from a task that fails.
             result.update(failed=True, stopped=True, msg=refusal)
         return result

@@ -61,7 +61,8 @@ class ActionModule(ActionBase):
             words = make_arguments(command, command_variables, list_typed_variables(self._loader))
         except CommandError as refused:
             raise AnsibleError(str(refused)) from None
-        # The separate process reads the inventory again, as the typed command does, so it gets the same options.
+        # The separate process reads the inventory again, so it gets the same options for it as this run. Words after
+        # `--` are no options, so these options come before it.
         end = words.index("--") if "--" in words else len(words)
         inventory_options = _list_inventory_options(variables) if command not in COMMANDS_WITHOUT_INVENTORY else []
         argv = [sys.executable, str(installation.COMMAND_PATH), command, *words[:end], *inventory_options, *words[end:]]
@@ -71,6 +72,7 @@ class ActionModule(ActionBase):
         )
         lines = [clean_text(line) for line in (completed.stdout + completed.stderr).splitlines()]
         text = "\n".join(lines)
+        # Exit code 1 is an answer of `explain` and `diff`. With an expectation (explain_expect), it is a failure.
         has_two_answers = command in ANSWERING_COMMANDS and "explain_expect" not in command_variables
         if completed.returncode not in ((0, 1) if has_two_answers else (0,)):
             raise AnsibleError(f"{command}: exit code {completed.returncode}\n{text}")

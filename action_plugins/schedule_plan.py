@@ -62,14 +62,15 @@ class ActionModule(ActionBase):
             raise AnsibleError(
                 f"the group {CONTROLLER_GROUP} names {len(controllers)} hosts, and one runs the schedule"
             )
-        elsewhere = next(iter(controllers), "")
-        if elsewhere and self._is_local_host(hostvars, elsewhere):
-            elsewhere = ""
+        # The machine that runs the schedule; "" for this machine, which the inventory may also name.
+        schedule_machine = next(iter(controllers), "")
+        if schedule_machine and self._is_local_host(hostvars, schedule_machine):
+            schedule_machine = ""
         sources = [str(source) for source in variables.get("ansible_inventory_sources") or []]
         try:
             in_play = PlayVariables(hostvars, self._task, names)
             selection = select_hosts(names, in_play)
-            set_up = selection.names
+            selected_names = selection.names
             restrictions = read_all_restrictions(selection.hosts)
             if any(host_restrictions.schedule == PULL_METHOD for host_restrictions in restrictions.values()):
                 # The controller collects records from every host, so its part does not depend on --limit.
@@ -80,7 +81,7 @@ class ActionModule(ActionBase):
             environment = {ENVIRONMENT_VARIABLE: str(find_reports_folder(selection.hosts, sources))}
             if program := os.environ.get(PLAYBOOK_PROGRAM_VARIABLE):
                 environment[PLAYBOOK_PROGRAM_VARIABLE] = program
-            here = ScheduleController(
+            this_controller = ScheduleController(
                 str(installation.PROJECT_DIRECTORY),
                 pwd.getpwuid(os.getuid()).pw_name,
                 os.getuid() == 0,
@@ -88,9 +89,9 @@ class ActionModule(ActionBase):
                 str(variables.get("ansible_limit") or ""),
                 environment,
             )
-            local = any(self._is_local_host(hostvars, name) for name in selection.names)
-            schedule = plan_schedule(selection.hosts, restrictions, here, elsewhere, local)
-            result["schedule"] = {**schedule, "selected": set_up}
+            has_local_host = any(self._is_local_host(hostvars, name) for name in selection.names)
+            schedule = plan_schedule(selection.hosts, restrictions, this_controller, schedule_machine, has_local_host)
+            result["schedule"] = {**schedule, "selected": selected_names}
         except PolicyErrors as error:
             count = f"{len(error.errors)} mistakes" if len(error.errors) > 1 else "a mistake"
             raise AnsibleError(f"{count} in the policy; no machine was touched\n{error}") from None
@@ -104,22 +105,25 @@ class ActionModule(ActionBase):
         Scheduled runs read the inventory and their own options. Variables of the schedule itself are in its units, so
         they are exempt.
         """
-        elsewhere = find_play_only_variables(hostvars, self._task, names)
+        # key: a variable that scheduled runs would not see; value: the mistake
+        invisible = find_play_only_variables(hostvars, self._task, names)
         options = {
             word.partition("=")[0] for host_restrictions in restrictions for word in host_restrictions.schedule_options
         }
-        typed = {} if options & EXTRA_VARIABLE_OPTIONS else select_policy_variables(load_extra_vars(self._loader))
-        for variable, setting in typed.items():
+        typed_variables = (
+            {} if options & EXTRA_VARIABLE_OPTIONS else select_policy_variables(load_extra_vars(self._loader))
+        )
+        for variable, setting in typed_variables.items():
             expected = "it in the inventory, or in proscribe_schedule_options: scheduled runs do not get this -e"
-            elsewhere[variable] = PolicyError("-e", variable, setting, expected)
-        mistakes = [mistake for variable, mistake in elsewhere.items() if variable not in VARIABLES_IN_UNITS]
+            invisible[variable] = PolicyError("-e", variable, setting, expected)
+        mistakes = [mistake for variable, mistake in invisible.items() if variable not in VARIABLES_IN_UNITS]
         mistakes += find_policy_mistakes(hostvars, names, self._task)
         if mistakes:
             raise PolicyErrors(mistakes)
 
     @staticmethod
     def _is_local_host(hostvars: Any, name: str) -> bool:
-        """Return whether a host is reached without a connection (`ansible_connection: local`)."""
+        """Return True if the host is this machine (`ansible_connection: local`)."""
         try:
             return str(hostvars[name].get("ansible_connection") or "") == "local"
         except Exception:  # templating raises many kinds of exceptions; a connection that depends on facts is not local

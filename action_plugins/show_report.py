@@ -53,14 +53,14 @@ class ActionModule(ActionBase):
         known_variables = [f"{VARIABLE_PREFIX}{name}" for name in REPORT_OPTIONS]
         if mistakes := list_variable_mistakes(extra_variables, extra_variables, VARIABLE_PREFIX, known_variables):
             raise AnsibleError("\n".join(mistakes))
-        options["write"] = options["write"] and not self._task.check_mode
+        options["write"] = options["write"] and not self._task.check_mode  # check mode writes no file
         try:
             since = word.parse_since(options["since"]) if options["since"] else ""
             # A merged report expects every host of the inventory in one of its parts, so it needs the inventory.
             inventory = [str(source) for source in variables.get("ansible_inventory_sources") or []]
             names = [str(name) for name in (variables.get("groups") or {}).get("all", ())]
-            seen = PlayVariables(variables["hostvars"], self._task, names)
-            place = find_reports_place(select_hosts(names, seen).hosts, inventory)
+            play_inventory = PlayVariables(variables["hostvars"], self._task, names)
+            place = find_reports_place(select_hosts(names, play_inventory).hosts, inventory)
             arguments = argparse.Namespace(
                 **{**options, "since": since, "format": options["format"] or None}, inventory=inventory
             )

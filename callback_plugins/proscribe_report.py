@@ -70,7 +70,7 @@ WHOLE_RESULTS_VERBOSITY = 3  # the verbosity from which Ansible, too, prints who
 
 
 def guard_event(method: Callable[..., None]) -> Callable[..., None]:
-    """Decorate an event method: an exception in it ends the run with the exit code of a failed tool.
+    """Decorate an event method: after an exception in it, the playbook ends with the exit code of a failed report.
 
     Ansible itself only prints a warning. The run would then succeed, without a trustworthy report. Signals wait until
     the method has ended.
@@ -97,7 +97,7 @@ def _read_command() -> RunCommand:
 
 
 def _is_linear_strategy(strategy: str) -> bool:
-    """Return whether a strategy runs a task for all hosts before the next task.
+    """Return True if a strategy runs a task for all hosts before the next task.
 
     An unknown strategy counts as linear, because Ansible itself reports it.
     """
@@ -106,12 +106,15 @@ def _is_linear_strategy(strategy: str) -> bool:
 
 
 def _is_own_play(play: Any) -> bool:
-    """Return whether a play is in a playbook of the project, or has tasks of the project."""
+    """Return True if a play is in a playbook of the project, or has tasks of the project."""
     return has_report_task(play) or get_playbook_path(play).startswith(f"{PROJECT}/playbooks/")
 
 
 def _is_option_given(option: str) -> bool:
-    """Return whether the command has an option that leaves out tasks, such as --skip-tags."""
+    """Return True if the command has this option, which leaves out tasks.
+
+    `all` leaves out none.
+    """
     setting = context.CLIARGS.get(option.lstrip("-").replace("-", "_"))
     return bool(setting) and setting not in ("all", ["all"], ("all",))
 
@@ -134,14 +137,15 @@ class CallbackModule(CallbackBase):
         self._reset_state()
 
     def _reset_state(self) -> None:
-        self._has_own_plays = False
-        self._has_only_own_plays = False  # all plays are of the project
-        self._manager: Any = None  # Ansible's task queue manager, where it is known
-        self._is_own_play_running = False  # a play of the project runs now
+        """Forget the state of an earlier playbook."""
+        self._has_own_plays = False  # True if a play compiles plans
+        self._has_only_own_plays = False  # True if all plays are of the project
+        self._manager: Any = None  # Ansible's task queue manager; None if it is unknown
+        self._is_own_play_running = False  # True while a play of the project runs
         self._own_failures = 0  # failures in ended plays of the project
         self._counted_failures = 0  # Ansible's count of failures at the start of the current play
-        self._run: ReportedPlaybookRun | None = None  # the current run
-        self._mistake = ""
+        self._run: ReportedPlaybookRun | None = None  # the current run; None before the plans are compiled
+        self._mistake = ""  # a mistake in the policy or in a request, which prevented the run; "" for none
         self.exit_code = PlaybookExitCode(self.terminal)
         current_rollout.begin_rollout(None)
 
@@ -149,6 +153,7 @@ class CallbackModule(CallbackBase):
 
     @guard_event
     def v2_playbook_on_start(self, playbook: Any) -> None:
+        """Prepare to collect the events of a playbook, if one of its plays compiles plans."""
         plays = playbook.get_plays()
         if not callback_state.register_playbook(playbook, plays, _is_linear_strategy, self):
             self.disabled = True  # another instance of this callback, with another name, collects
@@ -199,6 +204,7 @@ class CallbackModule(CallbackBase):
 
     @guard_event
     def v2_runner_on_ok(self, result: Any) -> None:
+        """Begin a run with the result of `compile_plans`, and give other results to the current run."""
         if get_action_name(result.task) == COMPILE_ACTION and isinstance(result.result.get("proscribe_run"), dict):
             run: CompiledRun = result.result["proscribe_run"]
             self._begin_run({**run, "command": _read_command()})
@@ -207,6 +213,10 @@ class CallbackModule(CallbackBase):
 
     @guard_event
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
+        """Note a mistake in the policy or in a request, or give the failure to the current run.
+
+        Failures in plays that are not of the project are ignored, except in a run over quarantines.
+        """
         if get_action_name(result.task) in (COMPILE_ACTION, CHOICE_ACTION):
             self._mistake = str(result.result.get("msg"))
         elif self._run is None or not (self._is_own_play_running or self._run.course):
@@ -223,14 +233,16 @@ class CallbackModule(CallbackBase):
 
     @guard_event
     def v2_playbook_on_stats(self, stats: Any) -> None:
+        """End the playbook: print the mistake or the report of the last run, and set the exit code."""
         self._count_play_failures()
-        anywhere = any(stats.failures.values()) or any(stats.dark.values())
-        failed = anywhere if self._manager is None else self._own_failures > 0
+        # `dark` counts unreachable hosts. Without the manager, failures of foreign plays cannot be separated.
+        has_any_failure = any(stats.failures.values()) or any(stats.dark.values())
+        failed = has_any_failure if self._manager is None else self._own_failures > 0
         if self._mistake:
             self.terminal.show_policy_mistake(self._mistake)
         elif self._run is not None:
             self._end_run(self._run, failed)
-        elif self._has_own_plays and not anywhere and not self.exit_code:
+        elif self._has_own_plays and not has_any_failure and not self.exit_code:
             self._report_nothing_compiled()
         if self._has_own_plays or self.exit_code:
             self.exit_code.write_exit_file()
@@ -239,6 +251,7 @@ class CallbackModule(CallbackBase):
     # -- plays and runs ------------------------------------------------------------------------------------------------
 
     def _use_manager(self, manager: Any) -> None:
+        """Use Ansible's task queue manager, to be the last callback and to end the process; None if it is unknown."""
         if move_to_end(self, manager):
             self._manager = manager
             self.exit_code.ends_playbook = manager is not None
@@ -247,7 +260,10 @@ class CallbackModule(CallbackBase):
             shorten_failures(manager, lambda result: get_action_name(result.task) in OBSERVE_ACTIONS, "record")
 
     def _begin_play(self, play: Any, is_own: bool) -> None:
-        """Register the start of a play, which ends the play before it. `is_own`: the play is of the project."""
+        """Register the start of a play, which ends the play before it.
+
+        `is_own` is True for a play of the project.
+        """
         self._count_play_failures()
         callback_state.register_play(play, _is_linear_strategy)
         self._is_own_play_running = is_own
@@ -265,6 +281,10 @@ class CallbackModule(CallbackBase):
             self._own_failures += self._counted_failures - count_before
 
     def _begin_run(self, run: CompiledRun) -> None:
+        """Begin a run whose plans were compiled now.
+
+        An earlier run of the playbook ends with its report.
+        """
         if self._run is not None and self._run.collector.run["id"] == run["id"]:
             return  # the next batch of a play with `serial`; its hosts are among the expected hosts
         if self._run is not None:  # a playbook with several runs: the earlier run is complete
@@ -277,9 +297,10 @@ class CallbackModule(CallbackBase):
         run.end_run(failed)
 
     def _end_interrupted_run(self, reason: str) -> int | None:
-        """End the interrupted run with a report, and return the exit code; None for Ansible's own, or without a run.
+        """End the interrupted run with a report, and return the exit code of the process.
 
-        The run's terminal may be gone, so an error of the output does not end this function.
+        The result is None if no run is in progress, or if Ansible's own exit code stays. The run's terminal may be
+        gone, so an error of the output does not end this function.
         """
         run = self._run
         if run is None:
@@ -300,8 +321,8 @@ class CallbackModule(CallbackBase):
     def _report_nothing_compiled(self) -> None:
         """Report that no plans were compiled, although nothing failed.
 
-        If all plays are of the project, the run ends with an exit code for this. A playbook with other plays may intend
-        it, and gets a warning at most.
+        If all plays are of the project, the playbook ends with the exit code for an empty run. A playbook with other
+        plays may do so on purpose. It gets a warning, unless an option such as --tags explains the lack of plans.
         """
         options = list(filter(_is_option_given, ("--start-at-task", "--tags", "--skip-tags", "--step")))
         reason = f": {' and '.join(options)} left out the task that compiles the plans" if options else ""

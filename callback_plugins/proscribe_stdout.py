@@ -74,7 +74,7 @@ CHANGING_ACTIONS = (
 
 
 def _suppress_when_quiet(event: Callable[..., None]) -> Callable[..., None]:
-    """Return an event method of the default screen that prints nothing in plays of the project.
+    """Return an event method of the default screen, changed to print nothing in plays of the project.
 
     With -v it prints in all plays.
     """
@@ -97,14 +97,14 @@ class CallbackModule(Default):
 
     def __init__(self) -> None:
         super().__init__()
-        self._own_files: set[str] = set()
-        self._is_quiet = False
-        self._mistakes: set[str] = set()
-        self._files: DifferenceFiles | None = None
-        self._dry_run = DryRunChanges()
-        # By the digest of the differences and actions.
+        self._own_files: set[str] = set()  # playbooks of the project
+        self._is_quiet = False  # True in plays of the project, which print only changes and failures
+        self._mistakes: set[str] = set()  # mistakes in the policy that are printed already
+        self._files: DifferenceFiles | None = None  # writes complete differences; None before the plans are compiled
+        self._dry_run = DryRunChanges()  # changes in check mode, which are shown together at the end
+        # A cache. Key: the digest of differences and actions.
         self._changes_by_digest: dict[str, list[differences.ModuleChange]] = {}
-        # The identity of a result, and its differences that are not shown yet.
+        # The identity of the last result with differences, and these differences, which are not shown yet.
         self._pending_differences: tuple[object, list[ReportedDifference]] = (
             None,
             [],
@@ -113,6 +113,7 @@ class CallbackModule(Default):
     # -- plays of the project ------------------------------------------------------------------------------------------
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
+        """Find the project's own playbooks among those of the command, and decide about Ansible's heading."""
         plays = playbook.get_plays()
         files = {get_playbook_path(play) for play in plays if is_compiling_play(play) or is_scheduling_play(play)}
         self._own_files = {file for file in files if file.startswith(f"{PROJECT}/playbooks/")}
@@ -122,6 +123,7 @@ class CallbackModule(Default):
             super().v2_playbook_on_start(playbook)
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
+        """Decide if the play is printed as Ansible does, with each success, or with changes and failures only."""
         self._is_quiet = self._display.verbosity == 0 and self._is_own_play(play)
         if self._is_quiet:
             self._play = play  # the default callback reads its strategy
@@ -130,11 +132,13 @@ class CallbackModule(Default):
             super().v2_playbook_on_play_start(play)
 
     def _is_own_play(self, play: Any) -> bool:
+        """Return True if a play is in a playbook of the project, or has tasks of the project."""
         return get_playbook_path(play) in self._own_files or has_report_task(play) or is_scheduling_play(play)
 
     # -- output for plays of the project -------------------------------------------------------------------------------
 
     def v2_runner_on_ok(self, result: Any) -> None:
+        """Print only warnings and changes of a task that went well."""
         if not self._is_quiet:
             super().v2_runner_on_ok(result)
             return
@@ -147,6 +151,10 @@ class CallbackModule(Default):
             self._show_changes(result)
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
+        """Print a failure, with the changes before it.
+
+        A mistake in the policy is printed in full in any play.
+        """
         if get_action_name(result.task) in (COMPILE_ACTION, SCHEDULE_ACTIONS[0], CHOICE_ACTION):
             self._show_mistake(result)
             return
@@ -173,6 +181,10 @@ class CallbackModule(Default):
         self._show_text(message_text, C.COLOR_UNREACHABLE, failure=True)
 
     def v2_on_file_diff(self, result: Any) -> None:
+        """Print the differences of files that a task changed, if `--diff` is given.
+
+        Those of the project's modules are noted, and `_show_changes` prints them with the actions.
+        """
         if not self._is_quiet:
             super().v2_on_file_diff(result)
             return
@@ -182,9 +194,8 @@ class CallbackModule(Default):
         file_differences = [
             difference for difference in (diff if isinstance(diff, list) else [diff]) if isinstance(difference, Mapping)
         ]
-        if (
-            get_action_name(result.task) in CHANGING_ACTIONS
-        ):  # shown together with its actions, once the result of the task is known
+        if get_action_name(result.task) in CHANGING_ACTIONS:
+            # Printed together with the actions, once the result of the task is known.
             self._pending_differences = (_identify_result(result), file_differences)
         elif changes := differences.summarise_differences(file_differences):
             lines = [f"{self._format_host(result)}:", *(f"  {line}" for line in differences.format_changes(changes))]
@@ -218,10 +229,17 @@ class CallbackModule(Default):
         actions = result.result.get("actions") if is_own_action else None
         notes = result.result.get("notes") if is_own_action else None
         notes = notes if isinstance(notes, list) else []
-        shown, differing = self._pending_differences
-        differing = differing if shown == _identify_result(result) else []
-        changes = self._sum_up_changes(differing, actions if isinstance(actions, list) else [result.task.get_name()])
-        file = "" if all(change.is_complete for change in changes) else self._write_full_difference(result, differing)
+        # The pending differences may belong to another result.
+        result_identity, file_differences = self._pending_differences
+        file_differences = file_differences if result_identity == _identify_result(result) else []
+        changes = self._sum_up_changes(
+            file_differences, actions if isinstance(actions, list) else [result.task.get_name()]
+        )
+        file = (
+            ""
+            if all(change.is_complete for change in changes)
+            else self._write_full_difference(result, file_differences)
+        )
         host = self._format_host(result)
         if is_own_action and result.task.check_mode:
             self._dry_run.add_host_changes(host, get_action_name(result.task), changes, notes, file)
@@ -235,23 +253,23 @@ class CallbackModule(Default):
             self._show_text(f"note: {host}: {clean_text(note)}")
 
     def _sum_up_changes(
-        self, differing: list[ReportedDifference], actions: list[Any]
+        self, file_differences: list[ReportedDifference], actions: list[Any]
     ) -> list[differences.ModuleChange]:
-        """Return the changes in an answer, from the cache for equal answers.
+        """Return the changes in a host's answer, from the cache for equal answers.
 
-        Ten thousand equal hosts have the same answer, and its summary takes 20 ms.
+        Thousands of hosts may give the same answer, and each summary takes 20 ms.
         """
-        key = _compute_digest([*differing, {"actions": actions}])
+        key = _compute_digest([*file_differences, {"actions": actions}])
         if key not in self._changes_by_digest:
             if len(self._changes_by_digest) >= MAX_REMEMBERED_ANSWERS:
                 self._changes_by_digest.clear()
-            self._changes_by_digest[key] = differences.summarise_differences(differing, actions)
+            self._changes_by_digest[key] = differences.summarise_differences(file_differences, actions)
         return self._changes_by_digest[key]
 
     def _show_dry_run(self) -> None:
         """Show the changes that check mode has collected since the last call, once for all hosts with equal changes."""
-        for block in self._dry_run.take_blocks():
-            head, *lines = block
+        for host_set_lines in self._dry_run.take_blocks():
+            head, *lines = host_set_lines  # the hosts, and their changes
             self._show_text(head, C.COLOR_CHANGED)
             self._show_text("\n".join(lines))
 
@@ -265,6 +283,7 @@ class CallbackModule(Default):
         self._show_text("\n".join(lines), C.COLOR_ERROR, failure=True)
 
     def _find_message(self, result: Any) -> Any:
+        """Return the message of a failed result: its own, those of its loop's items, or the error output."""
         message = result.result.get("msg")
         if not message and isinstance(result.result.get("results"), list):  # a loop has a message for each item
             items = [
@@ -277,6 +296,7 @@ class CallbackModule(Default):
         return clean_text(self.host_label(result))
 
     def _show_warnings(self, result: Any) -> None:
+        """Print the warnings and deprecations of a result, as Ansible does."""
         # `result.result` copies the whole result, which costs more than the rest. This test avoids most copies.
         if result.warnings or result.deprecations:
             self._remove_progress_line()
@@ -292,8 +312,8 @@ class CallbackModule(Default):
         self._display.display(text, color=color, stderr=failure and self.get_option("display_failed_stderr"))
 
     def _remove_progress_line(self) -> None:
-        if away := ProgressLine.remove_line():
-            self._display.display(away, screen_only=True, newline=False)
+        if erasing_text := ProgressLine.remove_line():
+            self._display.display(erasing_text, screen_only=True, newline=False)
             sys.stdout.flush()
 
     # -- events without output in plays of the project -----------------------------------------------------------------

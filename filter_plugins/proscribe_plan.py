@@ -47,10 +47,10 @@ _value:
 
 
 def proscribe_plan(compiled: Mapping[str, Any], host: str) -> str:
-    """Return the JSON text of a host's plan. `compiled` is the registered result of `compile_plans`.
+    """Return the JSON text of a host's plan.
 
-    The file of a plan has its digest as name, so equal plans are stored once. Raises AnsibleFilterError if no plan was
-    compiled for the host.
+    `compiled` is the registered result of `compile_plans`. Hosts with equal plans share a file, whose name is the
+    digest of the plan. Raises AnsibleFilterError if no plan was compiled for the host.
     """
     try:
         run = compiled["proscribe_run"]

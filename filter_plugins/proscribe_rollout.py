@@ -52,15 +52,16 @@ NO_HOSTS_PATTERN = ["all", "!all"]
 
 
 def proscribe_rollout(hostvars: Any, part: str) -> list[Any]:
-    """Return the hosts to correct, in order (`part` is hosts), or the sizes of their batches.
+    """Return the hosts to correct, in order, or the sizes of their batches; `part` is `hosts` or `batches`.
 
-    If no host is to be corrected, the hosts are a pattern for none. Jinja would cache a result of constants alone, so
-    the filter takes the variable `hostvars`.
+    If no host is to be corrected, the hosts are a pattern that matches none, and the sizes are [1]. `hostvars` is empty
+    if Ansible only lists or checks the playbook. Its content is not used. But Jinja would cache the result of a filter
+    that takes only constants.
     """
-    decided = make_decision(Display().warning) if hostvars else None
+    decision = make_decision(Display().warning) if hostvars else None
     if part == "hosts":
-        return list(decided.hosts if decided and decided.hosts else NO_HOSTS_PATTERN)
-    return list(decided.batches if decided and decided.batches else [1])
+        return list(decision.hosts if decision and decision.hosts else NO_HOSTS_PATTERN)
+    return list(decision.batches if decision and decision.batches else [1])
 
 
 class FilterModule:

@@ -130,7 +130,7 @@ def main() -> None:
     parameters = module.params
     files, settings, part = parameters.pop("files"), parameters.pop("settings"), parameters["part"]
     runs, alerts = parameters.pop("runs"), parameters.pop("alerts")
-    runs = runs if runs.get("account") else None
+    runs = runs if runs.get("account") else None  # without an account, `runs` describes nothing
     if settings:
         settings = {**settings, "host": parameters["host"]}
     host = module.host

@@ -93,6 +93,7 @@ def main() -> None:
     host = module.host
 
     def do_work() -> Any:
+        """Confirm a pending change, or change the firewall; on trial, except for a lift and in check mode."""
         if module.params["confirm"]:
             return change_trial.confirm_trial(host, module.params["confirm"])
         lift = module.params["state"] == "absent"

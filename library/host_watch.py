@@ -78,7 +78,11 @@ def main() -> None:
     lift = module.params["state"] == "absent"
 
     def do_work() -> Any:
-        watch_input = {}
+        """Install, change or remove the watch.
+
+        Raises ValueError without the data that the action sends.
+        """
+        watch_input = {}  # the code and the plans of the watch, which the action has sent
         if not lift:
             check_plan(plan)
         if "watch" in plan and not lift:

@@ -82,8 +82,8 @@ Read = TypeVar("Read", bound=ModuleAnswer)
 class HostAction(ActionBase, Generic[Read]):
     """A base class of actions that contact a host and return the checked answer of a module.
 
-    A subclass sets `reader`, the function that checks the answer. It also overrides `ask_host`, unless it only runs the
-    module with the name of the task.
+    A subclass sets `reader`, the function that checks an answer and returns only its known keys. It also overrides
+    `ask_host`, unless it only runs the module with the name of the task.
     """
 
     TRANSFERS_FILES = False
@@ -145,7 +145,10 @@ class HostAction(ActionBase, Generic[Read]):
             )
 
     def get_time_limit(self, _variables: Variables) -> float:
-        """Return the seconds that the host has for its answer."""
+        """Return the seconds that the host has for its answer.
+
+        Subclasses may read them in the task's variables.
+        """
         return CHANGE_TIMEOUT_SECONDS
 
     def ask_host(self, variables: Variables) -> ModuleAnswer:
@@ -160,8 +163,10 @@ class HostAction(ActionBase, Generic[Read]):
         terminal names that run.
         """
         host, call_arguments = variables.get("inventory_hostname"), arguments or self._task.args
-        if not self.changes_host:
+        if not self.changes_host:  # then it need not wait for a run that changes the host
             return self._execute_and_read(variables, name, call_arguments)
+        # `by` names this run for other runs, `wait` is the limit in seconds. The first call waits only a short time, so
+        # that the message about the other run comes early.
         run = {
             "by": describe_run(get_compiled_run(variables)),
             "wait": TURN_TIMEOUT_SECONDS,
@@ -180,11 +185,12 @@ class HostAction(ActionBase, Generic[Read]):
         return host_answer
 
     def _report_other_runs(self, host: object, answer: ModuleAnswer) -> None:
+        """Print a warning for each other run that changed the host before or during this change."""
         for shared_turn in answer.get("other_runs", ()):
             self._display.warning(in_lines(f"{host}: {describe_other_run(shared_turn)}"))
 
     def _report_waiting(self, host: object, busy: TurnEntry, wait: float) -> None:
-        """Print at once the run that changes the host now (`busy`), and until when this run waits for its end.
+        """Print now that the host is being changed by another run (`busy`), and how long this run waits for its end.
 
         `wait` is the limit in seconds. The message is no warning, because Ansible shows warnings only after the task.
         """
@@ -193,7 +199,10 @@ class HostAction(ActionBase, Generic[Read]):
         self._display.display(fit_message(message, get_screen_width()), C.COLOR_WARN, stderr=True)
 
     def _execute_and_read(self, variables: Variables, name: str | None, arguments: Mapping[str, object]) -> Read:
-        """Call a module on the host once, and return its answer as `reader` checked it."""
+        """Call a module on the host once, and return its answer as `reader` checked it.
+
+        `name` is the module; None for the module with the task's name.
+        """
         answer = self._execute_module(module_name=name, module_args=arguments, task_vars=variables)
         host_answer = self.reader(answer)
         # Ansible discovers the path of Python by itself and needs it for later tasks, so the path is added again. It
@@ -283,9 +292,10 @@ class HostAction(ActionBase, Generic[Read]):
         return {**result, "stderr": errors, "stderr_lines": errors.splitlines()}
 
     def cleanup(self, force: bool = False) -> None:
-        """Remove the module's files on the host within GRACE_SECONDS, because the host may never answer.
+        """Remove the module's files on the host.
 
-        After a limit was exceeded, nothing is removed.
+        Ansible calls this after the task. The host may never answer, so the limit is GRACE_SECONDS. If a limit was
+        exceeded before, nothing is removed.
         """
         if self.limiter.reason:
             # The host is given up, so its temporary directory stays.
@@ -314,14 +324,14 @@ class HostAction(ActionBase, Generic[Read]):
 
 
 def _find_busy_turn(answer: ModuleAnswer) -> TurnEntry | None:
-    """Return the run that changes the host, if an answer reports that the wait for it timed out; else None."""
+    """Return the other run that changes the host, if the module gave up waiting for it; else None."""
     return answer.get("busy")
 
 
 def _add_waited_turn(answer: ModuleAnswer, waited: SharedTurn) -> None:
-    """Add the run that this run waited for to an answer, in place of the module's own entry.
+    """Add the run that this run waited for to `other_runs` of an answer.
 
-    The module's own entry has only the waiting time of its last call.
+    It replaces the module's own entry about this wait, which has only the waiting time of the module's last call.
     """
     answer["other_runs"] = [
         waited,

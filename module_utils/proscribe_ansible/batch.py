@@ -69,8 +69,8 @@ class _HostRoute(NamedTuple):
     remote_command: str  # the command with the escalation to root
     make_client: MakeClientCommand
     password: BecomePassword | None
-    needs_login_password: bool  # whether a new connection needs a password
-    has_retries: bool  # whether Ansible retries a lost connection
+    needs_login_password: bool  # True if a new connection needs a password, which only Ansible's plugin can give
+    has_retries: bool  # True if Ansible retries a lost connection
 
 
 class _HostQuestion(NamedTuple):
@@ -84,9 +84,10 @@ class _HostQuestion(NamedTuple):
 
 
 def observe_hosts(batch: Any, members: Sequence[TaskMember], width: int) -> None:
-    """Observe the hosts of a batch, `width` at a time, and send their results as the answers come.
+    """Observe the hosts of a batch, and send each host's result to the strategy when its answer comes.
 
-    `batch` is the worker of the batch. A host without a result at the end gets a worker of its own from Ansible.
+    `batch` is the worker of the batch. `width` is the number of hosts that are contacted at a time. A host without a
+    result at the end gets a worker of its own from Ansible.
     """
     by_name = {member.name: member for member in members}
     try:
@@ -117,6 +118,7 @@ def _list_questions(batch: Any, group: list[TaskMember]) -> Iterator[tuple[str, 
     """
     members_left = list(group)
     while members_left:
+        # The action of the first host gives the connection data that the whole group shares.
         captured = _capture_action(batch, members_left[0])
         if captured is not None:
             if route := _make_route(captured):
@@ -149,6 +151,8 @@ def _make_route(captured: CapturedAction) -> _HostRoute | None:
         return None
     if not has_all_names(SWEEP, {"Connection()": connection}):
         return None
+    # Ansible's own code builds the command with the escalation to root. Its last step is replaced, so that the command
+    # is noted instead of executed.
     captured_commands: list[tuple[str, bool]] = []
 
     def capture_command(command: str, in_data: object = None, sudoable: bool = True) -> tuple[int, bytes, bytes]:
@@ -164,6 +168,7 @@ def _make_route(captured: CapturedAction) -> _HostRoute | None:
         text = to_bytes(become.get_option("become_pass", playcontext=connection._play_context))
 
         def describe_refusal(output: bytes) -> str:
+            """Return the problem if the host refuses the password; "" otherwise."""
             if become.check_incorrect_password(output):
                 return f"Incorrect {become.name} password"
             return f"Missing {become.name} password" if become.check_missing_password(output) else ""
@@ -216,6 +221,7 @@ def _make_client(connection: Any, remote: str, sudoable: bool) -> MakeClientComm
     """
 
     def make_command(address: str) -> tuple[bytes, ...]:
+        """Build the command with Ansible's plugin, which is slow."""
         captured_commands: list[list[bytes]] = []
 
         def capture_command(client: list[bytes], _data: object, sudoable: bool = True) -> tuple[int, bytes, bytes]:
@@ -232,16 +238,18 @@ def _make_client(connection: Any, remote: str, sudoable: bool) -> MakeClientComm
         return tuple(map(to_bytes, captured_commands[0]))
 
     def name_socket(address: str) -> bytes:
+        """Return the file name of the socket of an open connection to an address."""
         path = connection._create_control_path(address, connection.port, connection.user)
         return bytes(to_bytes(os.path.basename(path)))
 
     first, second = (make_command(address) for address in MODEL_ADDRESSES)
-    differing = [place for place, two in enumerate(zip(first, second)) if two[0] != two[1]]
+    differing_places = [place for place, pair in enumerate(zip(first, second)) if pair[0] != pair[1]]
     model, socket = to_bytes(MODEL_ADDRESSES[0]), name_socket(MODEL_ADDRESSES[0])
 
     def fill_command(address: str) -> tuple[bytes, ...]:
+        """Build the command from that of the first example address, which is fast."""
         client, own_socket = list(first), name_socket(address)
-        for place in differing:
+        for place in differing_places:
             client[place] = to_bytes(address) if first[place] == model else first[place].replace(socket, own_socket)
         return tuple(client)
 
@@ -252,7 +260,10 @@ def _make_client(connection: Any, remote: str, sudoable: bool) -> MakeClientComm
 
 
 def _ask_host(question: _HostQuestion, step_aside: Callable[[], None]) -> HostOutcome | None:
-    """Send the streams to a host until it answers, and return the outcome; None if it needs a separate worker.
+    """Send the question to a host, and return the outcome; None if the host needs a separate worker.
+
+    The question is a stream, which the host's Python reads. A host that has stored the code and the plan first gets a
+    stream with only their names. If the host has lost them, a stream with both follows.
 
     `step_aside` gives the thread's place to another host. It is called if the host is silent before it is connected.
     """
@@ -329,7 +340,9 @@ def _judge_ending(question: _HostQuestion, ended: ExchangeResult) -> HostOutcome
     return None
 
 
-def _return_answer(result: ObservationAnswer, _leash: OutputLimiter) -> ObservationAnswer:
+# The following functions, with their first arguments given (functools.partial), are outcomes of hosts. The action of
+# a host calls its outcome with a limiter.
+def _return_answer(result: ObservationAnswer, _limiter: OutputLimiter) -> ObservationAnswer:
     return result
 
 
@@ -341,11 +354,12 @@ def _get_answer(outcome: Any) -> ObservationAnswer | None:
     return answer
 
 
-def _raise_error(error: Exception, _leash: OutputLimiter) -> ObservationAnswer:
+def _raise_error(error: Exception, _limiter: OutputLimiter) -> ObservationAnswer:
     raise error
 
 
 def _end_for_limit(reason: str, has_ended: bool, limiter: OutputLimiter) -> ObservationAnswer:
+    """Report through the limiter that a limit ended the command of the host; `has_ended`: its session has ended."""
     limiter.end_processes(reason)
     limiter.has_ended = has_ended
     return {}

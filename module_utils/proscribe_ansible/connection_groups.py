@@ -52,7 +52,7 @@ def group_alike(members: Sequence[TaskMember]) -> Iterator[list[TaskMember]]:
 
 
 def is_constant_task(task: Any) -> bool:
-    """Return whether a task is the same for all hosts that are reached alike.
+    """Return True if a task is the same for all hosts that are reached alike.
 
     A task with `when`, or with an expression in one of TASK_KEYWORDS, can differ. In the project's own playbooks,
     expressions only use variables of the connection, which are compared anyway.

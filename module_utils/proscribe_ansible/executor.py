@@ -28,7 +28,10 @@ WHOLE_RESULT_EXPRESSION = "_task.polymorphic_result"  # `register: name` means t
 
 
 class _InsideWorker(WorkerProcess):
-    """Ansible's worker of a host, run inside the process of the batch instead of in a process of its own."""
+    """Ansible's worker of a host, run inside the process of the batch instead of in a process of its own.
+
+    `batch` is the worker of the batch. `question` is None if the host has not answered yet.
+    """
 
     def __init__(self, batch: Any, member: TaskMember, question: Any) -> None:
         self.__dict__.update(batch.__dict__)
@@ -48,11 +51,15 @@ class _InsideWorker(WorkerProcess):
         """Do nothing: the process of the batch is detached already."""
 
     def _hard_exit(self, _error: str) -> None:
+        """Raise the current exception again.
+
+        Ansible's worker would end the whole process, and so the batch.
+        """
         raise  # noqa: PLE0704 - it is called where an exception is handled
 
 
 class _ResultQueue:
-    """A wrapper of the queue to the strategy's process that also stores the last result that was sent."""
+    """A wrapper of the queue to the strategy's process that also stores the last result that was sent (`last`)."""
 
     def __init__(self, queue: Any) -> None:
         self._queue = queue
@@ -63,6 +70,7 @@ class _ResultQueue:
         self._queue.put(result)
 
     def send_task_result(self, *result: Any) -> None:
+        # The queue's own method is called with this wrapper as `self`, so that it calls `put` above.
         type(self._queue).send_task_result(self, *result)
 
     def __getattr__(self, name: str) -> Any:
@@ -70,14 +78,16 @@ class _ResultQueue:
 
 
 class _AnsweredExecutor(TaskExecutor):
-    """Ansible's executor for a host that has answered already. It takes the existing connection of the group.
+    """Ansible's executor for a host that has answered already.
 
-    Nothing is written to the connection. Without a question it is Ansible's executor, unchanged.
+    It takes the existing connection of the host's group. Nothing is sent over the connection, because the action takes
+    the stored answer. Without a question it is Ansible's executor, unchanged.
     """
 
     question: Any = None  # the question to the host whose task runs now; None without an answer
 
     def _get_connection(self, *args: Any, **named: Any) -> Any:
+        # The hosts of a group share a connection, so it gets the address of this host.
         if self.question is None:
             return super()._get_connection(*args, **named)
         connection = self.question.route.connection
@@ -85,13 +95,16 @@ class _AnsweredExecutor(TaskExecutor):
         return connection
 
     def _set_connection_options(self, *args: Any, **named: Any) -> Any:
+        # After an answer, the group's connection has its options already, and contacts no host.
         return [] if self.question is not None else super()._set_connection_options(*args, **named)
 
 
 def run_executor(batch: Any, member: TaskMember, question: Any = None) -> Any:
     """Run Ansible's executor for a host, and return the result that it sends to the strategy.
 
-    With a `question`, the host has answered already, and its action takes the answer from `transfer.outcomes`.
+    `batch` is the worker of the batch. With a `question`, the host has answered already, and its action takes the
+    answer from `transfer.outcomes`. Without a question (None), the task runs until its action would contact the host.
+    There the action raises CapturedAction.
     """
     host = member.host
     variables, groups = host.vars, host.groups
@@ -113,29 +126,31 @@ class MemberResults:
 
     def __init__(self, batch: Any) -> None:
         self._batch = batch
-        # Both by the id of a route. `_models` has a sent result with its answer. `_alike` has the hosts that wait for
-        # `flush`, with their answers. The rest of their result is as in the model.
+        # Key of both: id() of a route, the connection data that a group of hosts shares. `_models` has a sent result,
+        # with its answer, as the model for other hosts. `_alike` has the hosts that wait for `flush`, each with its
+        # answer. Their results differ from the model only in the answer.
         self._models: dict[int, tuple[Any, Mapping[str, object]]] = {}
         self._alike: dict[int, list[tuple[str, Mapping[str, object]]]] = {}
-        self._plain: dict[int, bool] = {}  # by id of a task: whether the action alone decides its result
+        self._plain: dict[int, bool] = {}  # key: id() of a task; value: True if the action alone decides its result
 
     def send(self, member: TaskMember, question: Any, answer: ObservationAnswer | None, outcome: Any) -> None:
         """Send the result of a host, or only gather its answer for `flush` if the rest equals a sent result.
 
-        `answer` is the host's good answer. It is None if the `outcome` is an error or an exceeded limit.
+        `outcome` is a function that returns the host's answer or raises the host's error. `answer` is the answer; None
+        if the outcome is an error or an exceeded limit.
         """
         task, route = id(member.task), id(question.route)
         if task not in self._plain:
             self._plain[task] = _is_plain_task(member.task)
-        plain = self._plain[task] and answer is not None
-        result = question.observation.note_cached(answer.copy()) if answer is not None and plain else {}
-        wire, model = self._models.get(route, (None, {}))
-        if wire is not None and plain and _find_differing_keys(model, result) <= ANSWER_KEYS:
+        is_plain = self._plain[task] and answer is not None
+        result = question.observation.note_cached(answer.copy()) if answer is not None and is_plain else {}
+        model_result, model_answer = self._models.get(route, (None, {}))
+        if model_result is not None and is_plain and _find_differing_keys(model_answer, result) <= ANSWER_KEYS:
             self._alike.setdefault(route, []).append((member.name, {key: result[key] for key in ANSWER_KEYS}))
             return
         transfer.outcomes[member.name] = question.observation, outcome
         sent = run_executor(self._batch, member, question)
-        if plain and result.keys() >= ANSWER_KEYS and not result.keys() & WARNED_KEYS and not _has_warnings(sent):
+        if is_plain and result.keys() >= ANSWER_KEYS and not result.keys() & WARNED_KEYS and not _has_warnings(sent):
             self._models.setdefault(route, (sent, result))  # the model of the results that are gathered later
 
     def flush(self) -> None:
@@ -146,12 +161,15 @@ class MemberResults:
 
 
 def _has_warnings(wire: Any) -> bool:
-    """Return whether a result has warnings. These belong to a single host, so the result cannot be a model."""
+    """Return True if a result has warnings.
+
+    These belong to a single host, so the result cannot be a model.
+    """
     return "warnings" in wire.return_data if hasattr(wire, "return_data") else bool(wire.utr.warnings)
 
 
 def _is_plain_task(task: Any) -> bool:
-    """Return whether the action alone decides the result of a task.
+    """Return True if the action alone decides the result of a task.
 
     Keywords such as `failed_when`, and expressions in the name or in `register`, can change the result. Since
     ansible-core 2.21 `register` can have expressions, one for each variable.
@@ -165,6 +183,7 @@ def _is_plain_task(task: Any) -> bool:
 
 
 def _find_differing_keys(first_answer: Mapping[str, object], second_answer: Mapping[str, object]) -> set[str]:
+    """Return the keys whose values differ in two answers, or that only one answer has."""
     return {
         key
         for key in first_answer.keys() | second_answer.keys()

@@ -23,11 +23,11 @@ class PlaybookExitCode:
         self._terminal = terminal
         self._codes: list[str] = []
         self._is_report_broken = False
-        self._is_unwritten = False  # whether PROSCRIBE_EXIT_FILE names a file that cannot be written
-        self.ends_playbook = False  # whether ansible-playbook can be made to end with the code
+        self._is_unwritten = False  # True if PROSCRIBE_EXIT_FILE names a file that cannot be written
+        self.ends_playbook = False  # True if ansible-playbook can be made to end with the code
 
     def __bool__(self) -> bool:
-        """Return whether a run or a mistake has added a code."""
+        """Return True if a run or a mistake has added a code."""
         return bool(self._codes)
 
     def add_code(self, code: str) -> None:
@@ -52,6 +52,7 @@ class PlaybookExitCode:
             self.write_exit_file()
 
     def _find_worst_code(self) -> str:
+        """Return the worst code so far; that of a failed report precedes all codes of runs."""
         return verdict.select_worst_exit([verdict.BROKEN_EXIT] if self._is_report_broken else self._codes)
 
     def compute_exit_code(self) -> int | None:
@@ -75,8 +76,8 @@ class PlaybookExitCode:
     def exit_playbook(self) -> None:
         """End ansible-playbook with the exit code (SystemExit), unless PROSCRIBE_EXIT_FILE has the code.
 
-        All other callbacks have run before, and Ansible cleans up as the exception unwinds. After a failure, Ansible
-        starts no further playbook.
+        The caller is the last callback of the playbook's last event. So all other callbacks have run, and Ansible
+        cleans up while the exception passes. After a failure, Ansible starts no further playbook.
         """
         code = self.compute_exit_code()
         if code is not None and self.ends_playbook and (self._is_unwritten or not os.environ.get(EXIT_FILE_VARIABLE)):

@@ -33,19 +33,20 @@ WORKER_END_SECONDS = 5.0  # seconds that interrupted workers have to end before 
 
 
 class RunInterrupter:
-    """The signal handlers of this process, which end an interrupted run in order. A callback uses them.
+    """The signal handlers of this process, which end an interrupted run in order.
 
-    `is_running` returns whether a run is in progress. `end_run` takes the reason in words and ends the run. It returns
-    the exit code; None for Ansible's own. Until then, `code` is the exit code of the process.
+    A callback uses them. `is_running` returns True while a run is in progress. `end_run` takes the reason in words, and
+    ends the run with its report. It returns the exit code of the process; None if Ansible's own code stays. `code` is
+    the exit code with which a signal ends the process, until the report replaces it.
     """
 
     def __init__(self, is_running: Callable[[], bool], end_run: Callable[[str], int | None], code: int) -> None:
         self._is_running, self._end_run, self._code = is_running, end_run, code
         self._process = os.getpid()
         self._earlier_handlers: dict[int, Any] = {}
-        self._reason = ""
-        self._deferral_depth = 0
-        self._managers: list[Any] = []
+        self._reason = ""  # the signal that interrupts the run, in words; "" for none
+        self._deferral_depth = 0  # nested `defer_interruption`
+        self._managers: list[Any] = []  # Ansible's task queue managers of this process
 
     def take_signals(self, manager: Any) -> None:
         """Install the signal handlers in the process in which `manager`, a task queue manager, runs the plays.
@@ -89,6 +90,10 @@ class RunInterrupter:
                 self._end_workers()
 
     def _handle_signal(self, number: int, frame: FrameType | None) -> None:
+        """End the workers and unwind the run, now or after the code that `defer_interruption` protects.
+
+        In a forked process, or without a run, Ansible's own handler decides.
+        """
         if os.getpid() != self._process or not self._is_running():
             self._pass_to_ansible(number, frame)
             return
@@ -101,6 +106,7 @@ class RunInterrupter:
             self._end_workers()
 
     def _end_workers(self) -> None:
+        """End the workers as Ansible does, and raise SystemExit, which unwinds the run."""
         for manager in self._managers:
             _forget_closed_workers(manager)
         with contextlib.suppress(KeyboardInterrupt):
@@ -110,6 +116,7 @@ class RunInterrupter:
         raise SystemExit(self._code)
 
     def _pass_to_ansible(self, number: int, frame: FrameType | None) -> None:
+        """Restore the handler that a signal had before, and let it handle the signal."""
         earlier_handler = self._earlier_handlers[number]
         signal.signal(number, earlier_handler)
         if callable(earlier_handler):
@@ -150,7 +157,7 @@ class RunInterrupter:
 
 
 def _has_private_names(manager: Any) -> bool:
-    """Return whether Ansible's objects have all private names that this module uses."""
+    """Return True if Ansible's objects have all private names that this module uses."""
     queue = getattr(manager, "_final_q", None)
     objects = {"TaskQueueManager()": manager, "AnsibleError": AnsibleError}
     return has_all_names(CUT_SHORT, objects if queue is None else {**objects, "SimpleQueue()": queue})

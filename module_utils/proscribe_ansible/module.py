@@ -40,6 +40,10 @@ class ModuleCall(AnsibleModule):
         self.host.lock_timeout = run.get("wait") or self.host.lock_timeout
 
     def _log_invocation(self) -> None:
+        """Write the arguments of the call to the host's log, with the digest in place of a plan.
+
+        Ansible calls this.
+        """
         parameters = {
             name: content.get("digest") if isinstance(content, dict) else content
             for name, content in self.params.items()

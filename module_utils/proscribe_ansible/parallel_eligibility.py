@@ -32,10 +32,10 @@ _last_task: list[Any] = []
 
 
 def can_observe_together(strategy: Any, member: TaskMember) -> bool:
-    """Return whether a host may be observed together with others.
+    """Return True if a host may be observed together with others, in one process.
 
     This needs the strategy `linear`, a connection by ssh and a task without unusual keywords. Windows hosts, and hosts
-    that an audit asks through their stored program, are observed alone.
+    that an audit asks through their stored program, get a worker of their own.
     """
     task, variables = member.task, member.variables
     if not _last_task or _last_task[0] is not task:
@@ -50,7 +50,7 @@ def can_observe_together(strategy: Any, member: TaskMember) -> bool:
 
 
 def _is_usual_task(task: Any) -> bool:
-    """Return whether a task is a plain `compliance_state`: a single question to a host and its answer."""
+    """Return True if a task is a plain `compliance_state`: a single question to a host and its answer."""
     return (
         task.action == installation.qualify_name("compliance_state")
         and not isinstance(task, Handler)

@@ -62,8 +62,8 @@ class _GatheredHosts:
     """The hosts of a strategy that wait for their batch to start, or for a result of their started batch."""
 
     def __init__(self) -> None:
-        self.members: list[TaskMember] = []
-        # Hosts of batches that have no result yet, each with the number of its batch.
+        self.members: list[TaskMember] = []  # gathered hosts, whose batch has not started
+        # Hosts of started batches that have no result yet. Key: name of the host; value: the number of its batch.
         self.waiting: dict[str, tuple[int, TaskMember]] = {}
 
 
@@ -77,10 +77,10 @@ class _HostBatch(NamedTuple):
 
 _gatherings: weakref.WeakKeyDictionary[StrategyBase, _GatheredHosts] = weakref.WeakKeyDictionary()
 _ansible_methods: dict[str, Callable[..., Any]] = {}  # by name: the methods of StrategyBase that this module replaces
-_starting_batches: list[_HostBatch] = []
-_processes: list[WorkerProcess] = []
+_starting_batches: list[_HostBatch] = []  # at most one: the next worker that is created takes it
+_processes: list[WorkerProcess] = []  # the workers of batches
 _batch_numbers = itertools.count()
-# Each entry: the number of a batch, and the hosts that it has given up. Ansible then forks a worker for each of them.
+# Each entry: the number of a batch, and hosts for which the batch has no result. Ansible forks a worker for each host.
 _given_up_hosts: list[tuple[int, list[str]]] = []
 _strategies: weakref.WeakValueDictionary[int, StrategyBase] = weakref.WeakValueDictionary()  # by the number of a batch
 _news_event = threading.Event()  # set when a message of a batch has arrived
@@ -109,6 +109,10 @@ class BatchWorker(WorkerProcess):
         self.batch = None  # only the forked process needs the batch
 
     def _run(self) -> None:
+        """Observe the hosts of the batch, in the forked process.
+
+        Without a batch, do Ansible's own work.
+        """
         if self.batch is None:
             super()._run()
             return
@@ -136,9 +140,10 @@ class BatchWorker(WorkerProcess):
 
 @functools.cache
 def _freeze_imports() -> None:
-    """Exclude all imported objects from the garbage collection, because they are never garbage.
+    """Exclude all objects that exist now from the garbage collection, because imported code is never garbage.
 
-    The cache makes this happen once per process. To count the frozen objects instead would take longer than the fork.
+    Otherwise a collection in a worker would copy memory that the processes share. The cache makes this happen once per
+    process, because counting the frozen objects would take longer than the fork.
     """
     gc.freeze()
 
@@ -167,7 +172,7 @@ def install_gathering() -> None:
 
 
 def _has_used_names(kind: str, checked_object: Any) -> bool:
-    """Return whether an object has all private names that this module uses of its kind.
+    """Return True if an object has all private names of ansible-core that this module uses on this kind of object.
 
     Only the first object of a kind is checked, and its result counts for all.
     """
@@ -177,7 +182,7 @@ def _has_used_names(kind: str, checked_object: Any) -> bool:
 
 
 def _can_gather(strategy: Any) -> bool:
-    """Return whether hosts may be gathered: the strategy and all objects checked so far have the used names."""
+    """Return True if hosts may be gathered: the strategy and all objects checked so far have the private names."""
     return (
         all(_checked_kinds.values())
         and _has_used_names("StrategyBase()", strategy)
@@ -186,11 +191,14 @@ def _can_gather(strategy: Any) -> bool:
 
 
 def _queue_task(self: Any, host: Any, task: Any, task_vars: Variables, play_context: Any) -> None:
-    # Replaces Ansible's method, which forks a worker for each host: this one gathers the hosts of an observation.
+    """Gather a host for a batch, in place of Ansible's method, which forks a worker for each host.
+
+    A host that cannot be observed together with others goes to Ansible's method. `self` is the strategy.
+    """
     member = TaskMember(host, task, task_vars, play_context)
     # A worker and a result must have been checked before, usually those of the task that compiles the plans.
-    ready = _can_gather(self) and _checked_kinds.keys() >= {"WorkerProcess()", "TaskResult()"}
-    if not (ready and _has_used_names("Task()", task) and can_observe_together(self, member)):
+    is_checked = _can_gather(self) and _checked_kinds.keys() >= {"WorkerProcess()", "TaskResult()"}
+    if not (is_checked and _has_used_names("Task()", task) and can_observe_together(self, member)):
         _ansible_methods["_queue_task"](self, *member)
         return
     gathering = _gatherings.setdefault(self, _GatheredHosts())
@@ -201,7 +209,10 @@ def _queue_task(self: Any, host: Any, task: Any, task_vars: Variables, play_cont
 
 
 def _wait_on_pending_results(self: Any, iterator: Any) -> Any:
-    # Replaces Ansible's method: it starts the batch of the gathered hosts before it waits for results.
+    """Start the batch of the gathered hosts, and return the results of the task when all hosts have one.
+
+    This replaces Ansible's method. `self` is the strategy.
+    """
     if not _can_gather(self):
         return _ansible_methods["_wait_on_pending_results"](self, iterator)
     results = []
@@ -225,17 +236,20 @@ def _wait_on_pending_results(self: Any, iterator: Any) -> Any:
 
 
 def _is_waiting_for_ours(strategy: Any) -> bool:
-    """Return whether a strategy waits for results of a task that is one of the project's actions.
+    """Return True if a strategy waits for results of a task that is one of the project's actions.
 
-    A strategy has only one current task, so the first queued task shows it.
+    A strategy has only one current task, so any queued task shows it.
     """
     queued = next(iter(strategy._queued_task_cache.values()), None)
-    ours = map(installation.qualify_name, ("compile_plans", "compliance_state", "rollout"))
-    return strategy._pending_results > 0 and queued is not None and queued["task"].action in ours
+    own_actions = map(installation.qualify_name, ("compile_plans", "compliance_state", "rollout"))
+    return strategy._pending_results > 0 and queued is not None and queued["task"].action in own_actions
 
 
 def _take_given_up(number: int, names: list[str]) -> None:
-    """Store the hosts that batch `number` has given up. Ansible's thread for results calls this."""
+    """Store the hosts for which batch `number` has no result.
+
+    Ansible's thread for results calls this.
+    """
     _given_up_hosts.append((number, names))
     _news_event.set()
 
@@ -243,8 +257,9 @@ def _take_given_up(number: int, names: list[str]) -> None:
 def _take_answers(number: int, wire: Any, answers: HostAnswers) -> None:
     """Queue the results of hosts of batch `number`, made from a sent result and the answers of these hosts.
 
-    `wire` is the sent result. Hosts that no longer wait for this batch are ignored. If the results cannot be made, the
-    hosts are given up. Ansible's thread for results calls this.
+    `wire` is the sent result of another host, which differs only in the answer. Hosts that no longer wait for this
+    batch are ignored. If the results cannot be made, each host gets a worker of its own. Ansible's thread for results
+    calls this.
     """
     strategy: Any = _strategies[number]
     waiting = _gatherings[strategy].waiting
@@ -279,7 +294,10 @@ def _copy_result(model: Any, host: Any, answer: Mapping[str, object]) -> Any:
 
 
 def _process_pending_results(self: Any, iterator: Any, *args: Any, **named: Any) -> Any:
-    # Replaces Ansible's method: it also has a worker forked for each host that a batch has given up.
+    """Return the results that have arrived, and fork a worker for each host that a batch has given up.
+
+    This replaces Ansible's method, which only returns results. `self` is the strategy.
+    """
     if not _can_gather(self):
         return _ansible_methods["_process_pending_results"](self, iterator, *args, **named)
     if not (self._results or _given_up_hosts):
@@ -291,6 +309,7 @@ def _process_pending_results(self: Any, iterator: Any, *args: Any, **named: Any)
     for result in results:
         _has_used_names("TaskResult()", result)
         waiting.pop(str(result.host.name), None)
+    # A given up host may already have a result that is not processed yet, so all results are processed first.
     for number, names in given_up if not self._results else ():
         _given_up_hosts.remove((number, names))
         # The batch may be of an earlier task, and the host may wait for another batch now. So both numbers must be
@@ -329,12 +348,14 @@ def _start_batch(strategy: Any, gathering: _GatheredHosts) -> None:
     members, gathering.members = gathering.members, []
     if not members:
         return
-    own_member, *other_members = members
+    own_member, *other_members = members  # Ansible forks the worker of the batch for the first host
     if other_members:
-        batches = min(MAX_PROCESSES, -(-len(strategy._hosts_cache) // MAX_BATCH_HOSTS))
-        while len(_list_running_workers()) >= batches:
+        # most batches at a time: one for each processor, and no more than all hosts need
+        max_batches = min(MAX_PROCESSES, -(-len(strategy._hosts_cache) // MAX_BATCH_HOSTS))
+        while len(_list_running_workers()) >= max_batches:
             time.sleep(PAUSE_SECONDS)
-        batch = _HostBatch(next(_batch_numbers), members, max(1, len(strategy._tqm.get_workers()) // batches))
+        # The limit of Ansible's workers (`forks`) is divided among the batches.
+        batch = _HostBatch(next(_batch_numbers), members, max(1, len(strategy._tqm.get_workers()) // max_batches))
         _starting_batches.append(batch)
         _strategies[batch.number] = strategy
         gathering.waiting.update({member.name: (batch.number, member) for member in members})
@@ -347,7 +368,7 @@ def _start_batch(strategy: Any, gathering: _GatheredHosts) -> None:
                 "play_context": member.play_context,
             }
             strategy._tqm.send_callback("v2_runner_on_start", member.host, member.task)
-    strategy._pending_results -= 1
+    strategy._pending_results -= 1  # Ansible's method counts the first host again
     _ansible_methods["_queue_task"](strategy, *own_member)
 
 

@@ -36,8 +36,8 @@ def load_shared_plugins() -> None:
     ):
         loader.get(name, class_only=True)
     shell_loader.get("sh")
-    # The loaded objects stay, so a search for garbage among them is useless. In a worker it would also copy memory that
-    # all workers share. A run makes hardly any garbage that needs such a search.
+    # The loaded objects are never garbage, so a search for garbage among them is useless. In a worker it would also
+    # copy memory that all workers share. A run makes hardly any garbage that needs such a search.
     gc.freeze()
     first, *others = gc.get_threshold()
     gc.set_threshold(max(first, MIN_COLLECTION_OBJECTS), *others)

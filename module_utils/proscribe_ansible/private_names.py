@@ -148,9 +148,9 @@ def describe_missing_names(uses: PrivateNames, names: list[str]) -> str:
 
 
 def has_all_names(uses: PrivateNames, objects: Mapping[str, object]) -> bool:
-    """Return whether the objects, by kind, have all their names; else print a warning with the missing names.
+    """Return True if all objects have the names in `uses`; otherwise print a warning with the missing names.
 
-    Ansible prints equal warnings of all processes once.
+    `objects` has an object for each kind, a key of `uses.names`. Ansible prints equal warnings of all processes once.
     """
     names = [
         name for kind, checked_object in objects.items() for name in list_missing_names(uses, kind, checked_object)

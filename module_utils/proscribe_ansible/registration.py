@@ -3,8 +3,8 @@
 Ansible loads callbacks once, before the first play: the enabled ones, and those in `callback_plugins` beside a playbook
 or in a role that it has read by then. That suffices for the project's playbooks and for `roles:` of a play. A role that
 a task includes is read too late, and Ansible does not search roles of a collection. So `compile_plans` registers a
-missing report callback itself. The import of its action does that in the main process: strategies import the action of
-a task before they fork its worker.
+missing report callback itself. This happens when its action is imported. Ansible's strategies import the action of a
+task before they fork a worker for it. So the import runs in the main process, which has the callbacks.
 
 This needs names that ansible-core does not promise (private_names.py). Where some of them are missing, nothing is
 registered, and `compile_plans` refuses the run before any host is touched.
@@ -37,10 +37,11 @@ LEFT_OUT_TEXT = "(left out here; -vvv prints it)"
 
 
 def register_report(action: str, directory: Path) -> None:
-    """Register the report callback with the running ansible-playbook, unless a callback collects already.
+    """Register the report callback with the running ansible-playbook, unless one already collects the hosts' events.
 
     `action` is the Python module name of the calling action. `directory` has the callback if it is not in a collection.
-    The current play and its manager are found in the calling frames.
+    Ansible passes neither the current play nor its task queue manager to an import. So both are taken from the local
+    variables of the calling functions (Python's frames).
     """
     if callback_state.has_collector():
         return
@@ -72,9 +73,9 @@ def _load_callback(action: str, directory: Path) -> Any:
 
 
 def find_manager(callback: Any) -> Any:
-    """Return the task queue manager that sends an event to this callback now; None if it is unknown.
+    """Return Ansible's task queue manager, which sends an event to this callback now; None if it is unknown.
 
-    The manager is found in the calling frames.
+    The manager is found in the local variables of the calling functions (Python's frames).
     """
     for frame in _list_callers():
         manager = frame.f_locals.get("self")
@@ -85,9 +86,9 @@ def find_manager(callback: Any) -> Any:
 
 
 def move_to_end(callback: Any, manager: Any) -> bool:
-    """Make this callback receive each event after all other callbacks. Returns False if that is not possible.
+    """Make this callback receive each event after all other callbacks.
 
-    Events that are being sent now use the old order.
+    Returns False if that is not possible. The event that is being sent now still uses the earlier order.
     """
     callbacks = getattr(manager, "_callback_plugins", None)
     if not isinstance(callbacks, list) or callback not in callbacks:
@@ -102,8 +103,9 @@ def move_to_end(callback: Any, manager: Any) -> bool:
 def shorten_failures(manager: Any, is_concerned: Callable[[Any], bool], key: str) -> None:
     """Make the stdout callback print a text instead of the content of `key` in certain failed results.
 
-    `is_concerned` returns whether a result is one of these. The stdout callback is the first callback of the manager.
-    Ansible copies a result for each callback. So the other callbacks and the registered variable have the whole result.
+    `is_concerned` returns True for such a result. The stdout callback, which prints the screen, is the manager's first
+    callback. Ansible copies a result for each callback. So the other callbacks and the registered variable have the
+    whole result.
     """
     callbacks = getattr(manager, "_callback_plugins", None)
     screen = callbacks[0] if isinstance(callbacks, list) and callbacks else None
@@ -116,6 +118,8 @@ def shorten_failures(manager: Any, is_concerned: Callable[[Any], bool], key: str
 def _wrap_shortened(
     print_event: Callable[..., Any], is_concerned: Callable[[Any], bool], key: str
 ) -> Callable[..., Any]:
+    """Return the event method `print_event`, changed to print LEFT_OUT_TEXT in place of the content of `key`."""
+
     @functools.wraps(print_event)
     def print_shortened(result: Any, *arguments: Any, **named: Any) -> Any:
         if is_concerned(result):
@@ -130,12 +134,13 @@ def _wrap_shortened(
 
 
 def count_failures(manager: Any) -> int:
-    """Return the number of failures and of unreachable hosts that Ansible has counted so far."""
+    """Return the number of failures and of unreachable hosts (`dark`) that Ansible has counted so far."""
     stats = find_part(manager, "_stats", AggregateStats)
     return sum(sum(getattr(stats, kind, {}).values()) for kind in ("failures", "dark"))
 
 
 def _list_callers() -> Iterator[FrameType]:
+    """Yield Python's frames of all calling functions, the nearest first."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         yield frame

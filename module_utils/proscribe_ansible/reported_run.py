@@ -62,9 +62,10 @@ class ReportedPlaybookRun:
         ):
             terminal.show_warning(closed.text)
         self.collector = Collector(run)
+        # the data of a run over quarantines; None for other runs
         self.course = QuarantineRun(list(run["hosts"])) if run["mode"] == QUARANTINE else None
-        self._directory: ReportDirectory | None = None
-        self._journal: RunJournal | None = None
+        self._directory: ReportDirectory | None = None  # None without a report
+        self._journal: RunJournal | None = None  # the events in a file, in case the run is killed
         current_rollout.begin_rollout(run if self.collector.is_changing else None)
         unreported = run["mode"] in (LIFT, QUARANTINE)
         name = run["mode"] if unreported else run["playbook"]
@@ -112,7 +113,11 @@ class ReportedPlaybookRun:
             self.collector.decided(result.result["rollout"])
 
     def take_failure(self, result: Any, is_ignored: bool) -> None:
-        """Process the result of a failed task. `is_ignored` is true if the task has `ignore_errors`."""
+        """Process the result of a failed task.
+
+        `is_ignored` is True if the task has `ignore_errors`. Not every failed task is a failure of its host. A run
+        that stops is recorded as such, and so is a host that does not pass its gate.
+        """
         action, host, reason = (
             get_action_name(result.task),
             result.host.get_name(),
@@ -133,6 +138,7 @@ class ReportedPlaybookRun:
             if result.result.get("busy"):
                 current_rollout.record_set_aside(host)
         elif action in OBSERVE_ACTIONS or not is_ignored:
+            # A task of the playbooks repeats the failures of a host's controls, which are recorded already.
             repeats = bool(getattr(result.task, "vars", {}).get(REPEATS_FAILURES_VARIABLE))
             if not (repeats and self.collector.has_failed_control(host)):
                 self.collector.failed(host, None, reason)
@@ -178,7 +184,7 @@ class ReportedPlaybookRun:
     def end_run(self, failed: bool) -> None:
         """End the run: print and write its report or summary, and add its exit code.
 
-        `failed` means that Ansible ends with an error.
+        `failed` is True if tasks of the run have failed, so that Ansible ends with an error.
         """
         with contextlib.suppress(OSError):  # a missing terminal must not prevent the report
             self._terminal.remove_progress_line()
@@ -190,6 +196,7 @@ class ReportedPlaybookRun:
             self._end_report(failed)
 
     def _end_report(self, failed: bool) -> None:
+        """End a run that observes: write the report, print its summary, and add the exit code of the verdict."""
         run = end_run(
             self.collector,
             self._directory,
@@ -210,14 +217,15 @@ class ReportedPlaybookRun:
         self._exit_code.conclude_run(run.verdict)
 
     def _end_lift(self, failed: bool) -> None:
-        collector, check = self.collector, bool(context.CLIARGS.get("check"))
+        """End a run that lifts the ban: note the removed packages, print the summary, and add the exit code."""
+        collector, is_check_mode = self.collector, bool(context.CLIARGS.get("check"))
         run = collector.run
         enforce_call = RunCall.read_run_call(run).make_other_playbook_command(
             "enforce", run["limit"] or "", is_dry_run=False
         )
         lifted_hosts = lift_summary.list_lifted_hosts(collector.expected, collector.host_states)
-        lift_path = "" if check else self._write_lift_file(lifted_hosts)
-        if not check:
+        lift_path = "" if is_check_mode else self._write_lift_file(lifted_hosts)
+        if not is_check_mode:
             results = collect_lift_results(run, collector.expected, collector.host_states)
             for warning in publish_lift(run, format_timestamp(time.time()), results):
                 self._terminal.show_warning(warning)
@@ -225,7 +233,7 @@ class ReportedPlaybookRun:
             lambda screen: lift_summary.render_lifting(
                 collector.expected,
                 collector.host_states,
-                is_check=check,
+                is_check=is_check_mode,
                 width=screen.width,
                 restore_command=enforce_call.line(screen.working_directory) if enforce_call else "",
                 unserved_hosts=run.get("not_served") or {},
@@ -237,20 +245,21 @@ class ReportedPlaybookRun:
 
     def _write_lift_file(self, lifted_hosts: Sequence[str]) -> str:
         """Write the removed packages into a file and return its path; "" if there are none, or if writing fails."""
-        run, heard = self.collector.run, self.collector.host_states
-        if not any(host_answer.removed for host_answer in heard.values()):
+        run, host_states = self.collector.run, self.collector.host_states
+        if not any(host_answer.removed for host_answer in host_states.values()):
             return ""
         try:
-            return str(lift_file.write_lift(Path(run["directory"]).parent, run, heard, lifted_hosts))
+            return str(lift_file.write_lift(Path(run["directory"]).parent, run, host_states, lifted_hosts))
         except OSError as error:
             self._terminal.show_warning(f"what this run lifted is in no file: {error}")
             return ""
 
     def _end_quarantine(self, course: QuarantineRun, failed: bool) -> None:
-        check = bool(context.CLIARGS.get("check"))
+        """End a run over quarantines: print the list of items or the summary of changes, and add the exit code."""
+        is_check_mode = bool(context.CLIARGS.get("check"))
         if course.do != LIST:
             self._terminal.print_rendered(
-                lambda screen: quarantine_texts.describe_result(course, is_check=check, width=screen.width)
+                lambda screen: quarantine_texts.describe_result(course, is_check=is_check_mode, width=screen.width)
             )
         elif course.format == request.JSON_FORMAT:
             self._terminal.give_answer(json.dumps(course.make_document(), indent=2))
@@ -266,14 +275,16 @@ class ReportedPlaybookRun:
         )
 
     def _conclude_run(self, run_verdict: verdict.RunVerdict) -> None:
+        """Add the exit code of a verdict; for an interrupted run, that of the interruption."""
         interruption = self.collector.interruption_reason
         self._exit_code.conclude_run(verdict.judge_interrupted_run(interruption) if interruption else run_verdict)
 
 
 def _get_whole_result(result: Any) -> ObservationAnswer:
-    """Return the content of a task's result without a copy, so the caller must not change it.
+    """Return the content of a task's result without a copy.
 
-    Until ansible-core 2.20, `result.result` copies all of it.
+    The caller must not change it. Until ansible-core 2.20, `result.result` copies the whole content, which takes time
+    for a host record.
     """
     host_answer: ObservationAnswer = getattr(result, "_return_data", None) or result.result
     return host_answer

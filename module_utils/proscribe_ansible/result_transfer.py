@@ -35,9 +35,9 @@ class ActionTransfer:
     """The data that the process of a batch and its actions exchange."""
 
     def __init__(self) -> None:
-        # By the name of the host. The host's action removes its entry.
+        # Answers that the batch has received, by the name of the host. The host's action takes its own.
         self.outcomes: dict[str, tuple[HostObservation, HostOutcome]] = {}
-        self.capturing = False  # whether the action raises CapturedAction instead of contacting its host
+        self.capturing = False  # if True, an action raises CapturedAction instead of contacting its host
 
 
 transfer = ActionTransfer()

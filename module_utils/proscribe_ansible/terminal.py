@@ -31,12 +31,13 @@ class RunTerminal:
         self.display = Display()
 
     def can_rewrite_line(self) -> bool:
-        """Return whether a line on the terminal can be rewritten: a person watches, and no other code prints."""
-        ours = C.DEFAULT_STDOUT_CALLBACK == STDOUT_CALLBACK and self.display.verbosity == 0
-        return ours and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+        """Return True if a line on the terminal can be rewritten: a person watches, and no other code prints."""
+        is_own_screen = C.DEFAULT_STDOUT_CALLBACK == STDOUT_CALLBACK and self.display.verbosity == 0
+        return is_own_screen and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
 
     def show_progress(self, text: str) -> None:
         """Print a line with the progress of the run. An empty text prints nothing."""
+        # A line that is rewritten ends with \r. It is for the screen only, so a log file does not get every update.
         if text:
             self.show_text(ProgressLine.register_text(text), screen_only=text.endswith("\r"), newline=False)
             sys.stdout.flush()
@@ -62,9 +63,10 @@ class RunTerminal:
             self.display.display(render(TerminalScreen(width, lines, False, here)), log_only=True)
 
     def give_answer(self, text: str) -> None:
-        """Write an answer for machines to the descriptor PROSCRIBE_ANSWER_FD; without it, print the answer.
+        """Write an answer for machines to the file descriptor PROSCRIBE_ANSWER_FD, or print it without this variable.
 
-        The command `quarantine` opens the descriptor, so that its standard output has only the answer.
+        For the command `quarantine`, the descriptor is its real standard output, and other output goes elsewhere. So
+        programs can read the answer.
         """
         descriptor = os.environ.get("PROSCRIBE_ANSWER_FD", "")
         if descriptor.isdigit():
@@ -84,7 +86,10 @@ class RunTerminal:
             self.display.display("\n".join(lines), color=C.COLOR_ERROR)
 
     def show_interruption(self, reason: str) -> None:
-        """Print that the run ends now, unless the terminal is gone."""
+        """Print that a signal or an error ends the run now.
+
+        If the terminal is gone, do nothing.
+        """
         message = f"interrupted {reason}: the report of what was done is written; a second Ctrl-C ends it at once"
         with contextlib.suppress(OSError):
             self.show_text(fit_lines(f"\n{message}", get_screen_width()))

@@ -8,9 +8,9 @@ PartType = TypeVar("PartType")
 
 
 def find_part(parent: Any, attribute: str, part_type: type[PartType]) -> Any:
-    """Return the attribute of that name; if it is missing, the first attribute value of type `part_type`.
+    """Return an attribute of one of Ansible's objects, which a release of Ansible may have renamed.
 
-    Returns None if the parent object has neither.
+    If `parent` has no `attribute`, the result is the first attribute value of type `part_type`; None if there is none.
     """
     if hasattr(parent, attribute):
         return getattr(parent, attribute)

@@ -23,7 +23,7 @@ COMMAND_MODULE = "proscribe.controller.cli"
 
 
 def lock_file(descriptor: int, timeout_seconds: float, report_wait: Callable[[str], None] | None = None) -> bool:
-    """Lock an open file. Return True if that succeeds within `timeout_seconds`.
+    """Lock an open file, and return True if that succeeds within `timeout_seconds`.
 
     The lock ends when this process ends or closes the file. If another process holds the lock, `report_wait` is called
     once. Its text says which process that is, and when the wait ends. By default the text goes to stderr.
@@ -37,6 +37,7 @@ def lock_file(descriptor: int, timeout_seconds: float, report_wait: Callable[[st
         except BlockingIOError:
             if time.monotonic() >= deadline:
                 return False
+            # A shorter wait than a second is not worth a message.
             if not is_reported and timeout_seconds >= 1:
                 until = _format_clock(time.time() + timeout_seconds)
                 (report_wait or _print_wait)(f"waits for {describe_holder(descriptor)}, until {until} at the latest")
@@ -54,7 +55,7 @@ def describe_holder(descriptor: int) -> str:
             owner_uid, started_at = os.stat(f"/proc/{pid}").st_uid, _read_start_time(pid)
             with open(f"/proc/{pid}/cmdline", "rb") as file:
                 arguments = file.read(4096).decode(errors="replace").rstrip("\0").split("\0")
-        except (OSError, ValueError, IndexError):
+        except (OSError, ValueError, IndexError):  # the process has ended, or is in another namespace
             continue
         command = "".join(
             character if character.isprintable() else " " for character in _describe_command(arguments)
@@ -94,12 +95,13 @@ def _list_holders(inode: int) -> Iterator[int]:
     """
     try:
         with open("/proc/locks", encoding="ascii") as lines:
-            words = [line.split() for line in lines]
+            rows = [line.split() for line in lines]
     except OSError:  # only Linux has this file
         return
-    for word in words:
-        if len(word) > 5 and word[1] == "FLOCK" and word[5].rpartition(":")[2] == str(inode):
-            yield int(word[4])
+    # Field 1 is the type of the lock, field 4 the process, field 5 the file: MAJOR:MINOR:INODE.
+    for fields in rows:
+        if len(fields) > 5 and fields[1] == "FLOCK" and fields[5].rpartition(":")[2] == str(inode):
+            yield int(fields[4])
 
 
 def _read_start_time(pid: int) -> float:

@@ -37,7 +37,7 @@ def name_file_in_errors(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 class NamedFile(io.FileIO):
-    """An open file for writing. Each error of a write names the file.
+    """An open file for writing whose errors name the file.
 
     If several files are open at once, `name_file_in_errors` around the code could not tell which file failed.
     """
@@ -47,38 +47,57 @@ class NamedFile(io.FileIO):
         self._path = os.fspath(path)
 
     def write(self, data: Any) -> int:
-        """Write as many bytes as there is room for, and return their number. Raises OSError."""
+        """Write as many bytes as there is room for, and return their number.
+
+        Raises OSError.
+        """
         with name_file_in_errors(self._path):
             return super().write(data)
 
 
 def open_named_file(descriptor: int, path: str | os.PathLike[str]) -> TextIO:
-    """Return a UTF-8 text file for an open descriptor. Errors of a write name `path`."""
+    """Return a UTF-8 text file for an open descriptor.
+
+    Errors of a write name `path`.
+    """
     return io.TextIOWrapper(io.BufferedWriter(NamedFile(descriptor, path)), encoding="utf-8")
 
 
 @contextlib.contextmanager
 def replace_file(path: Path, mode: int) -> Iterator[TextIO]:
-    """Open a UTF-8 text file that replaces `path` only if the `with` body ends without an error. Raises OSError."""
+    """Open a UTF-8 text file that replaces `path` only if the `with` body ends without an error.
+
+    Raises OSError.
+    """
     with _place_file(path, mode, os.rename) as stream:
         yield stream
 
 
 def write_file(path: Path, content: bytes, mode: int = FILE_MODE) -> None:
-    """Write a file in one step. An existing file, or a link at its path, is replaced. Raises OSError."""
+    """Write a file in one step.
+
+    An existing file, or a link at its path, is replaced. Raises OSError.
+    """
     with _place_file(path, mode, os.rename) as stream:
         stream.buffer.write(content)
 
 
 def create_file(path: Path, content: bytes) -> None:
-    """Write a file in one step. Raises FileExistsError if it exists already, and OSError."""
+    """Write a new file in one step.
+
+    Raises FileExistsError if the file exists already, and OSError.
+    """
     with _place_file(path, FILE_MODE, os.link) as stream:  # unlike a rename, a link never replaces a file
         stream.buffer.write(content)
 
 
 @contextlib.contextmanager
 def _place_file(path: Path, mode: int, place: Callable[[str, Path], None]) -> Iterator[TextIO]:
-    """Open a temporary file beside `path`, and give it its name with `place(temporary name, path)` after the body."""
+    """Open a temporary file beside `path`, which gets the name `path` after the `with` body.
+
+    `place(temporary name, path)` gives the name: a rename replaces an existing file, a link does not. The temporary
+    file is deleted if the body raises an error.
+    """
     try:
         descriptor, temporary_name = tempfile.mkstemp(prefix=f".{path.name}.", suffix="~", dir=path.parent)
     except OSError as error:
@@ -108,9 +127,9 @@ def sync_directory(directory: Path) -> None:
 
 
 def fill_directory(directory: Path, files: Mapping[str, bytes]) -> None:
-    """Write new files below a directory, and synchronise each file and directory to the disk. Raises OSError.
+    """Write new files below a directory, and synchronise each file and directory to the disk.
 
-    `files` has the contents by relative path. All accounts can read the files and directories.
+    `files` has the contents by relative path. All accounts can read the files and directories. Raises OSError.
     """
     for name, content in files.items():
         path = directory / name
@@ -126,9 +145,10 @@ def fill_directory(directory: Path, files: Mapping[str, bytes]) -> None:
 
 
 def place_directory(new_directory: Path, target: Path) -> None:
-    """Give a new directory the path `target`. Raises OSError.
+    """Give a new directory the path `target`.
 
-    An existing `target` has the path `new_directory` afterwards, so that the caller can examine and delete it.
+    An existing `target` has the path `new_directory` afterwards, so that the caller can examine and delete it. Raises
+    OSError.
     """
     if os.path.lexists(target):
         exchange_directories(new_directory, target)
@@ -138,9 +158,9 @@ def place_directory(new_directory: Path, target: Path) -> None:
 
 
 def exchange_directories(first_directory: Path, second_directory: Path) -> None:
-    """Exchange two directories. Raises OSError.
+    """Exchange two directories.
 
-    One step does that with renameat2(2). A system without it needs three renames.
+    One step does that with renameat2(2). A system without it needs three renames. Raises OSError.
     """
     exchange = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     first_name, second_name = os.fsencode(first_directory), os.fsencode(second_directory)
@@ -159,10 +179,10 @@ def exchange_directories(first_directory: Path, second_directory: Path) -> None:
 
 
 def add_files(staging_directory: Path, directory: Path) -> None:
-    """Move the files of a staging directory into a directory, completely or not at all. Raises OSError.
+    """Move the files of a staging directory into a directory, completely or not at all.
 
     If `directory` does not exist, one rename creates it. Otherwise the files are added one by one. If a file cannot be
-    added, the files that were added before are removed again. Existing files are never replaced.
+    added, the files that were added before are removed again. Existing files are never replaced. Raises OSError.
     """
     if not directory.is_dir():
         os.rename(staging_directory, directory)

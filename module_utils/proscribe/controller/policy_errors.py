@@ -125,9 +125,9 @@ def list_variable_mistakes(
 ) -> list[str]:
     """Return a mistake for each variable that is probably a misspelling of a command's `known_variables`.
 
-    `typed_variables` came with -e options: each unknown variable of these that begins with `prefix` is a mistake. An
-    inventory may have other variables for other uses. So an unknown variable of the inventory is a mistake only if it
-    resembles a known name.
+    `typed_variables` are the variables of -e options. Of these, each unknown variable that begins with `prefix` is a
+    mistake. An inventory may have other variables for other uses. So an unknown variable of the inventory is a mistake
+    only if it resembles a known name.
     """
     mistakes = []
     for name in variable_names:

@@ -40,9 +40,9 @@ class SigningError(Exception):
 
 
 def sign_content(content: bytes, key: Path, namespace: str) -> bytes:
-    """Sign `content` with the private key in the file `key`, and return the signature. Raises SigningError.
+    """Sign `content` with the private key in the file `key`, and return the signature.
 
-    ssh-keygen asks for the key's passphrase at the terminal.
+    ssh-keygen asks for the key's passphrase at the terminal. Raises SigningError.
     """
     tool = shutil.which("ssh-keygen")
     if tool is None:
@@ -93,6 +93,7 @@ def verify_signature(
     if code == 0:
         key = KEY_PATTERN.search(output)
         return SignatureCheck("", key[1] if key else "")
+    # The signature is not accepted. These two calls find the reason: the content, or the signer.
     if _run_tool([tool, "-Y", "check-novalidate", "-n", signer.namespace, *signature_option], content)[0] != 0:
         problem = "it does not fit the file, which was changed after it was signed, or it is no such signature"
     else:
@@ -126,6 +127,7 @@ def _find_zone(now: datetime.datetime) -> str:
     When clocks go back, an hour repeats. In that hour, only a zone with a fixed offset is unambiguous.
     """
     local_time = now.astimezone().replace(tzinfo=None)
+    # Both readings of the local time are the same moment, so the time is unambiguous.
     if local_time.replace(fold=0).astimezone() == local_time.replace(fold=1).astimezone():
         return ""
     minutes = int((now.astimezone().utcoffset() or datetime.timedelta()).total_seconds()) // 60

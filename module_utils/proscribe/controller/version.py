@@ -45,7 +45,10 @@ class CheckoutCommit(NamedTuple):
 
 
 def make_commit_version(declared_version: str, commit: CheckoutCommit) -> str:
-    """Return the version for a commit. `declared_version` is the version in pyproject.toml."""
+    """Return the version for a commit: a release, or a pre-release of the next release.
+
+    `declared_version` is the version in pyproject.toml.
+    """
     name = f"g{commit.commit_id}{'.changed' if commit.is_changed else ''}"
     if commit.tag:
         release = commit.tag.removeprefix("v")
@@ -85,7 +88,10 @@ def read_declared_version(root: Path) -> str:
 
 
 def read_commit(root: Path, declared_version: str) -> CheckoutCommit | None:
-    """Read the commit of a checkout from git; None if git fails. `declared_version` is that of pyproject.toml."""
+    """Read the commit of a checkout from git; None if git fails, or if there is no commit.
+
+    `declared_version` is the version in pyproject.toml.
+    """
     tag = f"v{declared_version}"
     try:
         head_line, *tag_lines = map(
@@ -98,12 +104,17 @@ def read_commit(root: Path, declared_version: str) -> CheckoutCommit | None:
         moment = datetime.datetime.fromtimestamp(int(head_line["time"]), datetime.timezone.utc)
     except (OSError, subprocess.SubprocessError, ValueError, OverflowError):
         return None
+    # If a commit has several tags of releases, the tag of the declared version counts.
     tags = [match["tag"] for name in names if (match := TAG_PATTERN.fullmatch(name))]
     own_tag = tag if tag in tags else next(iter(tags), "")
     return CheckoutCommit(head_line["commit"], moment, own_tag, tag in tags or bool(tag_lines), bool(changed_files))
 
 
 def _read_git_lines(root: Path, *arguments: str) -> list[str]:
+    """Run git in a checkout, and return the lines of its output.
+
+    Raises OSError and subprocess.SubprocessError.
+    """
     completed = run_git(root, *arguments, timeout_seconds=GIT_TIMEOUT_SECONDS)
     completed.check_returncode()
     return completed.stdout.decode().splitlines()

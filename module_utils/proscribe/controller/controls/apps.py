@@ -7,6 +7,10 @@ from .declaration import ControlDeclaration
 
 
 def _list_own_rules() -> frozenset[str]:
+    """Return the rules of `apps` that belong to no service.
+
+    Their code is imported only when it is needed.
+    """
     from ...host.controls.apps import install_block, user_finding_limit
     from ...host.controls.apps.desired_apps import UNMANAGED_BROWSERS_ID
     from ...host.controls.apps.execution import fapolicyd

@@ -7,6 +7,10 @@ from .declaration import ControlDeclaration
 
 
 def _list_own_rules() -> frozenset[str]:
+    """Return the rules of `browser` that belong to no service.
+
+    Their code is imported only when it is needed.
+    """
     from ...host.controls.browser import browser_settings
     from ...model.finding import RULES_ON_REQUEST
 

@@ -12,9 +12,10 @@ ISO_27001 = "ISO/IEC 27001:2022"
 
 
 class Clause(NamedTuple):
-    """A clause of a standard, and whether somebody compared it with the standard's text.
+    """A clause of a standard (`framework`).
 
-    `framework` is the standard. `oscal_id` is the clause's id in NIST's OSCAL catalogue, "" if the catalogue lacks it.
+    `is_verified` is True if somebody compared the clause with the standard's text. `oscal_id` is the clause's id in
+    NIST's OSCAL catalogue; "" if the catalogue lacks it.
     """
 
     framework: str

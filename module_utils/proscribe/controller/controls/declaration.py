@@ -13,8 +13,8 @@ class ControlDeclaration(NamedTuple):
 
     # The Ansible module that enforces and lifts the control. Its role has the same name.
     action: str
-    # Returns the rules that belong to no service (settings, gates, files), with or without the control's prefix. The
-    # function imports the control's code only when a report needs the rules.
+    # Returns the rules that belong to no service: settings, install blocks, files. Some have the control's prefix
+    # (`apps/`), some do not. The function imports the control's code only when a report needs the rules.
     list_own_rules: Callable[[], frozenset[str]]
     # The clauses of standards that the control serves.
     clauses: tuple[Clause, ...]

@@ -7,6 +7,10 @@ from .declaration import ControlDeclaration
 
 
 def _list_own_rules() -> frozenset[str]:
+    """Return the rules of `dns` that belong to no service.
+
+    Their code is imported only when it is needed.
+    """
     from ...host.controls.dns import private_mounts
 
     return frozenset({private_mounts.PRIVATE_VIEW_RULE, "resolver", "sub-domains", "hosts-file"})

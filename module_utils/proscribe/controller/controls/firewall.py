@@ -7,6 +7,10 @@ from .declaration import ControlDeclaration
 
 
 def _list_own_rules() -> frozenset[str]:
+    """Return the rules of the firewall that belong to no service.
+
+    Their code is imported only when it is needed.
+    """
     from ...host.controls.firewall import other_tables, ruleset
     from ...host.controls.firewall.rule_syntax import OWN_RULES
 

@@ -131,6 +131,7 @@ def _parse_address(text: bytes) -> str:
 
 
 def _parse_log_time(text: bytes) -> datetime.datetime | None:
+    """Return a time such as 30/Nov/2026:08:00:01 +0800 in UTC; None for any other text."""
     parts = _TIME_PATTERN.fullmatch(text)
     if parts is None or parts[2] not in MONTHS:
         return None

@@ -1,8 +1,8 @@
-"""Two lists of names for a point: a blocking list, and an allowing list that takes precedence.
+"""Two lists of names for an enforcement point: a blocking list, and an allowing list that takes precedence.
 
 A listed name covers all names below it. Most devices are like this: a rule that allows comes before the rule that
-blocks. A name blocked below an allowed name could not be blocked again. So such a name is not allowed, and stays
-blocked with all names below it.
+blocks. So nothing below an allowed name can be blocked. If a name should be open, but some name below it blocked, the
+name is not allowed. Then it stays blocked with all names below it.
 
 None of these points is known to answer NXDOMAIN, so names that require it are left out. No list is empty, because
 devices keep the earlier list if they fetch an empty one.
@@ -23,7 +23,10 @@ NESTED_REASON = "What is blocked below it could not be blocked again, so all of 
 
 
 class AllowAndBlockLists(NamedTuple):
-    """The names for a point with two lists. Within a list, no name is below another name of the list."""
+    """The names for a point with two lists.
+
+    No blocked name is below another blocked name.
+    """
 
     blocked_names: tuple[str, ...]
     allowed_names: tuple[str, ...]
@@ -39,16 +42,16 @@ def is_any_name(name: str) -> bool:
 def make_two_lists(
     decision: ExportDecision, is_supported: Callable[[str], bool] = is_any_name, misfit_reason: str = ""
 ) -> AllowAndBlockLists:
-    """Return the blocking and the allowing list for an export. Raises ControlError for an invalid name.
+    """Return the blocking and the allowing list for an export.
 
-    `is_supported` returns whether the device accepts a name. `misfit_reason` is the reason that reports give for
-    refused names.
+    Raises ControlError for an invalid name. `is_supported` returns True if the device accepts a name. `misfit_reason`
+    is the reason that reports give for names that the device does not accept.
     """
     exported_names = collect_dns_names(decision, with_canaries=False)
     blocked_names, allowed_names = _split_names(
         frozenset(exported_names.blocked_names), frozenset(exported_names.open_names)
     )
-    reason_by_name = {
+    reason_by_open_name = {
         **dict.fromkeys(frozenset(exported_names.open_names) - allowed_names, NESTED_REASON),
         **{name: f"{misfit_reason} It stays blocked." for name in allowed_names if not is_supported(name)},
     }
@@ -60,7 +63,7 @@ def make_two_lists(
         ),
         *(
             ExportOmission("", f"name {name}, open below {find_covering_name(name, blocked_names)}", reason)
-            for name, reason in sorted(reason_by_name.items())
+            for name, reason in sorted(reason_by_open_name.items())
         ),
     ]
     return AllowAndBlockLists(
@@ -86,17 +89,20 @@ def find_blocking_name(plan: Plan, host: str, is_supported: Callable[[str], bool
 
 
 def is_host_blocked(plan: Plan, host: str, port: int | None = None) -> bool:
-    """Return whether a point with two lists blocks a host. `port` is not used."""
+    """Return True if a point with two lists blocks a host.
+
+    `port` is not used.
+    """
     return bool(find_blocking_name(plan, host))
 
 
 def _split_names(blocked_names: Set[str], open_names: Set[str]) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the topmost blocked names, and the open names with no blocked name below them."""
-    nested_names = {parent for name in blocked_names for parent in _iterate_parents(name) if parent in open_names}
+    """Return the blocked names that are below no other blocked name, and the open names with no blocked name below."""
+    enclosing_names = {parent for name in blocked_names for parent in _iterate_parents(name) if parent in open_names}
     topmost_names = frozenset(
         name for name in blocked_names if not find_covering_name(name.partition(".")[2], blocked_names)
     )
-    return topmost_names, frozenset(open_names - nested_names)
+    return topmost_names, frozenset(open_names - enclosing_names)
 
 
 def _iterate_parents(name: str) -> Iterator[str]:

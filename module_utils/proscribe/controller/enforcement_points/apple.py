@@ -56,13 +56,18 @@ def render_browser_profile(decision: ExportDecision) -> bytes:
 def _make_browser_payload(
     decision: ExportDecision, program: policies.PolicyProgram, browser_policies: dict[str, object]
 ) -> dict[str, object]:
+    """Return the payload that manages the policies of a browser, with the switch that Firefox and Thunderbird need."""
     if program.family != policies.CHROMIUM_FAMILY:
         browser_policies = {POLICY_SWITCH: True, **browser_policies}
     return make_managed_payload(decision, "browsers", program.domain, program.name, browser_policies)
 
 
 def render_profile(decision: ExportDecision, format_: str, subject: str, payloads: list[dict[str, object]]) -> bytes:
-    """Return a configuration profile in XML. Raises ExportError for a text that no property list can have."""
+    """Return a configuration profile in XML.
+
+    Raises ExportError for a text that no property list can have. `format_` is the name of the export format. `subject`
+    is a word in names and identifiers, such as `browsers`.
+    """
     document = {
         "PayloadContent": payloads,
         "PayloadDescription": " ".join(make_header(decision, format_)),
@@ -87,7 +92,10 @@ def render_profile(decision: ExportDecision, format_: str, subject: str, payload
 def make_managed_payload(
     decision: ExportDecision, subject: str, domain: str, name: str, preferences: Mapping[str, object]
 ) -> dict[str, object]:
-    """Return the payload that manages a program's preferences."""
+    """Return the payload that manages a program's preferences: those in `domain`, its domain on macOS.
+
+    `subject` is that of the profile, and `name` is the program's name for users.
+    """
     return {
         **preferences,
         "PayloadDisplayName": name,

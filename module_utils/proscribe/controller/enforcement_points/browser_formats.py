@@ -1,4 +1,4 @@
-"""Common parts of the formats for browsers: the rules in an export, and the parts of a plan that an export lacks.
+"""Common parts of the export formats for browsers: the rules that an export enforces, and the rules that it lacks.
 
 The policies themselves are in host/controls/group_policy/policies.py, which the code for domain controllers shares.
 """
@@ -126,6 +126,7 @@ def iterate_left_out_context(section: PlanSection) -> Iterator[ExportOmission]:
 def _iterate_open_sign_ins(
     section: PlanSection, programs: Sequence[policies.PolicyProgram]
 ) -> Iterator[ExportOmission]:
+    """Report each browser in which the policies cannot restrict the accounts that sign in."""
     browser_rules = make_rules(section)
     for program in programs:
         if problem := explain_open_sign_in(browser_rules, program.policy_place):
@@ -147,6 +148,7 @@ def _iterate_open_webdriver(section: PlanSection) -> Iterator[ExportOmission]:
 
 
 def _list_closed_exceptions(section: PlanSection) -> list[ExportOmission]:
+    """Report the permitted names that stay blocked in Firefox, whose exceptions would open a blocked name as well."""
     return [
         ExportOmission(
             "", f"Firefox: {open_name}", f"An exception there would open {closed_name} too, so it stays blocked."
@@ -156,11 +158,15 @@ def _list_closed_exceptions(section: PlanSection) -> list[ExportOmission]:
 
 
 def is_page_blocked(plan: Plan, host: str, port: int | None = None) -> bool:
-    """Return whether the browser policies block a host's page, or a page (`host/path`). `port` is not used."""
+    """Return True if the browser policies block the page at `host`, which is a host name or `host/path`.
+
+    `port` is not used.
+    """
     section = plan["controls"].get(BROWSER_CONTROL)
     host_name, slash, path = host.partition("/")
     return section is not None and fit_names(section).listed_names.is_blocked(SiteName(host_name, slash + path))
 
 
 def _has_identifiers(entry: PlanEntry) -> bool:
+    """Return True if a service has sites or extensions that browsers can block."""
     return bool(list_service_names(entry) or any(list_extensions(entry, store) for store in EXTENSION_STORES))

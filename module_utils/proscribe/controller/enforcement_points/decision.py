@@ -38,10 +38,10 @@ MAX_NAMED_HOSTS = 5  # most hosts that are named for a waiver
 def make_decision(
     plans: Mapping[str, Plan], compiled_at: datetime, group: str = "", needed_controls: Sequence[str] = CONTROLS
 ) -> ExportDecision:
-    """Return the decision for an export: the joined plan of its hosts. Raises ExportError.
+    """Return the decision for an export: the joined plan of its hosts.
 
-    `needed_controls` are the controls of the format; hosts may differ in other controls. ExportError is also raised if
-    all needed controls are off.
+    `plans` has the plan of each host. `needed_controls` are the controls that the format exports; hosts may differ in
+    other controls. Raises ExportError if hosts differ in more than waivers, or if all needed controls are off.
     """
     plan, left_out = join_plans(plans, needed_controls)
     disabled_controls = [control for control in needed_controls if control not in plan["controls"]]
@@ -65,8 +65,9 @@ def make_decision(
 
 
 def list_open_for_tenants(plan: Plan, control: str) -> list[ExportOmission]:
-    """Return a report entry for each service that a control leaves open to all accounts, because of the organisation's
-    tenants.
+    """Return a report entry for each service whose sites a control leaves open to all accounts.
+
+    The organisation has accounts of its own (a tenant) on these sites.
     """
     section = plan["controls"].get(control)
     service_ids = section.get("by_tenant", ()) if section else ()
@@ -108,13 +109,14 @@ def join_plans(
                 control, [plan["controls"][control] for plan in distinct_plans], host_groups, left_out
             )
         elif any(plan["controls"].get(control) != section for plan in distinct_plans):
+            # The format does not export this control, and the hosts have no common section.
             del controls[control]
     is_same = len(distinct_plans) == 1 and controls == first_plan["controls"]
     return (first_plan if is_same else add_digest(joined_plan)), tuple(left_out)
 
 
 def _extract_policy(plan: Plan, needed_controls: Sequence[str]) -> dict[str, object]:
-    """Return the parts of a plan that must be equal on all hosts."""
+    """Return the parts of a plan that must be equal on all hosts: the needed controls without the effect of waivers."""
     sections = {control: section for control, section in plan["controls"].items() if control in needed_controls}
     return {
         **{key: plan_value for key, plan_value in plan.items() if key not in HOST_KEYS},
@@ -140,9 +142,9 @@ def get_unwaived_mode(entry: PlanEntry, section: PlanSection) -> str:
 
 
 def _find_difference(first_part: object, second_part: object) -> str:
-    """Return the path to the first difference of two plans, such as `controls.browser.settings.quic`.
+    """Return the path to the first difference of two parts of plans, such as `controls.browser.settings.quic`.
 
-    "" means that they are equal; "." that they differ as a whole.
+    "" means that the parts are equal. "." means that they differ and are no mappings, so there is no path.
     """
     if first_part == second_part:
         return ""
@@ -156,10 +158,10 @@ def _find_difference(first_part: object, second_part: object) -> str:
 def _join_sections(
     control: str, sections: Sequence[PlanSection], hosts: Sequence[list[str]], left_out: list[ExportOmission]
 ) -> PlanSection:
-    """Return a control's section of the joined plan. Add the parts that it lacks to `left_out`.
+    """Return a control's section of the joined plan.
 
-    `sections` are the different sections of the hosts; `hosts` has the hosts of each. If nothing changes, the first
-    section itself is returned.
+    Add the parts that it lacks to `left_out`. `sections` are the different sections of the hosts. `hosts` has, in the
+    same order, the hosts with each section. If nothing changes, the first section itself is returned.
     """
     first_section = sections[0]
     services = {
@@ -182,9 +184,11 @@ def _join_entries(
     hosts: Sequence[list[str]],
     left_out: list[ExportOmission],
 ) -> PlanEntry:
-    """Return a service's entry of the joined plan. Add the parts that it lacks to `left_out`.
+    """Return a service's entry of the joined plan.
 
-    The service is waived if it is waived on all hosts and at all hours; otherwise it has its mode without waivers.
+    Add the parts that it lacks to `left_out`. `entries` has the different entries of the service, each with the section
+    that has it. `hosts` has, in the same order, the hosts with each entry. The service is waived if it is waived on all
+    hosts and at all hours. Otherwise it has its mode without waivers.
     """
     first_entry, section = entries[0]
     mode = get_unwaived_mode(first_entry, section)
@@ -205,6 +209,7 @@ def _join_entries(
         )
     elif mode not in RESTRICTED_MODES:
         left_out.append(ExportOmission(rule, "the service", "It is reported where it is found, and not restricted."))
+    # A waiver of one service may open names below another service. A name stays open only if all hosts have it open.
     permitted_names = set.intersection(*(set(entry.get("allow", ())) for entry, _ in entries))
     joined_entry = first_entry.copy()
     for key in WAIVER_KEYS:
@@ -222,10 +227,11 @@ def _join_entries(
 def _list_unapplied_waivers(
     rule: str, entries: Sequence[PlanEntry], hosts: Sequence[list[str]]
 ) -> Iterator[ExportOmission]:
-    """Yield an entry, with hosts, for each waiver of a service that the joined plan does not apply."""
+    """Yield a report entry, with its hosts, for each waiver of a service that the joined plan does not apply."""
     hosts_by_waiver: dict[tuple[str, str], list[str]] = {}
     for entry, entry_hosts in zip(entries, hosts):
-        # Under other keys of NARROWING_KEYS, such as `paths`, an entry has identifiers, no conditions.
+        # Only the hours of a service's own waiver are a condition. The entry also has keys such as `paths`, but these
+        # are identifiers of the service.
         waiver_reasons = (
             [(entry["waiver"], _explain_unapplied_waiver({"hours": entry.get("hours")}))]
             if entry["mode"] == "waived"
@@ -241,6 +247,7 @@ def _list_unapplied_waivers(
 
 
 def _explain_unapplied_waiver(waiver_conditions: Mapping[str, object]) -> str:
+    """Return the reason why the point does not apply a waiver: its limits, or hosts without it."""
     conditions = [name for key, name in NARROWING_KEYS.items() if waiver_conditions.get(key)]
     if conditions:
         return f"This point does not know {' or '.join(conditions)}, so the service stays blocked for all."

@@ -20,7 +20,7 @@ class ExportedDnsNames(NamedTuple):
     """The DNS names of an export. For any name, the closest listed name at or above it decides."""
 
     blocked_names: tuple[str, ...]  # names that block themselves and all names below, up to an open name
-    open_names: tuple[str, ...]  # names that block themselves and all names below, up to an open name
+    open_names: tuple[str, ...]  # names below a blocked name that open themselves and all names below
     included_rules: tuple[str, ...]
     left_out: tuple[ExportOmission, ...]
 
@@ -28,10 +28,11 @@ class ExportedDnsNames(NamedTuple):
 def collect_dns_names(
     decision: ExportDecision, *, with_canaries: bool = True, is_exact: bool = False
 ) -> ExportedDnsNames:
-    """Return the DNS names that an export blocks and leaves open. Raises ControlError for an invalid name.
+    """Return the DNS names that an export blocks and leaves open.
 
-    `is_exact` is True for a point that cannot block all names below a name: then every name is listed. Without
-    `with_canaries`, names that need the answer NXDOMAIN are left out.
+    Raises ControlError for an invalid name. `is_exact` is True for a point that can only block a name without the names
+    below it. Then every blocked name is listed. Canaries are names that need the answer NXDOMAIN. They are left out if
+    `with_canaries` is False, for a point that cannot give this answer.
     """
     section = decision.plan["controls"][DNS_CONTROL]
     desired_names = collect_section_names(section, {}, canaries=with_canaries)
@@ -97,7 +98,10 @@ def group_names_by_depth(names: Iterable[str]) -> list[list[str]]:
 
 
 def is_name_blocked(plan: Plan, host: str, port: int | None = None) -> bool:
-    """Return whether the DNS section of a plan blocks a name. `port` is not used."""
+    """Return True if the DNS section of a plan blocks a name.
+
+    `port` is not used.
+    """
     section = plan["controls"].get(DNS_CONTROL)
     if section is None:
         return False
@@ -107,13 +111,19 @@ def is_name_blocked(plan: Plan, host: str, port: int | None = None) -> bool:
 
 
 def is_exact_name_blocked(plan: Plan, host: str, port: int | None = None) -> bool:
-    """Return whether a point that knows only exact names blocks the name `host`. `port` is not used."""
+    """Return True if a point that blocks only listed names, not the names below them, blocks `host`.
+
+    `port` is not used.
+    """
     section = plan["controls"].get(DNS_CONTROL)
     return section is not None and host in collect_section_names(section, {}, canaries=False).blocked_names
 
 
 def _is_redundant(name: str, same_names: Collection[str], opposite_names: Collection[str]) -> bool:
-    """Return whether the closest listed parent of a name decides the same. Such a name need not be listed."""
+    """Return True if a name need not be listed, because the closest listed name above it decides the same.
+
+    `same_names` are the listed names that decide the same, such as all blocked names; `opposite_names` are the others.
+    """
     parent = name.partition(".")[2]
     while parent:
         if parent in opposite_names:
@@ -125,6 +135,7 @@ def _is_redundant(name: str, same_names: Collection[str], opposite_names: Collec
 
 
 def _list_left_out_canaries(section: PlanSection) -> list[ExportOmission]:
+    """Return a report entry for each name that needs the answer NXDOMAIN, which the format cannot give."""
     return [
         ExportOmission(
             f"{DNS_CONTROL}/{service_id}",

@@ -29,7 +29,7 @@ def write_export(directory: Path, files: Mapping[str, bytes]) -> None:
     directory.parent.mkdir(parents=True, exist_ok=True)
     _list_earlier_files(directory)
     new_directory = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
-    remaining_names: Collection[str] = files
+    remaining_names: Collection[str] = files  # in `new_directory`, which has the earlier export after the swap
     try:
         fill_directory(new_directory, files)
         earlier_names = _list_earlier_files(directory)  # list again, because another program may have added files
@@ -41,9 +41,9 @@ def write_export(directory: Path, files: Mapping[str, bytes]) -> None:
 
 
 def _list_earlier_files(directory: Path) -> frozenset[str]:
-    """Return the files of the earlier export in a directory; none if it is missing or empty.
+    """Return the files of the earlier export in a directory; none if the directory is missing or empty.
 
-    Raises ExportError for a file or link in place of a directory, and for files from outside of an export.
+    Raises ExportError for a file or link in place of a directory, and for files that no export has written.
     """
     try:
         if not stat.S_ISDIR(os.lstat(directory).st_mode):

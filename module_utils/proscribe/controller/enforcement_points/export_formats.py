@@ -11,6 +11,10 @@ from .format_names import list_format_names
 
 
 def _load_formats() -> Mapping[str, ExportFormat]:
+    """Return the `FORMAT` of each module in `formats/`.
+
+    Raises ValueError if its name is not that of the module.
+    """
     formats_by_name = {}
     for name in list_format_names():
         export_format = import_module(f".{name}", formats.__name__).FORMAT

@@ -65,5 +65,8 @@ def encode_json(document: object, indent: int = 1, *, sort_keys: bool = False) -
 
 
 def make_witness_text(decision: ExportDecision) -> str:
-    """Return the text of the TXT record with which a resolver answers for EXPORT_WITNESS_NAME."""
+    """Return the text of the TXT record for EXPORT_WITNESS_NAME, a name whose answer shows the plan in effect.
+
+    A resolver with the export gives this answer.
+    """
     return f"plan={sanitise_comment(decision.digest)} at={format_moment(decision.compiled_at)}"

@@ -33,7 +33,7 @@ MAX_PATH_DEPTH = 10
 
 
 def make_manifest(format_: ExportFormat, decision: ExportDecision, rendered: RenderedExport) -> Manifest:
-    """Return the manifest of an export."""
+    """Return the manifest of an export: its origin, its rules, the parts of the plan that it lacks, and its files."""
     left_out = dict.fromkeys([*decision.left_out, *rendered.left_out])
     return {
         "schema": EXPORT_SCHEMA,

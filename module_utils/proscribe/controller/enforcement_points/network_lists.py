@@ -76,7 +76,7 @@ def list_included_rules(network_services: list[NetworkService]) -> list[str]:
 def list_left_out_networks(decision: ExportDecision, *, has_general_rules: bool) -> Iterator[ExportOmission]:
     """Yield a report entry for each part of the firewall section that the point does not get.
 
-    `has_general_rules` is True if the point also gets the rules that apply to any address.
+    `has_general_rules` is True if the point also gets the rules that block a port at any address.
     """
     section = decision.plan["controls"][FIREWALL_CONTROL]
     for service_id, entry in sorted(section["services"].items()):
@@ -103,9 +103,10 @@ def list_left_out_networks(decision: ExportDecision, *, has_general_rules: bool)
 
 
 def is_address_blocked(plan: Plan, host: str, port: int | None = None, has_general_rules: bool = False) -> bool | None:
-    """Return whether an address is blocked on a port, or on any port if `port` is None; None for a name.
+    """Return True if an address is blocked, and None if `host` is a name, because only addresses are blocked.
 
-    `has_general_rules` is true for a point that gets the rules that apply to any address.
+    The address has to be blocked on `port`; without a port (None), any blocked port is enough. `has_general_rules` is
+    True for a point that also gets the rules that block a port at any address.
     """
     try:
         address = ipaddress.ip_address(host)
@@ -124,12 +125,13 @@ def is_address_blocked(plan: Plan, host: str, port: int | None = None, has_gener
 
 
 def _is_within_networks(address: IPv4Address | IPv6Address, texts: Sequence[str], section: PlanSection) -> bool:
+    """Return True if an address is in one of the networks, directly or through a translator (NAT64) of the plan."""
     carrying_networks = _list_carrying_networks(texts, section) if address.version == 6 else ()
     return any(address in ipaddress.ip_network(text) for text in (*texts, *carrying_networks))
 
 
 def _list_carrying_networks(texts: Sequence[str], section: PlanSection) -> list[str]:
-    """Return the IPv6 networks through which translators reach the given networks."""
+    """Return the IPv6 networks through which translators (NAT64) reach the IPv4 networks in `texts`."""
     return list_carrying_networks(texts, section["settings"].get("nat64", ()))
 
 
@@ -141,7 +143,7 @@ def _subtract_networks(networks: Iterable[Network], excluded_networks: Sequence[
         )
         if excluded_network is None:
             yield network
-        elif excluded_network.prefixlen > network.prefixlen:
+        elif excluded_network.prefixlen > network.prefixlen:  # otherwise all of the network is excluded
             yield from _subtract_networks(sorted(network.address_exclude(excluded_network)), excluded_networks)
 
 
@@ -159,6 +161,10 @@ def _parse_networks(service_id: str, texts: Iterable[str], section: PlanSection)
 
 
 def _check_ports(service_id: str, ports: Iterable[int]) -> tuple[int, ...]:
+    """Return the ports sorted, each once.
+
+    Raises ExportError for an invalid port.
+    """
     if not all(type(port) is int and 0 < port < 65536 for port in ports):
         raise ExportError(f"the plan has a port of {service_id} that is none")
     return tuple(sorted(set(ports)))

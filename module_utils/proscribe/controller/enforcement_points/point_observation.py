@@ -23,12 +23,16 @@ NO_LOG_REASON = "no access_log is named for it in proscribe_exports_fed"
 
 
 def observe_points(run: CompiledRun, finished_at: str) -> list[ReportedExport]:
-    """Return a row about the directory of each export that the run expects. `finished_at` is the run's end in UTC."""
+    """Return a row about the directory of each export that the run expects.
+
+    The state of a row is one of POINT_STATES. `finished_at` is the run's end in UTC.
+    """
     now = parse_moment(finished_at)
     return [_make_point_row(due_point, now) for due_point in run.get("points", ())]
 
 
 def _make_point_row(due_point: DueExport, now: datetime) -> ReportedExport:
+    """Return the row of an export's directory; with only unknown values and the reason if it cannot be read."""
     try:
         return _observe_point(due_point, _make_unknown_row(due_point), now)
     except OSError as error:  # the network share with the directory may disappear in the meantime
@@ -77,6 +81,7 @@ def _observe_point(due_point: DueExport, row: ReportedExport, now: datetime) -> 
     row["written"] = format_moment(export.compiled_at) if export.compiled_at else None
     row["plan"], row["signed_with"] = export.plan, signed.key or None
     row["valid_until"] = format_moment(export.valid_until) if export.valid_until else None
+    # None if this run has no plan to compare with
     row["older"] = export.plan != due_point["plan"] if due_point["plan"] else None
     row["expired"] = export.valid_until is not None and export.valid_until <= now
     row["fetched_by"], row["fetched_by_unknown"] = _summarise_point_fetches(due_point, export)
@@ -97,7 +102,10 @@ def _explain_unreadable(directory: Path) -> tuple[str, str] | None:
 
 
 def _check_content(directory: Path, due_point: DueExport, export: manifest.EarlierExport) -> list[tuple[str, str]]:
-    """Return the problem of a directory with another export, or with files that its manifest lacks; [] if none."""
+    """Return the first problem of a directory as (state, reason); [] if there is none.
+
+    Problems are another export in the directory, and a file that is missing or was changed.
+    """
     if (export.format, export.group) != (due_point["format"], due_point["group"]):
         group_note = f" of group {sanitise_comment(export.group)}" if export.group else ""
         return [(CHANGED_STATE, f"it has an export {sanitise_comment(export.format)}{group_note}")]
@@ -109,7 +117,7 @@ def _check_content(directory: Path, due_point: DueExport, export: manifest.Earli
 
 
 def _check_plan(due_point: DueExport, export: manifest.EarlierExport, now: datetime) -> list[tuple[str, str]]:
-    """Return the problems of an export that has expired, or whose plan is not the plan of this run."""
+    """Return a problem (state, reason) if an export has expired, and one if its plan is not the plan of this run."""
     problems = []
     if export.valid_until is not None and export.valid_until <= now:
         problems.append((EXPIRED_STATE, f"it was valid until {format_moment(export.valid_until)}"))

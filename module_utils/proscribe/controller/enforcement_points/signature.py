@@ -1,7 +1,8 @@
 """Signature of an export: manifest.json.sig over the exact bytes of manifest.json.
 
-The manifest has the digest of each file. A receiver of the files checks it without Proscribe: `ssh-keygen -Y verify`,
-then `sha256sum`. The signer is a role, no person, so that an approver's key for waivers signs no export.
+The manifest has the digest of each file. A receiver of the files can check them without Proscribe: `ssh-keygen -Y
+verify` for the signature, then `sha256sum` for the files. The signer is a role and no person. So a key with which an
+approver signs waivers is not valid for exports.
 """
 
 from __future__ import annotations
@@ -61,7 +62,8 @@ def sign_manifest(content: bytes, signing: ExportSigning, now: datetime.datetime
 def check_signature(directory: Path, content: bytes, signing: ExportSigning, now: datetime.datetime) -> SignatureCheck:
     """Verify the signature in an export's directory over the bytes of its manifest.
 
-    If the signature is missing and not required, the result has no problem and no key.
+    A signature is required if the organisation has a key for exports. If it is missing and not required, the result has
+    no problem and no key.
     """
     path = directory / manifest.SIGNATURE_NAME
     signature = export_directory.read_export_file(path, MAX_SIGNATURE_BYTES)

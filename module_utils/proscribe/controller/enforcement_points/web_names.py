@@ -28,19 +28,20 @@ BROWSER_CONTROL = "browser"
 class ExportedWebNames(NamedTuple):
     """The sites that an export blocks and opens.
 
-    `is_blocked_by_host` has names without a path. For a host, the closest listed name at or above it decides. A name is
-    listed only if it differs from the closest listed name above it.
+    `is_blocked_by_host` has host names. For a host, the closest listed name at or above it decides. A name is listed
+    only if its value differs from that of the closest listed name above it.
     """
 
     # True if the host and all names below it are blocked, False if they are open
     is_blocked_by_host: Mapping[str, bool]
-    # starts of paths, if they are blocked on an open host or open on a blocked host
+    # key: a host and the beginning of a path. True if pages there are blocked although the host is open; False if they
+    # are open although the host is blocked
     is_blocked_by_path: Mapping[SiteName, bool]
     included_rules: tuple[str, ...]
     left_out: tuple[ExportOmission, ...]  # parts of the plan that a proxy lacks, without paths
 
     def is_host_blocked(self, host: str) -> bool:
-        """Return whether a host is blocked as a whole, without regard to paths."""
+        """Return True if a host is blocked as a whole, without regard to paths."""
         return next(
             (
                 self.is_blocked_by_host[parent]
@@ -85,7 +86,10 @@ def find_name_rule(decision: ExportDecision, web_name: SiteName) -> str:
 
 
 def is_site_blocked(plan: Plan, host: str, port: int | None = None) -> bool:
-    """Return whether a host, or the page at `host/path`, is blocked. `port` is not used."""
+    """Return True if a site is blocked.
+
+    `host` is a host name or `host/path`; `port` is not used. A name without a dot is never blocked.
+    """
     section = plan["controls"].get(BROWSER_CONTROL)
     host_name, slash, path = host.partition("/")
     if section is None or "." not in host_name:
@@ -95,6 +99,7 @@ def is_site_blocked(plan: Plan, host: str, port: int | None = None) -> bool:
 
 
 def _list_browser_omissions(section: PlanSection) -> Iterator[ExportOmission]:
+    """Yield a report entry for each part of the browser section that a proxy cannot apply."""
     for setting_id, entry in sorted(section["services"].items()):
         if entry["mode"] in RESTRICTED_MODES and any(entry.get("extensions", {}).values()):
             yield ExportOmission(

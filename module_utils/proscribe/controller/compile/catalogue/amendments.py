@@ -33,10 +33,10 @@ class AmendedEntry(NamedTuple):
 def apply_amendment(
     entry: Mapping[str, object], origins: Origins, document: Document
 ) -> tuple[AmendedEntry, list[Mistake]]:
-    """Apply a well-formed amendment to an entry, and return the amended entry and the mistakes.
+    """Apply a well-formed amendment (`document`) to an entry, and return the amended entry and the mistakes.
 
-    `origins` has the sources of the values that earlier amendments added. The path of a mistake is a path in the
-    amendment.
+    `origins` has the sources of the values that earlier amendments added. A mistake is, for example, the removal of a
+    value that the entry does not have. Its path leads into the amendment.
     """
     amendment = document.data
     data = copy.deepcopy(dict(entry))
@@ -82,8 +82,8 @@ def apply_amendment(
 def locate_mistake(mistake: Mistake, document: Document, entry_path: KeyPath, origins: Origins) -> PolicyError:
     """Return a mistake of an amended entry as an error at the place that caused it.
 
-    The place is the amendment that brought the value, or else the entry. `entry_path` is the path of the entry in
-    `document`.
+    The place is in the amendment that added the value, if one did, and otherwise in the entry. `document` is the file
+    of the entry, and `entry_path` leads to the entry in it.
     """
     path, bad_value, expected = mistake
     if isinstance(bad_value, str) and (path[:-1], bad_value) in origins:
@@ -109,6 +109,7 @@ def _find_list(data: Mapping[str, object], path: KeyPath) -> list[str]:
 
 
 def _append_identifier(data: dict[str, object], path: KeyPath, identifier: str) -> None:
+    """Append a value to the list at a path, and add the list and the mappings around it if they are missing."""
     *parent_keys, last_key = map(str, path)
     for key in parent_keys:
         child = data.get(key)
@@ -118,9 +119,9 @@ def _append_identifier(data: dict[str, object], path: KeyPath, identifier: str) 
 
 
 def _drop_empty_keys(data: dict[str, object]) -> dict[str, object]:
-    """Remove the lists and groups of an entry that an amendment has emptied.
+    """Return an entry without the lists and mappings that an amendment has emptied.
 
-    Only keys that an amendment can change are removed, because such a key must have values.
+    Other keys stay, even if they are empty.
     """
     return {
         key: pruned
@@ -130,7 +131,7 @@ def _drop_empty_keys(data: dict[str, object]) -> dict[str, object]:
 
 
 def _remove_empty_parts(content: object) -> object:
-    """Return a value without the empty lists and groups in it."""
+    """Return a value without the empty lists and mappings in it."""
     if not isinstance(content, dict):
         return content
     return {key: pruned for key, part in content.items() if (pruned := _remove_empty_parts(part)) not in ([], {})}

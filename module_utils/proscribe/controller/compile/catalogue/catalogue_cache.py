@@ -121,6 +121,10 @@ def _iterate_contents(directory: str, depth: int = 0) -> Iterator[bytes]:
 
 
 def _read_file(path: str) -> bytes:
+    """Return the content of a plain file.
+
+    Raises OSError for a link, a pipe or a large file, too.
+    """
     descriptor = os.open(path, _READ_FLAGS)
     try:
         file_status = os.fstat(descriptor)
@@ -134,13 +138,18 @@ def _read_file(path: str) -> bytes:
 def _make_cache_name(directories: Sequence[Path]) -> str:
     """Return the name of the cache entry for these directories.
 
-    The number of names is limited, so new entries in time replace entries that no run loads any more.
+    The number of names is limited, so new entries replace old entries over time. Some of the old ones would never be
+    loaded again.
     """
     number = int(hashlib.sha256(repr(list(map(str, directories))).encode()).hexdigest(), 16)
     return f"{CACHE_NAME}-{number % MAX_CATALOGUES}"
 
 
 def _serialise_catalogue(catalogue: Catalogue, state_hash: bytes) -> bytes:
+    """Return a cache entry of three lines: the hash of the state, the digest of the content, and the content.
+
+    The state is the files and the code on which the catalogue depends.
+    """
     content = json.dumps(
         {
             "services": [_list_field_values(entry) for entry in catalogue.services.values()],
@@ -155,10 +164,13 @@ def _serialise_catalogue(catalogue: Catalogue, state_hash: bytes) -> bytes:
 
 
 def _parse_cached_catalogue(cached: bytes, state_hash: bytes) -> Catalogue | None:
-    """Return the cached catalogue, or None if it is missing, damaged, or belongs to another state."""
-    head, _, rest = cached.partition(b"\n")
+    """Return the catalogue of a cache entry; None if the entry is missing or damaged, or if its state is another one.
+
+    The state is the files and the code on which the catalogue depends.
+    """
+    cached_hash, _, rest = cached.partition(b"\n")
     digest, _, content = rest.partition(b"\n")
-    if head != state_hash or digest != _hash_content(content):
+    if cached_hash != state_hash or digest != _hash_content(content):
         return None
     with contextlib.suppress(ValueError, TypeError, LookupError, RecursionError):
         data = json.loads(content)

@@ -64,7 +64,7 @@ class Service:
     tenant_control: TenantControl
     nxdomain_canaries: tuple[str, ...]
     front_doors: tuple[str, ...]  # addresses that a user types: host, or host/path
-    decided: tuple[Decision, ...]  # decisions about names of public or known good lists
+    decided: tuple[Decision, ...]  # a person's decisions about names of public lists and of known good lists
     overlaps_with: tuple[str, ...]
     retired: bool
     checked: str  # the day on which the entry was last compared with its sources; "" for never
@@ -100,7 +100,7 @@ _TUPLE_PREFIX, _TUPLE_MAPPING_PREFIX = "tuple[", "Mapping[str, tuple["  # beginn
 
 @dataclass(frozen=True)
 class Catalogue:
-    """All services, browsers and feeds, by id."""
+    """All services, browsers and feeds (long lists of a service's names or networks), by id."""
 
     services: Mapping[str, Service]
     browsers: Mapping[str, Browser]
@@ -171,8 +171,8 @@ def read_catalogue(directories: Sequence[Path]) -> Catalogue:
 def _check_duplicate_id(entry: CatalogueEntry, same_kind: Mapping[str, CatalogueEntry]) -> PolicyError | None:
     """Return an error if an earlier entry of this kind has the id of `entry`; None otherwise.
 
-    A feed with `replaces: true` may replace a feed of an earlier directory. Without such a feed, `replaces` is an
-    error.
+    `same_kind` has the earlier entries by id. A feed with `replaces: true` may replace the feed with its id of an
+    earlier directory. If no earlier directory has such a feed, `replaces` is an error.
     """
     first_entry = same_kind.get(entry.id)
     replaces = entry.data.get("replaces") == "true"
@@ -185,9 +185,9 @@ def _check_duplicate_id(entry: CatalogueEntry, same_kind: Mapping[str, Catalogue
 
 
 def _apply_amendment(services: dict[str, CatalogueEntry], amendment: CatalogueEntry, errors: list[PolicyError]) -> None:
-    """Replace a service's entry in `services` by the amended entry.
+    """Apply an amendment (an organisation's changes to a service) to the service's entry in `services`.
 
-    If the service is unknown or the result has mistakes, add the mistakes to `errors` and replace nothing.
+    If the service is unknown or the result has mistakes, add the mistakes to `errors` and change nothing.
     """
     entry = services.get(amendment.id)
     if entry is None:
@@ -206,7 +206,10 @@ def _apply_amendment(services: dict[str, CatalogueEntry], amendment: CatalogueEn
 
 
 def _read_feed(entry: CatalogueEntry, services: Mapping[str, CatalogueEntry], errors: list[PolicyError]) -> Feed | None:
-    """Read a feed and its list. Return None if its service is unknown or its list has mistakes; `errors` gets them."""
+    """Read a feed with its list of values.
+
+    If its service is unknown or its list has mistakes, add the mistakes to `errors` and return None.
+    """
     service_id = str(entry.data["service"])
     if service_id not in services:
         errors.append(
@@ -240,11 +243,13 @@ def _check_known_good(
 
 
 def _make_claimant(entry: CatalogueEntry) -> Claimant:
+    """Return the names of a service's entry, for the checks between entries (name_conflicts.py)."""
     keys = ("domains", "urls", "mail_hosts", "shared_domains", "allow_domains", "overlaps_with")
     return Claimant(entry.id, entry.rank, *(get_key_texts(entry.data, key) for key in keys))
 
 
 def _make_signer(entry: CatalogueEntry) -> signers.ProgramSigner:
+    """Return the signers of a service's programs on macOS, for the checks between entries (signers.py)."""
     return signers.ProgramSigner(
         entry.id, entry.rank, get_key_texts(entry.data, "signing_ids"), get_key_texts(entry.data, "team_ids")
     )
@@ -286,7 +291,10 @@ def _list_windows_programs(paths: Sequence[str]) -> Iterator[str]:
 
 
 def _make_objects(kind: type[Made], all_values: Iterable[Mapping[str, object]]) -> dict[str, Made]:
-    """Build the objects of a dataclass from values by field; return them by id, in order. Missing fields are empty."""
+    """Build objects of a dataclass, each from a mapping of field names to values, and return them by id, in order.
+
+    A missing field gets "", () or {}, by its type.
+    """
     empty: dict[str, object] = {
         member.name: "" if member.type == "str" else () if str(member.type).startswith(_TUPLE_PREFIX) else {}
         for member in fields(kind)

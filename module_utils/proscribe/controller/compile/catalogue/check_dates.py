@@ -50,7 +50,7 @@ DATE_KEYS: Mapping[str, KeySchema] = {
 
 
 def check_dates(entry: Mapping[str, object]) -> Iterator[Mistake]:
-    """Yield the mistakes in `compared` (a publisher twice) and in `checked_accepted` (longer than a year, or no time).
+    """Yield the mistakes in `compared` and `checked_accepted`: a publisher twice, an end before its day or too late.
 
     Each single value is already well-formed.
     """
@@ -75,6 +75,7 @@ def check_dates(entry: Mapping[str, object]) -> Iterator[Mistake]:
 
 
 def _parse_day(text: object) -> datetime.date | None:
+    """Return the day of a text; None for anything else, which the schema of the key reports."""
     try:
         return datetime.date.fromisoformat(text) if isinstance(text, str) else None
     except ValueError:

@@ -34,15 +34,18 @@ class CatalogueEntry(NamedTuple):
     data: Mapping[str, object]
     document: Document
     path_in_document: KeyPath  # path of the entry in its document
-    rank: int  # position of the entry's directory, 0 for Proscribe's; an amendment raises it to its own
+    # position of the entry's directory, 0 for Proscribe's; for an amended service, at least that of the amendment
+    rank: int
     origins: amendments.Origins = {}  # sources of the values that amendments added
     retired: tuple[str, ...] = ()  # places of retired keys (retired_keys.py)
 
     @property
     def identifiers(self) -> ServiceIdentifiers:
+        """The content of a service's entry, with the type of its identifiers."""
         return cast(ServiceIdentifiers, self.data)  # only called for a service, whose data was checked
 
     def make_error(self, mistake: Mistake) -> PolicyError:
+        """Return a mistake of this entry as an error, at the file and line that caused it."""
         return amendments.locate_mistake(mistake, self.document, self.path_in_document, self.origins)
 
 
@@ -68,6 +71,7 @@ def read_entries(directory: Path, rank: int, errors: list[PolicyError]) -> Itera
 
 
 def _read_service(document: Document, rank: int, errors: list[PolicyError]) -> Iterator[CatalogueEntry]:
+    """Yield the service of a document; nothing if it has mistakes, which go to `errors`."""
     data = document.data
     mistakes = list(check_service(data)) or [
         *_check_id_and_category(data, document.path),
@@ -96,6 +100,10 @@ def _read_amendment_or_feed(document: Document, rank: int, errors: list[PolicyEr
 
 
 def _read_browsers(document: Document, rank: int, errors: list[PolicyError]) -> Iterator[CatalogueEntry]:
+    """Yield the browsers of a document.
+
+    Mistakes go to `errors`, which later prevents the use of the catalogue.
+    """
     mistakes = list(BROWSERS.check(document.data, ()))
     entries = document.data["browsers"] if not mistakes else []
     for index, entry in enumerate(entries):
@@ -107,10 +115,10 @@ def _read_browsers(document: Document, rank: int, errors: list[PolicyError]) -> 
 
 
 def _list_entry_files(directory: Path, errors: list[PolicyError]) -> Iterator[Path]:
-    """Yield the YAML files of a directory, in order, and report files that do not belong there.
+    """Yield the files with entries in a directory of the catalogue, in order.
 
-    An unexpected file is a mistake: no code would read it, so a part of the ban would not be enforced. Hidden files,
-    Markdown and backups of editors (`~`) are ignored.
+    An unexpected file becomes an error: no code would read it, so a part of the ban would not be enforced. Hidden
+    files, Markdown and backups of editors (`~`) are ignored.
     """
     root = directory.resolve()
     for path in _list_directory(directory, errors):
@@ -145,6 +153,7 @@ def _check_file_name(file: Path, name: str, root: Path) -> str:
 
 
 def _list_directory(directory: Path, errors: list[PolicyError]) -> list[Path]:
+    """Return the sorted paths in a directory, without ignored names; [] and an error if it cannot be read."""
     try:
         paths = sorted(directory.iterdir())
     except OSError as error:
@@ -159,6 +168,7 @@ def is_ignored_name(name: str) -> bool:
 
 
 def _check_id_and_category(data: Mapping[str, object], path: Path) -> Iterator[Mistake]:
+    """Yield a mistake if the id differs from the file's name, or the category from the folder's name."""
     for key, expected, noun in (("id", path.stem, "file"), ("category", path.parent.name, "folder")):
         if data[key] != expected:
             yield (key,), data[key], f"{expected}, the name of its {noun}"

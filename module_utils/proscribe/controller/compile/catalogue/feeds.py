@@ -1,8 +1,8 @@
 """Feeds: long lists of the names or networks of a service, apart from its entry.
 
 `<directory>/feeds/<id>.yml` describes a list. `<id>.txt` beside it holds the values: sorted, one on each line, with
-comments after `#`. In an agreement of publishers, the comment is the number of publishers that have the name. A name
-without a number was added by a person.
+comments after `#`. A list may have only the names on which several publishers agree (`agreement`). Then the comment is
+the number of publishers that have the name. A name without a number was added by a person.
 
 A feed compiles into the sets of the DNS filter and of the firewall. It never enters the lists of browsers, which accept
 a thousand names. Its values have one date, and `proscribe_feeds` switches it on or off.
@@ -125,6 +125,10 @@ def make_value_error(feed: Feed, feed_value: str, expected: str) -> PolicyError:
 
 
 def _find_wrong_values(path: Path, values: Mapping[str, int], kind: str) -> Iterator[PolicyError]:
+    """Yield an error for each wrong value in a list file.
+
+    `values` has the line number of each value.
+    """
     for feed_value, number in values.items():
         if expected := check_feed_value(feed_value, kind):
             yield PolicyError(f"{path}:{number}", "", feed_value, expected)
@@ -142,7 +146,7 @@ def check_feed_value(feed_value: str, kind: str) -> str:
 
 def _check_overblocking(feed_value: str, kind: str) -> str:
     """Return a phrase for a right value if `feed_value` would block permitted services; "" if it would not."""
-    if kind in ("hosts", "addresses"):
+    if kind in ("hosts", "addresses"):  # such a list protects its values from blocking
         return ""
     if kind == "networks":
         owner = find_network_owner(feed_value)

@@ -29,6 +29,7 @@ class StaleEntry(NamedTuple):
 
     @property
     def name(self) -> str:
+        """The words for a message: the service's id, `the networks of <id>`, or `the feed <id>`."""
         return {ENTRY: self.id, NETWORKS: f"the networks of {self.id}", FEED: f"the feed {self.id}"}[self.what]
 
     @property
@@ -44,9 +45,10 @@ class StaleEntry(NamedTuple):
 def find_stale_entries(
     catalogue: Catalogue, ids: Collection[str], today: datetime.date, max_days: int
 ) -> list[StaleEntry]:
-    """Return everything that was not checked within `max_days`, for these services and their feeds, oldest first.
+    """Return the entries, networks and feeds of services that were not checked within `max_days`, oldest first.
 
-    Entries whose age is accepted on `today` are left out.
+    `ids` are the services. A person may accept the age of an entry for a time (`checked_accepted`). Entries whose age
+    is accepted on `today` are left out.
     """
     return sort_oldest_first(
         entry for entry, acceptance in _find_old_entries(catalogue, ids, today, max_days) if not acceptance
@@ -72,7 +74,7 @@ def _find_old_entries(
 ) -> Iterator[tuple[StaleEntry, Mapping[str, str]]]:
     """Yield each entry, network list and feed that was not checked within `max_days`, with its acceptance.
 
-    The acceptance is {} if nobody accepted the age, or not for today.
+    An acceptance is a person's statement that the age is tolerable for a time. It is {} if there is none for today.
     """
     for entry, service_id, own_acceptance in _iterate_dated_entries(catalogue, ids, today):
         if entry.days is None or entry.days > max_days:
@@ -81,15 +83,17 @@ def _find_old_entries(
 
 
 def _is_acceptance_valid(acceptance: Mapping[str, str], today: datetime.date) -> bool:
+    """Return True if there is an acceptance and `today` lies in its time."""
     return bool(acceptance) and acceptance["day"] <= today.isoformat() <= acceptance["until"]
 
 
 def _iterate_dated_entries(
     catalogue: Catalogue, ids: Collection[str], today: datetime.date
 ) -> Iterator[tuple[StaleEntry, str, Mapping[str, str]]]:
-    """Yield each entry, network list and feed of the services `ids`, with its service's id and a feed's acceptance.
+    """Yield (dated entry, id of its service, acceptance) for each entry, network list and feed of the services `ids`.
 
-    The third item is {} for entries and networks: their acceptance is in the service's entry.
+    The acceptance of the age is that of a feed. It is {} for entries and networks, whose acceptance is in the service's
+    entry.
     """
     for id_, service in catalogue.services.items():
         if id_ in ids:
@@ -106,7 +110,10 @@ def _make_stale_entry(kind: str, id_: str, checked: str, today: datetime.date) -
 
 
 def describe_stale_entries(entries: list[StaleEntry], max_days: int) -> str:
-    """Return the line of a report about stale entries; `entries` is not empty. The end of the run prints the remedy."""
+    """Return the line of a report about stale entries.
+
+    `entries` is not empty, and the oldest comes first. The command that remedies it is printed at the end of the run.
+    """
     services = len({entry.id for entry in entries if entry.what != FEED})
     lists = sum(entry.what == FEED for entry in entries)
     summary = " and ".join(

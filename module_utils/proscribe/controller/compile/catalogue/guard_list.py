@@ -17,7 +17,8 @@ _EXPECTED = "something that a host can do without"
 def check_guarded_names(service: ServiceIdentifiers) -> Iterator[Mistake]:
     """Yield a mistake for each package, program or path of a service that must never be removed or denied.
 
-    The list of protected names is in host/controls/apps/protection.py. The service's values must be well-formed.
+    host/controls/apps/protection.py has the protected names and the reasons. The values of `service` must be
+    well-formed.
     """
     # imported here: a run with a cached catalogue does not need the code of the control `apps`
     from ....host.controls.apps import protection

@@ -34,7 +34,7 @@ PRIVATE_ZONES = (".internal", ".local", ".test")
 
 
 class KnownGoodLists(NamedTuple):
-    """The names and networks that no entry may block, from some catalogues."""
+    """The names and networks that no entry may block, from several directories of the catalogue."""
 
     names: list[str]
     networks: list[str]
@@ -68,7 +68,8 @@ def find_conflicts(
 ) -> Iterator[KnownGoodConflict]:
     """Yield each value of an entry or feed that blocks a known good name or network without a decision to block it.
 
-    `entries` are by id. Entries that are only reported count as well, because an inventory may enforce them.
+    `entries` has the services' entries by id. Entries that are only reported by default are checked as well, because an
+    inventory may enforce them.
     """
     decided_names = {id_: _list_decided_names(entry) for id_, entry in entries.items()}
     dependents_by_name: dict[str, list[str]] = {}  # key: a name; value: the known good names at or below that name
@@ -78,6 +79,11 @@ def find_conflicts(
     network_table = NetworkTable(dict.fromkeys(merge_networks(lists.networks), KNOWN_GOOD_NETWORKS_FILE))
 
     def find_dependents(identifier: str, permitted: set[str]) -> tuple[str, ...]:
+        """Return the known good names that blocking a name or network would stop; () if there are none.
+
+        For a name in a private network the result is its zone, for a network the file that lists it. Names in
+        `permitted` are exempt: the entry leaves them open, or a decision blocks them.
+        """
         if "/" not in identifier:
             private_zones = tuple(
                 zone for zone in PRIVATE_ZONES if identifier.endswith(zone) and identifier not in permitted
@@ -102,9 +108,7 @@ def find_conflicts(
 
 
 def describe_expected(conflict: KnownGoodConflict) -> str:
-    """Return a phrase for an error message: the value that would be right, and the good names that the block would
-    stop.
-    """
+    """Return a phrase for an error: the value that would be right, and the good names that would be blocked."""
     if "/" in conflict.identifier:
         return f"a network of this service alone, with no address of {conflict.needed_by[0]}; {DECISION_HINT}"
     if conflict.needed_by[0] in PRIVATE_ZONES:
@@ -131,4 +135,5 @@ def _iterate_blocked_values(entry: Mapping[str, object]) -> Iterator[tuple[KeyPa
 
 
 def _list_decided_names(entry: Mapping[str, object]) -> set[str]:
+    """Return the known good names and networks that the entry blocks on purpose (`decided`, `as: blocked`)."""
     return {name for _, decision, names in iterate_decisions(entry) if decision == "blocked" for name in names}

@@ -83,7 +83,7 @@ class Claimant(NamedTuple):
             yield from ((key, index, name) for index, name in enumerate(names) if "/" not in name)
 
 
-# The entries that block a name, by id, each with the first key and index of the name.
+# The entries that block a name. Key: the id of an entry; value: the entry, and the first key and index of the name.
 _Blockers = dict[str, tuple[Claimant, str, int]]
 
 
@@ -94,14 +94,16 @@ def list_name_and_parents(name: str) -> list[str]:
 
 
 def find_shared_name(name: str) -> tuple[str, str] | None:
-    """Return the first of SHARED_NAMES at or below a name, with its text about dependent services; None if there is
-    none.
+    """Return the first of SHARED_NAMES at or below a name, with the text about its users; None if there is none.
+
+    Blocking the name would block the shared name, too.
     """
     return _index_shared_names().get(name)
 
 
 @functools.cache
 def _index_shared_names() -> dict[str, tuple[str, str]]:
+    """Return the results of `find_shared_name` for all names at or above one of SHARED_NAMES."""
     index: dict[str, tuple[str, str]] = {}
     for shared_name, dependents in SHARED_NAMES.items():
         for name in list_name_and_parents(shared_name):
@@ -113,7 +115,8 @@ def check_claims(claimants: Mapping[str, Claimant], ids: Collection[str]) -> lis
     """Return the mistakes between entries, each with the id of the entry that has to change.
 
     `ids` are all services that `overlaps_with` may name, including services with other mistakes. Each value is reported
-    once, with the gravest reason. For example, google.com is also above the domains of five services.
+    once, with the first reason in the order of the checks below. For example, google.com is one of SHARED_NAMES, and is
+    also above the domains of five services.
     """
     claimed_by: dict[str, list[Claimant]] = defaultdict(list)
     blockers: dict[str, _Blockers] = defaultdict(dict)
@@ -137,6 +140,7 @@ def check_claims(claimants: Mapping[str, Claimant], ids: Collection[str]) -> lis
 
 
 def _check_overlaps(claimant: Claimant, ids: Collection[str]) -> Iterator[Mistake]:
+    """Yield a mistake for each id in `overlaps_with` that is unknown or the entry's own."""
     for index, overlap_id in enumerate(claimant.overlapping_ids):
         if overlap_id not in ids or overlap_id == claimant.id:
             yield (
@@ -155,6 +159,7 @@ def _check_shared_names(claimant: Claimant) -> Iterator[Mistake]:
 
 
 def _check_allowed_domains(claimant: Claimant) -> Iterator[Mistake]:
+    """Yield a mistake for each name in `allow_domains` that is not below a domain of the entry."""
     for index, name in enumerate(claimant.allowed_domains):
         if not set(list_name_and_parents(name)[1:]) & set(claimant.domains):
             yield ("allow_domains", index), name, "a name below one of the entry's own domains"
@@ -163,9 +168,10 @@ def _check_allowed_domains(claimant: Claimant) -> Iterator[Mistake]:
 def _check_duplicate_domains(
     claimant: Claimant, claimed_by: Mapping[str, list[Claimant]]
 ) -> Iterator[tuple[str, Mistake]]:
-    """Yield a mistake for each domain at or below a domain of another entry, with the id of the entry to change.
+    """Yield a mistake for each domain of `claimant` at or below a domain of another entry.
 
-    Entries that agree to the overlap in `overlaps_with` are left out.
+    Each mistake has the id of the entry to change. `claimed_by` has the entries with each domain. Entries that agree to
+    the overlap in `overlaps_with` are left out.
     """
     for index, domain in enumerate(claimant.domains):
         for name in list_name_and_parents(domain):
@@ -190,7 +196,8 @@ def _check_blocked_shared_domains(
 ) -> Iterator[tuple[str, Mistake]]:
     """Yield a mistake for each domain that `claimant` declares as shared and that it or another entry blocks.
 
-    Permitted services use a shared domain. Each mistake has the id of the entry to change.
+    Permitted services use a shared domain. `blockers` has the entries that block each name. Each mistake has the id of
+    the entry to change.
     """
     for index, shared_domain in enumerate(claimant.shared_domains):
         parent_names = set(list_name_and_parents(shared_domain))

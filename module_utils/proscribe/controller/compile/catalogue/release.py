@@ -41,9 +41,9 @@ class CatalogueRelease(NamedTuple):
 
 
 def read_release(directory: Path) -> tuple[CatalogueRelease, list[PolicyError]]:
-    """Read the release of the catalogue in a directory, and the errors in its file.
+    """Return the release of the catalogue in a directory, and the errors in its file `release.yml`.
 
-    Without a file, both fields are "".
+    If the file is missing or has errors, both fields of the release are "".
     """
     path = directory / FILE
     if not path.exists():

@@ -11,15 +11,18 @@ MAX_PLACES_SHOWN = 5  # places in a warning
 
 
 def remove_retired_keys(document: Document) -> Iterator[str]:
-    """Remove the retired keys from a document. Yield the place of each."""
+    """Remove the retired keys from a document.
+
+    Yield the place of each: `path:line: key`.
+    """
     for path in list(_remove_keys(document.data, ())):
         yield f"{document.describe_place(path)}: {path[-1]}"
 
 
 def _remove_keys(data: object, path: KeyPath) -> Iterator[KeyPath]:
-    """Remove the retired keys from a part of a file, and groups that have only retired keys.
+    """Remove the retired keys from a part of a file, and yield the path of each.
 
-    Yield the path of each key.
+    Also remove a mapping that becomes empty by that.
     """
     if isinstance(data, list):
         for index, element in enumerate(data):

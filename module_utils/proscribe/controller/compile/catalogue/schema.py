@@ -267,12 +267,16 @@ def check_service(entry: object) -> Iterator[Mistake]:
 
 
 def is_amendable(key: str) -> bool:
-    """Return True if an amendment may change the values of a key, and for the key `unverified`."""
+    """Return True if an amendment may change the list at this key of a service's entry.
+
+    An amendment is an organisation's change to a service of the catalogue. The key `unverified` counts, too, because an
+    amendment can accept its values, and so remove them there.
+    """
     return key in _AMENDABLE or key == "unverified"
 
 
 def _check_front_doors(entry: Mapping[str, object]) -> Iterator[Mistake]:
-    """Yield the addresses of `front_doors` that the entry does not block."""
+    """Yield a mistake for each address in `front_doors` (addresses that users type) that the entry does not block."""
     for index, door in enumerate(get_key_texts(entry, "front_doors")):
         if not grammar.check_url(door) and not is_address_blocked(entry, door):
             yield ("front_doors", index), door, "an address that the entry blocks, by domains or urls"
@@ -293,7 +297,10 @@ def is_address_blocked(entry: Mapping[str, object], address: str) -> bool:
 
 
 def _check_decisions(entry: Mapping[str, object]) -> Iterator[Mistake]:
-    """Yield the decisions that the rest of the entry contradicts."""
+    """Yield a mistake for each name in `decided` that contradicts the rest of the entry.
+
+    A `shared` name must stay open, and a `refused` name must not be in the entry at all.
+    """
     excepted_names = {*get_key_texts(entry, "shared_domains"), *get_key_texts(entry, "allow_domains")}
     for index, decision, names in iterate_decisions(entry):
         for position, name in enumerate(names):
@@ -312,7 +319,8 @@ def iterate_decisions(entry: Mapping[str, object]) -> Iterator[tuple[int, object
 
 
 def check_browser(entry: Mapping[str, object]) -> Iterator[Mistake]:
-    """Yield the contradictions between the keys of a browser's entry."""
+    """Yield a mistake for each contradiction between the keys of a browser's entry."""
+    # Browsers derived from Chromium read all files of a directory, other browsers a single file.
     for key, languages in (
         ("policy_dir", POLICY_LANGUAGES[:1]),
         ("policy_file", POLICY_LANGUAGES[1:]),
@@ -324,7 +332,10 @@ def check_browser(entry: Mapping[str, object]) -> Iterator[Mistake]:
 
 
 def _check_duplicate_values(verified: object, unverified: object, path: KeyPath) -> Iterator[Mistake]:
-    """Yield the values that are both verified and unverified."""
+    """Yield a mistake for each value that is both in the entry and under its key `unverified`.
+
+    The first two parameters are the values at `path` in both parts.
+    """
     if isinstance(verified, dict) and isinstance(unverified, dict):
         for key in verified.keys() & unverified.keys():
             yield from _check_duplicate_values(verified[key], unverified[key], (*path, key))

@@ -55,6 +55,7 @@ class _SigningClaim(NamedTuple):
     identifier: str
 
     def make_mistake(self, expected: str) -> tuple[str, Mistake]:
+        """Return the id of the entry, and a mistake at this signing id or team id."""
         return self.signer.id, ((self.key, self.position), self.identifier, expected)
 
 
@@ -63,8 +64,8 @@ def check_signers(signers: Iterable[ProgramSigner]) -> Iterator[tuple[str, Mista
 
     Each mistake comes with the id of the entry that has to change: the entry of the later directory.
     """
-    programs: dict[str, str] = {}  # by signing id, the first entry that has it
-    claims_by_team: dict[str, list[_SigningClaim]] = {}
+    programs: dict[str, str] = {}  # key: a signing id; value: the id of the first entry that has it
+    claims_by_team: dict[str, list[_SigningClaim]] = {}  # a signing id begins with its team: TEAM:program
     for signer in sorted(signers, key=lambda signer: (signer.rank, signer.id)):
         for index, identifier in enumerate(signer.signing_ids):
             claim = _SigningClaim(signer, "signing_ids", index, identifier)
@@ -78,9 +79,9 @@ def check_signers(signers: Iterable[ProgramSigner]) -> Iterator[tuple[str, Mista
 
 
 def _check_shared_teams(team: str, claims: list[_SigningClaim]) -> Iterator[tuple[str, Mistake]]:
-    """Yield a mistake for each entry that claims a whole team although the team also signs other programs.
+    """Yield a mistake for each entry that claims a whole team (`team_ids`) although the team signs other programs, too.
 
-    `claims` are all claims to the team or to a program of the team.
+    `claims` are the claims of all entries to the team or to a program of the team.
     """
     for team_claim in (claim for claim in claims if claim.key == "team_ids"):
         if team in SHARED_TEAMS:

@@ -30,6 +30,7 @@ class TextSchema:
     text_check: Check
 
     def check(self, data: object, path: KeyPath) -> Iterator[Mistake]:
+        """Yield a mistake for a value that is no text, or that `text_check` refuses."""
         if not isinstance(data, str):
             yield path, data, "one text"
         elif expected := self.text_check(data):

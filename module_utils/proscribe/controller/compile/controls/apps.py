@@ -42,7 +42,8 @@ def list_app_identifiers(service: Service) -> ControlIdentifiers:
         "web_allow": list(service.allow_domains),
     }
     if not any(content for key, content in identifiers.items() if key != "web_allow"):
-        # A service's name alone detects too little. A host without findings would wrongly be reported compliant.
+        # A service's name alone detects too little. With it alone, a host without findings would wrongly be reported
+        # as compliant.
         return {}
     identifiers["names"] = list(service.names)
     return drop_empty_keys(identifiers, required_keys=("packages", "processes", "paths"))
@@ -66,6 +67,10 @@ def _list_packages(service: Service, systems: Iterable[str]) -> dict[str, list[s
 
 
 def _make_settings(restrictions: Restrictions, is_upcoming: bool) -> ControlSettings:
+    """Return the settings of the control `apps`.
+
+    If the ban is not yet in force (`is_upcoming`), they block nothing.
+    """
     settings: ControlSettings = {
         "user_notice": restrictions.user_notice,
         "refusal_notice": restrictions.refusal_notice,

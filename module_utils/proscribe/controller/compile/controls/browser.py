@@ -9,6 +9,7 @@ from .compiler import ControlCompiler, convert_to_lists
 
 
 def _list_identifiers(service: Service) -> ControlIdentifiers:
+    """Return the sites and extensions that browsers block for a service; {} if it has none."""
     # Services of class encrypted_dns are left out: programs query such resolvers, but users do not open them as pages.
     # The DNS filter blocks their names, and a separate browser policy turns encrypted DNS off. The block lists of
     # browsers accept only a thousand names.
@@ -21,6 +22,10 @@ def _list_identifiers(service: Service) -> ControlIdentifiers:
 
 
 def _make_settings(restrictions: Restrictions, is_upcoming: bool) -> ControlSettings:
+    """Return the settings of browser policies.
+
+    If the ban is not yet in force (`is_upcoming`), they block nothing.
+    """
     tenants = {provider: list(names) for provider, names in restrictions.tenants.items() if names and not is_upcoming}
     return {
         "browsers": {} if is_upcoming else dict(restrictions.browser_settings),

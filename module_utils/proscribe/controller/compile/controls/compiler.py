@@ -17,7 +17,8 @@ class ControlCompiler(NamedTuple):
 
     # Returns the identifiers that the control searches for or blocks; {} if the service has none of them.
     list_identifiers: Callable[[Service], ControlIdentifiers]
-    # Returns the settings of the control. Until the ban is in force (True), no setting may block anything.
+    # Returns the settings of the control. The second argument is True if the ban is not yet in force; then no setting
+    # may block anything.
     make_settings: Callable[[Restrictions, bool], ControlSettings]
     # The typed dictionaries that have the keys of the identifiers. The JSON Schema of plans is made from them.
     identifier_types: tuple[type, ...]

@@ -11,6 +11,10 @@ from .compiler import ControlCompiler, is_below
 
 
 def _list_identifiers(service: Service) -> ControlIdentifiers:
+    """Return the names that the DNS filter blocks for a service; {} if it has none.
+
+    `canaries` are names that must get the answer NXDOMAIN: then programs switch off their own encrypted DNS.
+    """
     # Hosts of web clients below a listed domain are included too: some DNS backends do not cover subdomains.
     below = [url for url in service.urls if "/" not in url and is_below(url, service.domains)]
     mail = [host for host in service.mail_hosts if host not in service.shared_domains]

@@ -19,6 +19,7 @@ def _list_identifiers(service: Service) -> ControlIdentifiers:
 
 
 def _list_ports(service: Service) -> list[int]:
+    """Return the ports on which a service's networks are blocked; [] for all ports."""
     return list(RESOLVER_PORTS) if service.service_class == "encrypted_dns" else []
 
 
@@ -27,6 +28,10 @@ def _add_feed_values(service: Service, identifiers: ControlIdentifiers, values: 
 
 
 def _make_settings(restrictions: Restrictions, is_upcoming: bool) -> ControlSettings:
+    """Return the settings of the firewall.
+
+    If the ban is not yet in force (`is_upcoming`), they block nothing.
+    """
     optional_settings: ControlSettings = {}  # few organisations set these: plans without them keep their digest
     if restrictions.firewall_nat64:
         optional_settings["nat64"] = list(restrictions.firewall_nat64)

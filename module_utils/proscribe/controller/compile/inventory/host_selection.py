@@ -41,11 +41,12 @@ class HostSelection(NamedTuple):
 def select_hosts(names: Iterable[str], hostvars: Any, observes: bool = False) -> HostSelection:
     """Return the hosts among `names` that `proscribe_hosts` selects, from Ansible's `hostvars`.
 
-    Windows hosts are included only if the run `observes` hosts. Raises PolicyErrors if hosts have different patterns,
-    or if a pattern selects no host.
+    Windows hosts are included only if the run observes hosts (`observes`), because Proscribe never changes them. Raises
+    PolicyErrors if hosts have different patterns, or if a pattern selects no host.
     """
 
     def match_hosts(pattern: str) -> set[str]:
+        """Return the hosts of the whole inventory that a pattern selects, without regard to --limit."""
         inventory = find_part(hostvars, "_inventory", InventoryManager)
         matched_hosts = inventory.get_hosts(pattern, ignore_limits=True, ignore_restrictions=True)
         return {str(host.name) for host in matched_hosts}

@@ -55,7 +55,8 @@ class HostVariables:
     ) -> HostVariables:
         """Read a host's variables from Ansible's `hostvars`: all of them, or those in `only_names`.
 
-        Hosts that are read with the same `shared` mapping share a single `values` object if their values are equal.
+        To save memory, hosts with equal values share a single `values` object if `shared` is the same mapping for all
+        calls. Variables that cannot be templated or are misspelled become `errors`.
         """
         templated = hostvars[name]  # slow: each access, like raw_get, collects all variables of the host again
         raw_variables = getattr(templated, "_vars", None) or hostvars.raw_get(name)
@@ -86,7 +87,8 @@ class HostVariables:
     def locate_variable(self, key: str, wrong_item: object = None) -> str:
         """Return the place where a variable of this host was set, for a message.
 
-        `key` may lead to a part of the variable, as in `proscribe_controls.apps`. `wrong_item` may be an item of it.
+        `key` may lead to a part of the variable, as in `proscribe_controls.apps`. If that part is a list, `wrong_item`
+        is the item in question.
         """
         variable = _NAME_PATTERN.match(key)[0]  # type: ignore[index] # it fits everything
         place = self.origins.get(variable) or (self.locate and self.locate(variable, key[len(variable) :], wrong_item))
@@ -96,13 +98,14 @@ class HostVariables:
 def _locate_part(hostvars: Any, name: str, variable: str, steps: str, wrong_item: object) -> str:
     """Return the place where a part of a host's variable was written; "" if it is not known.
 
-    The host's variables are collected again, because those of a whole fleet would take too much memory.
+    `name` is the host. `steps` lead from the variable to the part (`.apps`, `[2]`). The host's variables are collected
+    again, because storing those of a whole fleet would take too much memory.
     """
     if not variable.startswith(PREFIX) or variable in REGISTERED_VARIABLES:
         return ""
     for key, content in hostvars.raw_get(name).items():
         if key == variable:
-            if content is None or isinstance(content, bool):
+            if content is None or isinstance(content, bool):  # Ansible tags no such value with its origin
                 return find_setting_place(hostvars, name, variable)
             return locate_part(key, content, steps, wrong_item)
     return ""
@@ -115,11 +118,11 @@ class CompileInput:
     project: Path
     mode: str
     playbook: str
-    inventory: list[str]
-    limit: str
+    inventory: list[str]  # the sources, as given with -i
+    limit: str  # the value of --limit; "" for none
     controls: list[str]
     hosts: list[HostVariables]
-    groups: Mapping[str, frozenset[str]]
+    groups: Mapping[str, frozenset[str]]  # key: a group of the inventory, including `all`; value: its hosts
     # Returns the network zone of a host that the run leaves out (--limit), for waivers that are scoped by zone.
     zone_of: Callable[[str], str] | None = None
     # Folder of the playbook that runs. This may be an organisation's playbook that imports a playbook of the project.

@@ -53,8 +53,9 @@ class VariableFolder:
     def __init__(self, path: Path, loader: Any, groups: Collection[str], hosts: Collection[str]) -> None:
         self.path, self._loader = path, loader
         self._names = {"group": groups, "host": hosts}
+        # key: `group` or `host`, then a name with `a` in place of each word (_strip_letters); values: known names
         self._alike: dict[str, dict[str, list[str]]] = {}
-        self._endings = ["", *constants.YAML_FILENAME_EXTENSIONS]
+        self._endings = ["", *constants.YAML_FILENAME_EXTENSIONS]  # in Ansible's order of search; "" for none
         self._files_left, self._vaults_left = MAX_FILES, MAX_VAULTS
 
     def find_ignored_files(self) -> Iterator[IgnoredFile]:
@@ -75,7 +76,11 @@ class VariableFolder:
         return intended_name if entry not in VARIABLE_FOLDERS.values() and (self.path / entry).is_dir() else ""
 
     def _check_entry(self, kind: str, path: Path) -> Iterator[IgnoredFile]:
-        """Yield the ignored files of an entry of `group_vars/` or `host_vars/`."""
+        """Yield the ignored files of a file or folder in `group_vars/` or `host_vars/`.
+
+        `kind` is `group` or `host`, `path` is the file or folder. An ignored file has the reason: another file takes
+        precedence, a wrong ending, or a name that the inventory does not have.
+        """
         known_names = self._names[kind]
         names = self._list_possible_names(path.name)
         known_name = next((name for name in names if name in known_names), "")
@@ -101,11 +106,11 @@ class VariableFolder:
             yield from self._select_with_variables(list_files(path), expected_file, f"{kind} {name}")
 
     def _list_possible_names(self, entry: str) -> list[str]:
-        """Return the groups or hosts that an entry may belong to: its name, and its name without an ending."""
+        """Return the groups or hosts that a file or folder may be for: its name, and its name without an ending."""
         return [entry.removesuffix(ending) for ending in self._endings if entry.endswith(ending)]
 
     def _find_passed_over_files(self, folder: Path, depth: int = 0) -> Iterator[IgnoredFile]:
-        """Yield the files that Ansible ignores in a folder that it reads."""
+        """Yield the files that Ansible ignores in a folder of a group or host that it reads."""
         for entry in list_names(folder):
             path, ending = folder / entry, os.path.splitext(entry)[1]
             if _is_left_out(entry) or depth > MAX_DEPTH:
@@ -124,8 +129,8 @@ class VariableFolder:
     def _guess_name(self, kind: str, name: str) -> str:
         """Return the known group or host that a mistyped name likely means; "" if there is none.
 
-        Hosts are numbered, so names that differ in a digit are different names. Short words that differ are different
-        names, too.
+        The names may differ only in a single letter of one long word. Hosts are numbered, so names with different
+        digits are different names. Short words that differ are different names, too.
         """
         if kind not in self._alike:
             alike = self._alike[kind] = {}
@@ -136,14 +141,15 @@ class VariableFolder:
             pairs = [
                 pair for pair in zip(words, NAME_PART_PATTERN.findall(_fold_name(known_name))) if pair[0] != pair[1]
             ]
-            long = all(min(map(len, pair)) >= MIN_WORD_LENGTH for pair in pairs)
-            if not pairs or (len(pairs) == 1 and long and count_edits(*pairs[0], 1) <= 1):
+            are_long = all(min(map(len, pair)) >= MIN_WORD_LENGTH for pair in pairs)
+            if not pairs or (len(pairs) == 1 and are_long and count_edits(*pairs[0], 1) <= 1):
                 return known_name
         return ""
 
     def _select_with_variables(
         self, files: Iterator[Path] | Sequence[Path], reason: str, missing: str = ""
     ) -> Iterator[IgnoredFile]:
+        """Yield those of `files` that have variables of Proscribe, with `reason` and `missing` (IgnoredFile)."""
         for file in files:
             if self._files_left and (variables := self._read_variables(file)):
                 yield IgnoredFile(file, variables, reason, missing)
@@ -170,7 +176,7 @@ class VariableFolder:
             }
             if not policy_variables:
                 return {}
-        if self._vaults_left < 0:
+        if self._vaults_left < 0:  # too many encrypted files were read already
             return {}
         with contextlib.suppress(AnsibleError):
             data = self._loader.load_from_file(str(file), cache="none", unsafe=True)
@@ -189,6 +195,7 @@ def _strip_letters(name: str) -> str:
 
 
 def _is_left_out(entry: str) -> bool:
+    """Return True for a name that no author expects Ansible to read: a hidden file, a backup, documentation."""
     return entry.startswith((".", "#")) or entry.lower().endswith(IGNORED_ENDINGS)
 
 

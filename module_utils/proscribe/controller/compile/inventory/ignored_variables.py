@@ -43,10 +43,10 @@ def find_policy_mistakes(hostvars: Any, names: Iterable[str], task: Any = None) 
 
 
 def find_ignored_policy(hostvars: Any, names: Iterable[str], task: Any = None) -> IgnoredPolicy:
-    """Return the parts of the policy that Ansible does not read for these hosts in the play of this task.
+    """Return the parts of the policy that Ansible does not read for the hosts `names` in the play of `task`.
 
-    The search covers the folders where users usually put them. A file that cannot be read is left out, as Ansible
-    leaves it out.
+    Without a task (None), the folders beside the command's playbook count. The search covers the folders where users
+    usually put variables. A file that cannot be read is left out.
     """
     loader = find_part(hostvars, "_loader", DataLoader)
     inventory = find_part(hostvars, "_inventory", InventoryManager)
@@ -95,6 +95,10 @@ def _check_unread_folder(folder: Path, entities: Sequence[Any], loader: Any) -> 
 
 
 def _read_policy_variables(folder: Path, entities: Sequence[Any], loader: Any) -> dict[str, object]:
+    """Return the variables of Proscribe in `group_vars` and `host_vars` of a folder, for groups and hosts (`entities`).
+
+    A file that cannot be read is left out.
+    """
     policy_variables: dict[str, object] = {}
     for entity in entities:
         with contextlib.suppress(AnsibleError):
@@ -115,6 +119,7 @@ def _warn_of_outer_folders(
     """
     for source in list_source_paths(list_sources(inventory)):
         folder = source.resolve().parent
+        # A parent with a hosts file is an inventory itself, and its variables belong to its own hosts.
         if not source.is_dir() or folder in known_folders or any(map(_is_hosts_file, list_names(folder))):
             continue
         files = [file.resolve() for name in VARIABLE_FOLDERS.values() for file in list_files(folder / name)]
@@ -137,6 +142,7 @@ def _warn_of_outer_folders(
 
 
 def _is_hosts_file(entry: str) -> bool:
+    """Return True for a name that inventory files usually have."""
     return entry.startswith("hosts") or entry.endswith(".ini")
 
 
@@ -165,7 +171,10 @@ def _list_inventory_folders(inventory: Any) -> Iterator[Path]:
 
 
 def _list_playbook_folders(task: Any, loader: Any) -> list[Path]:
-    """Return the folders beside playbooks that Ansible reads for a task."""
+    """Return the folders beside playbooks that Ansible reads for a task; None stands for the command's playbook.
+
+    Ansible's setting PLAYBOOK_VARS_ROOT decides: only the first folder of the task's search path, or all of them.
+    """
     if task is None or C.PLAYBOOK_VARS_ROOT == "top":
         return [Path(loader.get_basedir())]
     search_path = list(map(Path, task.get_search_path()))

@@ -60,13 +60,14 @@ class PlayVariables:
         return HostVarsVars(self.raw_get(name), loader=self._loader, host=name)
 
     def layers(self, name: str) -> Iterator[Mapping[str, object]]:
-        """Yield the variables that a play adds between extra variables (`-e`) and the inventory, highest precedence
-        first.
+        """Yield the variables that a play adds to a host's, source by source, the highest precedence first.
 
-        Each item has the variables of a source. `vars_files` are missing, because Ansible reads them again for each
-        host.
+        These sources precede the inventory, and follow extra variables (`-e`). `vars_files` are missing, because
+        Ansible reads them again for each host.
         """
         manager = self._variable_manager
+        # Ansible's order: parameters of includes and of the role, facts, then the rest. The last source has the role's
+        # defaults, which follow the inventory (`defaults`).
         role_layers = list(_iterate_task_layers(self._task))
         yield from role_layers[:2]
         yield manager._nonpersistent_fact_cache.get(name, {})
@@ -78,9 +79,7 @@ class PlayVariables:
         yield self._play.get_vars()
 
     def defaults(self) -> Iterator[Mapping[str, object]]:
-        """Yield the variables that have a lower precedence than the inventory: the defaults of roles, the highest
-        first.
-        """
+        """Yield the defaults of roles, which have a lower precedence than the inventory, the highest first."""
         yield list(_iterate_task_layers(self._task))[-1]
         for role in reversed(self._play.roles):
             if role.public:
@@ -88,7 +87,7 @@ class PlayVariables:
 
 
 def select_policy_variables(variables: Mapping[str, object]) -> dict[str, object]:
-    """Return those of some variables that belong to a policy."""
+    """Return those of `variables` that are settings of Proscribe, without the variables that playbooks register."""
     return {
         str(key): setting
         for key, setting in variables.items()
@@ -117,7 +116,11 @@ def list_differing_names(first: Mapping[str, str], second: Mapping[str, str]) ->
 
 
 def _iterate_task_layers(task: Any) -> Iterator[Mapping[str, object]]:
-    """Yield the variables of a task from its role and from its includes, the source of highest precedence first."""
+    """Yield the variables of a task source by source, the highest precedence first; {} for a source without any.
+
+    The first three sources are parameters of includes, parameters of the role, and variables of `apply` in
+    include_role. The others are variables of the task, variables of the role, and defaults of the role.
+    """
     role = find_part(task, "_role", Role)
     chain = role.get_dep_chain() if role else []
     yield task.get_include_params()
@@ -150,7 +153,8 @@ def find_role_mistakes(task: Any, other_tasks: Iterable[Any]) -> Iterator[Policy
 def find_play_only_variables(hostvars: Any, task: Any, names: Sequence[str]) -> dict[str, PolicyError]:
     """Return an error for each policy variable of the task's play that the inventory does not have, by variable.
 
-    The caller starts a separate process. That process reads only the inventory, and would lack these variables.
+    `names` are hosts. The caller starts a separate process. That process reads only the inventory, and would lack these
+    variables.
     """
     errors: dict[str, PolicyError] = {}
     play_variables = PlayVariables(hostvars, task, names)

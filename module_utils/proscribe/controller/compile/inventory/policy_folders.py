@@ -1,4 +1,4 @@
-"""Places of the policy parts with folders of their own: waivers, approvers, an organisation's catalogues.
+"""Folders with parts of the policy: waivers, approver lists, and an organisation's catalogues.
 
 An inventory may be a folder that contains all of them. In an automation controller the inventory is a generated file
 elsewhere. The policy is in the project that the controller has fetched. So a relative path starts at the folder of the
@@ -93,7 +93,7 @@ def _find_named_waiver_folders(compile_input: CompileInput, restrictions: Mappin
 def _split_possible_places(
     folder_name: str, compile_input: CompileInput, host: HostVariables
 ) -> tuple[list[Path], list[Path]]:
-    """Return the possible paths of a folder: below the inventory's folders, and below the project or playbook.
+    """Return the possible paths of a folder: first those below the inventory's folders, then those below the project.
 
     The project's own catalogue is excluded. It is always read, and a catalogue inside an inventory has the same name.
     """
@@ -108,9 +108,9 @@ def _split_possible_places(
         for place in _remove_duplicate_paths(folder / folder_name for folder in projects)
         if place not in in_inventory
     ]
-    read_anyhow = compile_input.project / CATALOGUE_FOLDER
-    return [candidate for candidate in in_inventory if candidate != read_anyhow], [
-        candidate for candidate in in_project if candidate != read_anyhow
+    project_catalogue = compile_input.project / CATALOGUE_FOLDER
+    return [candidate for candidate in in_inventory if candidate != project_catalogue], [
+        candidate for candidate in in_project if candidate != project_catalogue
     ]
 
 
@@ -129,9 +129,10 @@ def _remove_duplicate_paths(paths: Iterable[Path]) -> list[Path]:
 def _find_named_folder(
     variable: str, folder_name: str, files: str, compile_input: CompileInput, host: HostVariables
 ) -> Path:
-    """Return the folder that a host's variable sets. Raises PolicyErrors if none or several exist.
+    """Return the folder that a host's variable sets.
 
-    `files` is the pattern of the file names in it, for the message.
+    Raises PolicyErrors if no such folder exists. PolicyErrors is also raised if the path exists both beside the
+    inventory and in the project. `files` is the pattern of the file names in the folder, for the message.
     """
     in_inventory, in_project = _split_possible_places(folder_name, compile_input, host)
     existing_folders = _remove_duplicate_paths(

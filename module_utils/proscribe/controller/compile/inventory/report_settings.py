@@ -35,9 +35,10 @@ def collect_report_settings(
     reports: Path,
     scope: RunScope = FULL_SCOPE,
 ) -> RunReporting:
-    """Return the settings of a run's report. `reports` is the folder of reports; `scope` is the scope of the run.
+    """Return the settings of a run's report.
 
-    `latest` as a baseline is the latest run of that scope that passed. Raises PolicyErrors if hosts disagree, or if a
+    `reports` is the folder of reports; `scope` is the scope of the run. A baseline is an earlier run to compare with.
+    The value `latest` means the latest run of that scope that passed. Raises PolicyErrors if hosts disagree, or if a
     baseline or a module for the history is missing.
     """
     history = get_common_setting("history", hosts, restrictions)
@@ -45,11 +46,11 @@ def collect_report_settings(
     if history.startswith("postgresql") and importlib.util.find_spec(HISTORY_DRIVER) is None:
         expected = "SQLAlchemy beside Ansible, for any history but sqlite (docs/history.md says how to install it)"
         raise PolicyErrors([_make_error("history", history, expected, hosts)])
-    directory = ""
+    baseline_directory = ""  # of the baseline's report
     if baseline:
         try:
-            latest = baseline == LATEST
-            directory = str(find_latest_passed(reports, scope) if latest else find_run(reports, baseline))
+            is_latest = baseline == LATEST
+            baseline_directory = str(find_latest_passed(reports, scope) if is_latest else find_run(reports, baseline))
         except UnknownRun as error:
             raise PolicyErrors(
                 [_make_error("gate_baseline", baseline, f"an earlier run to compare with: {error}", hosts)]
@@ -62,7 +63,7 @@ def collect_report_settings(
         "history": history,
         "history_keep": get_common_setting("history_keep", hosts, restrictions),
         "reports_keep": get_common_setting("reports_keep", hosts, restrictions),
-        "baseline": directory,
+        "baseline": baseline_directory,
         "stale_after": _make_spread(
             "stale_after", {name: host_restrictions.stale_after for name, host_restrictions in restrictions.items()}
         ),
@@ -94,26 +95,29 @@ def _make_spread(name: str, values: Mapping[str, int]) -> SecondsByHost:
 
 
 def count_rules(plan: Plan, controls: Sequence[str]) -> int:
-    """Return the least number of rules that a host with this plan evaluates when a run observes those controls.
+    """Return the least number of rules that a host with this plan evaluates when a run observes these controls.
 
-    Each service counts once, including those without identifiers. Controls also have rules of their own (settings,
-    install blocks) that no plan lists.
+    Each service of a control is a rule, also without identifiers. Controls have further rules (settings, install
+    blocks) that no plan lists, so the number is a minimum.
     """
-    parts = [part for name, part in plan["controls"].items() if name in controls]
-    return sum(len(part["services"]) + len(part.get("nothing_known", ())) for part in parts)
+    sections = [section for name, section in plan["controls"].items() if name in controls]
+    return sum(len(section["services"]) + len(section.get("nothing_known", ())) for section in sections)
 
 
 def list_rules_without_identifiers(plan: Plan, controls: Sequence[str]) -> list[str]:
-    """Return the rules of a plan that have no identifiers on any host, when a run observes those controls."""
-    parts = [(name, part) for name, part in plan["controls"].items() if name in controls]
-    return [f"{name}/{id_}" for name, part in parts for id_ in part.get("nothing_known", ())]
+    """Return the rules `<control>/<service>` of these controls for which the catalogue has no identifiers.
+
+    No host can check such a rule.
+    """
+    sections = [(name, section) for name, section in plan["controls"].items() if name in controls]
+    return [f"{name}/{id_}" for name, section in sections for id_ in section.get("nothing_known", ())]
 
 
 def summarise_policies(plan: Plan) -> dict[str, ControlPolicy]:
     """Return the mode and the policy digest of each control in a plan.
 
-    The digest covers everything that the control is made from. So an earlier observation counts as long as the digest
-    stays the same.
+    The digest covers everything in the plan that affects the control. So an earlier observation of the control still
+    counts if the digest is the same. A control that is not in the plan is `off`, and its digest is None.
     """
     policies_by_control: dict[str, ControlPolicy] = {name: {"mode": "off", "policy": None} for name in CONTROLS}
     for name, section in plan["controls"].items():
@@ -128,6 +132,7 @@ def summarise_policies(plan: Plan) -> dict[str, ControlPolicy]:
 
 
 def _make_policy(mode: str, parts: Mapping[str, object]) -> ControlPolicy:
+    """Return a mode with a shortened digest (16 hex digits) of the parts of a plan."""
     return {"mode": mode, "policy": compute_digest(parts)[: len("sha256:") + 16]}
 
 
@@ -140,7 +145,10 @@ def get_common_setting(name: str, hosts: Sequence[HostVariables], restrictions: 
 
 
 def require_same_setting(name: str, hosts: Sequence[HostVariables], get_setting: Callable[[HostVariables], Any]) -> Any:
-    """Return the common value of `get_setting` for all hosts, under the rules of `get_common_setting`."""
+    """Return the common value of `get_setting` for all hosts; without hosts, the default of the variable `name`.
+
+    If hosts differ, raises PolicyErrors, as `get_common_setting` does.
+    """
     first: tuple[Any, str] | None = None
     for host in hosts:
         setting = get_setting(host)
@@ -157,5 +165,6 @@ def _get_default_setting(name: str) -> Any:
 
 
 def _make_error(name: str, setting: object, expected: str, hosts: Sequence[HostVariables]) -> PolicyError:
+    """Return an error about a variable that all hosts share, at its place for the first host."""
     place = hosts[0].locate_variable(PREFIX + name) if hosts else ""
     return PolicyError(place, PREFIX + name, setting, expected)

@@ -57,7 +57,10 @@ def find_reports_folder(
 
 
 def guess_reports_folder(hosts: Sequence[HostVariables], sources: Sequence[str]) -> Path:
-    """Return the result of `find_reports_folder`, or the usual place if it raises PolicyErrors; only for reading."""
+    """Return the result of `find_reports_folder`, or the usual place if it raises PolicyErrors.
+
+    Nothing may be written there, because the guess may be wrong.
+    """
     with contextlib.suppress(PolicyErrors):
         return find_reports_folder(hosts, sources)
     return installation.locate_reports()
@@ -99,6 +102,10 @@ def _find_named_folder(hosts: Sequence[HostVariables], sources: Sequence[str]) -
 
 
 def _read_setting(host: HostVariables) -> str:
+    """Return the value of proscribe_reports of a host; "" if it is not set.
+
+    Raises PolicyErrors for a wrong value.
+    """
     setting = host.values.get(VARIABLE)
     errors = [error for error in host.errors if error.key == VARIABLE]  # the value cannot be templated
     try:

@@ -29,9 +29,11 @@ def refuse_retired_variables(compile_input: CompileInput) -> None:
 
 
 def _format_id_options(setting: object) -> str:
+    """Return the options of the command `quarantine restore` for the ids in the variable; "" for none."""
     return "".join(f"--id {id_}, " for id_ in _parse_ids(setting))
 
 
 def _parse_ids(setting: object) -> list[str]:
+    """Return the well-formed ids of quarantined items in the variable, a list or a text with commas."""
     texts = setting if isinstance(setting, list) else str(setting).split(",")
     return [id_ for id_ in (str(text).strip() for text in texts) if ITEM_ID.fullmatch(id_)]

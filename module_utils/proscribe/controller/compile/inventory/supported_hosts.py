@@ -18,6 +18,7 @@ CONNECTION_VARIABLES = ("ansible_connection", "ansible_shell_type", "ansible_net
 def is_windows(variables: Mapping[str, str]) -> bool:
     """Return True for a Windows host. `variables` has a value for each of CONNECTION_VARIABLES; "" if it is unset."""
     connection, shell, _ = (variables.get(name, "") for name in CONNECTION_VARIABLES)
+    # A shell of Windows may also be reached by other connections, such as ssh.
     return _strip_collection(connection) in WINDOWS_PLUGINS or (
         _strip_collection(shell) in WINDOWS_SHELLS
         and _strip_collection(connection) not in (NETWORK_PLUGINS | {"local"})

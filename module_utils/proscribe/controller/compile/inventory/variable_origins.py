@@ -48,8 +48,8 @@ def find_origin(tagged_value: Any) -> str:
 def locate_part(key: Any, content: Any, steps: str, wrong_item: object = None) -> str:
     """Return the nearest known place (`path:line`) of a part of a variable; "" if there is none.
 
-    `key` and `content` are the variable's name and value. `steps` lead to the part (`.apps`, `[2]`). If they lead to a
-    list, the place is that of its item `wrong_item`, if known.
+    `key` and `content` are the variable's name and value, as tagged by Ansible. `steps` lead to the part (`.apps`,
+    `[2]`). If they lead to a list, the place is that of the list's item that equals `wrong_item`, if known.
     """
     # If a value begins on a line below the variable's name, users expect the line of the name. That line is taken only
     # if name and value are in the same file.
@@ -67,6 +67,7 @@ def locate_part(key: Any, content: Any, steps: str, wrong_item: object = None) -
 
 
 def _get_part(content: Any, name: str, index: str) -> Any:
+    """Return the part of a value at a key (`name`) or at an index of a list; None if there is none."""
     if isinstance(content, Mapping) and name:
         return content.get(name)
     if isinstance(content, list | tuple) and index and int(index) < len(content):
@@ -75,6 +76,7 @@ def _get_part(content: Any, name: str, index: str) -> Any:
 
 
 def _strip_line_number(place: str) -> str:
+    """Return the path of a place (`path:line`)."""
     return place.rpartition(":")[0] or place
 
 
@@ -109,7 +111,10 @@ def list_source_paths(sources: Iterable[str]) -> list[Path]:
 
 
 def _iterate_layers(hostvars: Any, name: str) -> Iterator[Mapping[str, object]]:
-    """Yield the variables of each source of a host, the source of highest precedence first."""
+    """Yield the variables that each source gives to the host `name`, the source of highest precedence first.
+
+    A source is `-e`, the play, a file of `host_vars` or `group_vars`, or the inventory itself.
+    """
     from ansible.inventory.helpers import sort_groups
     from ansible.vars.plugins import get_vars_from_inventory_sources, get_vars_from_path
 

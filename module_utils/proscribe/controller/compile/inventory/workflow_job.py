@@ -1,4 +1,4 @@
-"""Id of the workflow job of an automation controller, from the variables that AWX gives to each job.
+"""Id of the workflow job of an automation controller (AWX), from the variables that AWX gives to each job.
 
 A sliced job template splits a run into jobs for parts of the inventory (slices). All slices of a launch have the same
 workflow job (awx/main/models/unified_jobs.py, awx_meta_vars).

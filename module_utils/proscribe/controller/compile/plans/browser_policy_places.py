@@ -18,7 +18,9 @@ SANDBOXED_PACKAGINGS = ("flatpak", "snap")  # packagings that isolate a browser 
 def list_policy_places(catalogue: Catalogue) -> list[BrowserPlace]:
     """Return the policy files of all browsers of the catalogue, in the order of the browsers.
 
-    A file that only unconfirmed sources mention is written only if the host has traces of its browser (`present`).
+    Browsers may share a file. A file that only unconfirmed sources mention has `present`: the paths of traces of its
+    browser. It is written only on hosts with such traces. `elsewhere` of a browser's first file has the packagings
+    (flatpak, snap) of the browser that no known file reaches.
     """
     places_by_path: dict[str, BrowserPlace] = {}
     for browser in catalogue.browsers.values():
@@ -41,6 +43,10 @@ def list_policy_places(catalogue: Catalogue) -> list[BrowserPlace]:
 
 
 def _make_place(browser: Browser, path: str) -> BrowserPlace:
+    """Return the place of a policy file, without any browser that reads it.
+
+    `browser` gives its id and family.
+    """
     return {
         "id": browser.id,
         "family": browser.policy_support,
@@ -56,6 +62,7 @@ def _make_place(browser: Browser, path: str) -> BrowserPlace:
 
 
 def _add_browser(place: BrowserPlace, browser: Browser, packaging: str) -> None:
+    """Add a browser to the place of a policy file that it reads in this packaging (native, flatpak or snap)."""
     if packaging in SANDBOXED_PACKAGINGS:
         place["flatpaks" if packaging == "flatpak" else "snaps"] += browser.packages.get(packaging, ())
     if browser.id in place["browsers"]:
@@ -94,6 +101,7 @@ def _iterate_confirmed_paths(browser: Browser) -> Iterator[tuple[str, str]]:
 
 
 def _iterate_unconfirmed_paths(browser: Browser) -> Iterator[tuple[str, str]]:
+    """Yield (packaging, policy file) for each policy file that no good source confirms."""
     for packaging, folders in browser.unverified.get("policy_dir", {}).items():
         yield from ((packaging, f"{folder}/{OWN_FILE}") for folder in folders)
     for packaging, files in browser.unverified.get("policy_file", {}).items():
@@ -101,9 +109,10 @@ def _iterate_unconfirmed_paths(browser: Browser) -> Iterator[tuple[str, str]]:
 
 
 def note_front_doors(section: PlanSection, catalogue: Catalogue) -> None:
-    """Set `front_doors` of each service to the names that users type, if browser lists cannot hold all names.
+    """Set `front_doors` of each service if the block lists of browsers cannot hold all names of the section.
 
-    These names come first in the lists (host/controls/browser/site_rules.py).
+    Front doors are the addresses that users type. Names that block them come first in the lists
+    (host/controls/browser/site_rules.py), so only rarely typed names are left out.
     """
     services = section["services"]
     # Count outside the hours of waivers, when most is blocked.

@@ -18,8 +18,8 @@ def list_departments(
     """Return the hosts of this run in each department, by the department's name.
 
     A host may be in several departments, or in none. The departments are those of the organisation's approver list.
-    Without an approver list they are the inventory's outermost groups. `restrictions` (by host) have the folders of
-    approver lists. Raises PolicyErrors for an approver list with mistakes, and for a missing folder.
+    Without an approver list they are the inventory's outermost groups. `restrictions` are those of each host; they have
+    the folders of approver lists. Raises PolicyErrors for an approver list with mistakes, and for a missing folder.
     """
     in_run = {host.name for host in compile_input.hosts}
     approver_list = read_approver_list(find_approver_folders(compile_input, restrictions), compile_input.groups)
@@ -35,20 +35,24 @@ def find_outermost_groups(groups: Mapping[str, Set[str]]) -> list[str]:
     others (`[departments:children]`) does not separate departments. Then its subgroups are taken, if they together have
     all hosts of that group.
     """
-    sets = {name: frozenset(hosts) for name, hosts in groups.items() if name not in NO_DEPARTMENT}
-    while len(outermost_names := _find_outermost_sets(sets)) == 1:
-        outer_hosts = sets[outermost_names[0]]
-        inner_groups = {name: hosts for name, hosts in sets.items() if hosts < outer_hosts}
+    hosts_by_group = {name: frozenset(hosts) for name, hosts in groups.items() if name not in NO_DEPARTMENT}
+    while len(outermost_names := _find_outermost_sets(hosts_by_group)) == 1:
+        outer_hosts = hosts_by_group[outermost_names[0]]
+        inner_groups = {name: hosts for name, hosts in hosts_by_group.items() if hosts < outer_hosts}
         if frozenset().union(*inner_groups.values()) != outer_hosts:
             break
-        sets = inner_groups
+        hosts_by_group = inner_groups
     return outermost_names
 
 
-def _find_outermost_sets(sets: Mapping[str, frozenset[str]]) -> list[str]:
+def _find_outermost_sets(hosts_by_group: Mapping[str, frozenset[str]]) -> list[str]:
+    """Return the sorted names of the groups that lie in no other group.
+
+    Of equal groups, only one is returned.
+    """
     # Larger groups come first. So any group that contains the current group was already compared.
     chosen_names: list[str] = []
-    for name in sorted(sets, key=lambda name: (-len(sets[name]), len(name), name)):
-        if not any(sets[name] <= sets[chosen_name] for chosen_name in chosen_names):
+    for name in sorted(hosts_by_group, key=lambda name: (-len(hosts_by_group[name]), len(name), name)):
+        if not any(hosts_by_group[name] <= hosts_by_group[chosen_name] for chosen_name in chosen_names):
             chosen_names.append(name)
     return sorted(chosen_names)

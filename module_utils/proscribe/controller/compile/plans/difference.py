@@ -18,7 +18,8 @@ CONTROL, SERVICE, IDENTIFIER, SETTING, PLAN = "control", "service", "identifier"
 
 # Keys of a service's entry that are its status, and no identifiers.
 SERVICE_POLICY_KEYS = ("name", "mode", "waiver", "hours", "otherwise", "opens", "effective_from", "exceptions", "only")
-# Keys that follow from the names of all services (`_describe_list_length`). Some are only in plans of earlier versions.
+# Keys about the lists of browsers, which hold a limited number of names. They follow from the names of all services, so
+# a single change describes them (`_describe_list_length`). Some keys are only in plans of earlier versions.
 LIST_KEYS = ("front_doors", "unlisted", "open")
 NAME_LISTS_SUBJECT = "lists of browsers"
 
@@ -29,7 +30,7 @@ class PlanChange(NamedTuple):
     `kind`      `control`     a control's mode: `before` and `after` are enforce, audit or off
                 `service`     a service comes, goes, or changes: `before` and `after` are its status in words
                               (`enforce`, `waived (w1)`), "" if it is not in the plan
-                `identifier`  of a service that stays: `added` and `removed` of one kind (`domains`, `packages.apt`)
+                `identifier`  of a service in both plans: `added` and `removed` of one kind (`domains`, `packages.apt`)
                 `setting`     a setting of the control: `before` and `after` (JSON), or `added` and `removed`
                 `plan`        outside of controls: `contact`, `request_url`, `watch`, `browsers`, `waivers` (with
                               their ends), `group_policy` (objects, each with a digest of its content), `later`
@@ -104,7 +105,10 @@ def _compare_controls(control: str, old: PlanSection | None, new: PlanSection | 
 
 
 def _describe_list_length(section: PlanSection) -> str:
-    """Describe the number of names in a browser section that do not fit into browser lists, outside of waiver hours."""
+    """Describe the number of names in a browser section that do not fit into browser lists.
+
+    The names are counted outside the hours of waivers, when most names are blocked.
+    """
     services: dict[str, PlanEntry] = {
         id_: {**entry, "mode": entry.get("otherwise", entry["mode"])} for id_, entry in section["services"].items()
     }
@@ -132,9 +136,10 @@ def _compare_services(
         )
         yield PlanChange(control, SERVICE, service_id, before=before, after=after, counts=counts)
         return
-    # If the control's mode changes, its services follow. Only other changes of a service are listed.
-    is_followed = mode_changed and {before, after} <= {"enforce", "audit"}
-    if before != after and not is_followed:
+    # If the mode of a control changes, the mode of its services changes in the same way. Only other changes of a
+    # service are listed.
+    follows_control = mode_changed and {before, after} <= {"enforce", "audit"}
+    if before != after and not follows_control:
         yield PlanChange(control, SERVICE, service_id, before=before, after=after)
     old_identifiers, new_identifiers = list_identifiers(old), list_identifiers(new)
     for kind in sorted({*old_identifiers, *new_identifiers}):
@@ -151,6 +156,10 @@ def _compare_services(
 def _compare_settings(
     control: str, prefix: str, old: Mapping[str, object], new: Mapping[str, object]
 ) -> Iterator[PlanChange]:
+    """Yield the changes of all settings in two mappings.
+
+    The name of each setting gets `prefix`, such as `tenants.`.
+    """
     for name in sorted({*old, *new}):
         yield from _compare_setting(control, prefix + name, old.get(name), new.get(name))
 
@@ -178,13 +187,17 @@ def _compare_setting(control: str, name: str, old: object, new: object) -> Itera
 def _compare_names(
     control: str, kind: str, subject: str, old: frozenset[str], new: frozenset[str], service: str = ""
 ) -> Iterator[PlanChange]:
+    """Yield a single change with the added and the removed names, if there are any."""
     if old != new:
         added, removed = tuple(sorted(new - old)), tuple(sorted(old - new))
         yield PlanChange(control, kind, service, subject, added=added, removed=removed)
 
 
 def describe_service_policy(entry: PlanEntry | None) -> str:
-    """Return the status of a service in a plan, in words; "" if the plan does not have it."""
+    """Return the status of a service in a plan, in words; "" if the plan does not have the service (None).
+
+    Examples: `enforce`, `waived (w1)`, `enforce, but for w2 (users alice)`.
+    """
     if entry is None:
         return ""
     mode = str(entry["mode"])
@@ -201,6 +214,7 @@ def describe_service_policy(entry: PlanEntry | None) -> str:
 
 
 def _describe_exception(exception: PartialWaiver) -> str:
+    """Return the id of an exception's waiver with its limits: `w1 (users alice; hours mon 09:00-18:00)`."""
     limits = {key: names for key, names in exception.items() if isinstance(names, list)}
     if "hours" in exception:
         limits["hours"] = list(map(format_window, exception["hours"]))
@@ -237,6 +251,10 @@ def format_window(hours: Sequence[int]) -> str:
 
 
 def _describe_waivers(plan: Plan) -> frozenset[str]:
+    """Return the waivers of a plan with their ends.
+
+    A waiver with another end counts as removed and added.
+    """
     return frozenset(f"{id_} (until {waiver['expires']})" for id_, waiver in plan.get("waivers", {}).items())
 
 
@@ -250,4 +268,5 @@ def _describe_objects(plan: Plan) -> frozenset[str]:
 
 
 def _format_content(content: object) -> str:
+    """Return a text as it is, and any other value as JSON."""
     return content if isinstance(content, str) else format_canonical(content)

@@ -31,16 +31,18 @@ def add_signing(compiled: CompiledPlans, compile_input: CompileInput, key: str =
 def _make_signing(
     compile_input: CompileInput, restrictions: Mapping[str, Restrictions], key: str = ""
 ) -> ExportSigning:
+    """Return the key for exports (`key`, or else the hosts' common setting), and the paths of signer files."""
     signing_key = key or str(get_common_setting("exports_key", compile_input.hosts, restrictions))
     folders = find_approver_folders(compile_input, restrictions)
     return ExportSigning(signing_key, tuple(str(folder / SIGNERS_FILE) for folder in folders))
 
 
 def list_due_points(compile_input: CompileInput, compiled: CompiledPlans, now: datetime.datetime) -> list[DueExport]:
-    """Return the expected state of each export in `exports_fed` that has a directory.
+    """Return a row for each export in `proscribe_exports_fed` that has a directory: the state it should have.
 
-    A row has the digest of the decision that the exported files must contain. If no decision can be made, the row has
-    the reason (`why`) instead, and the run goes on. Raises PolicyErrors if hosts disagree about the key.
+    A decision is the joined plan of an export's hosts. A row has the digest of the decision from which the files in the
+    directory should be made. If no decision can be made, the row has the reason (`why`) instead, and the run goes on.
+    Raises PolicyErrors if hosts disagree about the key.
     """
     fed_exports = list_fed_exports(compiled.restrictions.values())
     if not fed_exports:
@@ -84,18 +86,18 @@ def _make_due_point(
         EXPORT_FORMATS,  # imported here: few runs need it, and it is slow to load
     )
 
-    plan = reason = ""
+    digest = reason = ""
     try:
         if isinstance(plans, PolicyErrors):
             raise plans
-        plan = make_decision(plans, now, fed_export.group, EXPORT_FORMATS[fed_export.format].controls).digest
+        digest = make_decision(plans, now, fed_export.group, EXPORT_FORMATS[fed_export.format].controls).digest
     except (ExportError, PolicyErrors) as error:
         reason = str(error)
     return {
         "format": fed_export.format,
         "directory": fed_export.directory,
         "group": fed_export.group,
-        "plan": plan,
+        "plan": digest,
         "why": reason,
         "access_log": fed_export.access_log,
         "url": fed_export.url,

@@ -21,7 +21,7 @@ from ..restrictions.group_policy_values import PolicyObjectSetting as PolicyObje
 VARIABLE = f"{PREFIX}group_policy"
 CONTROL, APPS = "browser", "apps"
 
-PlansByHost = Mapping[str, Plan]
+PlansByHost = Mapping[str, Plan]  # key: name of a host
 
 
 def compile_group_policy(
@@ -29,19 +29,21 @@ def compile_group_policy(
     groups: Mapping[str, frozenset[str]],
     compile_plans: Callable[[str], PlansByHost],
 ) -> GroupPolicy:
-    """Return the Group Policy part of a domain controller: each object with the joined browser section of its group.
+    """Return the Group Policy part of a domain controller's plan.
 
-    `compile_plans` compiles the plans of a group's hosts. Raises PolicyErrors.
+    It has an entry for each of `objects`, which are Group Policy objects (GPOs). An entry has the joined browser
+    section of the plans of the object's group, and perhaps AppLocker rules. `groups` has the hosts of each group of the
+    inventory. `compile_plans` compiles the plans of a group's hosts. Raises PolicyErrors.
     """
     errors: list[PolicyError] = []
     compiled_objects: list[GroupPolicyObject] = []
     for index, policy_object in enumerate(objects):
         key = f"{VARIABLE}[{index}].group"
         if not groups.get(policy_object.group):
-            has_none = policy_object.group in groups
+            is_empty_group = policy_object.group in groups
             expected = (
                 "a group with a host"
-                if has_none
+                if is_empty_group
                 else f"a group of the inventory{propose_similar_names(policy_object.group, groups)}"
             )
             hint = (
@@ -52,8 +54,8 @@ def compile_group_policy(
             continue
         plans = compile_plans(policy_object.group)
         controls = (CONTROL, APPS) if _has_applocker_rules(plans) else (CONTROL,)
-        if wrong_waiver := _explain_user_waiver(plans):
-            errors.append(PolicyError("", key, DescribedValue(policy_object.group), wrong_waiver))
+        if waiver_problem := _explain_user_waiver(plans):
+            errors.append(PolicyError("", key, DescribedValue(policy_object.group), waiver_problem))
             continue
         try:
             plan, _ = join_plans(plans, controls)
@@ -118,7 +120,10 @@ def _explain_user_waiver(plans: PlansByHost) -> str:
 
 
 def _select_programs(section: PlanSection) -> PlanSection:
-    """Return only the parts of an `apps` section that AppLocker rules are made of, for a domain controller."""
+    """Return an `apps` section for a domain controller, with only the keys from which AppLocker rules are made.
+
+    Services without such rules are left out, so `services` may be empty.
+    """
     services: dict[str, PlanEntry] = {}
     for id_, entry in section["services"].items():
         if entry["mode"] in RESTRICTED_MODES and any(applocker_rules.make_service_rules(id_, entry)):

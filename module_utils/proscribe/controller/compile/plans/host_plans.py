@@ -38,6 +38,8 @@ from .plan_cache import PlanCache
 from .plan_compiler import compile_body
 from .service_selection import select_services
 
+# A function that returns a plan without its digest. Arguments: the restrictions as text (part of the key of the cache),
+# the catalogue, the restrictions, and the waivers and the day of the plan.
 MakeBody = Callable[[str, Catalogue, Restrictions, timeline.PlanState], Plan]
 
 
@@ -46,10 +48,10 @@ class CompiledPlans(NamedTuple):
 
     catalogues: Mapping[str, Catalogue]  # by host
     restrictions: Mapping[str, Restrictions]  # by host
-    waivers: list[JudgedWaiver]  # by id
-    plans: dict[str, Plan]  # by digest
-    hosts: dict[str, str]  # the digest of each host's plan
-    later: dict[str, Plan]  # plans that follow on hosts with a watch, by digest
+    waivers: list[JudgedWaiver]  # sorted by id
+    plans: dict[str, Plan]  # the plans in effect now; key: the digest
+    hosts: dict[str, str]  # key: name of a host; value: the digest of its plan
+    later: dict[str, Plan]  # plans that hosts with a watch take later without a run; key: the digest
     refusals: list[RequestRefusal]  # valid refusals of requests, the oldest first
     warnings: list[str]
     signing: ExportSigning = ExportSigning()  # the key and the signer files for exports (due_exports.py)
@@ -72,13 +74,19 @@ def compile_noting_mistakes(
     catalogues: CatalogueCache,
     cache: PlanCache,
 ) -> CompiledPlans:
-    """Compile as much as possible, and add all errors to `mistakes`: a wrong restriction hides no wrong waiver."""
+    """Compile the plans of all hosts.
+
+    Add all errors to `mistakes`, and do not stop at the first error. With errors, the result is incomplete: it may lack
+    plans and waivers. `catalogues` and `cache` are the caches of catalogues and plans. A department without a head, the
+    person who approves its waivers, is among the warnings.
+    """
     policy = read_policy(compile_input, mistakes, catalogues)
     restrictions = policy.restrictions
     waivers: list[JudgedWaiver] = []
     revocation_memory = RevocationMemory(compile_input, restrictions)
     if mistakes:
-        # Some services and restrictions are unknown, so waivers and approvers are not checked further.
+        # Some services and restrictions are unknown, so the status of a waiver cannot be determined. Names of services
+        # in waivers are not checked (None).
         with mistakes.collect_mistakes():
             valid_waivers, malformed, errors = read_waivers(find_waiver_folders(compile_input, restrictions))
             mistakes.add_mistakes(
@@ -94,6 +102,7 @@ def compile_noting_mistakes(
         policy.catalogues, restrictions, waivers, {}, {}, {}, [], [], revocation_memory=revocation_memory
     )
     if mistakes:
+        # No plans are made, but unknown services in restrictions are still reported.
         for host in compile_input.hosts:
             if host.name in policy.catalogues:
                 with mistakes.collect_mistakes(), locate_mistakes(host):
@@ -101,6 +110,7 @@ def compile_noting_mistakes(
         return compiled
 
     def make_body(text: str, catalogue: Catalogue, host_restrictions: Restrictions, state: timeline.PlanState) -> Plan:
+        """Return a plan without its digest, from the cache if it has no waivers."""
         body = functools.partial(compile_body, catalogue, host_restrictions, state.waivers, state.day)
         if state.waivers:
             return body()
@@ -124,7 +134,7 @@ def compile_noting_mistakes(
 
 
 class _PlanSet(NamedTuple):
-    """The distinct plans by digest, each host's digest, and the later plans."""
+    """The plans of a run, with the fields `plans`, `hosts` and `later` of CompiledPlans."""
 
     plans: dict[str, Plan]
     hosts: dict[str, str]
@@ -134,7 +144,8 @@ class _PlanSet(NamedTuple):
 class _PlanCompiler:
     """A compiler of the plans of some hosts.
 
-    Hosts with the same input are compiled once. A host whose users have requested something has plans of its own.
+    Hosts with the same input are compiled once. If users of a host have requested an exception, its plans have the
+    answers. Such plans are compiled for this host alone.
     """
 
     def __init__(
@@ -159,7 +170,9 @@ class _PlanCompiler:
         self._waivers_by_host = self._collect_host_waivers(waivers, watched_names)
         self._refused_by_host = group_refusals_by_host(refusals)
         self._answering_by_host = _find_answering_waivers(waivers, policy.restrictions)
+        # key: the value of the variable `proscribe_group_policy` of a domain controller
         self._group_policies: dict[tuple[group_policy.PolicyObjectSetting, ...], GroupPolicy] = {}
+        # plans without digest; key: restrictions as text, id() of the catalogue, ids of waivers, True before the ban
         self._bodies: dict[tuple[str, int, tuple[str, ...], bool], Plan] = {}
         # key: id() of restrictions, which hosts with equal variables share; value: the restrictions as text
         self._texts: dict[int, str] = {}
@@ -180,9 +193,13 @@ class _PlanCompiler:
 
     def compile_all(self, mistakes: MistakeCollector) -> _PlanSet:
         """Compile the plans of all hosts. Raises PolicyErrors with all of `mistakes`."""
+        # The plans of an audience are joined for an export or a Group Policy object. They need no Group Policy parts,
+        # and compiling these parts compiles audiences again.
         if not self._compile_input.audience:
             self._group_policies = _compile_group_policies(self._compile_input, self._restrictions, self._now, mistakes)
         chains = timeline.PlanChains()
+        # the present plan and the later plans; key: restrictions as text, id() of the catalogue, ids of waivers, and
+        # the name of a host that shares its plans with no other host, else ""
         compiled_chains: dict[tuple[str, int, tuple[str, ...], str], list[Plan]] = {}
         plans: dict[str, Plan] = {}
         hosts: dict[str, str] = {}
@@ -192,12 +209,12 @@ class _PlanCompiler:
                 self._restrictions[host.name],
                 self._waivers_by_host[host.name],
             )
-            separate_name = name if self._has_requests(name) else ""
+            unshared_host = name if self._has_requests(name) else ""
             key = (
                 self._format_restrictions(host_restrictions),
                 id(self._catalogues[name]),
                 tuple(waiver.id for waiver in host_waivers),
-                separate_name,
+                unshared_host,
             )
             with mistakes.collect_mistakes(), locate_mistakes(host):
                 if key not in compiled_chains:
@@ -210,13 +227,19 @@ class _PlanCompiler:
         return _PlanSet(plans, hosts, later)
 
     def _format_restrictions(self, host_restrictions: Restrictions) -> str:
-        """Return restrictions as text without the zone, which waivers use and no plan contains."""
+        """Return restrictions as text, a key by which hosts with equal restrictions share their plans.
+
+        The network zone is left out: waivers depend on it, but no plan contains it.
+        """
         return self._texts.get(id(host_restrictions)) or self._texts.setdefault(
             id(host_restrictions), repr(dataclasses.replace(host_restrictions, zone=""))
         )
 
     def _has_requests(self, host: str) -> bool:
-        """Return True if users of a host have requested something, so that its plan has the answers."""
+        """Return True if users of a host have requested an exception, so that its plan has the answers.
+
+        Only a host that enforces `apps` has the command for requests.
+        """
         return self._restrictions[host].controls["apps"] == "enforce" and (
             host in self._refused_by_host
             or host in self._answering_by_host
@@ -224,7 +247,7 @@ class _PlanCompiler:
         )
 
     def _list_states(self, host: str) -> list[tuple[datetime.datetime, Plan]]:
-        """Return the present and the later plans of a host without digests, each with its first moment."""
+        """Return the present and the later plans of a host without digests, each with the moment it takes effect."""
         host_restrictions, host_waivers = self._restrictions[host], self._waivers_by_host[host]
         begin_day = host_restrictions.effective_from if host_restrictions.watch else None
         states = timeline.iterate_states(
@@ -248,7 +271,7 @@ class _PlanCompiler:
         ]
 
     def _get_body(self, catalogue: Catalogue, host_restrictions: Restrictions, state: timeline.PlanState) -> Plan:
-        """Return the plan without its digest for a state.
+        """Return the plan without its digest for the waivers and the day in `state`.
 
         Hosts with equal restrictions, catalogue and waivers share the plan.
         """
@@ -273,9 +296,10 @@ def _compile_group_policies(
     now: datetime.datetime,
     mistakes: MistakeCollector,
 ) -> dict[tuple[group_policy.PolicyObjectSetting, ...], GroupPolicy]:
-    """Compile the Group Policy parts of domain controllers. Add errors to `mistakes`.
+    """Compile the Group Policy parts of domain controllers.
 
-    The key of a part is the value of the variable `proscribe_group_policy`, which several domain controllers may share.
+    Add errors to `mistakes`. Key of the result: the value of the variable `proscribe_group_policy`, which several
+    domain controllers may share.
     """
     compiled_policies: dict[tuple[group_policy.PolicyObjectSetting, ...], GroupPolicy] = {}
     compile_plans = functools.cache(functools.partial(compile_audience, compile_input, now))
@@ -286,7 +310,8 @@ def _compile_group_policies(
                 compiled_policies[policy_objects] = group_policy.compile_group_policy(
                     policy_objects, compile_input.groups, compile_plans
                 )
-            # errors of the group's hosts have a place already; other errors get the variable's place
+            # Errors in the policy of the group's hosts have a place already. Other errors get the place of the
+            # domain controller's variable.
             except PolicyErrors as exception:
                 places = (
                     (error, error.location or host.locate_variable(error.key, error.found_value))
@@ -302,7 +327,11 @@ def _compile_group_policies(
 
 
 def compile_audience(compile_input: CompileInput, now: datetime.datetime, group: str) -> dict[str, Plan]:
-    """Compile the plans of a group's hosts, served by Proscribe or not. Raises PolicyErrors."""
+    """Compile the plans of a group's hosts, served by Proscribe or not.
+
+    Raises PolicyErrors. An enforcement point, such as a proxy or a Group Policy object, enforces these plans. Returns
+    the plans by host.
+    """
     known_hosts = {host.name: host for host in compile_input.hosts}
     read_variables = compile_input.variables_of or known_hosts.__getitem__
     hosts = [known_hosts.get(name) or read_variables(name) for name in sorted(compile_input.groups[group])]
@@ -313,10 +342,10 @@ def compile_audience(compile_input: CompileInput, now: datetime.datetime, group:
 def _find_answering_waivers(
     waivers: Sequence[JudgedWaiver], restrictions: Mapping[str, Restrictions]
 ) -> dict[str, list[Waiver]]:
-    """Return the waivers that answer a user's request, by host, sorted by their end.
+    """Return for each host the waivers that answer a user's request, sorted by their end.
 
     A waiver counts if it is signed, or if the host's rules need no signature. A draft without a signature answers
-    nothing, and its end changes no plan.
+    nothing, and its end changes no plan. A waiver only for POSIX groups names no user, so it answers nothing.
     """
     waivers_by_host: dict[str, list[Waiver]] = {}
     for waiver, judgement in sorted(waivers, key=lambda judged: judged.waiver.ends):
@@ -336,9 +365,9 @@ def _find_transitions(
     revocation_memory: RevocationMemory,
     now: datetime.datetime,
 ) -> dict[str, Sequence[timeline.WaiverTransition]]:
-    """Return the moments at which each waiver begins to waive or ends, by id of the waiver.
+    """Return the future moments at which each waiver begins or ceases to waive.
 
-    Ended waivers are left out.
+    Key of the result: the id of the waiver. Ended waivers are left out.
     """
     if not waivers:
         return {}

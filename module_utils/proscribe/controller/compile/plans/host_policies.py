@@ -33,9 +33,9 @@ class HostPolicies(NamedTuple):
 
 
 def find_plan_store(compile_input: CompileInput) -> PlanStore:
-    """Return the plan store in the directory of reports. If the setting for it is wrong, use the usual directory.
+    """Return the plan store in the directory of reports.
 
-    The policy is not checked yet.
+    The policy is not checked yet. If it has a wrong value for the directory, the usual directory is taken.
     """
     return PlanStore(guess_reports_folder(compile_input.hosts, compile_input.inventory) / PLANS_DIRECTORY)
 
@@ -49,14 +49,18 @@ def read_sound_policy(compile_input: CompileInput) -> HostPolicies:
 
 
 def read_policy(compile_input: CompileInput, mistakes: MistakeCollector, catalogues: CatalogueCache) -> HostPolicies:
-    """Return the policy of each host. Add its errors to `mistakes`."""
-    retired_variables.refuse_retired_variables(
-        compile_input
-    )  # reported alone, because another command replaces a run with such a variable
+    """Return the policy of each host.
+
+    Add its errors to `mistakes`. A host whose catalogue cannot be read has restrictions, but no catalogue. A removed
+    variable raises PolicyErrors.
+    """
+    # A removed variable is reported alone: the user has to run another command, so other mistakes do not matter.
+    retired_variables.refuse_retired_variables(compile_input)
     mistakes.add_mistakes(*find_nested_inventories(compile_input.inventory))
     restrictions: dict[str, Restrictions] = {}
     folders_by_host: dict[str, tuple[Path, ...]] = {}
-    # Policies without mistakes. Key: id() of the host's variables, which hosts may share, and the host's folder.
+    # Policies without mistakes, so that hosts with the same variables are read once. Key: id() of the object with the
+    # host's variables, which hosts may share, and the host's folder.
     sound_policies: dict[tuple[int, str], tuple[Restrictions, tuple[Path, ...]]] = {}
     for host in compile_input.hosts:
         shared_key = (id(host.values), host.folder)
@@ -69,22 +73,25 @@ def read_policy(compile_input: CompileInput, mistakes: MistakeCollector, catalog
         is_catalogue_unsure = any(error.key.startswith(f"{PREFIX}catalog_dirs") for error in (*host.errors, *errors))
         with mistakes.collect_mistakes():
             folders = find_catalogue_folders(compile_input, host, host_restrictions)
+            # The first folder has Proscribe's catalogue, the others are the organisation's.
             mistakes.add_mistakes(
                 *(folder_mistakes := list(_find_folders_read_as_hosts(host, folders[1:], compile_input.inventory)))
             )
+            # A catalogue without the folders of a wrong value could lack services, which would be reported as unknown.
             folders_by_host.update({} if is_catalogue_unsure else {host.name: folders})
             if not (host.errors or errors or folder_mistakes):
                 sound_policies[shared_key] = host_restrictions, folders
     loaded_catalogues: dict[tuple[Path, ...], Catalogue] = {}
+    # Without any usable setting, the project's own catalogue is still checked for mistakes.
     for folders in dict.fromkeys(folders_by_host.values()) or [(compile_input.project / "catalog",)]:
         with mistakes.collect_mistakes():
             loaded_catalogues[folders] = catalogues.load_catalogue(folders)
     return HostPolicies(
         restrictions,
         {
-            host: loaded_catalogues[host_restrictions]
-            for host, host_restrictions in folders_by_host.items()
-            if host_restrictions in loaded_catalogues
+            host: loaded_catalogues[host_folders]
+            for host, host_folders in folders_by_host.items()
+            if host_folders in loaded_catalogues
         },
     )
 
@@ -123,7 +130,8 @@ def _find_folders_read_as_hosts(
 ) -> Iterator[PolicyError]:
     """Yield an error for each folder of a host's own catalogue that Ansible reads as a part of the inventory.
 
-    There a service would become a group `packages`, with a warning for each of its keys.
+    Ansible would take a service file there for an inventory file: its key `packages` would become a group. `folders`
+    are these catalogue folders, and `sources` are those of the inventory.
     """
     name = f"{PREFIX}catalog_dirs"
     for folder in folders:

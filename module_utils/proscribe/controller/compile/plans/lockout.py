@@ -1,7 +1,7 @@
 """A check that no policy cuts off the operators of the hosts. It stops a run before any host changes.
 
-The networks in `proscribe_management` are exempted on every host, and reported. Other blocks of obviously needed
-addresses are mistakes of the policy:
+The networks in `proscribe_management` are exempted on every host, and reported. It is a mistake of the policy to block
+other addresses that are obviously needed:
     - a service's network that contains the address of a managed host, or of this controller.
     - a service's network that lies in proscribe_management, and so would never be refused.
     - a rule of the organisation that refuses outgoing traffic to this controller's address.
@@ -36,13 +36,17 @@ _EXEMPTION_HINT = f"or name it in {_MANAGEMENT_VARIABLE} if it has to stay reach
 
 
 class ReachableAddresses(NamedTuple):
-    """Addresses that have to stay reachable, in order, each with a text about its owner."""
+    """Addresses that have to stay reachable, sorted, each with a text about its owner for messages."""
 
     # key: IP version (4 or 6); values: (address as a number, text about the owner)
     addresses: Mapping[int, Sequence[tuple[int, str]]]
 
     @classmethod
     def parse_addresses(cls, addresses: Mapping[str, str]) -> ReachableAddresses:
+        """Parse addresses.
+
+        Key: an address; value: a text about its owner. Loopback addresses are left out.
+        """
         numbers_by_version: dict[int, list[tuple[int, str]]] = {4: [], 6: []}
         for text, owner in addresses.items():
             address = ipaddress.ip_address(text)
@@ -51,7 +55,10 @@ class ReachableAddresses(NamedTuple):
         return cls({version: sorted(listed) for version, listed in numbers_by_version.items()})
 
     def find_inside(self, network: Network, exempt_networks: Sequence[Network]) -> str:
-        """Return the first address of a network outside all exempt networks, with its owner; "" if there is none."""
+        """Return a text about the first of these addresses in `network` and in no exempt network; "" if there is none.
+
+        The text has the address and its owner.
+        """
         listed = self.addresses[network.version]
         index = bisect.bisect_left(listed, (int(network.network_address), ""))
         last_address = int(network.broadcast_address)
@@ -63,36 +70,37 @@ class ReachableAddresses(NamedTuple):
         return ""
 
     def extract_carried(self, section: PlanSection, exempt_networks: Sequence[Network]) -> ReachableAddresses:
-        """Return the IPv4 addresses that are embedded in these IPv6 addresses, except IPv6 addresses in exempt
-        networks.
+        """Return the IPv4 addresses that are embedded in these IPv6 addresses.
 
-        A host behind a translator (NAT64) has such an address.
+        A host behind a translator (NAT64) has such an IPv6 address. If the firewall blocks the IPv4 network, it also
+        blocks the IPv6 address. `section` has the translators' prefixes. IPv6 addresses in exempt networks are left
+        out.
         """
         listed = self.addresses[6]
-        carried_addresses: list[tuple[int, str]] = []
+        embedded_addresses: list[tuple[int, str]] = []
         prefixes = list_section_carriers(section)
-        for outer in map(parse_network, prefixes):
-            first = bisect.bisect_left(listed, (int(outer.network_address), ""))
-            last = bisect.bisect_left(listed, (int(outer.broadcast_address) + 1, ""))
+        for prefix in map(parse_network, prefixes):
+            first = bisect.bisect_left(listed, (int(prefix.network_address), ""))
+            last = bisect.bisect_left(listed, (int(prefix.broadcast_address) + 1, ""))
             for number, owner in listed[first:last]:
                 if not any(network.version == 6 and _is_in_network(network, number) for network in exempt_networks):
-                    inner = list_carried_networks(ipaddress.IPv6Network(number), prefixes)
-                    carried_addresses += [(int(network.network_address), owner) for network in inner]
-        return ReachableAddresses({4: sorted(set(carried_addresses)), 6: []})
+                    embedded_networks = list_carried_networks(ipaddress.IPv6Network(number), prefixes)
+                    embedded_addresses += [(int(network.network_address), owner) for network in embedded_networks]
+        return ReachableAddresses({4: sorted(set(embedded_addresses)), 6: []})
 
 
 def find_lockouts(
     hosts: Iterable[HostVariables], plans: Mapping[str, Plan], later_plans: Mapping[str, Plan] = {}
 ) -> tuple[list[PolicyError], list[str]]:
-    """Return the mistakes, and texts about management networks that stay reachable although the policy blocks them.
+    """Return the mistakes of the policy, and texts about management networks that it blocks but that stay reachable.
 
-    `plans` has the hosts' plans by host. `later_plans` has the plans that follow, by digest. Later plans take effect
-    without a run that could refuse them.
+    `plans` has the hosts' plans by host. `later_plans` has the plans that follow, by digest. They are checked as well,
+    because they take effect without a run that could refuse them.
     """
     hosts = list(hosts)
     managed_addresses = {host.address: f"the address of host {host.name}" for host in hosts if host.address}
     own_addresses = dict.fromkeys(find_controller_addresses(managed_addresses), "this controller's own address")
-    services, controller = (
+    needed_addresses, controller_addresses = (
         ReachableAddresses.parse_addresses({**managed_addresses, **own_addresses}),
         ReachableAddresses.parse_addresses(own_addresses),
     )
@@ -106,9 +114,10 @@ def find_lockouts(
                 continue
             checked_plans.add((plan["digest"], host.ssh_port))
             exempt_networks = [parse_network(text) for text in section["settings"]["management"]]
+            # An error of a later plan has the moment at which the plan takes effect (`begin`).
             for error in [
-                *_check_services(section, services, exempt_networks),
-                *_check_own_rules(section, controller, exempt_networks, host),
+                *_check_services(section, needed_addresses, exempt_networks),
+                *_check_own_rules(section, controller_addresses, exempt_networks, host),
             ]:
                 if str(error) not in errors and begin:
                     expected = f"{error.expected}; it would be in force from {begin} on"
@@ -119,7 +128,10 @@ def find_lockouts(
 
 
 def _iterate_later_plans(plan: Plan, later_plans: Mapping[str, Plan]) -> Iterator[tuple[str, Plan]]:
-    """Yield a plan and those that follow it, each with the moment at which it begins; "" for the first."""
+    """Yield (moment, plan) for a plan and for the plans that follow it.
+
+    The plan takes effect at the moment; "" for the first plan, which is in effect now.
+    """
     begin = ""
     while True:
         yield begin, plan
@@ -148,9 +160,10 @@ def _check_services(
     section: PlanSection, addresses: ReachableAddresses, exempt_networks: Sequence[Network]
 ) -> Iterator[PolicyError]:
     """Yield a mistake for each blocked network that contains a needed address, or lies in `proscribe_management`."""
-    carried = addresses.extract_carried(section, exempt_networks)
+    # IPv4 addresses in the IPv6 addresses of hosts behind a translator (NAT64)
+    embedded = addresses.extract_carried(section, exempt_networks)
     for id_, text, network in _iterate_restricted_networks(section):
-        if owner := addresses.find_inside(network, exempt_networks) or carried.find_inside(network, exempt_networks):
+        if owner := addresses.find_inside(network, exempt_networks) or embedded.find_inside(network, exempt_networks):
             expected = f"no network that contains {owner}: remove it, exclude the service, {_EXEMPTION_HINT}"
             yield PolicyError(f"service {id_}", "networks", text, expected)
         for wider in exempt_networks:
@@ -165,7 +178,8 @@ def _check_own_rules(
     section: PlanSection, controller: ReachableAddresses, exempt_networks: Sequence[Network], host: HostVariables
 ) -> Iterator[PolicyError]:
     """Yield a mistake for each firewall rule of the organisation that would cut off the controller."""
-    carried = controller.extract_carried(section, exempt_networks)
+    # IPv4 addresses in the IPv6 address of a controller behind a translator (NAT64)
+    embedded = controller.extract_carried(section, exempt_networks)
     for index, rule in enumerate(section["settings"]["rules"]):
         if rule["verdict"] == "accept" or rule["direction"] == "forward":
             continue
@@ -181,9 +195,10 @@ def _check_own_rules(
                     host.locate_variable(_RULES_VARIABLE), f"{_RULES_VARIABLE}[{index}]", rule["verdict"], expected
                 )
                 continue
+        # A rule without addresses matches all addresses. An outgoing rule of this kind is not checked here.
         everywhere = ("0.0.0.0/0", "::/0") if rule["direction"] == "in" else ()
         for text in rule["addresses"] or everywhere:
-            outgoing = carried if rule["direction"] == "out" else ReachableAddresses.parse_addresses({})
+            outgoing = embedded if rule["direction"] == "out" else ReachableAddresses.parse_addresses({})
             if owner := controller.find_inside(parse_network(text), exempt_networks) or outgoing.find_inside(
                 parse_network(text), exempt_networks
             ):
@@ -200,16 +215,21 @@ def _is_ssh_affected(rule: OrganisationRule, port: int) -> bool:
 
 
 def _describe_exemptions(section: PlanSection, exempt_networks: Sequence[Network]) -> Iterator[str]:
+    """Yield a text for each management network inside a blocked network: it stays reachable."""
     for id_, text, network in _iterate_restricted_networks(section) if exempt_networks else ():
-        for narrower in exempt_networks:
-            if narrower.version == network.version and _is_subnetwork(narrower, network):
+        for exempt_network in exempt_networks:
+            if exempt_network.version == network.version and _is_subnetwork(exempt_network, network):
                 yield (
-                    f"{_MANAGEMENT_VARIABLE} {narrower} lies in {text} of {id_}: it stays reachable on the hosts "
+                    f"{_MANAGEMENT_VARIABLE} {exempt_network} lies in {text} of {id_}: it stays reachable on the hosts "
                     f"that name it"
                 )
 
 
 def _iterate_restricted_networks(section: PlanSection) -> Iterator[tuple[str, str, Network]]:
+    """Yield (service id, network as text, network) for each network that a firewall section blocks.
+
+    A network that is open only in the hours of a waiver counts as blocked (`otherwise`).
+    """
     for id_, entry in section["services"].items():
         for text in entry["networks"] if entry.get("otherwise", entry["mode"]) in RESTRICTED_MODES else ():
             yield id_, text, parse_network(text)

@@ -28,12 +28,14 @@ class PlanCache:
     def get_body(self, state_hash: bytes, policy: str, has_begun: bool, compile_body: Callable[[], Plan]) -> Plan:
         """Return a plan without its digest, from the cache or from `compile_body`, whose exceptions pass through.
 
-        `state_hash` is the hash of the catalogue and the code; b"" if there is none. `policy` has the restrictions as
-        text. `has_begun` is True if the ban is in force.
+        `state_hash` is the hash of the catalogue and the code. If it is b"" (unknown), nothing is cached. `policy` has
+        the restrictions as text. `has_begun` is True if the ban is in force.
         """
         if not state_hash:
             return compile_body()
         key = hashlib.sha256(repr((state_hash, policy, has_begun)).encode()).hexdigest()
+        # Several plans may share a file of the cache; the newest replaces the others. The file has three lines: the
+        # plan's key, the digest of the content, and the content.
         name = f"{CACHE_NAME}-{int(key, 16) % MAX_PLANS}"
         cached_key, _, rest = self._store.read_note(name).partition(b"\n")
         digest, _, content = rest.partition(b"\n")

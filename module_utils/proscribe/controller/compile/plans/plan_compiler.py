@@ -46,8 +46,8 @@ def compile_plan(
 def compile_body(
     catalogue: Catalogue, restrictions: Restrictions, waivers: Sequence[Waiver], today: datetime.date
 ) -> Plan:
-    """Compile a plan as `compile_plan` does, but without its digest and without the later plans (timeline.py)."""
-    is_upcoming = today < restrictions.effective_from
+    """Compile a plan as `compile_plan` does, but without its digest and its link to a later plan (timeline.py)."""
+    is_upcoming = today < restrictions.effective_from  # the ban is not yet in force
     selected_services = select_services(catalogue, restrictions)
     controls = {
         control: _compile_section(control, catalogue, restrictions, selected_services, waivers, is_upcoming)
@@ -83,9 +83,12 @@ def _compile_section(
 ) -> PlanSection:
     """Return the section of a control in a plan: its mode, its services with their identifiers, and its settings.
 
-    `selected_services` has True for each service that is enforced; other services are only reported. `nothing_known`
-    lists services without identifiers for this control. `by_tenant` lists services whose accounts the tenant control
-    distinguishes.
+    `selected_services` has True for each service that is enforced; other services are only reported. `is_upcoming` is
+    True if the ban is not yet in force.
+
+    Two keys of the section list enforced services that this control does not block. `nothing_known`: the catalogue has
+    no identifiers of the service for the control. `by_tenant`: the service's sites stay open, because a browser policy
+    admits only the organisation's own accounts there.
     """
     mode = restrictions.controls[control]
     section: PlanSection = {
@@ -96,7 +99,7 @@ def _compile_section(
     full_waivers, partial_waivers = _group_waivers(control, waivers)
     for service, is_enforced in selected_services:
         groups = group_restrictions.find_groups(restrictions.groups_restricted, service.id)
-        if groups and control not in groups:
+        if groups and control not in groups:  # restricted for members of groups only, by other controls
             continue
         identifiers = get_identifiers(catalogue, control, service, restrictions.feeds if is_enforced else ())
         if is_enforced and not identifiers:
@@ -104,11 +107,13 @@ def _compile_section(
         if is_separated_by_tenant(service, restrictions):
             if is_enforced and identifiers and control != "apps":
                 section.setdefault("by_tenant", []).append(service.id)
+            # The sites stay open. Only `apps` still has something to find: the programs.
             identifiers = remove_web_identifiers(identifiers) if control == "apps" else {}
         if not identifiers:
             continue
         service_policy: ServicePolicy = {"mode": "report"}
         if is_enforced and control == "apps" and has_permitted_programs(service, restrictions):
+            # The programs serve permitted accounts, too, so they are only reported.
             identifiers = {**identifiers, "serves_both": True}
         elif is_enforced and is_upcoming:
             service_policy = {"mode": "upcoming", "effective_from": restrictions.effective_from.isoformat()}
@@ -129,7 +134,11 @@ def _compile_section(
 
 
 def _group_waivers(control: str, waivers: Iterable[Waiver]) -> tuple[dict[str, list[Waiver]], dict[str, list[Waiver]]]:
-    """Return the waivers of each service: those for the whole service, and those for a part (users, version, path)."""
+    """Return two mappings from service ids to the waivers for a control.
+
+    The first has waivers for whole services. The second has waivers for a part of a service: some users, versions or
+    paths.
+    """
     full_waivers: dict[str, list[Waiver]] = {}
     partial_waivers: dict[str, list[Waiver]] = {}
     for waiver in (waiver for waiver in waivers if control in waiver.controls):
@@ -139,10 +148,14 @@ def _group_waivers(control: str, waivers: Iterable[Waiver]) -> tuple[dict[str, l
 
 
 def _make_service_policy(mode: str, full_waivers: Sequence[Waiver], partial_waivers: Sequence[Waiver]) -> ServicePolicy:
-    """Return the mode of a service whose ban is in force, with the effect of waivers, which are sorted by their end.
+    """Return the mode of a service whose ban is in force, with the effect of its waivers.
 
-    The last of several full waivers counts. A waiver without hours precedes waivers with hours. If all full waivers
-    have hours, the waivers before the last become exceptions that are limited by their hours alone.
+    `full_waivers` are for the whole service, `partial_waivers` for some users, versions or paths. Both are sorted by
+    their end. `mode` is the mode of the control.
+
+    A full waiver without hours waives the service at all times; the one that ends last counts. If all full waivers have
+    hours, the last gives the hours (`hours`), and `otherwise` is the mode outside these hours. The earlier full
+    waivers become exceptions that are limited by their hours alone.
     """
     if unlimited_ids := [waiver.id for waiver in full_waivers if not waiver.hours]:
         return {"mode": "waived", "waiver": unlimited_ids[-1]}
@@ -161,6 +174,7 @@ def _make_service_policy(mode: str, full_waivers: Sequence[Waiver], partial_waiv
 
 
 def _make_exception(waiver: Waiver) -> PartialWaiver:
+    """Return a waiver as an exception in a plan: its id, its limits (users, versions, paths) and its hours."""
     exception: PartialWaiver = {"waiver": waiver.id, **waiver.narrowing}
     if waiver.hours:
         exception["hours"] = _list_hour_windows(waiver)
@@ -168,11 +182,15 @@ def _make_exception(waiver: Waiver) -> PartialWaiver:
 
 
 def _list_hour_windows(waiver: Waiver) -> Hours:
+    """Return the weekly hours of a waiver as [day, first minute, end minute], with lists as in JSON."""
     return [list(window) for window in waiver.weekly_windows]
 
 
 def _describe_named_waivers(controls: Mapping[str, PlanSection], waivers: Iterable[Waiver]) -> dict[str, PlanWaiver]:
-    """Return the descriptions of the plan's waivers that a host shows to users."""
+    """Return descriptions of waivers for users of a host.
+
+    Key: the id of a waiver in a section of the plan.
+    """
     services: dict[str, set[str]] = {}
     for entry in (entry for section in controls.values() for entry in section["services"].values()):
         for part in (entry, *entry.get("exceptions", ())):
@@ -208,22 +226,30 @@ def list_upcoming_services(plan: Plan) -> list[UpcomingRestriction]:
 def _allow_permitted_names(services: Mapping[str, PlanEntry], catalogue: Catalogue, control: str) -> None:
     """Allow names below a restricted domain that belong to a service without restriction.
 
-    For a service that is waived at some hours, `opens` has the names that are allowed at these hours. The key in
-    `opens` is the service that blocks the names.
+    A restricted domain blocks all names below it. So the entries of restricted services get the names that stay open.
+    They are in `web_allow` for the control `apps`, and in `allow` for other controls.
+
+    A service that is waived only at some hours gets the key `opens`. It has the names that are open at these hours, by
+    the id of the service that blocks the names.
     """
+    # restricted now, or outside the hours of a waiver (`otherwise`)
     restricted = {
         id_: entry for id_, entry in services.items() if entry.get("otherwise", entry["mode"]) in RESTRICTED_MODES
     }
-    ids_by_name: dict[str, list[str]] = {}  # by name, the services that restrict it
+    ids_by_name: dict[str, list[str]] = {}  # key: a name; value: the ids of the services that restrict it
     for id_, entry in restricted.items():
         for name in dict.fromkeys(entry.get("web_hosts", ()) if control == "apps" else entry.get("domains", ())):
             ids_by_name.setdefault(name, []).append(id_)
+    # key: the id of a service that blocks the names; value: the names that are open at all times
     always_allowed: dict[str, set[str]] = {}
     partly_restricted = {id_ for id_, entry in restricted.items() if "only" in entry}  # restricted for some users only
+    # key: the id of a service that is waived at some hours; value: the content of its key `opens`
     opened_names: dict[str, dict[str, set[str]]] = {
         id_: {} for id_, entry in restricted.items() if "otherwise" in entry and id_ not in partly_restricted
     }
     for id_, service in catalogue.services.items():
+        # A service that is restricted for everybody and at all times needs no open names. A service that is restricted
+        # for some users needs them for the other users.
         if id_ in restricted and id_ not in opened_names and id_ not in partly_restricted:
             continue
         allowed_names = opened_names.get(id_, always_allowed)

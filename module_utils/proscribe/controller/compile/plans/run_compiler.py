@@ -42,13 +42,13 @@ from .host_policies import find_plan_store
 from .plan_cache import PlanCache
 from .plan_compiler import list_upcoming_services
 
-LIFT_MODE = "lift"
+LIFT_MODE = "lift"  # mode of a run that removes the whole ban from hosts
 
 
 def compile_run(compile_input: CompileInput, now: datetime.datetime | None = None) -> CompiledRun:
-    """Compile the plans of all hosts, write each to the plan store, and return the run.
+    """Compile the plans of all hosts, write each to the plan store, and return the data of the run.
 
-    Raises PolicyErrors with every mistake of every host; then nothing was written.
+    Raises PolicyErrors with every mistake of every host. Most mistakes are found before anything is written.
     """
     now = now or datetime.datetime.now(datetime.timezone.utc)
     version_thread = threading.Thread(target=get_own_version, daemon=True)  # git runs while the plans are compiled
@@ -90,6 +90,7 @@ def compile_run(compile_input: CompileInput, now: datetime.datetime | None = Non
     run = _make_run(
         compile_input, compiled, common, store, run_id, format_moment(now), [*policy_warnings, *age_warnings]
     )
+    # The report has every warning. A warning about an old catalogue is printed only once a day.
     reminders = warnings.select_not_printed_today(store, age_warnings, now)
     run["warnings_to_print"] = [*policy_warnings, *reminders]
     if reminders and (
@@ -100,9 +101,13 @@ def compile_run(compile_input: CompileInput, now: datetime.datetime | None = Non
 
 
 def _check_lockout(compile_input: CompileInput, compiled: CompiledPlans, mistakes: MistakeCollector) -> list[str]:
-    """Return texts about exempted management networks. Add blocks that would cut off the operators to `mistakes`."""
+    """Return texts about management networks that stay reachable although the policy blocks them.
+
+    A blocked network that would cut off the operators is added to `mistakes`.
+    """
     if not compiled.hosts:
         return []
+    # Windows hosts are only observed, so nothing is blocked on them.
     changed_hosts = [host for host in compile_input.hosts if host.name not in compile_input.windows_hosts]
     plans = {name: compiled.plans[digest] for name, digest in compiled.hosts.items()}
     errors, exemptions = lockout.find_lockouts(changed_hosts, plans, compiled.later)
@@ -113,17 +118,21 @@ def _check_lockout(compile_input: CompileInput, compiled: CompiledPlans, mistake
 class _CommonSettings(NamedTuple):
     """The settings on which all hosts of a run have to agree."""
 
-    reports: Path
-    reporting: RunReporting
+    reports: Path  # directory of reports and of the plan store
+    reporting: RunReporting  # settings of the report
     rollout: RolloutLimits
-    catalog_max_age: int
+    catalog_max_age: int  # seconds; 0 for no limit
 
 
 def _collect_common_settings(
     compile_input: CompileInput, compiled: CompiledPlans, mistakes: MistakeCollector
 ) -> _CommonSettings:
-    """Return the settings on which all hosts agree. Raises PolicyErrors, with all other mistakes, if they do not."""
-    # A host with a wrong value is left out: its default cannot show if the hosts agree.
+    """Return the settings on which all hosts agree.
+
+    Raises PolicyErrors if hosts differ, or if `mistakes` has any. The errors are those in `mistakes` and the new ones.
+    """
+    # A wrong value was replaced by a default, which may differ from the values of other hosts. So a host with a wrong
+    # value is left out.
     sound_hosts = [host for host in compile_input.hosts if not mistakes or not _has_mistakes(host)]
     sound_restrictions = {host.name: compiled.restrictions[host.name] for host in sound_hosts}
     with mistakes.collect_mistakes():
@@ -148,11 +157,15 @@ def _collect_common_settings(
 
 
 def _has_mistakes(host: HostVariables) -> bool:
+    """Return True if a policy variable of the host has a wrong value."""
     return bool(host.errors or read_noting_errors(host.values, host.locate_variable)[1])
 
 
 def _open_store(reports: Path) -> PlanStore:
-    """Return the plan store of a run. Raises PolicyErrors if it cannot be trusted."""
+    """Return the plan store of a run.
+
+    Raises PolicyErrors if other accounts could change its files, or if this account cannot write it.
+    """
     store = PlanStore(reports / PLANS_DIRECTORY)
     with _convert_store_errors():
         store.require_directories()
@@ -177,13 +190,14 @@ def _make_run(
     started: str,
     run_warnings: list[str],
 ) -> CompiledRun:
-    """Return the data of a run for its tasks and its report, and prepare the plans in the plan store.
+    """Return the data of a run for its tasks and its report, and write the plans to the plan store.
 
     Raises PolicyErrors if the plan store cannot be trusted.
     """
     catalogues, plans, report_settings = compiled.catalogues.values(), compiled.plans, common.reporting
     with _convert_store_errors():
         prepared = store.prepare_plans(plans)
+    # without Windows hosts, which are only observed
     changed_restrictions = {
         name: host_restrictions
         for name, host_restrictions in compiled.restrictions.items()
@@ -246,7 +260,7 @@ def _list_service_ids(plans: Iterable[Plan]) -> list[str]:
 
 
 def _join_releases(catalogues: Iterable[Catalogue]) -> ReleaseFacts:
-    """Return the release of a run's catalogue; for several catalogues, all releases joined by `+`."""
+    """Return the version and day of the release of a run's catalogue; for several catalogues, all joined by `+`."""
     releases = sorted({catalogue.release for catalogue in catalogues})
     return {
         "version": "+".join(dict.fromkeys(release.version for release in releases)),
@@ -255,7 +269,7 @@ def _join_releases(catalogues: Iterable[Catalogue]) -> ReleaseFacts:
 
 
 def _list_upcoming(plans: Iterable[Plan]) -> list[UpcomingRestriction]:
-    """Return the upcoming restrictions of a run's plans, each once."""
+    """Return the restrictions in a run's plans whose first day is in the future, each once."""
     by_key = {
         format_canonical(announcement): announcement for plan in plans for announcement in list_upcoming_services(plan)
     }

@@ -10,9 +10,10 @@ from .identifiers import get_identifiers, remove_web_identifiers
 
 
 def select_services(catalogue: Catalogue, restrictions: Restrictions) -> list[tuple[Service, bool]]:
-    """Return the services that a host's restrictions select, by id, each with True if it is enforced.
+    """Return (service, is_enforced) for each service that a host's restrictions select, sorted by id.
 
-    Other services are only reported. Raises PolicyErrors for ids that the catalogue does not have.
+    If `is_enforced` is False, the service is only reported. Raises PolicyErrors for ids that the catalogue does not
+    have, and for group restrictions that could have no effect.
     """
     errors = [
         PolicyError(
@@ -45,13 +46,17 @@ def select_services(catalogue: Catalogue, restrictions: Restrictions) -> list[tu
 
 
 def _describe_near_id(id_: str, catalogue: Catalogue) -> str:
+    """Return a hint for the message about an unknown service id: its category, or similar ids; "" if there are none."""
     if id_ in CATEGORIES:
         return f"; {id_!r} is a category: {PREFIX}categories has these"
     return propose_similar_names(id_, catalogue.services)
 
 
 def _is_enforced(service: Service, restrictions: Restrictions) -> bool:
-    """Return True for a service that is not only reported. `services_include` overrides catalogue and category."""
+    """Return True if a selected service is enforced, and False if it is only reported.
+
+    A service in `services_include` is enforced in any case.
+    """
     is_named = service.id in restrictions.services_include
     return is_named or (service.enforce and service.category in restrictions.categories)
 
@@ -78,7 +83,10 @@ def _explain_unrestricted(service: Service, restrictions: Restrictions) -> str:
 
 
 def _can_find_programs(catalogue: Catalogue, restrictions: Restrictions, control: str, service: Service) -> bool:
-    """Return True if a control is on and has identifiers of a service that are not only pages in browsers."""
+    """Return True if a control can detect or block a service otherwise than by web pages in browsers.
+
+    False if the control is off, if the service's sites stay open for business accounts, or if its programs stay.
+    """
     if restrictions.controls[control] == "off" or (control != "apps" and is_separated_by_tenant(service, restrictions)):
         return False
     if control == "apps" and has_permitted_programs(service, restrictions):
@@ -88,7 +96,7 @@ def _can_find_programs(catalogue: Catalogue, restrictions: Restrictions, control
 
 
 def is_separated_by_tenant(service: Service, restrictions: Restrictions) -> bool:
-    """Return True if the organisation has business accounts that share the service's sites with personal accounts.
+    """Return True if the organisation has business accounts (a tenant) on the same sites as personal accounts.
 
     Then the sites stay open, and the browser's tenant control distinguishes the accounts.
     """

@@ -67,7 +67,10 @@ def find_transitions(
 
 
 def _iterate_key_moments(waiver: Waiver, context: JudgementContext) -> Iterator[datetime.datetime]:
-    """Yield the moments at which a key of the approver becomes valid, or has become invalid."""
+    """Yield the moments at which an SSH key of the approver becomes valid, or has become invalid.
+
+    A waiver waives only while the key that signed it is valid. The moments come from the file `allowed_signers`.
+    """
     file = Path(waiver.file)
     if context.rules.signatures == "off" or not get_signature_path(file).exists():
         return
@@ -105,8 +108,9 @@ def iterate_states(
 ) -> Iterator[PlanState]:
     """Yield the facts that determine a host's plan now, and at each later moment at which they may change.
 
-    `waivers` are those of the host, in the order in which they count. `waiving_ids` are those that waive now, and
-    `transitions_by_waiver` has their changes. `begin_day` is the first day of the ban, if the host has to know it.
+    `waivers` are the host's waivers, sorted by their end. `waiving_ids` are the ids of those that waive now.
+    `transitions_by_waiver` has the later changes of each waiver, by its id. `begin_day` is the first day of the ban.
+    It is None for a host without a watch, which changes its plan only in a run.
     """
     transitions = {waiver.id: transitions_by_waiver.get(waiver.id, ()) for waiver in waivers}
     moments = {transition.at for waiver_transitions in transitions.values() for transition in waiver_transitions}
@@ -126,6 +130,10 @@ def iterate_states(
 
 
 def _is_waiving(was_waiving: bool, transitions: Sequence[WaiverTransition], moment: datetime.datetime) -> bool:
+    """Return True if a waiver waives at `moment`, by its last transition until then.
+
+    Without such a transition, `was_waiving` decides, which is the state now.
+    """
     return next((transition.is_waiving for transition in reversed(transitions) if transition.at <= moment), was_waiving)
 
 
@@ -141,6 +149,8 @@ class PlanChains:
     """A maker of plans from bodies (plans without digest), each linked to the next plan. Equal plans are made once."""
 
     def __init__(self) -> None:
+        # plans with digest; key: id() of the body, and the moment and the digest of the next plan, both "" if there is
+        # none
         self._sealed_plans: dict[tuple[int, str, str], Plan] = {}
         # references to the plans' bodies, so that no other object gets the id() of a body
         self._bodies: list[Plan] = []
@@ -148,7 +158,8 @@ class PlanChains:
     def link_plans(self, bodies: Sequence[tuple[datetime.datetime, Plan]]) -> list[Plan]:
         """Return the plans of a host, the present plan first.
 
-        `bodies` has the plans without digest, each with the moment from which it applies.
+        `bodies` has the plans without digest, each with the moment from which it applies. A plan that equals the plan
+        before it is left out.
         """
         distinct_bodies = [bodies[0]]
         for moment, body in bodies[1:]:
@@ -162,6 +173,7 @@ class PlanChains:
         return plans[::-1]
 
     def _make_sealed_plan(self, body: Plan, at: str, digest: str) -> Plan:
+        """Return a plan with its digest, linked to the next plan: its moment `at` and its `digest`; "" for none."""
         key = (id(body), at, digest)
         if key not in self._sealed_plans:
             self._bodies.append(body)

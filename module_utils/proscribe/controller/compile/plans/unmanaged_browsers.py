@@ -26,13 +26,14 @@ def choose_mode(restrictions: Restrictions) -> str:
 def make_unmanaged_entry(catalogue: Catalogue, mode: str, services: Iterable[Service]) -> PlanEntry:
     """Return the browsers that no policy reaches, in the form of a service to scan for.
 
-    Browsers without policies have packages, programs and paths. Other browsers count only as portable apps in a home
-    (`copies`). Identifiers of a selected service belong to that service: the Tor Browser is both.
+    Browsers that support no policies are found by packages, programs and paths. Browsers that support policies count
+    only as portable apps in a home directory; `copies` has the names of their programs. `services` are the selected
+    services. Their identifiers are left out here, because a finding counts for the service: the Tor Browser is both.
     """
     claimed_names = {name for s in services for names in (*s.packages.values(), s.processes, s.paths) for name in names}
     unmanaged = [browser for browser in catalogue.browsers.values() if browser.policy_support == "none"]
     managed = [browser for browser in catalogue.browsers.values() if browser.policy_support in ("chromium", "firefox")]
-    portable = {name for browser in managed for name in browser.processes} - claimed_names
+    portable_names = {name for browser in managed for name in browser.processes} - claimed_names
     packages: dict[str, list[str]] = {}
     for browser in unmanaged:
         for system, names in browser.packages.items():
@@ -41,7 +42,9 @@ def make_unmanaged_entry(catalogue: Catalogue, mode: str, services: Iterable[Ser
         "name": "Browsers that no policy reaches",
         "mode": mode,
         "packages": packages,
-        "processes": sorted({name for browser in unmanaged for name in browser.processes} - claimed_names - portable),
+        "processes": sorted(
+            {name for browser in unmanaged for name in browser.processes} - claimed_names - portable_names
+        ),
         "paths": sorted({path for browser in unmanaged for path in browser.paths} - claimed_names),
-        "copies": sorted(portable),
+        "copies": sorted(portable_names),
     }

@@ -13,7 +13,10 @@ from .host_policies import read_sound_policy
 
 
 def list_judged_waivers(compile_input: CompileInput, now: datetime.datetime) -> list[JudgedWaiver]:
-    """Return the waivers of a compilation by id, each with its status. Raises PolicyErrors."""
+    """Return the waivers of a compilation, sorted by id, each with its status.
+
+    Raises PolicyErrors.
+    """
     policy = read_sound_policy(compile_input)
     return read_judged_waivers(compile_input, policy.restrictions, policy.service_ids, now)
 

@@ -36,9 +36,10 @@ def iterate_policy_warnings(compile_input: CompileInput, compiled: CompiledPlans
 def iterate_age_warnings(
     compile_input: CompileInput, compiled: CompiledPlans, now: datetime.datetime, max_age: int
 ) -> Iterator[str]:
-    """Yield the warning about entries that were not checked within `max_age` seconds; 0 disables it.
+    """Yield the warning about catalogue entries that nobody compared with their sources within `max_age` seconds.
 
-    Only runs that observe the ban depend on the entries: a lift, and the quarantine, do not.
+    With `max_age` 0 there is no warning. A lift and a run over quarantines do not depend on the entries, so they get
+    none either.
     """
     entries_by_host = (
         _find_stale_by_host(compiled, now, max_age // 86400)
@@ -50,7 +51,7 @@ def iterate_age_warnings(
 
 
 def select_not_printed_today(store: PlanStore, texts: Sequence[str], now: datetime.datetime) -> list[str]:
-    """Return the warnings that no earlier run of this UTC day has returned, and record them in the store."""
+    """Return those of `texts` that no run has printed yet on this day (UTC), and record them in the plan store."""
     day = now.date().isoformat()
     noted_day, *printed = store.read_note(PRINTED_NOTE_NAME).decode("utf-8", "replace").splitlines() or [""]
     printed = printed if noted_day == day else []
@@ -63,9 +64,9 @@ def select_not_printed_today(store: PlanStore, texts: Sequence[str], now: dateti
 def find_stale_catalogue(
     compile_input: CompileInput, compiled: CompiledPlans, now: datetime.datetime, max_age: int
 ) -> StaleCatalog | None:
-    """Return the first catalogue with an enforced entry that was not checked within `max_age` seconds; None if none.
+    """Return the first host's catalogue with an enforced entry that was not checked within `max_age` seconds.
 
-    With `max_age` 0 the result is None.
+    Returns None if there is none, or if `max_age` is 0.
     """
     entries_by_host = _find_stale_by_host(compiled, now, max_age // 86400) if max_age else {}
     for host in compile_input.hosts:
@@ -82,7 +83,10 @@ def _describe_hosts(hosts: list[str] | tuple[str, ...]) -> str:
 def _find_stale_by_host(
     compiled: CompiledPlans, now: datetime.datetime, max_days: int
 ) -> dict[str, list[freshness.StaleEntry]]:
-    """Return the stale entries that are enforced, by host. A host represents all that share plan and catalogue."""
+    """Return the enforced catalogue entries that were not checked within `max_days`, by host.
+
+    Of several hosts with the same plan and catalogue, the result has only one.
+    """
     distinct = {(compiled.hosts[name], id(catalogue)): name for name, catalogue in compiled.catalogues.items()}
     entries_by_host: dict[str, list[freshness.StaleEntry]] = {}
     for name in distinct.values():
@@ -111,7 +115,10 @@ def _warn_unseparated_tenants(restrictions: Mapping[str, Restrictions]) -> Itera
 
 
 def _warn_open_to_members(restrictions: Mapping[str, Restrictions]) -> Iterator[str]:
-    """Yield warnings about services that stay open to restricted users because a control cannot distinguish users."""
+    """Yield warnings about services that stay open to users for whom they are restricted.
+
+    Browser policies and the DNS filter cannot distinguish users.
+    """
     hosts_by_text: dict[str, list[str]] = {}
     for name, host_restrictions in restrictions.items():
         for text in group_restrictions.describe_open_services(

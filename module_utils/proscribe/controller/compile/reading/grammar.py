@@ -170,6 +170,7 @@ def check_native_name(text: str) -> str:
     # Imported here, because it loads all of the apps, and a run with a cached catalogue does not need them.
     from ....host.controls.apps.portable.appimage import make_name_stem
 
+    # Hosts compare this name with names of files, from which they strip version, processor and suffix.
     return "" if make_name_stem(text) == fold_name(text) else "a name without version, processor and suffix of a file"
 
 

@@ -17,6 +17,7 @@ class NetworkTable:
     """A table from networks that do not overlap to texts, searchable by any address."""
 
     def __init__(self, texts: Mapping[str, str]) -> None:
+        # key: IP version; values, sorted: first address and last address of a network as numbers, and its text
         self._ranges: dict[int, list[tuple[int, int, str]]] = {4: [], 6: []}
         for network, text in texts.items():
             parsed_network = ipaddress.ip_network(network)
@@ -33,11 +34,12 @@ class NetworkTable:
 
 
 def _get_bounds(network: Network) -> tuple[int, int]:
+    """Return the first and the last address of a network as numbers."""
     return int(network.network_address), int(network.broadcast_address)
 
 
 def merge_networks(texts: Iterable[str]) -> list[str]:
-    """Return networks of both families without duplicates and overlaps, which the packet filter refuses.
+    """Return IPv4 and IPv6 networks without duplicates and overlaps, which the packet filter refuses.
 
     Adjacent networks are joined, and a network of a single address is spelled as the address. IPv4 comes first, and
     addresses are in order.

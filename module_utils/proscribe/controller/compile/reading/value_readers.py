@@ -68,7 +68,10 @@ def make_names_reader(allowed: Iterable[str] | None, description: str) -> NamesR
 
 
 def read_part(key: str, read_setting: Callable[..., Value], *arguments: object) -> Value:
-    """Return the result of `read_setting` for a part of a value. Prefix the key of its errors with the part's key."""
+    """Return the result of `read_setting(*arguments)` for a part of a value, such as an item of a list.
+
+    `key` is the place of the part in the value: `[2]` or `.apps`. It is put before the key of each error.
+    """
     try:
         return read_setting(*arguments)
     except UnexpectedValue as error:
@@ -76,7 +79,10 @@ def read_part(key: str, read_setting: Callable[..., Value], *arguments: object) 
 
 
 def make_number_reader(minimum: int, maximum: int, unit: str) -> Callable[[object], int]:
-    """Return a reader for a whole number in these bounds."""
+    """Return a reader for a whole number from `minimum` to `maximum`.
+
+    `unit` is a word for messages, such as days.
+    """
 
     def read_number(setting: object) -> int:
         if not isinstance(setting, int) or isinstance(setting, bool) or not minimum <= setting <= maximum:
@@ -145,7 +151,10 @@ def read_duration(setting: object) -> int:
 
 
 def make_duration_reader(minimum: int, maximum: int) -> Callable[[object], int]:
-    """Return a reader for a duration in seconds. Its bounds are in minutes."""
+    """Return a reader for a duration.
+
+    The reader returns seconds, but `minimum` and `maximum` are in minutes.
+    """
 
     def read_bounded_duration(setting: object) -> int:
         with contextlib.suppress(UnexpectedValue):

@@ -54,12 +54,14 @@ def check_installer(text: str) -> str:
     match = _INSTALLER_PATTERN.fullmatch(text)
     if not match:
         return "the file name of an installer, .exe or .msi, with at most one * behind its fourth letter"
+    # The part before the * must not be a common program name, such as Setup: other installers begin like it.
     name = re.sub(r"[ ._+()-]*$|\.exe$|\.msi$", "", match[1]) + ".exe"
     return check_windows_program(name) and "a name of this installer alone: others begin like it, too"
 
 
 def derive_publisher_id(subject: str) -> str:
     """Return the 13 characters that Windows puts at the end of the family name of a publisher's app packages."""
+    # 64 bits of the hash and a zero bit: 13 digits of 5 bits each
     bits = int.from_bytes(hashlib.sha256(subject.encode("utf-16-le")).digest()[:8], "big") << 1
     return "".join(_DIGITS[bits >> shift & 31] for shift in range(60, -1, -5))
 

@@ -53,6 +53,10 @@ class Document:
         return f"{self.path}:{self._find_line(path)}"
 
     def _find_line(self, path: KeyPath) -> int:
+        """Return the line of the value at a path, or of the nearest value above it that exists.
+
+        Lines count from 1.
+        """
         node, line = self.root, self.root.start_mark.line
         for step in path:
             if isinstance(node, yaml.MappingNode):

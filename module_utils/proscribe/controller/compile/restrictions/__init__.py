@@ -84,13 +84,14 @@ def read_restrictions(values: Mapping[str, object], locate: Callable[[str], str]
 def read_noting_errors(
     values: Mapping[str, object], locate: Callable[[str], str]
 ) -> tuple[Restrictions, list[PolicyError]]:
-    """Read restrictions like `read_restrictions`, and return the errors. Wrong values become their defaults.
+    """Read restrictions like `read_restrictions`, but return the errors instead of raising them.
 
-    So the rest of a policy can still be checked.
+    Wrong values are replaced by their defaults, so that the rest of a policy can still be checked.
     """
     errors: list[PolicyError] = []
 
     def note(key: str, setting: object, expected: str) -> None:
+        """Add an error about a variable or a part of it (`key`)."""
         errors.append(PolicyError(locate(key), key, setting, expected))
 
     known_names = {PREFIX + name for name in RESTRICTIONS}
@@ -106,11 +107,15 @@ def read_noting_errors(
             place = locate(PREFIX + name + error.key)
             expected = error.expected + explain_quoting(PREFIX + name, error, place)
             errors.append(PolicyError(place, PREFIX + name + error.key, error.found_value, expected))
-    # Wrong values were replaced by defaults, and no default contradicts another setting.
+    # Some correct values contradict each other. A default contradicts no value, so this check adds no error about a
+    # wrong value that was replaced by its default.
     allowed_extensions = settings["browser_extensions_allowed"]
     browser_settings = settings["browser_settings"]
-    is_refusing = browser_settings.get(EXTENSIONS) == ALLOW_LIST or browser_settings.get(PROXY_EXTENSIONS) == BLOCKED
-    if allowed_extensions and not is_refusing:
+    # Without one of these settings, every extension is allowed, and a list of allowed ones has no effect.
+    refuses_extensions = (
+        browser_settings.get(EXTENSIONS) == ALLOW_LIST or browser_settings.get(PROXY_EXTENSIONS) == BLOCKED
+    )
+    if allowed_extensions and not refuses_extensions:
         expected = "extensions: allow_list or proxy_extensions: blocked in proscribe_browser_settings"
         note(PREFIX + "browser_extensions_allowed[0]", allowed_extensions[0], expected)
     if settings["probe"] and settings["audit_with"] == STORED:

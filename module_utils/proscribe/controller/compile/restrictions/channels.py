@@ -45,8 +45,12 @@ def read_channels() -> Mapping[str, Channel]:
 
 
 def _read_channel(path: Path) -> Channel:
-    (block,) = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return Channel(**block["vars"]["proscribe_channel"])
+    """Return the channel in a file of tasks.
+
+    The file has a single block of tasks, whose variables describe it.
+    """
+    (task_block,) = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return Channel(**task_block["vars"]["proscribe_channel"])
 
 
 def read_notify_channels(setting: object) -> Mapping[str, str]:

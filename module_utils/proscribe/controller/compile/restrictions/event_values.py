@@ -18,6 +18,10 @@ MAX_PATH_LENGTH = 4095
 
 
 def _read_file_path(setting: object) -> str:
+    """Return an absolute, normalised path of a file.
+
+    Raises UnexpectedValue.
+    """
     is_good = (
         isinstance(setting, str)
         and setting.isprintable()

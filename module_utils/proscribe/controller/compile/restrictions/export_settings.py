@@ -26,9 +26,9 @@ class FedExport(NamedTuple):
 
 
 def read_fed_exports(setting: object) -> tuple[FedExport, ...]:
-    """Read the exports that an organisation gives to its enforcement points. Raises UnexpectedValue.
+    """Read the exports that an organisation gives to its enforcement points, such as proxies and name servers.
 
-    No two exports have the same directory.
+    Raises UnexpectedValue, also if two exports have the same directory.
     """
     if not isinstance(setting, list | tuple):
         raise UnexpectedValue("", setting, f"a list, each of it {EXPORT_FORM}")
@@ -60,7 +60,10 @@ def _read_fed_export(entry: object) -> FedExport:
 
 
 def _read_served_path(entry: Mapping[object, object], directory_path: str) -> tuple[str, str]:
-    """Return the access log of a directory's web server, and its path there; ("", "") if neither is set."""
+    """Return the access log of the web server that serves the directory, and the path of the directory on the server.
+
+    ("", "") if neither is set. Raises UnexpectedValue if only one is set.
+    """
     log, url = read_part(".access_log", read_directory_path, entry.get("access_log")), entry.get("url", "")
     if not isinstance(url, str) or not URL_PATTERN.fullmatch(url):
         raise UnexpectedValue(".url", url, "the path of the web server below which the directory is, such as /guests")

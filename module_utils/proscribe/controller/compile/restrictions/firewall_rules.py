@@ -23,7 +23,7 @@ MAX_PREFIXES = 20  # each prefix adds a set to the firewall, and entries to each
 MAX_RULES = 500  # most rules of a host; a single rule can have a long list of addresses
 
 _COMMENT_PATTERN = re.compile(r"[A-Za-z0-9 .,:;/@()+=_#-]{0,100}")
-_NAT64_LENGTHS = (32, 40, 48, 56, 64, 96)
+_NAT64_LENGTHS = (32, 40, 48, 56, 64, 96)  # the prefix lengths of RFC 6052, in bits
 _RANGE_PATTERN = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?")
 
 
@@ -60,8 +60,9 @@ def read_nat64_prefixes(setting: object) -> tuple[str, ...]:
             )
         if prefix.prefixlen == 96 and prefix.network_address.packed[8]:
             raise UnexpectedValue(f"[{index}]", entry, "a prefix whose bits 64 to 71 are zero (RFC 6052)")
-        carrier_prefixes = list_carriers([str(prefix)]).keys() - {str(prefix)}
-        for other_prefix in (*map(ipaddress.IPv6Network, sorted(carrier_prefixes)), *prefixes):
+        # prefixes that carry IPv4 addresses and need no entry in the setting, such as 64:ff9b::/96
+        known_prefixes = list_carriers([str(prefix)]).keys() - {str(prefix)}
+        for other_prefix in (*map(ipaddress.IPv6Network, sorted(known_prefixes)), *prefixes):
             if prefix.overlaps(other_prefix):
                 raise UnexpectedValue(f"[{index}]", entry, f"a prefix that does not overlap {other_prefix}")
         prefixes.append(prefix)
@@ -96,12 +97,20 @@ def _read_rule(setting: object, key: str) -> OrganisationRule:
 
 
 def _read_comment(setting: object, key: str) -> str:
+    """Return the comment of a rule; "" for none.
+
+    Raises UnexpectedValue for characters that could end a comment.
+    """
     if not isinstance(setting, str) or not _COMMENT_PATTERN.fullmatch(setting):
         raise UnexpectedValue(key, setting, "at most 100 letters, digits, spaces and . , : ; / @ ( ) + = _ # -")
     return setting
 
 
 def _read_keyword(setting: object, allowed: tuple[str, ...], key: str) -> str:
+    """Return a word out of `allowed`.
+
+    Raises UnexpectedValue with the place `key` for anything else.
+    """
     if not isinstance(setting, str) or setting not in allowed:
         raise UnexpectedValue(
             key, setting, f"one of {', '.join(allowed)}{propose_similar_names(str(setting), allowed)}"
@@ -122,6 +131,7 @@ def _read_list(setting: object, description: str, key: str) -> list[object]:
 
 
 def _read_addresses(setting: object, key: str) -> list[str]:
+    """Return the addresses and networks of a rule without overlaps, sorted; [] (any address) for a missing key."""
     entries = _read_list(setting, "addresses and networks", key)
     for index, entry in enumerate(entries):
         if not isinstance(entry, str) or parse_rule_network(entry) is None:
@@ -132,7 +142,10 @@ def _read_addresses(setting: object, key: str) -> list[str]:
 
 
 def _read_ports(setting: object, key: str) -> list[str]:
-    """Return ports and ranges as the packet filter lists them: sorted, overlapping and adjacent ranges joined."""
+    """Return ports and ranges as the packet filter lists them: sorted, overlapping and adjacent ranges joined.
+
+    [] (any port) for a missing key.
+    """
     spans: list[tuple[int, int]] = []
     for index, entry in enumerate(_read_list(setting, "ports", key)):
         match = (

@@ -25,7 +25,7 @@ _NAME_PATTERN = compile_pattern(r"[A-Za-z0-9][A-Za-z0-9 ._()-]*")
 
 
 class PolicyObjectSetting(NamedTuple):
-    """A Group Policy object of Proscribe."""
+    """A Group Policy object (GPO) of Proscribe on a Samba domain controller."""
 
     name: str  # shown to administrators
     group: str  # group of the inventory whose hosts' policies the object has
@@ -43,7 +43,7 @@ def read_group_policy(setting: object) -> tuple[PolicyObjectSetting, ...]:
     if len(setting) > MAX_OBJECTS:
         raise UnexpectedValue("", len(setting), f"at most {MAX_OBJECTS} objects")
     objects = [read_part(f"[{index}]", _read_object, policy_object) for index, policy_object in enumerate(setting)]
-    slugs: dict[str, str] = {}
+    slugs: dict[str, str] = {}  # key: a name without punctuation, as in rules; value: the name
     for index, policy_object in enumerate(objects):
         if similar_name := slugs.get(make_rule_slug(policy_object.name)):
             raise UnexpectedValue(
@@ -76,6 +76,10 @@ def _read_object(setting: object) -> PolicyObjectSetting:
 
 
 def _read_name(setting: object) -> str:
+    """Return the name of a Group Policy object.
+
+    Raises UnexpectedValue.
+    """
     if not isinstance(setting, str) or len(setting) > MAX_NAME_LENGTH or not _NAME_PATTERN.fullmatch(setting):
         raise UnexpectedValue(
             "", setting, f"a name of letters, digits, blanks and ._()-, at most {MAX_NAME_LENGTH} characters"

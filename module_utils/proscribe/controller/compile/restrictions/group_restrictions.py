@@ -80,6 +80,10 @@ def _read_entry(setting: object) -> GroupRestriction:
 
 
 def _read_names(setting: object, description: str) -> tuple[str, ...]:
+    """Return a list of words that has at least one.
+
+    Raises UnexpectedValue; `description` is for its message.
+    """
     names = make_names_reader(None, description)(setting)
     if not names:
         raise UnexpectedValue("", setting, f"a list of {description}, one at least")
@@ -87,9 +91,9 @@ def _read_names(setting: object, description: str) -> tuple[str, ...]:
 
 
 def find_groups(entries: Iterable[GroupRestriction], service_id: str) -> dict[str, list[str]]:
-    """Return the groups for whose members a service is restricted, by control; {} if it is restricted for everybody.
+    """Return the POSIX groups whose members may not use a service, by control; {} if nobody may use it.
 
-    If several restrictions name the service, their groups add up.
+    If several entries of the variable name the service, their groups add up.
     """
     groups_by_control: dict[str, dict[str, None]] = {}
     for entry in entries:
@@ -104,10 +108,11 @@ def find_group_mistakes(
     explain_unrestricted: Callable[[str], str],
     can_find: Callable[[str, str], bool],
 ) -> Iterator[PolicyError]:
-    """Yield a mistake for each service in the restrictions of a host that they cannot restrict for members.
+    """Yield a mistake for each service that a host's group restrictions (`entries`) name without any effect.
 
-    `known_ids` are the ids in the host's catalogue. `explain_unrestricted` returns the reason that a service is not
-    restricted on the host; "" if it is. `can_find` returns True if a control is on and has identifiers of a service.
+    `known_ids` are the ids in the host's catalogue. `explain_unrestricted` takes a service id. It returns the reason
+    that the service is not restricted on the host; "" if it is. `can_find` takes a control and a service id. It returns
+    True if the control is on and can find the service otherwise than by web pages.
     """
     for index, entry in enumerate(entries):
         for position, id_ in enumerate(entry.services):
@@ -131,13 +136,13 @@ def find_group_mistakes(
 
 
 def _is_opening_pages(entry: GroupRestriction, id_: str, can_find: Callable[[str, str], bool]) -> bool:
-    """Return True if a restriction for members would unblock the pages of a service for these members.
+    """Return True if a restriction for members of groups would unblock a service's web pages, for these members too.
 
-    Browser or dns would block the pages for everybody, but leave a service out that is restricted for members. The
-    restriction names the firewall, but the firewall has no networks of the service.
+    Without the restriction, browser or dns block the pages for everybody. With it, they leave the service out. Then
+    only the firewall could block the pages for the members, but it has no networks of the service.
     """
-    is_closed = any(can_find(control, id_) for control in REASONS_AGAINST)
-    return is_closed and "firewall" in entry.controls and not can_find("firewall", id_)
+    is_blocked_otherwise = any(can_find(control, id_) for control in REASONS_AGAINST)
+    return is_blocked_otherwise and "firewall" in entry.controls and not can_find("firewall", id_)
 
 
 def describe_open_services(entries: Iterable[GroupRestriction], modes: Mapping[str, str]) -> Iterator[str]:

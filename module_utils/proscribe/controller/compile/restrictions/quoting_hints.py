@@ -17,7 +17,7 @@ COMMAND_LINE = "<CLI option"  # beginning of Ansible's place for values of -e
 def explain_quoting(variable: str, error: UnexpectedValue, place: str) -> str:
     """Return a hint for the message about a list or mapping that came as text; "" for other mistakes.
 
-    The hint fits the place of the value: a YAML file, the option -e, or an INI inventory.
+    `place` is the place of the value, `path:line`. The hint fits it: a YAML file, the option -e, or an INI inventory.
     """
     intended = _guess_intended(error)
     if intended is None:
@@ -36,7 +36,7 @@ def explain_quoting(variable: str, error: UnexpectedValue, place: str) -> str:
 
 
 def _guess_intended(error: UnexpectedValue) -> Any:
-    """Return the list or mapping that the text of a wrong value means; None for another mistake."""
+    """Return the list or mapping that the text of a wrong value means; None if the text means neither."""
     kinds = {"a mapping": dict, "a list": list}
     kind = next((kind for words, kind in kinds.items() if error.expected.startswith(words)), None)
     text = error.found_value
@@ -47,6 +47,7 @@ def _guess_intended(error: UnexpectedValue) -> Any:
     except (yaml.YAMLError, RecursionError):
         return None
     if kind is list and isinstance(intended, str) and intended.isprintable() and not set(intended) & set("[]{}"):
+        # words without brackets: `apps, dns` or `apps dns`
         intended = intended.replace(",", " ").split()
     return intended if isinstance(intended, kind) and _is_plain_data(intended) else None
 

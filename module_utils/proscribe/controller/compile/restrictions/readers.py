@@ -122,7 +122,10 @@ def read_feeds(setting: object) -> str | tuple[str, ...]:
 
 
 def read_exports(setting: object) -> tuple[str, ...]:
-    """Return the names of export formats. No two of these write the same file."""
+    """Return the names of export formats.
+
+    Raises UnexpectedValue if two of them write the same file.
+    """
     names = make_names_reader(exports.list_export_formats(), "exports")(setting)
     files: dict[str, str] = {}
     for index, name in enumerate(names):
@@ -154,7 +157,11 @@ def read_request_url(setting: object) -> str:
 
 
 def read_round(setting: object) -> str:
-    """Return the id of a round, which the slices of a run share; "" for none. Raises UnexpectedValue."""
+    """Return the id of a round; "" for none.
+
+    Raises UnexpectedValue. A run may be split into slices, each over a part of the inventory. Slices of a round become
+    one report.
+    """
     text = str(setting) if isinstance(setting, int) and not isinstance(setting, bool) else setting
     if not isinstance(text, str) or (text and not ROUND_PATTERN.fullmatch(text)):
         raise UnexpectedValue("", setting, "an id of letters, digits and the signs . _ : -, at most 64 characters")

@@ -37,6 +37,10 @@ def read_tenants(setting: object) -> Mapping[str, tuple[str | TenantEntry, ...]]
 
 
 def _read_names(setting: object) -> tuple[str, ...]:
+    """Return the domains of an organisation at Google.
+
+    Raises UnexpectedValue.
+    """
     names = make_names_reader(None, "tenant names")(setting)
     for index, name in enumerate(names):
         read_part(f"[{index}]", _check_characters, name)
@@ -50,7 +54,10 @@ def _check_characters(name: str) -> None:
 
 
 def _read_microsoft(setting: object) -> tuple[str | TenantEntry, ...]:
-    """Return a list of tenants: domains, ids, or mappings of both. No two of them share an id or a domain."""
+    """Return an organisation's tenants at Microsoft: domains, ids, or mappings of both.
+
+    Raises UnexpectedValue. UnexpectedValue is also raised if two different tenants share an id or a domain.
+    """
     if not isinstance(setting, list | tuple) or len(setting) > MAX_TENANTS:
         raise UnexpectedValue(
             "", setting, f"a list of at most {MAX_TENANTS} tenants, each a domain, an id, or {MAPPING_EXAMPLE}"
@@ -72,11 +79,16 @@ def _read_microsoft(setting: object) -> tuple[str | TenantEntry, ...]:
 
 
 def _list_names(entry: str | TenantEntry) -> Iterator[str]:
+    """Yield the id and the domains of a tenant, in lower case."""
     tenant = read_tenant(entry)
     yield from (name.lower() for name in (tenant.id, *tenant.domains) if name)
 
 
 def _read_entry(setting: object) -> str | TenantEntry:
+    """Return a tenant at Microsoft: a domain or id as text, or a mapping.
+
+    Raises UnexpectedValue.
+    """
     if isinstance(setting, Mapping):
         return _read_mapping(setting)
     if not isinstance(setting, str) or not setting:

@@ -19,7 +19,10 @@ def declare_settings(settings_class: type[Value]) -> type[Value]:
 
 
 class Variable(NamedTuple):
-    """A restriction: its default, the reader of its value, and its meaning."""
+    """A variable of the inventory: its default, the reader of its value, and its meaning for the documentation.
+
+    The reader checks a value and converts it. It raises UnexpectedValue for a wrong value.
+    """
 
     default: Any
     read: Callable[[object], Any]

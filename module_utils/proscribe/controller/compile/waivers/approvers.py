@@ -48,7 +48,11 @@ ApproverList = Mapping[str, Authority]  # key: the name of a department
 
 
 def read_approver_list(folders: Sequence[Path], groups: Mapping[str, Set[str]]) -> ApproverList:
-    """Return the approver list in these folders; empty if there is none. Raises PolicyErrors with every mistake."""
+    """Return the approver list in these folders; empty if there is none.
+
+    Raises PolicyErrors with every mistake. `groups` are the groups of the inventory. Each department has to be one of
+    them.
+    """
     approver_list: dict[str, Authority] = {}
     errors: list[PolicyError] = []
     for folder in folders:
@@ -72,7 +76,7 @@ def read_approver_list(folders: Sequence[Path], groups: Mapping[str, Set[str]]) 
 
 
 def warn_of_unnamed_heads(approver_list: ApproverList) -> str:
-    """Return the warning about departments without a head; "" if there are none."""
+    """Return the warning about departments without a head, the person who approves waivers; "" if there are none."""
     departments = [name for name in sorted(approver_list) if not approver_list[name].head]
     if not departments:
         return ""

@@ -29,14 +29,15 @@ class CommittedRevocations(NamedTuple):
     folder: Path
     head: str  # the newest commit that was read; "" for none
     revocations: tuple[SeenRevocation, ...] = ()
-    problem: str = ""
+    problem: str = ""  # why git did not read the commits; "" if it did
 
 
 def read_committed(folder: Path, since: str) -> CommittedRevocations:
     """Return the revocations in the git commits of a folder of waivers.
 
-    Commits up to `since` are left out; "" reads all commits. If `since` no longer exists, all commits are read. Raises
-    OSError, subprocess.SubprocessError, and ValueError if git fails.
+    `since` is the newest commit that an earlier run has read, so older commits are left out. All commits are read if
+    `since` is "" or no longer exists. A folder outside of git has none. Raises OSError, subprocess.SubprocessError, and
+    ValueError if git fails.
     """
     if not any((parent / ".git").exists() for parent in folder.absolute().parents):
         return CommittedRevocations(folder, "")
@@ -53,13 +54,18 @@ def read_committed(folder: Path, since: str) -> CommittedRevocations:
 
 
 def _list_changed_versions(folder: Path, range_: Sequence[str]) -> list[str]:
-    """Return the git digests of all file versions of waivers that the commits of `range_` have added or removed."""
+    """Return the git digests of all versions of waiver files that some commits have added or removed.
+
+    `range_` selects the commits, in the words of git. Raises ValueError for too many commits or versions.
+    """
     commits = _query_git(folder, "rev-list", "--full-history", f"--max-count={MAX_COMMITS + 1}", *range_, "--", ".")
     if commits.count(b"\n") > MAX_COMMITS:
         raise ValueError(f"more than {MAX_COMMITS} commits")
     options = ("-r", "-m", "--root", "--raw", "--no-abbrev", "--no-renames", "--no-commit-id", "-z")
     fields = _query_git(folder, "diff-tree", "--stdin", *options, "--", ".", content=commits).split(b"\0")
     digests: dict[str, None] = {}
+    # A change (": old-mode new-mode old-digest new-digest kind") and its path follow each other. A digest of zeros
+    # means that there is no such version.
     for change, path in zip(fields, fields[1:]):
         if change.startswith(b":") and path.endswith(tuple(suffix.encode() for suffix in SUFFIXES)):
             _, _, old, new, _ = change.decode("ascii").split(" ")
@@ -70,7 +76,10 @@ def _list_changed_versions(folder: Path, range_: Sequence[str]) -> list[str]:
 
 
 def _read_revocations(folder: Path, digests: Sequence[str]) -> Iterator[SeenRevocation]:
-    """Yield the revocations in file versions, which git has under these digests. Large versions are left out."""
+    """Yield the revocations in the versions of files that git has under these digests.
+
+    Large versions are left out.
+    """
     sizes = _query_git(folder, "cat-file", "--batch-check", content="\n".join(digests).encode() + b"\n").splitlines()
     small_digests = []
     for line in sizes:
@@ -83,6 +92,7 @@ def _read_revocations(folder: Path, digests: Sequence[str]) -> Iterator[SeenRevo
         else b""
     )
     while content:
+        # git prints for each version: "<digest> blob <length>", a line break, the bytes, a line break
         header, _, rest = content.partition(b"\n")
         length = int(header.rpartition(b" ")[2])
         version, content = rest[:length], rest[length + 1 :]
@@ -91,6 +101,7 @@ def _read_revocations(folder: Path, digests: Sequence[str]) -> Iterator[SeenRevo
 
 
 def _parse_revocation(folder: Path, version: bytes) -> SeenRevocation | None:
+    """Return the revocation in a version of a file; None if the version is no waiver, or is not revoked."""
     try:
         id_and_revocation = read_revocation(parse_yaml(version, folder / "committed.yml"))
     except PolicyError:  # the file is no waiver

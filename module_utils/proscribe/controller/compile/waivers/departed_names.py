@@ -45,13 +45,18 @@ class Departure(NamedTuple):
 
 
 def make_departure_reader(compile_input: CompileInput, restrictions: Mapping[str, Restrictions]) -> LastSeen:
-    """Return a function that returns the last time at which an earlier run had a host or group.
+    """Return a function that returns the time (UTC) of the last run whose inventory had a host or group.
 
-    Its result is None for an unknown name. The records of earlier runs are read at its first call.
+    Its arguments are the kind (hosts or groups) and the name. Its result is "" for an unknown time, and None for a name
+    that no run had. The records of earlier runs are read at its first call.
     """
 
     @functools.cache
     def read_noted_names() -> dict[tuple[str, str], str]:
+        """Return the names in the notes of all inventories.
+
+        Key: (kind, name); value: the last time.
+        """
         inventories = read_waiver_notes(PlanStore(find_reports() / PLANS_DIRECTORY))
         times_by_name: dict[tuple[str, str], str] = {}
         for notes in inventories:
@@ -63,15 +68,17 @@ def make_departure_reader(compile_input: CompileInput, restrictions: Mapping[str
 
     @functools.cache
     def read_observed_names() -> dict[str, str]:
+        """Return the hosts of the fleet state, each with the time of its last observation; "" for none."""
         fleet_state, _ = fleet_state_file.read_fleet_state(find_reports())
         return {
             host.name: max((observation.observed_at for observation in host.observations.values()), default="")
             for host in fleet_state.hosts.values()
         }
 
-    unreachable: list[str] = []
+    unreachable: list[str] = []  # not empty if the database of the history did not answer
 
     def open_run_history() -> History | None:
+        """Return the history of runs; None if it is off or cannot be opened."""
         with contextlib.suppress(HistoryError, PolicyErrors, KeyError):
             history_setting = "off" if unreachable else get_common_setting("history", compile_input.hosts, restrictions)
             return open_history(history_setting, find_reports())
@@ -83,6 +90,7 @@ def make_departure_reader(compile_input: CompileInput, restrictions: Mapping[str
 
     @functools.cache
     def find_last_seen(kind: str, name: str) -> str | None:
+        """Search the note, then the history, then the fleet state; the last two know only hosts."""
         at = read_noted_names().get((kind, name))
         if at is None and kind == HOSTS and (past := open_run_history()):
             try:

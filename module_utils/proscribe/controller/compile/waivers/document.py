@@ -74,7 +74,10 @@ class KnownNames:
 
 @dataclass(frozen=True)
 class MalformedWaiver:
-    """The names in a waiver whose file has mistakes."""
+    """The names in a waiver whose file has mistakes.
+
+    They are checked as well, so that one run reports all mistakes.
+    """
 
     document: Document
     services: tuple[str, ...]
@@ -92,7 +95,11 @@ class WaiverFileError(PolicyErrors):
 
 
 def load_waivers(folders: Sequence[Path]) -> list[Waiver]:
-    """Return every waiver of the folders, by id, each checked by itself. Raises PolicyErrors with every mistake."""
+    """Return every waiver of the folders, sorted by id.
+
+    Raises PolicyErrors with every mistake. Each waiver is checked by itself: its names are not compared with the
+    inventory or the catalogue.
+    """
     waivers, _, errors = read_waivers(folders)
     if errors:
         raise PolicyErrors(errors)
@@ -135,7 +142,11 @@ def _list_files(folder: Path, errors: list[PolicyError]) -> Iterator[Path]:
 
 
 def read_waiver(path: Path) -> Waiver:
-    """Read the file of a waiver, checked by itself. Raises WaiverFileError with every mistake."""
+    """Read the file of a waiver.
+
+    Raises WaiverFileError with every mistake. The waiver is checked by itself: its names are not compared with the
+    inventory or the catalogue.
+    """
     try:
         document = read_yaml(path)
     except PolicyError as error:
@@ -161,7 +172,7 @@ def read_revocation(document: Document) -> tuple[str, Revocation] | None:
 def find_unknown_names(waiver: Waiver | MalformedWaiver, known_names: KnownNames) -> Iterator[PolicyError]:
     """Yield an error for each unknown service, host or group in a waiver.
 
-    A host under `groups`, for example, gets a hint.
+    If the name is known under another key, such as a host under `groups`, the error has a hint.
     """
     for key, names, description in (
         ("services", known_names.services, "a service of the catalogue"),
@@ -175,7 +186,7 @@ def find_unknown_names(waiver: Waiver | MalformedWaiver, known_names: KnownNames
 
 
 def explain_wrong_kind(name: str, known_names: KnownNames) -> str:
-    """Return a hint if `name` is a known name of another kind, with the key for this kind; "" for an unknown name."""
+    """Return a hint if `name` is a known host, group, service or category, with its right key; "" if it is none."""
     for key, names, description in (
         ("hosts", known_names.hosts, "a host"),
         ("groups", known_names.groups, "a group"),
@@ -196,19 +207,18 @@ class _WaiverReader:
         self.lists: Mapping[str, tuple[str, ...]] = {}
 
     def make_malformed_waiver(self) -> MalformedWaiver:
-        """Return the well-formed services, hosts, groups and zones of a file with mistakes, so that they can be
-        checked.
-        """
+        """Return the well-formed services, hosts, groups and zones of a file with mistakes, to check them."""
         spelled = {key: tuple(map(str, filter(LIST_FORMS[key][0].fullmatch, self.lists[key]))) for key in NAMING_KEYS}
         return MalformedWaiver(self.document, **spelled)
 
     def add_error(self, place: KeyPath, wrong_value: object, expected: str) -> None:
+        """Add a mistake at a path of the file, such as ("hosts", 2)."""
         self.errors.append(self.document.make_error(place, wrong_value, expected))
 
     def read_waiver(self) -> Waiver | None:
         """Return the waiver in the file, and add every mistake to `errors`.
 
-        Return None without a valid approval time or end.
+        If the approval time or the end is missing or wrong, the result is None, because a waiver needs both.
         """
         for key in self.data:
             if key not in WAIVER_KEYS:
@@ -302,6 +312,7 @@ class _WaiverReader:
                     self.add_error(("hours", index), text, "a time that ends at another minute than it begins at")
 
     def read_text(self, key: str) -> str:
+        """Return the text of a key; "" for a missing key or a wrong value, which becomes an error."""
         content = self.data.get(key, "")
         if (
             not isinstance(content, str)
@@ -330,6 +341,7 @@ class _WaiverReader:
         return tuple(dict.fromkeys(text for text in content if isinstance(text, str)))
 
     def read_moment(self, place: KeyPath, text: object) -> datetime.datetime | None:
+        """Return a time in UTC; None for a missing key or a wrong value, which becomes an error."""
         if text is None or text == "":
             return None
         try:
@@ -343,17 +355,17 @@ class _WaiverReader:
     def read_revocation(self) -> Revocation | None:
         """Return the revocation in the file, and add its mistakes to `errors`.
 
-        Return None without one or without a valid time.
+        The result is None if the file has no key `revoked`, or no valid time in it.
         """
         if "revoked" not in self.data:
             return None
-        block = self.data["revoked"]
-        if not isinstance(block, Mapping):
+        revoked = self.data["revoked"]
+        if not isinstance(revoked, Mapping):
             self.add_error(
-                ("revoked",), block, "a mapping such as {on: 2026-12-01T09:00:00+08:00, by: name, why: reason}"
+                ("revoked",), revoked, "a mapping such as {on: 2026-12-01T09:00:00+08:00, by: name, why: reason}"
             )
             return None
-        for key in block:
+        for key in revoked:
             if key not in REVOCATION_KEYS:
                 self.add_error(
                     ("revoked", key),
@@ -361,10 +373,10 @@ class _WaiverReader:
                     f"one of {', '.join(REVOCATION_KEYS)}{propose_similar_names(key, REVOCATION_KEYS)}",
                 )
         for key in REVOCATION_KEYS:
-            content = block.get(key)
+            content = revoked.get(key)
             if not content:
                 self.add_error(("revoked", key), None, "a value: every revocation has one")
             elif key != "on" and not (isinstance(content, str) and content.isprintable()):
                 self.add_error(("revoked", key), content, "one line of text")
-        on = self.read_moment(("revoked", "on"), block.get("on"))
-        return Revocation(on, str(block.get("by")), str(block.get("why"))) if on else None
+        on = self.read_moment(("revoked", "on"), revoked.get("on"))
+        return Revocation(on, str(revoked.get("by")), str(revoked.get("why"))) if on else None

@@ -60,6 +60,10 @@ def _parse_windows(text: str) -> Iterator[Window]:
 
 
 def _parse_days(text: str) -> Iterator[int]:
+    """Yield the days of a text such as `mon-fri,sun`, where 0 is Monday.
+
+    A span may go past Sunday: `sat-mon`.
+    """
     for span in text.split(","):
         first, _, last = span.partition("-")
         begin = DAYS.index(first)
@@ -67,4 +71,5 @@ def _parse_days(text: str) -> Iterator[int]:
 
 
 def _parse_minute(text: str) -> int:
+    """Return the minute of the day for a time such as 09:30."""
     return int(text[:2]) * 60 + int(text[3:])

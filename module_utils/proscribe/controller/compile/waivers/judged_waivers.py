@@ -37,7 +37,7 @@ def read_judged_waivers(
     now: datetime.datetime,
     memory: RevocationMemory | None = None,
 ) -> list[JudgedWaiver]:
-    """Return every waiver of the input's folders, by id, with its status at `now`. Compiles no plan.
+    """Return every waiver of the input's folders, sorted by id, with its status at `now`.
 
     `restrictions` has the restrictions of every host of the input. `services` are the ids of all services in these
     hosts' catalogues. `memory` has the revocations that earlier runs saw. Raises PolicyErrors with every mistake in
@@ -64,7 +64,8 @@ def judge_waivers(
 ) -> list[JudgedWaiver]:
     """Return these waivers, each with its status at `now`.
 
-    Raises PolicyErrors like `read_judged_waivers`, also for the names in `malformed` waivers.
+    `malformed` are waivers whose files have mistakes; only their names are checked. The other parameters and the errors
+    are those of `read_judged_waivers`.
     """
     mistakes = MistakeCollector()
     mistakes.add_mistakes(*find_wrong_names(waivers, malformed, compile_input, restrictions, services, now))
@@ -82,9 +83,11 @@ def find_wrong_names(
     services: Iterable[str] | None,
     now: datetime.datetime,
 ) -> Iterator[PolicyError]:
-    """Yield errors for names in waivers that no run has ever seen, and for hours on hosts without a watch.
+    """Yield an error for each unknown service, host or group in a waiver.
 
-    `services` are the ids of all services; None if they are not known.
+    `services` are the ids of all services in the catalogues. If they are not known (None), services are not checked. A
+    host or group is known if the inventory of this run or of an earlier run has it. Also yield an error for a waiver
+    with weekly `hours` that covers a host without a watch.
     """
     places = _make_place_context(compile_input, restrictions)
     hosts, groups = frozenset(places.groups["all"]), frozenset(places.groups)
@@ -95,17 +98,19 @@ def find_wrong_names(
         *malformed,
     ]
     for waiver in checked_waivers:
-        # Do not check the services of a waiver for hosts outside this run (--limit): their catalogue may have these.
         covered_hosts = find_covered_hosts(waiver, places)
         departures = find_departures(waiver, places.groups, places.last_seen)
         known_hosts = hosts.union(candidate.name for candidate in departures if candidate.kind == HOSTS)
         known_groups = groups.union(candidate.name for candidate in departures if candidate.kind == GROUPS)
         is_misspelled = not (known_hosts.issuperset(waiver.hosts) and known_groups.issuperset(waiver.groups))
-        is_elsewhere = services is None or (
+        # The services of a waiver are not checked if all of its hosts are outside this run (--limit): the catalogue of
+        # those hosts may have the services. A waiver may also cover no host because a host's or group's name is
+        # misspelled. Then its services are checked, so that all mistakes are reported together.
+        skips_services = services is None or (
             covered_hosts.isdisjoint(in_run) and (bool(covered_hosts) or not is_misspelled)
         )
-        names = frozenset(waiver.services if is_elsewhere else services or ())
-        yield from find_unknown_names(waiver, KnownNames(names, known_hosts, known_groups))
+        permitted_services = frozenset(waiver.services if skips_services else services or ())
+        yield from find_unknown_names(waiver, KnownNames(permitted_services, known_hosts, known_groups))
         if isinstance(waiver, Waiver):
             yield from _check_closing(waiver, covered_hosts, restrictions)
 
@@ -113,7 +118,10 @@ def find_wrong_names(
 def _check_closing(
     waiver: Waiver, hosts: Iterable[str], restrictions: Mapping[str, Restrictions]
 ) -> Iterator[PolicyError]:
-    """Yield an error for hours on hosts without a watch: nothing would close the service there when the hours end."""
+    """Yield an error if a waiver with weekly `hours` covers a host without a watch.
+
+    Only the watch, by which a host corrects itself between runs, closes a service there when the hours end.
+    """
     if waiver.hours and (
         open_hosts := sorted(host for host in hosts if host in restrictions and not restrictions[host].watch)
     ):
@@ -141,7 +149,10 @@ def make_judgement_context(
 
 
 def _make_place_context(compile_input: CompileInput, restrictions: Mapping[str, Restrictions]) -> JudgementContext:
-    """Return a context with the groups and zones of hosts, and without an approver list."""
+    """Return a context with the groups and zones of hosts, without an approver list and the organisation's rules.
+
+    It is enough to find the hosts that a waiver covers.
+    """
     all_hosts = compile_input.groups.get("all", frozenset()) | {host.name for host in compile_input.hosts}
 
     def find_zone(host: str) -> str:
@@ -191,6 +202,7 @@ def make_run_waiver(judged: JudgedWaiver, compile_input: CompileInput) -> RunWai
 
 
 def _make_revocation(waiver: Waiver) -> WaiverRevocation | None:
+    """Return the revocation of a waiver as report data; None if it is not revoked."""
     revocation = waiver.revoked
     return {"on": format_moment(revocation.on), "by": revocation.by, "why": revocation.why} if revocation else None
 

@@ -13,8 +13,8 @@ LIMIT_TEXTS = {"hours": "at set hours only", "versions": "some versions only", "
 def describe_limits(controls: Mapping[str, PlanSection], waiver_id: str, services: Sequence[str]) -> str:
     """Describe for users which parts of services a waiver opens and which stay blocked on this host.
 
-    The result is "" if the waiver opens everything. A control that cannot tell users apart stays closed if the waiver
-    is for some users.
+    `controls` has the sections of the host's plan. The result is "" if the waiver opens everything. A control that
+    cannot tell users apart stays closed if the waiver is for some users.
     """
     opened, closed = [], []
     limits: set[str] = set()
@@ -25,6 +25,7 @@ def describe_limits(controls: Mapping[str, PlanSection], waiver_id: str, service
             closed.append(DECLARATIONS[control].blocked_things)
         elif any(exceptions for _, exceptions in exceptions_by_entry):
             opened.append(DECLARATIONS[control].blocked_things)
+        # A limit, such as hours, counts only if no exception opens the service without any limit.
         for exceptions in (exceptions for _, exceptions in exceptions_by_entry if exceptions):
             if all(exception.keys() & LIMIT_TEXTS for exception in exceptions):
                 limits.update(LIMIT_TEXTS[key] for exception in exceptions for key in exception.keys() & LIMIT_TEXTS)
@@ -36,8 +37,9 @@ def describe_limits(controls: Mapping[str, PlanSection], waiver_id: str, service
 
 
 def _list_exceptions(entry: PlanEntry, waiver_id: str) -> list[PartialWaiver]:
-    """Return the exceptions that open a service: a waiver of the whole service, and the partial exceptions of this
-    waiver.
+    """Return the exceptions that open a service for users of the waiver `waiver_id`.
+
+    These are any waiver of the whole service, and the partial exceptions of this waiver.
     """
     parts = [exception for exception in entry.get("exceptions", ()) if exception["waiver"] == waiver_id]
     if entry["mode"] != "waived":

@@ -39,7 +39,10 @@ def is_same_person(first_text: str, second_text: str) -> bool:
 
 
 def describe_other_script(name: str, approvers: Iterable[str]) -> str:
-    """Return the reason why a name may be an approver's name in another alphabet; "" if it may not."""
+    """Return the reason why a name may be an approver's name in another alphabet; "" if it may not.
+
+    A person with two spellings could request a waiver by one name, and approve it by the other name.
+    """
     for word in re.findall(r"[^\W\d_]+", name):
         scripts = {_find_script(letter): None for letter in word}
         if len(scripts) > 1:

@@ -60,10 +60,10 @@ def read_refusals(folders: Sequence[Path]) -> list[RequestRefusal]:
 def select_valid_refusals(
     refusals: Sequence[RequestRefusal], context: JudgementContext
 ) -> tuple[list[RequestRefusal], list[DisregardedRefusal]]:
-    """Return the valid refusals, one for each request, and the refusals that do not count.
+    """Return the valid refusals, one for each request, and the invalid refusals with the reasons.
 
-    Refusals for hosts outside the inventory are left out, because such a host has no request. A refusal that does not
-    count is left out if its request has a valid refusal.
+    Refusals for hosts outside the inventory are left out, because such a host has no request. An invalid refusal is
+    left out if its request also has a valid refusal.
     """
     valid_by_request: dict[tuple[str, str, str], RequestRefusal] = {}
     disregarded: list[DisregardedRefusal] = []
@@ -74,7 +74,9 @@ def select_valid_refusals(
             disregarded.append(DisregardedRefusal(refusal, reason))
         else:  # the newest valid refusal counts; an invalid refusal never replaces a valid one
             valid_by_request[refusal.key] = refusal
-    return [*valid_by_request.values()], [entry for entry in disregarded if entry.refusal.key not in valid_by_request]
+    return [*valid_by_request.values()], [
+        invalid for invalid in disregarded if invalid.refusal.key not in valid_by_request
+    ]
 
 
 def explain_invalid_refusal(refusal: RequestRefusal, context: JudgementContext) -> str:
@@ -119,7 +121,7 @@ def _read_refusals_file(path: Path, errors: list[PolicyError]) -> Iterator[Reque
 
 @contextlib.contextmanager
 def lock_folder(folder: Path) -> Iterator[None]:
-    """Lock the directory for a single writer, because two persons may refuse at once.
+    """Lock the directory for a single writer, because two persons may refuse requests at the same time.
 
     Raises OSError, also if another writer holds the lock for too long.
     """

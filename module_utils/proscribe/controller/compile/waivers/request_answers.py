@@ -48,8 +48,8 @@ def add_answers(
 ) -> Plan:
     """Return a plan with the answers to requests: refusals, waivers in effect, and ended waivers.
 
-    `body` is the plan without its digest. `ended_waivers` are sorted, the oldest first. They show a host that these
-    requests are no longer open and may be made again.
+    `body` is the plan without its digest. `waivers` are those in effect on the host. `ended_waivers` are sorted, the
+    oldest first. They show a host that these requests are no longer open and may be made again.
     """
     ended_answers = {
         waiver.request: {
@@ -75,6 +75,7 @@ def add_answers(
             ),
         }
         for waiver in waivers
+        # a waiver only for POSIX groups names no user, so it answers no user's request
         if waiver.request and (waiver.users or not waiver.posix_groups)
     }
     answers = {**ended_answers, **refused_answers, **granted_answers}

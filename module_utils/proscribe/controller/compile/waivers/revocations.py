@@ -95,9 +95,9 @@ def note_revocation(store: PlanStore, compile_input: CompileInput, new_revocatio
 
 
 def merge_revocations(revocations: Iterable[SeenRevocation], now: str) -> dict[str, list[SeenRevocation]]:
-    """Return for each waiver the newest revocation in effect at `now` (UTC), and the next later revocation.
+    """Return for each waiver id the newest revocation in effect at `now` (UTC), and the next later revocation.
 
-    Other revocations are not needed: each returned revocation ends the waiver for at least as many approvals.
+    A revocation cancels all approvals before it. So the newest one makes earlier revocations unnecessary.
     """
     by_waiver: dict[str, list[SeenRevocation]] = {}
     for revocation in revocations:
@@ -145,6 +145,10 @@ def _list_signed_folders(compile_input: CompileInput, restrictions: Mapping[str,
 
 
 def _read_folder_commits(folder: Path, notes: WaiverNotes) -> CommittedRevocations:
+    """Return the revocations in the commits of a folder since the last run.
+
+    If git fails, `problem` has the reason.
+    """
     try:
         return read_committed(folder, notes.commits.get(str(folder), ""))
     except (OSError, ValueError, subprocess.SubprocessError) as error:

@@ -54,9 +54,12 @@ def require_earlier_waivers(
 ) -> list[str]:
     """Compare the waivers of a run with those of the last run of the same inventory, and record them.
 
-    Returns warnings about single missing waivers and about records that could not be read. Raises PolicyErrors if none
-    of a folder's waivers exists any more, or if their approver list or signers are missing. Then nothing is recorded.
-    Waivers in proscribe_waivers_removed are not missed.
+    Returns warnings: single missing waivers, waivers that cover more hosts than before, a slow clock, and records that
+    could not be read. Raises PolicyErrors if none of a folder's waivers exists any more, or if their approver list or
+    signers are missing. Then nothing is recorded. Waivers in proscribe_waivers_removed are not missed.
+
+    `folders` are the folders of waivers that this run has searched. `memory` has the revocations that earlier runs saw.
+    `run` is the id of this run.
     """
     inventories = read_waiver_notes(store)
     records = memory.content_if_read if memory else RevocationRecords({}, {})
@@ -67,7 +70,7 @@ def require_earlier_waivers(
     relevant_by_id = {judged.waiver.id: judged for judged in waivers if judged.judgement.status in RELEVANT_STATUSES}
     warnings: list[str] = []
     carried_waivers: list[SeenWaiver] = []
-    for notes in same_inventory_notes[-1:]:
+    for notes in same_inventory_notes[-1:]:  # the last run of this inventory, if there was one
         open_waivers = [seen for seen in notes.waivers if seen.ends > format_moment(now)]
         missed_waivers = [seen for seen in open_waivers if _is_missed(seen, waivers, relevant_by_id, removed_ids)]
         lost_waivers = [
@@ -87,6 +90,7 @@ def require_earlier_waivers(
             for seen in open_waivers
             if seen.id in relevant_by_id and (text := _warn_of_growth(relevant_by_id[seen.id], seen, notes))
         ]
+        # Waivers for hosts outside this run (--limit) may be unknown here. They are noted again for later runs.
         waivers_elsewhere = [seen for seen in open_waivers if seen.id not in relevant_by_id and not seen.hosts & in_run]
         carried_waivers = [seen for seen in waivers_elsewhere if not removed_ids & {seen.id, ALL_WAIVERS}]
     warnings += [
@@ -135,9 +139,7 @@ def _warn_of_growth(judged: JudgedWaiver, seen: SeenWaiver, notes: WaiverNotes) 
 def _collect_revocations(
     waivers: Iterable[JudgedWaiver], records: RevocationRecords, same_inventory_notes: Sequence[WaiverNotes], now: str
 ) -> list[SeenRevocation]:
-    """Return the revocations that the next run needs: from the last note, from the records, and from the waivers'
-    files.
-    """
+    """Return the revocations that the next run needs: from the last note, the records, and the waivers' files."""
     remembered_revocations = [
         revocation for waiver_revocations in records.revocations_by_id.values() for revocation in waiver_revocations
     ]
@@ -172,7 +174,8 @@ def _is_missed(
 ) -> bool:
     """Return True if an earlier waiver is missing, or lacks its approver list or the approvers' keys.
 
-    Waivers in proscribe_waivers_removed, or with another reason in their own file, are not missed.
+    A waiver in `removed_ids` (proscribe_waivers_removed) was removed on purpose, so it is not missed. A
+    waiver that waives nothing for a reason in its own file, such as its end, is not missed either.
     """
     if seen.id in relevant_ids or seen.id in removed_ids or ALL_WAIVERS in removed_ids:
         return False
@@ -195,6 +198,7 @@ def _is_unsupported(judged: JudgedWaiver) -> bool:
 def _is_whole_folder_missed(
     seen: SeenWaiver, noted_waivers: Iterable[SeenWaiver], missed_waivers: Collection[SeenWaiver]
 ) -> bool:
+    """Return True if every waiver that the last run noted in the folder of `seen` is missed now."""
     return all(other_waiver in missed_waivers for other_waiver in noted_waivers if other_waiver.folder == seen.folder)
 
 
@@ -221,5 +225,6 @@ def _make_error(
 
 
 def _make_seen_waiver(judged: JudgedWaiver) -> SeenWaiver:
+    """Return the data of a waiver that a run notes for the next run."""
     waiver, judgement = judged
     return SeenWaiver(waiver.id, waiver.file, format_moment(waiver.ends), frozenset(judgement.hosts))

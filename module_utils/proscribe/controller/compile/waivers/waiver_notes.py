@@ -53,7 +53,7 @@ class SeenRevocation(NamedTuple):
 class WaiverNotes:
     """The record of the last run of an inventory."""
 
-    sources: list[str]
+    sources: list[str]  # the values of -i
     hosts_digest: str  # digest of the names of all hosts; "" for an inventory with only localhost
     run: str = ""
     waivers: list[SeenWaiver] = field(default_factory=list)
@@ -96,6 +96,10 @@ def read_waiver_notes(store: PlanStore) -> list[WaiverNotes]:
 
 
 def _parse_notes(data: Any) -> Iterator[WaiverNotes]:
+    """Yield the record of each inventory in the file.
+
+    An exception of any kind means that the file is no note.
+    """
     if data["schema"] != SCHEMA:
         raise ValueError(data["schema"])
     for entry in data["inventories"]:

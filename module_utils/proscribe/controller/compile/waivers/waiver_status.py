@@ -78,10 +78,16 @@ def find_covered_hosts(waiver: Waiver | MalformedWaiver, context: JudgementConte
 
 
 def judge_waiver(waiver: Waiver, context: JudgementContext, now: datetime.datetime) -> WaiverJudgement:
-    """Judge a waiver at the moment `now`: its status, the reason, and the hosts that it covers."""
+    """Judge a waiver at the moment `now`: its status, the reason, and the hosts that it covers.
+
+    A group or zone may have gained hosts since the waiver was signed. With proscribe_waiver_groups: frozen, the waiver
+    does not waive on these hosts.
+    """
     covered_hosts = find_covered_hosts(waiver, context)
     grown_hosts = _find_grown_hosts(waiver, covered_hosts)
     is_frozen = context.rules.groups == FROZEN
+    # Covered hosts on which the waiver waives nothing. If the file lists no signed hosts, it waives only on the hosts
+    # that it names under `hosts`.
     closed_hosts = (
         (grown_hosts if waiver.signed_hosts else covered_hosts.difference(waiver.hosts))
         if is_frozen
@@ -100,7 +106,7 @@ def judge_waiver(waiver: Waiver, context: JudgementContext, now: datetime.dateti
 
 
 def _find_grown_hosts(waiver: Waiver, covered_hosts: Set[str]) -> frozenset[str]:
-    """Return the covered hosts that a waiver was not signed for; none if its file lists no signed hosts."""
+    """Return the covered hosts for which a waiver was not signed; none if its file does not list the signed hosts."""
     return (
         frozenset(covered_hosts).difference(waiver.signed_hosts, waiver.hosts) if waiver.signed_hosts else frozenset()
     )
@@ -109,7 +115,7 @@ def _find_grown_hosts(waiver: Waiver, covered_hosts: Set[str]) -> frozenset[str]
 def _describe_growth(waiver: Waiver, covered_hosts: Set[str], grown_hosts: Set[str], closed_hosts: Set[str]) -> str:
     """Return a clause about covered hosts for which the waiver was not signed, or on which it waives nothing.
 
-    `grown_hosts` and `closed_hosts` are these hosts. The clause is "" if there are none.
+    `grown_hosts` are the former, `closed_hosts` are the latter. The clause is "" if there are none.
     """
     if grown_hosts:
         signed_count = format_count(len({*waiver.signed_hosts, *waiver.hosts}), "host")
@@ -137,7 +143,11 @@ def _describe_growth(waiver: Waiver, covered_hosts: Set[str], grown_hosts: Set[s
 def _judge_on_hosts(
     waiver: Waiver, hosts: Set[str], context: JudgementContext, now: datetime.datetime
 ) -> WaiverJudgement:
-    """Judge a waiver on these hosts at a moment. Names that the inventory no longer has are disregarded."""
+    """Judge a waiver on these hosts at a moment.
+
+    The first reason decides: revoked, ended, wrong approval or scope, wrong signature, revoked in an earlier run, not
+    yet begun. Names that the inventory no longer has are disregarded.
+    """
     ordered_hosts = tuple(sorted(hosts))
     # A revocation counts in spite of other defects, so revoking needs no new signature.
     if waiver.revoked and now >= waiver.revoked.on:
@@ -154,6 +164,7 @@ def _judge_on_hosts(
     status, why, key = _check_signature(waiver, context.rules.signatures, now)
     if status:
         return WaiverJudgement(status, why, ordered_hosts)
+    # An earlier run may have seen a revocation that the file no longer has. Only a later approval overrides it.
     revocation = None if waiver.revoked else context.revoked_before(waiver.id, now)
     if revocation and waiver.approved_on <= revocation.on:
         why = f"{_describe_revocation(revocation)}. The file was restored without that; to grant it again, the"

@@ -50,6 +50,7 @@ def render_backup(decision: ExportDecision, machine_policy: bytes, user_policy: 
 
 
 def _make_part_location(part: str) -> str:
+    """Return the path of Registry.pol in the backup, for the part `Machine` or `User`, as Windows writes paths."""
     return f"DomainSysvol\\GPO\\{part}\\{POLICY_FILE}"
 
 
@@ -58,6 +59,7 @@ def _render_element(name: str, text: str) -> str:
 
 
 def _render_instance(decision: ExportDecision, backup_id: str, attributes: str = "") -> str:
+    """Return the element BackupInst: the description of this backup in the list of backups and in bkupInfo.xml."""
     elements = (
         _render_element("GPOGuid", make_export_guid(decision)),
         _render_element("GPODomain", ""),
@@ -77,6 +79,7 @@ def _render_manifest(decision: ExportDecision, backup_id: str) -> str:
 
 
 def _render_backup_xml(decision: ExportDecision, parts: Collection[str]) -> str:
+    """Return Backup.xml: the object's settings, and the place of Registry.pol for each part (`Machine`, `User`)."""
     settings = (
         _render_element("ID", make_export_guid(decision)),
         _render_element("Domain", ""),

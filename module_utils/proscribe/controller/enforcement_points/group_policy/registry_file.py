@@ -20,7 +20,8 @@ _PLAIN_PATTERN = re.compile(r"[ -~]*", re.ASCII)
 def render_setting_file(entries: Sequence[RegistryEntry], comment: Iterable[str]) -> bytes:
     """Return the file that sets the registry entries.
 
-    The key of a list is deleted before the list is set, because Registry.pol empties the key, too.
+    The registry key of a list is deleted before the list is set, so that earlier values do not stay. In `entries`, as
+    in Registry.pol, an entry with the name EMPTY_KEY_NAME stands for this deletion.
     """
     lines: list[str] = []
     current_key = ""
@@ -37,7 +38,10 @@ def render_setting_file(entries: Sequence[RegistryEntry], comment: Iterable[str]
 
 
 def render_removing_file(entries: Sequence[RegistryEntry], comment: Iterable[str]) -> bytes:
-    """Return the file that removes the entries of `render_setting_file`, and nothing else."""
+    """Return the file that removes the entries of `render_setting_file`, and nothing else.
+
+    The registry key of a list is removed as a whole, other values one by one.
+    """
     list_keys = dict.fromkeys(_format_key(entry) for entry in entries if entry.value_name == EMPTY_KEY_NAME)
     lines = [line for key in list_keys for line in ("", f"[-{key}]")]
     current_key = ""
@@ -53,6 +57,11 @@ def render_removing_file(entries: Sequence[RegistryEntry], comment: Iterable[str
 
 
 def _encode_registry_file(comment: Iterable[str], lines: Iterable[str]) -> bytes:
+    """Return the content of a file for the registry editor.
+
+    Raises ValueError for a comment with unusual characters.
+    """
+
     def iterate_lines() -> Iterator[str]:
         yield FIRST_LINE
         for line in comment:
@@ -70,12 +79,17 @@ def _format_key(entry: RegistryEntry) -> str:
 
 
 def _check_registry_name(name: str) -> str:
+    """Return the name of a key or value.
+
+    Raises ValueError for a name with characters that could end the text.
+    """
     if not _NAME_PATTERN.fullmatch(name):
         raise ValueError(f"{name!r} is no name for a file of the registry")
     return name
 
 
 def _format_data(entry: RegistryEntry) -> str:
+    """Return the data of a registry value as the registry editor writes it: dword, text in quotes, or bytes."""
     content = decode_entry(entry)
     if isinstance(content, int):
         return f"dword:{content:08x}"
