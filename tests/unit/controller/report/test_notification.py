@@ -102,6 +102,12 @@ def test_corrections_after_changes_of_the_policy_are_no_repeated_drift(past):
         assert sent.facts["again_and_again"] == again and ("Repeated drift" in sent.text) is bool(again)
 
 
+def test_first_correction_by_a_control_that_no_run_observed_before_is_no_drift(past):
+    past.run({"web01": good()}, controls=["dns"])
+    for again in ([], [], [], ["web01"]):
+        assert past.notification_of({"web01": repaired()}).facts["again_and_again"] == again
+
+
 def test_a_host_that_had_answered_is_not_said_to_answer_again(past):
     errors = [{"control": "apps", "message": "No space left on device"}]
     past.run({"web01": good()}, change=lambda record: {**record, "state": "error", "errors": errors})

@@ -19,10 +19,10 @@ ALL_HOST_ACTIONS = (COMPILE_ACTION, ROLLOUT_ACTION)
 class _CallbackState(NamedTuple):
     """The facts that the report callback has stored for the workers that Ansible forks."""
 
-    is_collected: bool = False
-    playbook: object = None  # the current playbook; its current play, if the callback was loaded during that play
+    is_collected: bool = False  # true if a report callback has registered itself
+    playbook: object = None  # the current playbook, or its current play if the callback was loaded during that play
     collector: object = None  # the callback plugin that collects the report
-    # why plays of the playbook must not run; only plays with a task of ALL_HOST_ACTIONS
+    # why plays of the playbook must not run, as sentences; only for plays with a task of ALL_HOST_ACTIONS
     play_objections: Sequence[str] = ()
     current_objection: str = ""  # why the current play must not run: it may include a task of ALL_HOST_ACTIONS
 

@@ -30,8 +30,8 @@ from ..text.wording import summarise_names
 from .known_rules import require_known_rules
 
 # Limits of the stored evidence, counted in rules and findings. Evidence that another host reported already does not
-# count. Each host has a share. Beyond the shares there is a common room, which the hosts that answer first use up. A
-# host with many defects shares most of them with other hosts. Few of them are on this host alone.
+# count. So even a host with many defects needs little, because most of its defects are also on other hosts. Each host
+# may add HOST_EVIDENCE_SHARE. Beyond it, all hosts together may add SHARED_EVIDENCE_ROOM, the first hosts first.
 HOST_EVIDENCE_SHARE = 200
 SHARED_EVIDENCE_ROOM = 100_000
 LEFT_OUT_REASON = "left out: hosts of this run have more than a report has room for"
@@ -40,13 +40,14 @@ LEFT_OUT_REASON = "left out: hosts of this run have more than a report has room 
 class CorrectionDecision(TypedDict):
     """The decision of the task `rollout`: the hosts to correct, and their batches.
 
-    A part of `rollout.Decision`.
+    The keys are a part of `rollout.Decision`.
     """
 
-    hosts: Sequence[str]
-    batches: Sequence[int]
+    hosts: Sequence[str]  # the hosts to correct, in order
+    batches: Sequence[int]  # number of hosts in each batch
+    # values of proscribe_max_change that would allow all changes; empty if the present values do
     allow: Mapping[str, int | str]
-    set_aside: Mapping[str, str]
+    set_aside: Mapping[str, str]  # hosts to leave uncorrected so that the others can be corrected: host -> reason
 
 
 class RolloutProgress(NamedTuple):
@@ -87,9 +88,9 @@ class HostRunState:
     has_failed: bool = False  # true if a control failed, or another task failed after the host had answered
     reason: str = ""  # why the host has no record; "" if no event has a reason
     is_touched: bool = False  # true if a module that changes the host was started
-    # Both since the last record. `changes` has CORRECTED_REASON, BEGUN_REASON or LIFTED by control. `refused` has the
-    # rules of which the host left something uncorrected.
+    # Changes since the host's last record: CORRECTED_REASON, BEGUN_REASON or LIFTED, by control.
     changes: dict[str, str] = field(default_factory=dict)
+    # Rules of which the host has left something uncorrected since its last record.
     refused: set[str] = field(default_factory=set)
     # packages that enforcing removed; a lift does not install them again
     removed: list[RemovedPackage] = field(default_factory=list)
@@ -111,17 +112,17 @@ class Collector:
         self.corrections: Mapping[str, Sequence[UnobservedCorrection]] = {}
         self.host_states: dict[str, HostRunState] = {}
         self._notes: list[RecordNote] = []
-        self._rules: dict[str, RuleRecord] = {}
-        self._evidence_room = SHARED_EVIDENCE_ROOM
+        self._rules: dict[str, RuleRecord] = {}  # each distinct rule once, by its JSON text
+        self._evidence_room = SHARED_EVIDENCE_ROOM  # the rest that hosts may still add beyond their shares
         services = run.get("services")
         self._services = None if services is None else frozenset(services)
-        self._decision: CorrectionDecision | None = None
-        self._stop_reason = ""
+        self._decision: CorrectionDecision | None = None  # None before the task `rollout`, and in a run without it
+        self._stop_reason = ""  # why the run was stopped before a batch began; "" if it was not
         # The state of `count_progress`, which runs after every event. It examines only hosts with events since its last
         # call.
         self._new_hosts: set[str] = set()
         self._answered_hosts: set[str] = set()
-        self._bad_hosts: set[str] = set()
+        self._bad_hosts: set[str] = set()  # answered hosts that are noncompliant or failed
 
     @property
     def expected(self) -> Mapping[str, str]:
@@ -176,7 +177,8 @@ class Collector:
     def changed(self, host: str, control: str, result: Mapping[str, object], is_dry_run: bool = False) -> None:
         """Store the result of a module that changes a host, whether the module succeeded or failed.
 
-        `is_dry_run`: the module ran in check mode, so its actions are the changes that it would have made. A change in
+        Of `result`, the lists `actions`, `refused`, `other_runs` and `removed` are stored; a missing list is empty. If
+        `is_dry_run`, the module ran in check mode, so its actions are the changes that it would have made. A change in
         a run that only audits is an error of the host.
         """
         stored_result = {key: result[key] for key in ("actions", "refused") if isinstance(result.get(key), list)}
@@ -188,11 +190,8 @@ class Collector:
             host_state.changes[control] = CORRECTED_REASON
         elif not is_dry_run and self.run["mode"] == "lift":
             host_state.changes[control] = LIFTED
-        elif (
-            "actions" in stored_result and host_state.changes.get(control) == BEGUN_REASON
-            # The module answered and changed nothing. A crashed module sends no list of actions, so its changes stay
-            # unknown.
-        ):
+        # The module answered and changed nothing. A crashed module sends no list of actions: its changes stay unknown.
+        elif "actions" in stored_result and host_state.changes.get(control) == BEGUN_REASON:
             del host_state.changes[control]
         for action in actions:
             action_entry: RecordedAction = {"control": control, "action": action}
@@ -226,12 +225,13 @@ class Collector:
     def _record_failure(self, host: str, control: str | None, message: str) -> None:
         """Add a failure to the errors of a host.
 
-        If the host sent no record, the failure is also the reason for the missing record.
+        If the host sent no record, the failure is also the reason for the missing record. `control` is None for a task
+        that belongs to no control.
         """
         host_state = self._get_host_state(host)
         if control:
             host_state.is_touched = True
-            if self.run["mode"] == "lift":
+            if self.run["mode"] == "lift":  # the lift of the control may be incomplete
                 host_state.changes[control] = BEGUN_REASON
         if control or host_state.records:
             error: RecordError = {"control": control or RUN_ERROR, "message": message}
@@ -291,6 +291,7 @@ class Collector:
             return None
         hosts, set_aside_hosts = self._decision["hosts"], self._list_set_aside_hosts()
         missed_hosts = [host for host in hosts if not self._is_tried(host)]
+        # If no event has a reason, Ansible has ended the play because every host of a batch failed.
         reason = self._stop_reason or (
             (self.interruption_reason or "stopped, because every host of a batch failed") if missed_hosts else ""
         )
@@ -319,7 +320,7 @@ class Collector:
         )
 
     def count_progress(self) -> tuple[int, int]:
-        """Count the expected hosts that reported, and those of them that are noncompliant or failed."""
+        """Count the expected hosts with an event so far, and those of them that are noncompliant or failed."""
         for host in (host for host in self._new_hosts if host in self.expected):
             host_state = self.host_states[host]
             self._answered_hosts.add(host)
@@ -339,6 +340,7 @@ class Collector:
         """
         records = [record for host_state in self.host_states.values() for record in self._settle_records(host_state)]
         silence_reason = NOT_KNOWN_REASON if self.lacks_events else NOT_REACHED_REASON
+        # in an interrupted run, every host without an event has the same reason
         reasons = dict.fromkeys(self.expected, silence_reason) if self.interruption_reason else {}
         reasons |= {host: host_state.reason for host, host_state in self.host_states.items() if host_state.reason}
         stale_limits = StaleLimits.make_stale_limits(self.run, now) if now else None
@@ -349,8 +351,8 @@ class Collector:
     def _settle_records(self, host_state: HostRunState) -> Sequence[HostRecord]:
         """Return the valid records of a host, completed with the errors and actions that its events reported.
 
-        A run that changes hosts observes a host twice. Two records for the same plan become one record. A rule that was
-        corrected has the state `repaired` in it.
+        A run that changes hosts observes a host twice. Two records for the same plan become one record. In that record,
+        a corrected rule has the state `repaired`.
         """
         records = list(host_state.records)
         if self.is_changing and len(records) > 1 and records[0]["plan"] == records[1]["plan"]:
@@ -426,5 +428,6 @@ def _drop_evidence(rule: RuleRecord) -> RuleRecord:
 
 
 def _get_list(result: Mapping[str, object], key: str) -> Sequence[Any]:
+    """Return a list in the result of a module; [] if the key is missing or has no list."""
     content = result.get(key)
     return content if isinstance(content, list) else []

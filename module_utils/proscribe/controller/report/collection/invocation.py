@@ -49,6 +49,8 @@ VARIABLE_BY_OPTION["scp_extra_args"] = "ansible_scp_extra_args"
 SECRET_NAME_PATTERN = compile_pattern(
     r"pass|pwd|secret|token|credential|auth|webhook|vault|cookie|bearer|key(?!_file)", re.I
 )
+# Values of Ansible Vault, PEM keys, sshpass, tokens of GitHub, GitLab, Slack and AWS, and JSON Web Tokens. Also URLs
+# with a password, and long hexadecimal numbers.
 SECRET_VALUE_PATTERN = compile_pattern(
     r"\$ANSIBLE_VAULT|-----BEGIN|sshpass|\b(?:gh[opsu]_|github_pat_|glpat-|xox[a-z]-|AKIA|eyJ)\w"
     r"|://[^/\s@:]*:[^/\s@]*@|\b[0-9a-fA-F]{32,}\b"
@@ -59,14 +61,11 @@ MAX_VALUE_DEPTH = 20  # nesting levels of a variable's value that are searched f
 
 
 class CallArgument(NamedTuple):
-    """An option of a command line with its value, or a word that is no option.
+    """An option of a command line with its value, or a word that is no option."""
 
-    Such a word has the `name` "", and `option` has its text.
-    """
-
-    name: str
-    option: str
-    option_value: str | None = None
+    name: str  # the name of the option's setting, such as subset for --limit; "" for a word that is no option
+    option: str  # the option as the user typed it; the text of a word that is no option
+    option_value: str | None = None  # None for an option without a value
 
     def list_words(self) -> list[str]:
         """Return the words of a command line that give this option with its value again."""
@@ -128,7 +127,8 @@ def parse_arguments(argv: Sequence[str], options: OptionTable) -> Iterator[CallA
 def _find_option(option: str, options: OptionTable) -> tuple[str, bool]:
     """Return the setting of an option, and whether the option takes a value.
 
-    A user may shorten an option if the short form is unambiguous.
+    A user may shorten an option if the short form is unambiguous. An unknown option is its own setting, without a
+    value.
     """
     if option in options:
         return options[option]
@@ -195,7 +195,7 @@ def select_repeated_options(arguments: Iterable[CallArgument]) -> tuple[tuple[st
             continue
         if secret_variables := _list_secret_variables(argument):
             withheld_variables += [name for name in secret_variables if name not in withheld_variables]
-            secrets_index = len(options)
+            secrets_index = len(options)  # the last withheld option is replaced at its place by the file
         else:
             options += argument.list_words()
     if withheld_variables:
@@ -204,9 +204,9 @@ def select_repeated_options(arguments: Iterable[CallArgument]) -> tuple[tuple[st
 
 
 def _list_secret_variables(argument: CallArgument) -> list[str]:
-    """Return all variables that an option sets, if the value of one may be secret; else [].
+    """Return the names of all variables that an option sets, if one value may be secret; else [].
 
-    All of them are withheld, because the option is left out as a whole.
+    All of these variables are withheld, because the option is left out as a whole.
     """
     if argument.option_value is None:
         return []
@@ -215,7 +215,7 @@ def _list_secret_variables(argument: CallArgument) -> list[str]:
     if argument.name != VARIABLES_OPTION or argument.option_value.startswith("@"):
         return []
     variables = _parse_variables(argument.option_value)
-    if variables is None:
+    if variables is None:  # the text may contain a secret, so it is withheld; the result stands for its variables
         return ["what an -e says that cannot be read"]
     return list(variables) if any(may_be_secret(name, content) for name, content in variables.items()) else []
 
@@ -252,6 +252,7 @@ def may_be_secret(name: str, content: object, depth: int = 0) -> bool:
 
 
 def _is_machine_token(token: str) -> bool:
+    """Return whether a long word has small letters, capitals and digits, as a generated secret has."""
     return (
         any(character.islower() for character in token)
         and any(character.isupper() for character in token)

@@ -32,15 +32,15 @@ MAX_ACTIONS = 100_000  # most actions in the event of a host
 TEXT_KEYS = ("id", "playbook", "mode", "started", "catalog_version")
 LIST_KEYS = ("inventory", "controls", "waivers", "upcoming")
 
+# A function that checks the stored values of an event, and returns the arguments for the method of Collector.
 EventReader = Callable[..., tuple[Any, ...]]
 
 
 def rebuild_collector(run: CompiledRun, events: Iterable[list[Any]]) -> Collector:
     """Rebuild the collector of a run from the events in its journal.
 
-    Reading ends at the first malformed event.
-
-    Events of hosts that the run does not expect are skipped. Raises UnusableAnswer for a malformed run.
+    An event is a list: its name, and its values. Reading ends at the first malformed event. Events of hosts that the
+    run does not expect are skipped. Raises UnusableAnswer for a malformed run.
     """
     collector = Collector(check_run(run))
     for event, *stored_values in (event for event in events if event):
@@ -141,6 +141,7 @@ def _read_stop(reason: object) -> tuple[Any, ...]:
 
 
 RUN_EVENTS = ("decided", "stopped")  # events that belong to no host
+# Each event has the name of the method of Collector that repeats it.
 EVENT_READERS: dict[str, EventReader] = {
     "answered": _read_answer,
     "began": _read_control_event,

@@ -32,10 +32,7 @@ def require_known_rules(record: HostRecord, services: Collection[str], plan_dige
 
 
 def _iterate_rule_names(record: HostRecord) -> Iterator[str]:
-    """Yield the name of each rule that a record names.
-
-    These are also the rules of refused packets and of events between two runs.
-    """
+    """Yield the name of each rule that a record names, also for refused packets and for events between two runs."""
     for rule in record["rules"]:
         yield rule["rule"]
     yield from record["attempts"]

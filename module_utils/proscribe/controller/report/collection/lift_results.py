@@ -16,7 +16,8 @@ def collect_lift_results(
 ) -> dict[str, LiftResult]:
     """Return by host the controls from which the run removed the ban, and those where the removal is unsure.
 
-    A host without either is left out. `host_states` has the collected events by host.
+    A host without such controls is left out. `hosts` are the hosts to return, and `host_states` has the collected
+    events by host.
     """
     policies = run.get("policies") or {}
     results = {}

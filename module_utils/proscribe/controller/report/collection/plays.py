@@ -19,10 +19,8 @@ SCHEDULE_ACTIONS = ("schedule_plan", "drift_schedule")  # the tasks that set up 
 ROLLOUT_ACTION = "rollout"  # the task that decides which hosts the run corrects, and stops the run at its limits
 
 QUARANTINE_ACTION = "quarantine"  # the task that lists, restores or prunes the entries of a host's quarantine
-CHOICE_ACTION = (
-    # the task that selects entries of the quarantine, and stops the run if the selection is wrong
-    "quarantine_choice"
-)
+# the task that selects entries of the quarantine, and stops the run if the selection is wrong
+CHOICE_ACTION = "quarantine_choice"
 
 # Key: a module that changes a host. Value: its control. Group policy and the watch count as controls here.
 CONTROL_BY_ACTION = {
@@ -107,6 +105,7 @@ def _get_entry_point(task: Any) -> str:
 
 
 def _flatten_blocks(tasks: Iterable[Any]) -> Iterator[Any]:
+    """Yield the tasks in nested lists and in Ansible's blocks, with the tasks of their `rescue` and `always`."""
     for task in tasks:
         if isinstance(task, list):
             yield from _flatten_blocks(task)

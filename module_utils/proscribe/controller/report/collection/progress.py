@@ -6,11 +6,9 @@ from collections.abc import Callable
 
 from ..text.wording import format_count
 
-LINE_INTERVAL_SECONDS = (
-    # Least time between two progress lines on an output that cannot rewrite a line. A line comes earlier after each
-    # tenth of the hosts.
-    15.0
-)
+# Least time between two progress lines on an output that cannot rewrite a line. After each tenth of the hosts, a line
+# comes earlier.
+LINE_INTERVAL_SECONDS = 15.0
 REWRITE_INTERVAL_SECONDS = 0.1  # least time between two updates of the rewritten line
 
 CLEAR_LINE = "\r\x1b[K"
@@ -19,7 +17,8 @@ CLEAR_LINE = "\r\x1b[K"
 class RunProgress:
     """The progress of a run: the number of expected hosts that have answered.
 
-    `clock` returns seconds, as time.monotonic does. `is_rewriting` is true on a terminal that can rewrite a line.
+    `name` is the first word of the text: the playbook, or `lift`. `clock` returns seconds, as time.monotonic does.
+    `is_rewriting` is true on a terminal that can rewrite a line.
     """
 
     def __init__(self, name: str, expected_count: int, is_rewriting: bool, clock: Callable[[], float]) -> None:
@@ -37,6 +36,7 @@ class RunProgress:
         `answered_count` is the number of hosts that answered; `bad_count` of these failed or are noncompliant.
         """
         now = self._clock()
+        # a single host needs no progress; an event without a new answer changes no text
         if self._expected_count < 2 or answered_count <= self._written_count:
             return ""
         is_last = answered_count >= self._expected_count
@@ -63,7 +63,7 @@ class ProgressLine:
     Any other output must remove the line first.
     """
 
-    is_shown = False
+    is_shown = False  # true while the line is on the terminal
 
     @classmethod
     def register_text(cls, text: str) -> str:

@@ -105,9 +105,10 @@ def propose_next_steps(
         steps.append(
             CommandSuggestion("check as root what could not be observed (-K too if sudo asks for a password):", command)
         )
-    if silent_hosts and not unfinished_hosts:
+    if silent_hosts and not unfinished_hosts:  # the unfinished hosts include the silent hosts
         command = call.repeat_run(_make_limit(run, silent_hosts, directory and f"{directory}/{UNKNOWN_FILE}"))
         steps.append(CommandSuggestion(_describe_repetition(report, silent_hosts, has_unreachable), command))
+    # The proposed commands need the secrets of this call, which they do not repeat.
     if any(step.command for step in steps):
         steps[:0] = call.list_secret_suggestions()
     if waiting_text := watch_remark_groups.describe_waiting_requests(report):
@@ -137,7 +138,7 @@ def _propose_when_compliant(report: FleetReport, records: Sequence[HostRecord]) 
         report["run"],
         len(report.get("not_served") or ()),
     )
-    if not states <= {*SETTLED_STATES, WAIVED}:
+    if not states <= {*SETTLED_STATES, WAIVED}:  # a host needs an action
         return []
     hosts_text = "this host" if len(records) == 1 else "every host"
     hosts_text += "" if count_left_out_hosts(run) == 0 else " that was selected"
@@ -176,7 +177,7 @@ def _propose_correction(
             CommandSuggestion("enforcing did not correct everything: see what was refused or is only audited, above")
         ]
     dry_run = call.make_other_playbook_command(ENFORCING, limit)
-    if dry_run is None:
+    if dry_run is None:  # the user wrote the playbook, and Proscribe's playbooks lack its hosts and variables
         playbook_name = os.path.basename(call.playbook)
         return [CommandSuggestion(f"enforce by a play with the hosts and variables of {playbook_name}: it {effect}")]
     return [
@@ -193,7 +194,7 @@ def _propose_continuation(
         return []
     limit = f"@{directory}/{NOT_REACHED_FILE}" if directory else run["limit"] or ""
     remaining_text = format_count(rollout["not_reached"], "host")
-    if not rollout["allow"]:
+    if not rollout["allow"]:  # a failure stopped the run, and not the limit proscribe_max_change
         return [
             CommandSuggestion(
                 f"go on with the other {remaining_text}, once the failure is corrected:", call.repeat_run(limit)
@@ -239,12 +240,13 @@ def _format_pronoun(hosts: Sequence[str]) -> str:
 def _make_limit(run: ReportRun, hosts: Sequence[str], list_path: str = "") -> str:
     """Make the value of `--limit` for these hosts of the run.
 
-    `list_path` is the file that lists them, or "".
+    `list_path` is the file that lists the hosts, "" without such a file. If the hosts can be neither named nor listed,
+    the result is the limit of the run.
     """
     is_subset = len(hosts) < run["expected_hosts"]
     if is_subset and len(hosts) <= MAX_NAMED_HOSTS and all(PLAIN_HOST_NAME.fullmatch(host) for host in hosts):
         return ",".join(hosts)
     if is_subset and len(hosts) > MAX_NAMED_HOSTS and list_path:
         return f"@{list_path}"
-    # Repeat the limit of this run. ansible-pull passes every name that its host may have, and some names are equal.
+    # ansible-pull passes every name that its host may have as the limit, and some of these names are equal
     return ",".join(dict.fromkeys(str(run["limit"] or "").split(",")))

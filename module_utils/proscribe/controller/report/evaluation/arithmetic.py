@@ -97,32 +97,32 @@ def summarise_records(records: Sequence[HostRecord], not_served: int = 0) -> Rep
 def count_unsearchable_rules(
     records: Iterable[HostRecord], unsearchable_by_plan: Mapping[str, Sequence[str]]
 ) -> list[UnidentifiedRule]:
-    """Count the hosts for each rule for which Proscribe knows nothing to search.
+    """Count the hosts for each rule without identifiers, for which a host cannot be searched.
 
-    The number counts hosts that answered for a plan with such a rule (`unsearchable_by_plan`: digest -> rules), and
-    hosts whose record has such a rule.
+    The number counts hosts that answered for a plan with such a rule (`unsearchable_by_plan`: digest -> rules). It also
+    counts hosts whose record has such a rule.
     """
     counts: Counter[str] = Counter()
-    hosts_with: Counter[str | None] = Counter()
+    host_counts_by_plan: Counter[str | None] = Counter()
     for record in records:
         if has_answered(record):
-            hosts_with[record["plan"]] += 1
+            host_counts_by_plan[record["plan"]] += 1
         unsearchable_rules = [
-            r["rule"] for r in record["rules"] if (r.get("reason") or "").startswith(NO_IDENTIFIERS_REASON)
+            rule["rule"] for rule in record["rules"] if (rule.get("reason") or "").startswith(NO_IDENTIFIERS_REASON)
         ]
         counts.update(unsearchable_rules)
-    for digest, hosts in hosts_with.items():
-        for rule in unsearchable_by_plan.get(digest or "", ()):
-            counts[rule] += hosts
-    return [{"rule": rule, "hosts": hosts} for rule, hosts in sorted(counts.items())]
+    for digest, host_count in host_counts_by_plan.items():
+        for name in unsearchable_by_plan.get(digest or "", ()):
+            counts[name] += host_count
+    return [{"rule": name, "hosts": host_count} for name, host_count in sorted(counts.items())]
 
 
 def count_by_rule(records: Iterable[HostRecord], services: Collection[str] | None = None) -> list[RuleCounts]:
-    """Count the hosts in each state for every rule that a record lists, by the rule's name.
+    """Count the hosts in each state for every rule that a record lists, sorted by the rule's name.
 
-    `audited` is the number of hosts that only audit the rule's control, if any do. `kind` is service or setting; it
-    needs `services`, the ids that plans name. A host that does not list a rule meets the rule, or does not have the
-    rule in its plan. It is not counted here.
+    `audited` is the number of hosts that only audit the rule's control; the key is missing for 0. `kind` is service or
+    setting. The key is missing if `services`, the ids that plans name, are None (unknown). A host that does not list a
+    rule meets the rule, or does not have the rule in its plan. Such a host is not counted here.
     """
     counts: dict[str, dict[str, int]] = {}
     audited: Counter[str] = Counter()

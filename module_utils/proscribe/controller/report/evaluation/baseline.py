@@ -16,16 +16,16 @@ from ....model.types.record import FindingRecord, HostRecord, RuleRecord
 from ....model.types.report import NewProblem
 from ..text.wording import describe_finding, find_finding_user
 
-ProblemNames = frozenset[tuple[str, ...]]
+ProblemNames = frozenset[tuple[str, ...]]  # the identities of defects, as `_name_rule_problems` describes them
 
 
 class BaselineDeviation(NamedTuple):
-    """A defect that the earlier run did not have. `rule` is "" if the defect concerns the host as a whole."""
+    """A defect that the earlier run did not have."""
 
     host: str
-    rule: str
+    rule: str  # "" if the defect concerns the host as a whole
     state: str
-    what: str
+    what: str  # the evidence, or the reason of the state, in words; "" without either
 
     def make_problem(self) -> NewProblem:
         """Return the deviation as report.json has it."""
@@ -40,7 +40,7 @@ class Baseline:
 
     def __init__(self, records: Iterable[HostRecord]) -> None:
         # Thousands of hosts list the same rule with the same evidence, so the identities of its defects are stored
-        # once.
+        # once. The key is the rule as JSON.
         names_by_rule: dict[str, ProblemNames] = {}
         self._names_by_host: dict[str, list[ProblemNames]] = {}
         for record in records:
@@ -61,10 +61,11 @@ class Baseline:
             named_problems = [
                 named_problem for rule in record["rules"] for named_problem in _name_rule_problems(rule)
             ] + _name_host_problems(record)
+            # an identity begins with the state and the rule
             deviations += [
-                BaselineDeviation(record["host"], name[1], name[0], description)
-                for name, description in named_problems
-                if name not in accepted_names
+                BaselineDeviation(record["host"], identity[1], identity[0], description)
+                for identity, description in named_problems
+                if identity not in accepted_names
             ]
         return deviations
 
@@ -72,8 +73,8 @@ class Baseline:
 def _name_rule_problems(rule: RuleRecord) -> list[tuple[tuple[str, ...], str]]:
     """Return the defects of a rule as pairs (identity, description).
 
-    An identity is a tuple of texts: the state, the rule, and the parts that identify a finding. It is equal in both
-    runs if the defect is the same.
+    An identity is a tuple of texts: the state, the rule, and the values that identify a finding. The identity of the
+    same defect is equal in both runs. The result is [] for a rule without a defect.
     """
     state, name = str(rule["state"]), str(rule["rule"])
     if state == NONCOMPLIANT:

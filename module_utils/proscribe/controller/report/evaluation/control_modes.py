@@ -41,14 +41,13 @@ class ControlModes:
     def __init__(self, policies: Mapping[str, Mapping[str, ControlPolicy]], observed: Sequence[str]) -> None:
         self._policies = policies
         self._observed = observed
+        # (id() of a rule, mode) -> (the rule, the rule with its mode)
         self._rules_with_mode: dict[tuple[int, str | None], tuple[RuleRecord, RuleRecord]] = {}
 
     def add_modes(self, record: HostRecord, digest: str) -> HostRecord:
         """Return a host's record with `controls` (as in report.md) and with a mode in each rule.
 
-        The mode of a rule is that of its control.
-
-        `digest` is the digest of the host's plan.
+        The mode of a rule is that of its control. `digest` is the digest of the host's plan.
         """
         policies = self._policies.get(digest, {})
         rules = [self._add_rule_mode(rule, policies) for rule in record["rules"]]
@@ -84,8 +83,9 @@ class ControlModes:
     ) -> ControlRecord:
         """Return the mode, the policy's digest, the state and the numbers of rules of one control of a host.
 
-        `reported` are the numbers in the host's record, None if it has none. The state is None if the run did not
-        observe the control, or if the control is off.
+        `policy` is None if the host's plan lacks the control, or is unknown. `reported` are the numbers in the host's
+        record, None if it has none. The state in the result is None in three cases. The run did not observe the
+        control, the control is off, or nothing shows that the plan has the control.
         """
         mode, digest = (policy["mode"], policy["policy"]) if policy else (None, None)
         summary: ControlRecord = {"mode": mode, "policy": digest, "state": None, "evaluated": 0, "not_applicable": 0}
@@ -107,6 +107,7 @@ class ControlModes:
         )
         states = [*listed_states, *(state for control, state, _ in list_failures(record) if control == name)]
         states += [UNKNOWN] * (name in record.get(UNOBSERVED, ()))
+        # a record does not list rules that are simply compliant, and need not list rules that are not applicable
         unlisted_count = summary["evaluated"] - len(listed_states)
         unlisted_not_applicable = min(unlisted_count, not_applicable_rules - listed_states.count(NOT_APPLICABLE))
         states += [COMPLIANT] * (unlisted_count > unlisted_not_applicable) + [NOT_APPLICABLE] * bool(
@@ -125,14 +126,13 @@ def is_only_observed(record: HostRecord) -> bool:
 def is_correctable(record: HostRecord) -> bool:
     """Return whether a run that enforces would correct the host.
 
-    The host is noncompliant by a control that is not only audited there.
-
-    A control of unknown mode may be enforced. A host whose system is only observed is never corrected.
+    Such a host is noncompliant because of a control that is not only audited there. A control of unknown mode counts as
+    enforced. A host whose system is only observed is never corrected.
     """
     controls = record.get("controls") or {}
     if is_only_observed(record):
         return False
-    if not any(control["mode"] for control in controls.values()):
+    if not any(control["mode"] for control in controls.values()):  # no mode is known
         return record["state"] == NONCOMPLIANT
     open_controls = [control for control in controls.values() if control["state"] in (NONCOMPLIANT, ERROR)]
     return record["state"] == NONCOMPLIANT and any(control["mode"] != AUDIT for control in open_controls)

@@ -1,4 +1,4 @@
-"""The rules of controls that belong to no service (settings, gates, files): no plan lists them."""
+"""The rules of controls that belong to no service (settings, install blocks, files): no plan lists them."""
 
 from __future__ import annotations
 

@@ -24,6 +24,7 @@ OMISSION_NOTE = (
     "that are not restricted yet, exports to enforcement points, and the trend. So are names of other hosts and "
     "departments in texts."
 )
+# replaces the cause of an interruption, which concerns the whole run
 INTERRUPTION_REASON = "it ended before its end"
 
 # Keys of a waiver that a department's report contains. Its groups, zones, file and request may concern other hosts, so
@@ -129,7 +130,8 @@ def _build_department_report(
 ) -> tuple[FleetReport, list[HostRecord]]:
     """Build the report and the records of a department from its records and from the facts about its hosts.
 
-    `members` are the hosts of the department `name`. `redaction` removes other names from texts.
+    `members` are the hosts of the department `name`. `redaction` removes names of other hosts and departments from
+    texts.
     """
     member_names = frozenset(members)
     records = [_redact_document(redaction, record) for record in own_records]
@@ -139,6 +141,7 @@ def _build_department_report(
         if entry["host"] in member_names
     }
     hosts = [record["host"] for record in records]
+    # The rules of a report have no kind if the run did not know its services.
     services = [entry["rule"].partition("/")[2] for entry in report["rules"] if entry.get("kind") == "service"]
     facts: ReportFacts = {
         "services": services if any("kind" in entry for entry in report["rules"]) else None,
@@ -184,7 +187,7 @@ def _redact_run(run: ReportRun, host_count: int) -> ReportRun:
     interrupted = run.get("interrupted")
     return {
         "id": run["id"],
-        "playbook": run["mode"],
+        "playbook": run["mode"],  # instead of the playbook's name, which belongs to the call
         "mode": run["mode"],
         "started": run["started"],
         "finished": run["finished"],

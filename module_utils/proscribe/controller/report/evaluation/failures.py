@@ -1,4 +1,4 @@
-"""Facts of a record outside its rules: the failures on the host, and the refusals. Pure."""
+"""Facts of a record outside its rules: the failures on the host, and the changes that the host refused. Pure."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from ....model.types.record import HostRecord
 def list_failures(record: HostRecord) -> Iterator[tuple[str, str, str]]:
     """Yield (control, state, message) for each error of a record that no rule reports already.
 
-    A refusal (`refused` names its rule) is no failure of a control. An example is an address that Proscribe's rules
-    would cut off, on a compliant host. It has the state of its rule if the rule is not compliant. Otherwise its state
-    is `not_applicable`, so it does not count.
+    A change that the host refused is listed as an error, too; its key `refused` names the rule. Such a refusal is no
+    failure of a control. An example is an address that Proscribe's rules would cut off, on a compliant host. A refusal
+    has the state of its rule if the rule is not compliant. Otherwise its state is `not_applicable`, so the refusal does
+    not count.
     """
     for error in record["errors"]:
         if rule := error.get("refused"):

@@ -62,6 +62,7 @@ class FindingGroup(NamedTuple):
         hosts_text = format_count(len(self.hosts), "host")
         if self.evidence:
             note = f" ({self.causes_text})" if self.causes else ""
+            # all hosts have the same evidence, so it is shown once
             if len(self.hosts) > 1 and len({found_text for _, found_text in self.evidence}) == 1:
                 return f"{hosts_text}: {self.evidence[0][1]}{note}; {summarise_names(self.hosts, max_hosts)}"
             shown_evidence = "; ".join(
@@ -89,9 +90,9 @@ class FindingGroup(NamedTuple):
 
 
 class GroupPart(NamedTuple):
-    """The part of a host's record that belongs to a group: some of its rules, or an error.
+    """A part of a host's record that belongs to a single group: some of the host's rules, or an error.
 
-    Hosts with the same rules share the part.
+    Hosts with equal rules share the same object.
     """
 
     control: str
@@ -120,12 +121,12 @@ class Grouping:
     def __init__(self) -> None:
         self.rules: list[RuleRecord] = []
         self.parts: list[GroupPart] = []
-        self._numbers_by_identity: dict[
-            int, tuple[RuleRecord, int]
-            # id of the rule's object -> (rule, index in `rules`); while the rule is stored, no other object gets its id
-        ] = {}
+        # id() of a rule -> (the rule, its index in `rules`); while the rule is stored, no other object gets its id
+        self._numbers_by_identity: dict[int, tuple[RuleRecord, int]] = {}
         self._numbers_by_content: dict[tuple[object, ...], int] = {}  # content of the rule -> index in `rules`
+        # (control, state, indexes in `rules`, error message) -> index in `parts`
         self._part_numbers: dict[tuple[object, ...], int] = {}
+        # key of a group, as `_get_group_number` describes it -> index in `_groups`
         self._group_numbers: dict[tuple[str, str, str, tuple[SharedCause, ...], bool], int] = {}
         self._groups: list[_GroupBuilder] = []
 
@@ -135,6 +136,8 @@ class Grouping:
         shared_rules: dict[tuple[str, str, bool], list[int]] = {}
         for rule in record["rules"]:
             control = rule["rule"].partition("/")[0]
+            # An app with findings is a part alone, because its evidence differs from host to host. The other rules of a
+            # control with the same state are one part, because they mostly share a cause.
             if control == "apps" and rule["findings"]:
                 part_numbers.append(self._get_part_number(control, rule["state"], (self._get_rule_number(rule),)))
             else:
@@ -165,9 +168,9 @@ class Grouping:
                 tuple(builder.hosts),
                 group_causes,
                 tuple(builder.evidence),
-                audited,
+                is_audited,
             )
-            for (control, state, _, group_causes, audited), builder in zip(self._group_numbers, self._groups)
+            for (control, state, _, group_causes, is_audited), builder in zip(self._group_numbers, self._groups)
         ]
 
     def _get_rule_number(self, rule: RuleRecord) -> int:
@@ -198,33 +201,32 @@ class Grouping:
         return self._part_numbers[key]
 
     def _make_part(self, control: str, state: str, numbers: tuple[int, ...], message: str) -> GroupPart:
-        """Make the part of a host's rules that have the same control and the same state.
+        """Make the part of a host's record for rules of the same control and state, or for an error.
 
-        With `message`, make the part of an error that no rule reports.
-
-        `numbers` are indexes in `self.rules`. Rules that do not apply belong to no group.
+        `numbers` are the indexes of the rules in `self.rules`. Rules that do not apply belong to no group. `message` is
+        an error that no rule reports; "" if the part has rules.
         """
         rules = [self.rules[number] for number in numbers]
         if message:
             return GroupPart(
                 control, state, (), self._get_group_number((control, state, message, (SharedCause(message),), False))
             )
-        audited = _is_audited(rules[0])
+        is_audited = _is_audited(rules[0])
         if control == "apps" and rules[0]["findings"]:
             text = truncate_text(", ".join(describe_findings(rules[0]["findings"])), MAX_TEXT_LENGTH)
             group = self._get_group_number(
-                (control, state, rules[0]["rule"], tuple(_list_notes(rules[0])), audited), rules
+                (control, state, rules[0]["rule"], tuple(_list_notes(rules[0])), is_audited), rules
             )
-            return GroupPart(control, state, numbers, group, text, audited)
+            return GroupPart(control, state, numbers, group, text, is_audited)
         if state == NOT_APPLICABLE:
-            return GroupPart(control, state, numbers, None, is_audited=audited)
-        group_causes = tuple(sorted({cause_ for rule in rules for cause_ in _list_causes(rule)}))
+            return GroupPart(control, state, numbers, None, is_audited=is_audited)
+        group_causes = tuple(sorted({cause for rule in rules for cause in _list_causes(rule)}))
         return GroupPart(
             control,
             state,
             numbers,
-            self._get_group_number((control, state, "", group_causes, audited), rules),
-            is_audited=audited,
+            self._get_group_number((control, state, "", group_causes, is_audited), rules),
+            is_audited=is_audited,
         )
 
     def _get_group_number(
@@ -232,7 +234,8 @@ class Grouping:
     ) -> int:
         """Return the index of a group, create the group if it is new, and add these rules to it.
 
-        `key` is (control, state, subject, causes, audited).
+        `key` is (control, state, subject, causes, is only audited). The subject is the rule of an app with findings, or
+        an error that no rule reports. It is "" for other rules.
         """
         number = self._group_numbers.setdefault(key, len(self._groups))
         if number == len(self._groups):

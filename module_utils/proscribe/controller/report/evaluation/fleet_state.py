@@ -44,14 +44,17 @@ EMPTY_CONTROL: ControlRecord = {"evaluated": 0, "not_applicable": 0}
 
 
 class ReportedWaiver(TypedDict):
-    """The facts about a waiver in the fleet state, while runs over the waiver's inventory report it."""
+    """The facts about a waiver in the fleet state.
+
+    They stay until a run over the inventory of the waiver does not have the waiver any more.
+    """
 
     id: str
     status: str
     expires: str
     review_by: str | None
     revoked: WaiverRevocation | None
-    hosts: list[str]
+    hosts: list[str]  # the hosts to which the waiver applies
 
 
 class HostWatch(TypedDict, total=False):
@@ -60,24 +63,23 @@ class HostWatch(TypedDict, total=False):
     The facts are times, and the numbers of incidents and of ended programs.
     """
 
-    last: str | None
-    stale: bool
-    frozen: str | None  # time until which root of the host has stopped the watch
+    last: str | None  # time (UTC) of the last observation by the watch itself; None if it never observed the host
+    stale: bool  # true if no run has renewed the plan of the watch for too long
+    frozen: str | None  # time until which root of the host has stopped the watch; None for a watch that is not stopped
     incidents: dict[str, int]  # number by rule; incidents of several rules with one cause are counted by control
-    ended: dict[str, int]
+    ended: dict[str, int]  # number of program starts that the watch ended, by rule
 
 
 class ControlObservation(NamedTuple):
-    """The last observation of a control of a host, or its later lift (the removal of the ban by Proscribe).
+    """The last observation of a control of a host, or its later lift (the removal of the ban by Proscribe)."""
 
-    `observed_at` is "" if there was neither.
-    """
-
-    mode: str = ""
-    policy: str = ""  # digest of the policy for the control at that time
+    mode: str = ""  # enforce, audit or off; "" if unknown
+    policy: str = ""  # digest of the policy for the control at that time; "" if unknown
     state: str = UNKNOWN
-    observed_at: str = ""  # UTC, by the host's clock, and never later than the end of the run
-    run_id: str = ""
+    # Time (UTC) of the observation by the host's clock, but never later than the end of the run. For a lifted control,
+    # the time is that of the lift. A control that was never observed has "".
+    observed_at: str = ""
+    run_id: str = ""  # id of the run that observed or lifted the control; "" for none
     evaluated: int = 0
     not_applicable: int = 0  # rules among `evaluated` that do not apply
     is_valid: bool = False  # false if the observation no longer describes the control
@@ -110,7 +112,7 @@ class FleetHost(NamedTuple):
     name: str
     inventory: str
     observations: Mapping[str, ControlObservation] = UNOBSERVED_CONTROLS
-    attempts: Mapping[str, int] = {}
+    attempts: Mapping[str, int] = {}  # number of attempts that the host refused, by rule
     stale_after: int = 0  # seconds for which an observation is valid; 0 if no run set a limit
     watch: HostWatch = {}  # {} for a host without a watch
     request_count: int = 0  # requests of the host's users that nobody has answered
@@ -157,11 +159,12 @@ class FleetState:
     def __init__(self) -> None:
         self.hosts: dict[str, FleetHost] = {}
         self.whole_run_ends: dict[str, str] = {}  # end (UTC) of the last run over a whole inventory, by inventory
-        self.waivers: dict[str, list[ReportedWaiver]] = {}
+        self.waivers: dict[str, list[ReportedWaiver]] = {}  # waivers of the last run over an inventory, by inventory
         self.is_example_used = False  # true after a run over the example inventory that did more than audit
-        self._shared_rules: dict[RuleStatePairs, RuleStatePairs] = {}
+        self._shared_rules: dict[RuleStatePairs, RuleStatePairs] = {}  # pairs -> the tuple that hosts share
+        # id() of each rule of a record -> (the rules, their pairs by control)
         self._rules_by_control: dict[tuple[int, ...], tuple[tuple[RuleRecord, ...], Mapping[str, RuleStatePairs]]] = {}
-        self._cached_count = 0
+        self._cached_count = 0  # number of rules in `_rules_by_control`
 
     def add_run(
         self,
@@ -220,6 +223,7 @@ class FleetState:
         self.waivers[inventory] = [
             _merge_waiver(waiver, earlier_waivers.get(waiver["id"]), run_hosts) for waiver in report["waivers"]
         ]
+        # an inventory whose last host has left is forgotten
         remaining_inventories = {host.inventory for host in self.hosts.values()} | {inventory}
         self.whole_run_ends = {
             name: ended_at for name, ended_at in self.whole_run_ends.items() if name in remaining_inventories
@@ -235,8 +239,8 @@ class FleetState:
     ) -> None:
         """Add the lifts (removals of the ban) that a run made at `lifted_at` (UTC).
 
-        `results` has by host the controls that were lifted. `policies` has the policies of each host's plan, by host
-        and control.
+        `results` has by host the controls that were lifted, and those whose lift is unsure. An unsure control has no
+        valid observation any more. `policies` has the policies of each host's plan, by host and control.
         """
         for name, result in results.items():
             host = self.hosts.get(name) or FleetHost(name, name_run_inventory(run))
@@ -295,6 +299,7 @@ class FleetState:
         observed_at = min(record["checked_at"] or run["finished"], run["finished"])
         rules_by_control = self._group_by_control(record["rules"])
         # A host may be in a worse state than each of its controls: a task may have failed that belongs to no control.
+        # Then each control that the run observed gets the state of the host.
         controls = record.get("controls") or {}  # a report of an earlier version has no controls
         control_states = {control.get("state") for control in controls.values()}
         host_states = (
@@ -309,6 +314,8 @@ class FleetState:
             mode, policy, state = control.get("mode") or "", control.get("policy") or "", control.get("state")
             if mode == OFF:
                 observations[name] = ControlObservation(OFF, state=NOT_APPLICABLE, is_valid=True)
+            # The run did not observe the control. A run over all controls also observes the groups of
+            # EXTRA_RULE_GROUPS, but only on some hosts: there the record has a state for the group.
             elif name not in list_observed_controls(run) if name not in EXTRA_RULE_GROUPS else not state:
                 observations[name] = _apply_policy(previous, mode, policy)
             elif has_answered(record) and not (mode or state):  # nothing shows that the host's plan has this control
@@ -323,12 +330,14 @@ class FleetState:
             else:
                 rule_counts = control["evaluated"], control["not_applicable"]
                 state = find_worst_state([state, *host_states])
+                # An observation is not valid if the control has a mode and no rule was evaluated. Nor is it valid if
+                # the run corrected the control afterwards, and could not observe it again.
                 is_valid = bool(rule_counts[0] or not mode) and name not in record.get(UNOBSERVED, ())
                 observations[name] = ControlObservation(
                     mode, policy, state, observed_at, run["id"], *rule_counts, is_valid, rules_by_control.get(name, ())
                 )
         is_newest = any(observation.run_id == run["id"] for observation in observations.values())
-        if not is_newest:
+        if not is_newest:  # the other facts of the host come from the run that observed it last
             return previous_host._replace(observations=observations)
         return previous_host._replace(
             observations=observations,
@@ -394,8 +403,8 @@ def _summarise_watch(record: HostRecord) -> HostWatch:
 def _apply_policy(previous: ControlObservation, mode: str, policy: str) -> ControlObservation:
     """Return an earlier observation of a control as it counts under the present mode and policy.
 
-    An observation under another policy does not show compliance with the present policy. `policy` is a digest, "" if
-    unknown.
+    An observation under another policy does not show compliance with the present policy. `policy` is a digest. If
+    `policy` is "" (unknown), it counts as unchanged. If `mode` is "" (unknown), the earlier mode remains.
     """
     if previous.mode == OFF:
         return ControlObservation(mode, policy)
@@ -411,9 +420,10 @@ def _is_older(record: HostRecord, run: ReportRun, observed_at: str, previous: Co
 
 
 def _merge_waiver(waiver: RunWaiver, previous: ReportedWaiver | None, run_hosts: set[str]) -> ReportedWaiver:
-    """Return a waiver with its hosts in this run, and with those in earlier runs.
+    """Return a waiver of this run for the fleet state, with its hosts of this run and of earlier runs.
 
-    A host of earlier runs is left out if this run has a record of it.
+    For a host with a record in this run, this run decides. `previous` is the waiver in the fleet state so far, None for
+    a new waiver. `run_hosts` are the hosts with a record in this run.
     """
     previous_hosts = [host for host in previous["hosts"] if host not in run_hosts] if previous else []
     return {

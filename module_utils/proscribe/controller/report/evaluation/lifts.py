@@ -70,6 +70,7 @@ def apply_lifts(
         _drop_lifted_rules(record, lifts[record["host"]]) if record["host"] in lifts else record for record in records
     ]
     services = {rule["rule"].partition("/")[2] for rule in report["rules"] if rule.get("kind") == "service"}
+    # without kinds, the report does not show which rules belong to services
     has_kinds = not report["rules"] or any("kind" in rule for rule in report["rules"])
     updated_report: FleetReport = {
         **report,
@@ -112,7 +113,7 @@ def _drop_lifted_rules(record: HostRecord, lifts: Mapping[str, Lift]) -> HostRec
 
 
 def _make_lifted_record(record: HostRecord, lifts: Mapping[str, Lift]) -> HostRecord:
-    """Return the record of a host from which the whole ban was lifted: unknown, without rules and counts."""
+    """Return the record of a host from which the whole ban was lifted, with the state unknown and without rules."""
     reason = f"{describe_lifts(lifts)}; not observed since"
     lifted_record: HostRecord = {
         **record,
@@ -149,6 +150,7 @@ def _make_partly_lifted_record(
             "reason": reason,
             "findings": [],
         }
+        # the rule of the lift replaces all rules of the control
         if previous := controls.get(name):
             evaluated_count += 1 - previous["evaluated"]
             not_applicable_count -= previous["not_applicable"]
@@ -156,6 +158,7 @@ def _make_partly_lifted_record(
             rule["mode"] = previous.get("mode")
         rules.append(rule)
     errors = [error for error in record["errors"] if error["control"] not in lifts]
+    # a change that the host refused is listed as an error, but it is no failure
     has_failed = record["state"] == ERROR and any("refused" not in error for error in errors)
     return {
         **record,
@@ -172,6 +175,9 @@ def _make_partly_lifted_record(
 
 
 def _forget_control(control: ControlRecord) -> ControlRecord:
-    """Return the summary of a control as unknown, without counts. A control that is off stays off."""
+    """Return the summary of a control with the state unknown and without counts.
+
+    A control that is off, or that the run did not observe, keeps its state.
+    """
     state = UNKNOWN if control.get("state") and control.get("mode") != OFF else control.get("state")
     return {**control, "state": state, "evaluated": 0, "not_applicable": 0}

@@ -1,4 +1,4 @@
-"""The observation time of a host, as far as the run can vouch for it."""
+"""The time at which a run observed a host: by the host's clock, but never outside the time of the run."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ TIME_PATTERN = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2
 
 
 def read_observation_time(record: HostRecord, started: str, finished: str) -> str:
-    """Return when a host was observed, by its own clock but within the run.
+    """Return when a host was observed (UTC), by its own clock but not before or after the run.
 
-    `started` and `finished` are the times of the run by the controller's clock. A host without a valid time gets
-    `finished`.
+    `started` and `finished` are the times of the run by the controller's clock. The result is `finished` for a record
+    without a valid time.
     """
     observed = str(record["checked_at"] or "")
     if not TIME_PATTERN.fullmatch(observed):

@@ -36,8 +36,8 @@ class RecordNote(NamedTuple):
     """A note about an unexpected property of a host's answer."""
 
     host: str
-    kind: str
-    detail: str
+    kind: str  # one of NOTE_KINDS
+    detail: str  # the property in words; for CLOCK_AHEAD, how far the host's clock is ahead
 
 
 class StaleLimits(NamedTuple):
@@ -58,7 +58,10 @@ class StaleLimits(NamedTuple):
         return cls(now, stale_after["usual"], stale_after["hosts"]) if stale_after else None
 
     def measure_age(self, record: HostRecord) -> float | None:
-        """Return how many seconds ago a host was observed; None if its record has no valid time."""
+        """Return how many seconds ago a host was observed; None if its record has no valid time.
+
+        The result is negative if the host's clock is ahead of the controller's clock.
+        """
         try:
             return (parse_moment(self.now) - parse_moment(record["checked_at"] or "")).total_seconds()
         except ValueError:
@@ -84,10 +87,12 @@ def reconcile_records(
 ) -> Fleet:
     """Return the fleet: a single record for every expected host, and notes about the answers.
 
-    - `expected_plans`: the digest of each host's plan; - `records`: host records as wire/answers/record.py reads them,
-    in the order in which they came; - `reasons`: why a host did not answer, if that is known; - `stale_limits`: the
-    ages above which a record is too old (None: no limit); - `rule_counts`: the least number of rules that a host has to
-    evaluate, by the digest of its plan; - `modes`: the modes of the controls (None: unknown).
+    - `expected_plans`: by host, the digest of its plan
+    - `records`: host records as wire/answers/record.py reads them, in the order in which they came
+    - `reasons`: by host, why it did not answer; hosts whose reason is unknown are not in it
+    - `stale_limits`: the ages above which a record is too old; None without a limit
+    - `rule_counts`: by the digest of a plan, the least number of rules that its hosts have to evaluate
+    - `modes`: the modes of the controls; None if unknown
     """
     modes = modes or ControlModes({}, CONTROLS)
     answers: dict[str, HostRecord] = {}
@@ -120,6 +125,7 @@ def reconcile_records(
     settled_records: list[HostRecord] = []
     for host, digest in expected_plans.items():
         settled_record, note = _settle_record(host, digest, answers.get(host), (reasons or {}).get(host), stale_limits)
+        # Only a record without another note is checked for missing rules. 0: the plan's number of rules is unknown.
         if note is None and settled_record["rules_evaluated"] and (rule_count := (rule_counts or {}).get(digest, 0)):
             settled_record, note = _check_completeness(settled_record, rule_count)
         settled_records.append(modes.add_modes(settled_record, digest))
@@ -133,14 +139,16 @@ def reconcile_records(
 
 
 def _settle_record(
-    host: str, digest: str, record: HostRecord | None, reason: str | None, stale_limits: StaleLimits | None
+    host: str, digest: str, record: HostRecord | None, silence_reason: str | None, stale_limits: StaleLimits | None
 ) -> tuple[HostRecord, RecordNote | None]:
     """Return the record that counts for a host, and a note if the received record has a defect.
 
-    A record that is missing, too old or for another plan is replaced by a record with the state unknown.
+    A record that is missing, too old or for another plan is replaced by a record with the state unknown. `digest` is
+    the digest of the host's plan. `silence_reason` is why the host sent no record, None if unknown. The note is None
+    for a missing record and for a record without a defect.
     """
     if record is None:
-        return make_silent_record(host, reason or "no answer"), None
+        return make_silent_record(host, silence_reason or "no answer"), None
     if record["plan"] != digest:
         reason = f"answered for another plan ({str(record['plan'])[:19]}), not for its own ({digest[:19]})"
         return _make_void_record(record, reason), RecordNote(host, OTHER_PLAN, reason)
@@ -163,9 +171,10 @@ def _settle_record(
 
 
 def _check_completeness(record: HostRecord, rule_count: int) -> tuple[HostRecord, RecordNote | None]:
-    """Return the record, or an unknown record and a note if the host evaluated fewer rules than its plan has.
+    """Return the record that counts, and a note if the host evaluated fewer rules than its plan has.
 
-    An incomplete record stays valid if the host is not compliant: its findings count, and missing rules prove nothing.
+    Such an incomplete record of a compliant host is replaced by a record with the state unknown. If the host is not
+    compliant, the record stays, because its findings count. `rule_count` is the number of rules in the plan.
     """
     if record["rules_evaluated"] >= rule_count:
         return record, None
@@ -175,7 +184,10 @@ def _check_completeness(record: HostRecord, rule_count: int) -> tuple[HostRecord
 
 
 def _make_void_record(record: HostRecord, reason: str) -> HostRecord:
-    """Make an unknown record of a host whose answer does not describe its present state, with the reason."""
+    """Make the record, with the state unknown, of a host whose answer does not describe its present state.
+
+    `record` is the answer; its plan, time, platform and errors remain.
+    """
     return {
         **make_silent_record(record["host"], reason),
         "plan": record["plan"],

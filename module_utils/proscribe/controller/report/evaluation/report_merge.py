@@ -102,8 +102,8 @@ def list_part_hosts(part: ReportPart) -> set[str]:
 def require_one_round(parts: Sequence[ReportPart], expected_hosts: Collection[str] | None) -> None:
     """Raise UnmergeableReports unless the parts are slices of the same round over the same inventory.
 
-    A round is a job whose slices run separately. A run of another round could hide that a slice died. `parts` are
-    sorted by their start. `expected_hosts` are the hosts of the inventory (None: unknown).
+    A round is a job whose slices run separately, each over some of the hosts. A run of another round could hide that a
+    slice died. `parts` are sorted by their start. `expected_hosts` are the hosts of the inventory (None: unknown).
     """
     runs = [part.report["run"] for part in parts]
     if len({get_round_id(run) for run in runs}) > 1:
@@ -118,6 +118,8 @@ def require_one_round(parts: Sequence[ReportPart], expected_hosts: Collection[st
                 f"{run['id']} is of another inventory: {summarise_names(foreign_hosts, MAX_NAMED_HOSTS)} is no host "
                 f"of this one"
             )
+        # A run over all hosts of the inventory is no slice. If the inventory is unknown, nor is a run with the hosts of
+        # all other runs. But a run with the id of a round is a slice even then.
         if (
             has_all_hosts(run_hosts, expected_hosts)
             if expected_hosts is not None
@@ -134,7 +136,10 @@ def has_all_hosts(hosts: Collection[str], expected_hosts: Collection[str]) -> bo
 
 
 def _has_hosts_of_others(run_hosts: set[str], hosts: Sequence[set[str]]) -> bool:
-    """Return whether `run_hosts` contain the hosts of every run, and at least one run has fewer hosts."""
+    """Return whether `run_hosts` contain the hosts of every run, and at least one run has fewer hosts.
+
+    `hosts` has the hosts of each run.
+    """
     return all(other_hosts <= run_hosts for other_hosts in hosts) and any(
         other_hosts < run_hosts for other_hosts in hosts
     )
@@ -172,7 +177,8 @@ def _merge_runs(
 ) -> ReportRun:
     """Merge the runs of all parts into one run over `host_count` hosts.
 
-    `inventory` has the sources of the whole inventory; if it is empty, the sources of all parts count.
+    `inventory` has the sources of the whole inventory; if it is empty, the sources of all parts count. `left_out_count`
+    is the number of hosts that are in no part, None if unknown.
     """
     sources = list(inventory) or _list_distinct_items(run["inventory"] for run in runs)
     command = runs[0].get("command")
@@ -219,7 +225,8 @@ def _merge_records(parts: Sequence[ReportPart]) -> tuple[dict[str, HostRecord], 
 def _select_worst_verdict(runs: Sequence[ReportRun]) -> ReportVerdict | None:
     """Return the worst verdict of the parts; None if a part has no verdict.
 
-    The merged run has passed if each part has passed.
+    A failed verdict is the worst, then a passed verdict of a run without a gate. So the merged run has passed only if
+    each part has passed.
     """
     verdicts = [verdict for run in runs if (verdict := run.get("verdict"))]
     if len(verdicts) < len(runs):
@@ -232,12 +239,13 @@ def _select_worst_verdict(runs: Sequence[ReportRun]) -> ReportVerdict | None:
 def _count_left_out(runs: Sequence[ReportRun], host_count: int) -> int | None:
     """Count the hosts of the inventory that are in no part; None if a part does not know this number."""
     left_out_counts = [count_left_out_hosts(run) for run in runs]
+    # Each part knows the size of the inventory: the hosts that it expected, and those that it left out.
     sizes = [run["expected_hosts"] + count for run, count in zip(runs, left_out_counts) if count is not None]
     return max(0, max(sizes) - host_count) if len(sizes) == len(runs) else None
 
 
 def _list_services(parts: Sequence[ReportPart]) -> list[str] | None:
-    """Return the services among the rules of the parts; None if a part does not mark services."""
+    """Return the services among the rules of the parts; None if a rule has no `kind`, which marks services."""
     rules = [rule for part in parts for rule in part.report.get("rules", ())]
     if any(not rule.get("kind") for rule in rules):
         return None
@@ -247,10 +255,10 @@ def _list_services(parts: Sequence[ReportPart]) -> list[str] | None:
 def _merge_unsearchable_rules(
     parts: Sequence[ReportPart], listed_rules: Iterable[UnidentifiedRule], host_count: int
 ) -> list[UnidentifiedRule]:
-    """Merge the rules for which Proscribe knows nothing to search, each with its number of hosts.
+    """Merge the rules without identifiers, for which a host cannot be searched, each with its number of hosts.
 
-    A host in two parts may count twice, but no rule counts more than `host_count`. `listed_rules` come from the merged
-    records; the number of a part's report has priority.
+    A host in two parts may count twice, but no rule counts more than `host_count` hosts. `listed_rules` come from the
+    merged records. For a rule that the report of a part has too, the number of the report counts.
     """
     counts: dict[str, int] = {}
     for part in parts:
@@ -271,6 +279,7 @@ def _merge_waivers(parts: Sequence[ReportPart]) -> list[RunWaiver]:
 
 
 def _merge_departments(parts: Sequence[ReportPart]) -> dict[str, list[str]]:
+    """Return the hosts of each department in all parts."""
     departments: dict[str, list[str]] = {}
     for part in parts:
         for name, hosts in (part.report.get("departments") or {}).items():
@@ -279,9 +288,9 @@ def _merge_departments(parts: Sequence[ReportPart]) -> dict[str, list[str]]:
 
 
 def _merge_rollouts(parts: Sequence[ReportPart]) -> RolloutReport | None:
-    """Merge the progress of the corrections in all parts; None if no part corrected.
+    """Merge the progress of the corrections in all parts; None if no part corrected a host.
 
-    Each part had its own batches.
+    The batches of all parts follow each other.
     """
     rollouts = [rollout for part in parts if (rollout := part.report.get("rollout"))]
     if not rollouts:
@@ -289,6 +298,7 @@ def _merge_rollouts(parts: Sequence[ReportPart]) -> RolloutReport | None:
     allow: dict[str, int | str] = {}
     for rollout_ in rollouts:
         for name, limit in rollout_["allow"].items():
+            # the greatest number is enough for each part; a limit may also be a word, such as unlimited
             numbers = [number for number in (limit, allow.get(name)) if isinstance(number, int)]
             allow[name] = max(numbers, default=limit)
     return {
@@ -304,7 +314,7 @@ def _merge_rollouts(parts: Sequence[ReportPart]) -> RolloutReport | None:
 def _list_distinct_items(lists: Iterable[Iterable[Item]]) -> list[Item]:
     """Return the distinct items of all lists, in the order of their first appearance."""
     distinct: dict[str, Item] = {}
-    for documents in lists:
-        for document in documents:
-            distinct.setdefault(format_canonical(document), document)
+    for items in lists:
+        for item in items:
+            distinct.setdefault(format_canonical(item), item)
     return list(distinct.values())

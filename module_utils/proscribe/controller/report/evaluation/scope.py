@@ -101,6 +101,7 @@ def is_scope_covered(earlier_run: AnyRun, scope: RunScope) -> bool:
     """Return whether an earlier run observed every host and every control of this scope."""
     if not is_same_inventory(earlier_run.get("inventory"), scope.inventory):
         return False
+    # the same --limit selects the same hosts of the inventory
     has_all_hosts = count_left_out_hosts(earlier_run) == 0 or (
         bool(scope.limit) and earlier_run.get("limit") == scope.limit
     )
@@ -108,10 +109,10 @@ def is_scope_covered(earlier_run: AnyRun, scope: RunScope) -> bool:
 
 
 def describe_restrictions(run: AnyRun) -> list[str]:
-    """Describe the hosts and controls that a run left out, for a headline; [] for a run over all of them."""
+    """Describe the hosts and controls that a run left out, for a headline; [] for a run over the whole."""
     restrictions = []
     left_out_count = count_left_out_hosts(run)
-    if left_out_count != 0:
+    if left_out_count != 0:  # the number is None if only the limit is known
         limit = f" (--limit {clean_text(run['limit'])})" if run.get("limit") else ""
         restrictions.append(
             f"{format_count(left_out_count, 'host')} not selected{limit}"

@@ -32,21 +32,22 @@ BEGUN_REASON = "its correction began and gave no answer, not observed again"
 class UnobservedCorrection(NamedTuple):
     """The corrections of a host by an earlier run that could not observe the host again."""
 
-    run_id: str
-    record: HostRecord
-    controls: Collection[str]
+    run_id: str  # id of the earlier run
+    record: HostRecord  # record of the host in the report of the earlier run
+    controls: Collection[str]  # the controls that were corrected and not observed again
 
 
 def mark_unobserved(record: HostRecord, changes: Mapping[str, str], refused: Collection[str] = ()) -> HostRecord:
     """Return the record of a host that was changed after its observation, with doubtful rules as unknown.
 
-    `changes` is {control: CORRECTED_REASON or BEGUN_REASON}. A noncompliant rule of these controls is doubtful, unless
-    the host refused to correct it (`refused`).
+    `changes` is {control: CORRECTED_REASON or BEGUN_REASON}. A noncompliant rule of these controls is doubtful. But
+    the rules in `refused` are not: of these the host left something uncorrected, so they are still noncompliant.
     """
     noncompliant_rules = {rule["rule"] for rule in record["rules"] if rule["state"] == NONCOMPLIANT} - {*refused}
     doubtful_rules = {
         rule: changes[control] for rule in noncompliant_rules if (control := _get_control(rule)) in changes
     }
+    # A correction that only began may have changed nothing, so it counts only for a control with a doubtful rule.
     unobserved_controls = [
         control
         for control, change in changes.items()
@@ -55,6 +56,7 @@ def mark_unobserved(record: HostRecord, changes: Mapping[str, str], refused: Col
     if not unobserved_controls:
         return record
     rules = [_mark_rule_unknown(rule, doubtful_rules.get(rule["rule"], "")) for rule in record["rules"]]
+    # the host is at least unknown, and in error if its record has an error
     states = [UNKNOWN, *(rule["state"] for rule in rules), *(ERROR for _ in record["errors"][:1])]
     reason = record.get("reason") if doubtful_rules else CORRECTED_REASON
     return {
@@ -71,6 +73,7 @@ def _get_control(rule: str) -> str:
 
 
 def _mark_rule_unknown(rule: RuleRecord, reason: str) -> RuleRecord:
+    """Return a rule with the state unknown and this additional reason; the rule as it is for the reason ""."""
     return {**rule, "state": UNKNOWN, "reason": "; ".join(filter(None, [reason, rule["reason"]]))} if reason else rule
 
 
@@ -116,6 +119,7 @@ def _mark_repaired_rules(
     record: HostRecord, correction: UnobservedCorrection, rules: Sequence[RuleRecord]
 ) -> HostRecord:
     """Return a record in which those of `rules` that are compliant now have the state `repaired`."""
+    # a rule that the record does not list is compliant
     states = {rule["rule"]: rule["state"] for rule in record["rules"]}
     repaired_rules: list[RuleRecord] = [
         {

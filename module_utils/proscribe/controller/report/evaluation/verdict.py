@@ -48,6 +48,7 @@ class RunVerdict(NamedTuple):
         if is_compared and gate == "never":
             gate = "noncompliant"
         has_failed = ansible_failed or self.exit_code == MISTAKE_EXIT
+        # Without a gate, failed hosts do not count. An exit code besides these two means that the run has not passed.
         return {
             "gate": None if gate == "never" else gate,
             "passed": self.exit_code in (ANSIBLE_EXIT, MISTAKE_EXIT) and (gate == "never" or not has_failed),
@@ -57,7 +58,10 @@ class RunVerdict(NamedTuple):
 
 
 def select_strictest_gate(gate_levels: Iterable[str]) -> str:
-    """Return the strictest of the hosts' compliance gates. An unknown gate counts as the strictest."""
+    """Return the strictest of the hosts' compliance gates; `never` if there is none.
+
+    An unknown gate counts as the strictest.
+    """
     order = list(GATES)
     return max(gate_levels, key=lambda gate: order.index(gate) if gate in order else len(order), default=order[0])
 
@@ -84,6 +88,7 @@ def judge_run(
         return RunVerdict(NOTHING_EXIT, "nothing was evaluated: no host answered for a single rule")
     if gate != "never" and states & {ERROR, NONCOMPLIANT}:
         return RunVerdict(NONCOMPLIANT_EXIT, f"the compliance gate ({gate}) is not met: hosts are noncompliant")
+    # the gate is `incomplete`, or an unknown gate
     if gate not in ("never", "noncompliant") and (UNKNOWN in states or not all(map(is_covered, records))):
         return RunVerdict(INCOMPLETE_EXIT, f"the compliance gate ({gate}) is not met: hosts are unknown")
     if gate not in ("never", "noncompliant") and not_served:
@@ -93,9 +98,10 @@ def judge_run(
 
 
 def _judge_failed_hosts(hosts: Sequence[str], ansible_failed: bool) -> RunVerdict:
-    """Return the verdict on a run with failed hosts, if nothing worse decides.
+    """Return the verdict on the failed hosts of a run, if nothing worse decides.
 
-    Ansible's own exit code is enough if Ansible knows the failure. It knows only failed tasks.
+    Ansible's own exit code is enough if Ansible knows of a failure: a failed task. It does not know of an error in a
+    host's record. `hosts` are the failed hosts.
     """
     if not hosts or ansible_failed:
         return RunVerdict(ANSIBLE_EXIT)
@@ -117,6 +123,7 @@ def judge_new_problems(
     Only `deviations`, the defects that the baseline lacks, count for the gate. The gate is at least `noncompliant`,
     because a comparison requires a verdict.
     """
+    # without a gate, the verdict is only on runs that evaluated nothing, and on failed hosts
     ungated_verdict = judge_run(records, (), ansible_failed, not_served)
     if ungated_verdict.exit_code not in (ANSIBLE_EXIT, MISTAKE_EXIT):
         return ungated_verdict

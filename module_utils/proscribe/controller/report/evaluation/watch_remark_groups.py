@@ -1,7 +1,13 @@
-"""Events on hosts between two runs, as data and in words: closed again, ended, frozen, stale, unobserved. Pure.
+"""Events on hosts between two runs, from the journals of their watches, as data and in words. Pure.
 
 A host with a watch is compliant when a run observes it, whatever happened between the runs. So every output adds the
-entries of the host's own journal to its state.
+entries of the host's own journal to its state. An event has one of five kinds:
+
+- frozen: root of the host has stopped the watch for a time.
+- stale: no run has renewed the host's plan for too long.
+- unobserved: the watch has not observed the host for too long.
+- incident: rules were not compliant between two runs.
+- ended: the watch ended a restricted program at its start.
 """
 
 from __future__ import annotations
@@ -33,25 +39,25 @@ RULE_TITLES = {
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 MAX_NAMED_USERS = 5
 MAX_MISSED_OBSERVATIONS = 12  # observations that a watcher may miss before it is reported
-MIN_LATE_SECONDS = 3600
+MIN_LATE_SECONDS = 3600  # least time since the last observation after which a watcher is late
 
 
 class WatchRemark(NamedTuple):
     """An event on a host between two runs, from the journal of the host's watch in its record."""
 
     kind: str
-    text: str
+    text: str  # the event in words
     rule: str = ""  # rule of an incident or of an ended program; the control, for an incident of several rules
     program: str = ""
     user: str = ""  # owner of the program, or the user who froze the watcher
     users: tuple[str, ...] = ()  # users who were logged in when the incident was observed
-    first: str = ""
-    last: str = ""
-    times: int = 0
-    corrected: int = 0
-    until: str = ""
+    first: str = ""  # first time (UTC) of the event; "" if unknown
+    last: str = ""  # last time (UTC) of an incident or of an ended program
+    times: int = 0  # number of observations of an incident, or of starts of an ended program
+    corrected: int = 0  # number of these observations after which the host corrected the incident's rules
+    until: str = ""  # end (UTC) of a freeze
     reason: str = ""  # reason of a freeze; common cause of an incident of several rules
-    open_now: bool = False
+    open_now: bool = False  # true if a rule of an incident is not compliant now
 
     @property
     def identity(self) -> tuple[str, ...]:
@@ -89,6 +95,7 @@ def list_remarks(record: HostRecord) -> list[WatchRemark]:
     if frozen := watch.get("frozen"):
         until, frozen_by, reason = frozen["until"], frozen["by"], frozen["reason"]
         text = f"frozen until {format_readable_time(until)} by {clean_text(frozen_by)}: {clean_text(reason)}"
+        # the record has no begin of a freeze, so its end stands for it
         watch_remarks.append(WatchRemark(FROZEN, text, user=frozen_by, first=until, until=until, reason=reason))
     if watch["stale"]:
         since = f"since {format_day(watch['renewed'])}" if watch["renewed"] else "yet"
@@ -96,13 +103,13 @@ def list_remarks(record: HostRecord) -> list[WatchRemark]:
     if late_text := _describe_late_watcher(record, watch):
         watch_remarks.append(WatchRemark(UNOBSERVED, late_text, first=watch["last"] or ""))
     open_rules = _list_open_rules(record)
-    for incident in sorted(watch["incidents"], key=lambda entry: entry["last"], reverse=True):
+    for incident in sorted(watch["incidents"], key=lambda incident: incident["last"], reverse=True):
         watch_remarks.append(_make_incident_remark(incident, not open_rules.isdisjoint(incident["rules"])))
-    for entry in sorted(watch["ended"], key=lambda entry: entry["last"], reverse=True):
-        rule, first, times = entry["rule"], entry["first"], entry["times"]
+    for program in sorted(watch["ended"], key=lambda program: program["last"], reverse=True):
+        rule, first, times = program["rule"], program["first"], program["times"]
         text = f"ended {_format_frequency(times, first)}"
         watch_remarks.append(
-            WatchRemark(ENDED, text, rule, entry["program"], entry["user"], (), first, entry["last"], times)
+            WatchRemark(ENDED, text, rule, program["program"], program["user"], (), first, program["last"], times)
         )
     return watch_remarks
 
@@ -133,7 +140,7 @@ def _describe_late_watcher(record: HostRecord, watch: WatchRecord) -> str:
 def _make_incident_remark(incident: WatchIncident, is_open: bool) -> WatchRemark:
     """Make the remark about an incident: rules that were not compliant between two runs, and how often.
 
-    `is_open`: one of the rules is not compliant now.
+    `is_open` is true if one of the rules is not compliant now.
     """
     times, corrected, first = incident["times"], incident["corrected"], incident["first"]
     rule_count = len(incident["rules"]) + incident["rules_left_out"]
@@ -188,32 +195,33 @@ def group_remarks(records: Iterable[HostRecord]) -> list[RemarkGroup]:
     """
     groups: dict[tuple[str, ...], list[tuple[str, WatchRemark]]] = {}
     for record in records:
-        for entry in list_remarks(record):
-            group_key = record["host"] if entry.kind == FROZEN else entry.user or entry.reason
-            groups.setdefault((*entry.listed_rule, entry.kind, entry.rule, group_key), []).append(
-                (record["host"], entry)
+        for remark in list_remarks(record):
+            # Ended programs of a rule differ by user, and incidents of several rules by their common cause.
+            group_key = record["host"] if remark.kind == FROZEN else remark.user or remark.reason
+            groups.setdefault((*remark.listed_rule, remark.kind, remark.rule, group_key), []).append(
+                (record["host"], remark)
             )
     remark_groups = [
         RemarkGroup(
             group[0][1].kind,
             group[0][1].rule,
             tuple(dict.fromkeys(host for host, _ in group)),
-            _describe_remarks([entry for _, entry in group]),
+            _describe_remarks([remark for _, remark in group]),
             group[0][1].open_now,
         )
         for group in groups.values()
     ]
     return sorted(
-        remark_groups, key=lambda entry: (REMARK_KINDS.index(entry.kind), -len(entry.hosts), entry.rule, entry.hosts)
+        remark_groups, key=lambda group: (REMARK_KINDS.index(group.kind), -len(group.hosts), group.rule, group.hosts)
     )
 
 
 def _describe_remarks(group: Sequence[WatchRemark]) -> str:
-    """Describe a group of remarks of the same kind as one text, with summed numbers and the earliest time."""
+    """Describe a group of remarks of the same kind in one text, with summed numbers and the earliest time."""
     first_remark = group[0]
     if first_remark.kind == ENDED:
-        times, oldest_time = sum(entry.times for entry in group), min(entry.first for entry in group)
-        programs = list(dict.fromkeys(entry.program for entry in group))
+        times, oldest_time = sum(remark.times for remark in group), min(remark.first for remark in group)
+        programs = list(dict.fromkeys(remark.program for remark in group))
         return (
             f"{summarise_names(programs, 1)} of {clean_text(first_remark.user)} ended "
             f"{_format_frequency(times, oldest_time)}"
@@ -221,20 +229,20 @@ def _describe_remarks(group: Sequence[WatchRemark]) -> str:
     if len(group) == 1 or first_remark.kind == UNOBSERVED:
         return first_remark.text
     if first_remark.kind == STALE:
-        oldest_time = min(entry.first for entry in group)
+        oldest_time = min(remark.first for remark in group)
         return f"no run has renewed their plans{f' since {format_day(oldest_time)} or later' if oldest_time else ''}"
-    entry: WatchIncident = {
+    incident: WatchIncident = {
         "control": first_remark.rule.partition("/")[0],
         "cause": first_remark.reason,
         "rules": [first_remark.rule],
         "rules_left_out": 0,
-        "first": min(entry.first for entry in group),
-        "last": max(entry.last for entry in group),
-        "times": sum(entry.times for entry in group),
-        "corrected": sum(entry.corrected for entry in group),
-        "users": list(dict.fromkeys(user for entry in group for user in entry.users)),
+        "first": min(remark.first for remark in group),
+        "last": max(remark.last for remark in group),
+        "times": sum(remark.times for remark in group),
+        "corrected": sum(remark.corrected for remark in group),
+        "users": list(dict.fromkeys(user for remark in group for user in remark.users)),
     }
-    text = _make_incident_remark(entry, any(entry.open_now for entry in group)).text
+    text = _make_incident_remark(incident, any(remark.open_now for remark in group)).text
     return f"{clean_text(first_remark.reason)}: {text}" if first_remark.reason else text
 
 

@@ -61,8 +61,8 @@ class History:
     ) -> IncidentCounts:
         """Store a run: its fleet report and its reconciled host records, which are read once.
 
-        All of it is stored, or nothing. A run that is already stored stays as it is. Incidents that ended more than
-        `keep_seconds` before `now` are deleted (0: none).
+        Either everything is stored or nothing. A run that is already stored stays as it is. Incidents that ended more
+        than `keep_seconds` before `now` are deleted (0: none). `now` is the present time if it is None.
         """
         with self.database.open_for_writing() as session:
             incident_counts = recording.record_run(session, report, map(rename_record_host, records), self.plans)

@@ -46,20 +46,19 @@ OPENING_STATES = (*OPEN_STATES, WAIVED)  # states of a rule in which it has an o
 
 
 class OpenIncident(NamedTuple):
-    """An incident of a host that has not ended: a state of some rules, which `bundle` identifies."""
+    """An incident of a host that has not ended: a state of some rules."""
 
-    bundle: str
+    bundle: str  # id of the bundle of these rules (rule_bundles.py); "" if the bundle is not registered yet
     state: str
-    opened: str
-    opened_run: str
+    opened: str  # begin (UTC) of the incident
+    opened_run: str  # id of the run in which the incident began
 
 
 class BatchChanges:
     """The rows of the history that change by the records of some hosts.
 
-    `opened_count` and `closed_count` are the numbers of rules whose incidents began and ended.
-
     The rows are for the statements DROP_INCIDENT, ADD_INCIDENT, SET_HOST and ADD_NEW_PLAN, in that order.
+    `opened_count` and `closed_count` are the numbers of rules whose incidents began and ended.
     """
 
     def __init__(
@@ -72,7 +71,8 @@ class BatchChanges:
         evidence_reader: EvidenceReader,
     ) -> None:
         self.run, self.plan_services, self.bundles, self.evidence_reader = run, plan_services, bundles, evidence_reader
-        self.controls: list[str] = json.loads(run.controls) or list(CONTROLS)
+        self.controls: list[str] = json.loads(run.controls) or list(CONTROLS)  # the controls that the run observed
+        # rows for DROP_INCIDENT, ADD_INCIDENT, SET_HOST and ADD_NEW_PLAN
         self.dropped_incidents: list[dict[str, str]] = []
         self.added_incidents: list[dict[str, str | None]] = []
         self.host_rows: list[dict[str, str]] = []
@@ -101,15 +101,17 @@ class BatchChanges:
             if has_answered(record)
             else []
         )
+        # Group policy and the watch have no column for their observation time, so they follow the controls.
         if observed_controls:
             observed_controls += [name for name in EXTRA_RULE_GROUPS if self._is_reported(name, record)]
         open_incidents = list(open_incidents)
         lifted_controls = self._list_lifted_controls(record, open_incidents)
         observed_controls = [control for control in observed_controls if control not in lifted_controls]
+        # False if a later run that expected the host is already stored: that run decides about the host as a whole.
         is_expected = self.run.finished >= previous_host.expected_at
         evidence_by_rule = self.evidence_reader.read_evidence(record, observed_controls, is_host_included=is_expected)
         covered_controls = {*observed_controls, HOST_RULE} if is_expected else set(observed_controls)
-        open_states: set[tuple[str, str]] = set()
+        open_states: set[tuple[str, str]] = set()  # (rule, state) of the incidents that were open before this run
         for incident in open_incidents:
             rules = self.bundles.get_rules(incident.bundle)
             open_states.update((rule, incident.state) for rule in rules)
@@ -122,6 +124,7 @@ class BatchChanges:
                 rules_by_end.setdefault(end_state, {})[rule] = evidence
             if set(rules_by_end) != {""}:
                 self._split_incident(record["host"], incident, rules_by_end, observation_time)
+        # (state, app or control, state at the end or "" for an open incident) -> evidence by rule
         new_incidents: dict[tuple[str, str, str], dict[str, str]] = {}
         for rule, (state, description) in evidence_by_rule.items():
             control = rule.partition("/")[0]
@@ -143,10 +146,11 @@ class BatchChanges:
             if state in OPEN_STATES
             for rule in rules
         }
+        # Defects under a new plan are no drift, because no run observed the host as compliant under that plan.
         self.new_plans += [
             {"host": record["host"], "run": self.run.id, "control": control}
             for control in sorted(open_controls - {HOST_RULE})
-            if previous_host.plan != (record["plan"] or "") or not getattr(previous_host, control, previous_host.plan)
+            if previous_host.plan != (record["plan"] or "") or not previous_host.is_observed(control)
         ]
         if is_expected or observed_controls:
             self.host_rows.append(
@@ -181,7 +185,9 @@ class BatchChanges:
     ) -> str:
         """Return the state with which the incident of a rule ends; "" if it does not end.
 
-        `state` is the state of the incident. `covered_controls` are the controls that the record describes.
+        `state` is the state of the incident. `evidence_by_rule` is {rule: (state, evidence)} of the record. The plans
+        are digests: `old_plan` of the host's last answer, and `new_plan` of the record. `covered_controls` are the
+        controls that the record describes.
         """
         control = rule.partition("/")[0]
         if control not in covered_controls:
@@ -194,10 +200,11 @@ class BatchChanges:
             ]
             return find_worst_state(states) if states else COMPLIANT
         if rule not in evidence_by_rule:
-            if rule in RULES_ON_REQUEST:
+            if rule in RULES_ON_REQUEST:  # only a run with an option for this rule observes it
                 return ""
             return WITHDRAWN if self._is_withdrawn(rule, old_plan, new_plan) else COMPLIANT
         new_state = evidence_by_rule[rule][0]
+        # an observed incident continues while its rule cannot be observed
         return (
             ""
             if new_state == state or (new_state in UNOBSERVED_STATES and state not in UNOBSERVED_STATES)
@@ -230,7 +237,7 @@ class BatchChanges:
     def _is_withdrawn(self, rule: str, old_plan: str, new_plan: str) -> bool:
         """Return whether a rule is missing because the host's new plan lacks its service.
 
-        `old_plan` and `new_plan` are digests.
+        `old_plan` and `new_plan` are digests. The result is False if a needed plan is not stored any more.
         """
         control, _, service = rule.partition("/")
         services = self.plan_services.get_services(new_plan)

@@ -1,7 +1,7 @@
 """The database of the history: SQLite by Python's own module, PostgreSQL by SQLAlchemy. Both get the same SQL.
 
-A writer has the history to itself until it is done. So two runs that end at once write in turn. Unfinished changes of a
-killed writer are discarded.
+A writer has the history to itself until it is done. So two runs that end at the same time write one after the other.
+Unfinished changes of a killed writer are discarded.
 """
 
 from __future__ import annotations
@@ -101,8 +101,9 @@ class SqliteDatabase:
             yield session
 
     def _create_file(self) -> None:
-        # Create the file before SQLite does, with mode 0600: SQLite would let the umask decide who may read names of
-        # users. SQLite gives its journal the same mode.
+        """Create the file and its directory if they do not exist. Raises HistoryError if the path is no file."""
+        # Create the file before SQLite does: SQLite would let the umask decide who may read names of users. SQLite
+        # gives its journal the same mode as the file.
         self.path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
         try:
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -114,9 +115,13 @@ class SqliteDatabase:
         os.close(descriptor)
 
     def _open_connection(self, mode: str) -> sqlite3.Connection:
+        """Open the file. `mode` is SQLite's: `rw` to write, `ro` to read.
+
+        The isolation level None means that only the code of this module begins transactions.
+        """
         uri = f"{self.path.absolute().as_uri()}?mode={mode}"
         connection = sqlite3.connect(uri, uri=True, timeout=LOCK_TIMEOUT_SECONDS, isolation_level=None)
-        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")  # SQLite reads a negative number as KiB
         return connection
 
 
@@ -142,7 +147,7 @@ class _SqliteSession:
 
 @contextmanager
 def _translate_errors(name: str) -> Iterator[None]:
-    """Raise HistoryError for errors of SQLite and of the file within the `with` body."""
+    """Raise HistoryError for errors of SQLite and of the file within the `with` body. `name` is the file's path."""
     try:
         yield
     except (sqlite3.Error, OSError) as error:

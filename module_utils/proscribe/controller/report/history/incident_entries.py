@@ -32,15 +32,15 @@ class BetweenEntry(NamedTuple):
     id: str
     first: str
     last: str
-    kind: str
+    kind: str  # INCIDENT, ENDED, FROZEN or REQUEST_KIND
     rule: str  # the rule; for a request, its service
     program: str  # path of an ended program; id of a request
     who: str
     times: int
     corrected: int
-    users: str  # a JSON list
+    users: str  # a JSON list of the users who were logged in at an incident
     detail: str  # reason of a request or a freeze; common cause of an incident of several rules
-    run: str
+    run: str  # id of the last run that changed the row
 
     def export_fields(self) -> dict[str, object]:
         """Return the fields of the entry that the output shows, with the users as a list."""
@@ -62,7 +62,7 @@ def hash_names(*names: str) -> str:
 def record_entries(session: HistorySession, run_id: str, records: Iterable[HostRecord]) -> None:
     """Store the events in some hosts' records; events that overlap with stored events are merged with them.
 
-    Hosts without events cost nothing.
+    For hosts without events, no query is made.
     """
     entries_by_host = {
         host_record["host"]: entries for host_record in records if (entries := list(_list_entries(host_record, run_id)))
@@ -83,7 +83,7 @@ def record_entries(session: HistorySession, run_id: str, records: Iterable[HostR
                 if _is_overlapping(known_entry, entry)
             ]
             merged_entry = _merge_entries(entry, overlapping)
-            if overlapping != [merged_entry]:
+            if overlapping != [merged_entry]:  # the stored entry changes, or the entry is new
                 dropped_entries += overlapping
                 added_entries.append(merged_entry)
     session.execute_for_rows(
@@ -146,12 +146,14 @@ def _is_overlapping(first: BetweenEntry, second: BetweenEntry) -> bool:
 
 
 def _merge_entries(entry: BetweenEntry, known_entries: list[BetweenEntry]) -> BetweenEntry:
-    """Merge an entry with the stored entries that overlap with it.
+    """Merge an entry with the stored entries of its subject that overlap with it in time.
 
-    Return the stored entry if nothing is new.
+    Return the stored entry if nothing is new, and `entry` itself if no stored entry overlaps.
     """
     if not known_entries:
         return entry
+    # If the journal lost its oldest lines, its number is too small. A later entry then adds at least one event to the
+    # stored number.
     last_time = max(known_entry.last for known_entry in known_entries)
     later_count = int(entry.last > last_time)
     users = [user for known_entry in (*known_entries, entry) for user in json.loads(known_entry.users)]

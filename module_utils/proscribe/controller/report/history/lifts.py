@@ -36,10 +36,10 @@ class LiftSummary(NamedTuple):
     No run has observed these controls there since.
     """
 
-    run: str
+    run: str  # id of the run
     controls: tuple[str, ...]
-    oldest: str
-    hosts: int
+    oldest: str  # time (UTC) of the lift
+    hosts: int  # number of hosts
     host: str  # the first of the hosts, by name
 
 
@@ -68,7 +68,10 @@ def record_lift(session: HistorySession, run: AnyRun, lifted_at: str, results: M
 
 
 class _LiftChanges:
-    """The rows of the history that the lifts of some hosts delete and add."""
+    """The rows of the history that the lifts of some hosts delete and add.
+
+    The rows are for the statements DROP_INCIDENT and ADD_INCIDENT.
+    """
 
     def __init__(self, run_id: str, lifted_at: str, bundles: RuleBundles) -> None:
         self._run_id, self._lifted_at, self._bundles = run_id, lifted_at, bundles
@@ -80,7 +83,7 @@ class _LiftChanges:
 
         Its open incidents end, and an incident for each lifted control begins.
         """
-        open_rules: set[tuple[str, str]] = set()
+        open_rules: set[tuple[str, str]] = set()  # (rule, state) of the incidents that continue
         for incident in open_incidents:
             rules = self._bundles.get_rules(incident.bundle)
             ended_rules = {
@@ -90,15 +93,21 @@ class _LiftChanges:
             }
             remaining_rules = {rule: text for rule, text in rules.items() if rule not in ended_rules}
             open_rules.update((rule, incident.state) for rule in remaining_rules)
-            if ended_rules:
+            if ended_rules:  # the incident becomes an ended incident, and one for the rules that continue
                 self.dropped_incidents.append({"host": host, "bundle": incident.bundle, "state": incident.state})
                 self._add_incident(host, ended_rules, incident, end_state=LIFTED)
                 self._add_incident(host, remaining_rules, incident)
+        # An earlier lift of the same control has such a rule already; its incident continues.
         for controls, state, text in ((result.lifted, LIFTED, ""), (result.unsure, UNKNOWN, UNSURE_TEXT)):
             lift_rules = {rule: text for rule in map(make_lift_rule, controls) if (rule, state) not in open_rules}
             self._add_incident(host, lift_rules, OpenIncident("", state, self._lifted_at, self._run_id))
 
     def _add_incident(self, host: str, rules: EvidenceByRule, incident: OpenIncident, end_state: str = "") -> None:
+        """Add the row of an incident for these rules; no row without rules.
+
+        The state and the begin are those of `incident`. `end_state` is the state with which the incident ends now, ""
+        if it continues.
+        """
         if rules:
             row = {**incident._asdict(), "host": host, "bundle": self._bundles.register_bundle(rules)}
             closing_columns = {"closed": self._lifted_at, "closed_run": self._run_id, "ended": end_state}
@@ -116,7 +125,10 @@ def _is_ended_by_lift(rule: str, result: LiftResult) -> bool:
 
 
 def list_lifted_hosts(session: HistorySession, scope: QueryScope) -> list[LiftSummary]:
-    """Return the lifts after which no run has observed the controls, the newest lift first."""
+    """Return the lifts after which no run has observed the controls, the newest lift first.
+
+    The host and the control of `scope` select the lifts; its period does not.
+    """
     condition = " AND e.host = :host" if scope.host else ""
     query = f"""SELECT e.host, e.opened_run, e.opened, b.rule FROM proscribe_episode e
         JOIN proscribe_bundle b ON b.id = e.bundle WHERE e.closed IS NULL AND e.state = '{LIFTED}'{condition}
@@ -130,7 +142,7 @@ def list_lifted_hosts(session: HistorySession, scope: QueryScope) -> list[LiftSu
 def _group_lifted_hosts(controls: Mapping[tuple[str, str, str], set[str]], control: str) -> Iterator[LiftSummary]:
     """Yield the lifts, each with all hosts that have the same lifted controls by the same run.
 
-    `controls` is {(run, time, host): lifted controls}. `control` selects the lifts ("" for all).
+    `controls` is {(run, time, host): lifted controls}. Only lifts of `control` are yielded ("" for all lifts).
     """
     groups: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
     for (run, opened, host), lifted_names in controls.items():

@@ -57,6 +57,7 @@ def _check_rule_name(
     digests = sorted({host.plan for host in host_rows if host.plan})
     services_by_plan = {digest: services for digest in digests if (services := plans.get_services(digest)) is not None}
     controls = {name for services in services_by_plan.values() for name in services}
+    # a rule belongs to the control itself, such as a setting, or to a service in a plan
     known_names = list_own_rules(control).union(*(services.get(control, ()) for services in services_by_plan.values()))
     if control in controls and rule_name in known_names:
         return
@@ -70,6 +71,7 @@ def _check_rule_name(
     proposal = _propose_names(scope.rule, all_rules)
     if control not in (*CONTROLS, *EXTRA_RULE_GROUPS) or not rule_name:
         raise UnknownName(f"{clean_text(scope.rule)!r} is no rule, such as apps/wechat{proposal}")
+    # a plan that is not stored any more may have had the rule
     if missing_plans := [digest for digest in digests if digest not in services_by_plan]:
         reason = f"the plan {missing_plans[0][:19]} that hosts answered for is not kept any more"
         raise UnknownName(f"nobody knows whether there is a rule {clean_text(scope.rule)!r}: {reason}{proposal}")

@@ -29,9 +29,9 @@ class PlanServices:
         return self._services_by_plan[digest]
 
     def _load_services(self, digest: str) -> Mapping[str, frozenset[str]] | None:
-        """Read a stored plan, and return its services by control; None if it cannot be read.
+        """Read a stored plan, and return its services by control; None if the plan cannot be read.
 
-        The parts for group policy and the watch have the names of their rules instead.
+        Group policy and the watch have no services. Their keys have the names of their rules, without the prefix.
         """
         try:
             plan = self._store.read_stored_plan(digest)

@@ -1,7 +1,7 @@
 """The history on a PostgreSQL server, for several controllers. Only this file needs SQLAlchemy.
 
-SQLAlchemy comes with the extra `history`. libpq reads passwords from its own sources (~/.pgpass, PGPASSFILE,
-PGPASSWORD). They are never taken from the URL.
+SQLAlchemy comes with the extra `history`. PostgreSQL's client library reads passwords from its own sources (~/.pgpass,
+PGPASSFILE, PGPASSWORD). Passwords are never taken from the URL.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ class PostgresDatabase:
         with self._translate_errors(), self._engine.begin() as connection:
             session = _PostgresSession(connection, self._sql.text)
             session.execute_statement(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'")
+            # PostgreSQL releases this lock at the end of the transaction
             session.execute_statement("SELECT pg_advisory_xact_lock(:key)", {"key": LOCK_KEY})
             create_tables(session, self.name)
             yield session
@@ -68,6 +69,7 @@ class PostgresDatabase:
 
     @contextmanager
     def _translate_errors(self) -> Iterator[None]:
+        """Raise HistoryError for errors of SQLAlchemy within the `with` body."""
         try:
             yield
         except self._sql.exc.SQLAlchemyError as error:
@@ -87,7 +89,10 @@ class _PostgresSession:
         self._connection.execute(self._text(statement), dict(parameters or {}))
 
     def execute_for_rows(self, statement: str, rows: Sequence[Mapping[str, object]]) -> None:
-        """Execute a statement for all rows. For an INSERT, a statement takes up to ROWS_PER_INSERT rows."""
+        """Execute a statement for all rows. For an INSERT, a statement takes up to ROWS_PER_INSERT rows.
+
+        The names of the placeholders of such an INSERT get the number of their row: `:host_0`, `:host_1`.
+        """
         placeholders = re.search(r"(?<=VALUES )\([^)]+\)", statement)
         if placeholders is None:
             if rows:

@@ -62,11 +62,11 @@ class RepairTimes(NamedTuple):
     app.
     """
 
-    number: int
+    number: int  # number of remediations
     median: int
     longest: int
     rules: int = 0  # number of rules in all remediations together
-    hosts: int = 0
+    hosts: int = 0  # number of hosts with a remediation
 
 
 class FlappingRule(NamedTuple):
@@ -74,15 +74,15 @@ class FlappingRule(NamedTuple):
 
     host: str
     rule: str
-    times: int
-    last: str
+    times: int  # number of drifts
+    last: str  # time (UTC) of the last drift
 
 
 class UnseenHost(NamedTuple):
-    """A host that no run has observed since `last_seen`; "" if it never answered."""
+    """A host that no run has observed for some time."""
 
     host: str
-    last_seen: str
+    last_seen: str  # time (UTC) of the last observation; "" if no run ever observed the host
 
 
 class QueryScope(NamedTuple):
@@ -137,6 +137,7 @@ class IncidentStarts(Mapping[tuple[str, str], str]):
             self._hosts.setdefault(host, []).append((opened, rules[bundle]))
 
     def __getitem__(self, key: tuple[str, str]) -> str:
+        """Return the begin (UTC) of the oldest open incident of a (host, rule). Raises KeyError without one."""
         host, rule = key
         for opened, rules in self._hosts.get(host, ()):
             if rule in rules:
@@ -160,6 +161,7 @@ def list_open_rules(session: HistorySession, scope: QueryScope) -> list[OpenRule
     Controls from which the ban was removed (lifted) are left out; lifts.py lists them.
     """
     condition = f" AND state <> '{LIFTED}'" + (" AND host = :host" if scope.host else "")
+    # The inner query counts the hosts of each bundle and state. Of its rows, place 1 is the oldest incident.
     query = f"""SELECT b.rule, g.state, g.hosts, g.opened, g.newest, g.host, b.evidence FROM (
             SELECT bundle, state, opened, host, COUNT(*) OVER same AS hosts, MAX(opened) OVER same AS newest,
                 ROW_NUMBER() OVER (PARTITION BY bundle, state ORDER BY opened, host) AS place
@@ -171,11 +173,11 @@ def list_open_rules(session: HistorySession, scope: QueryScope) -> list[OpenRule
         present = OpenRule(*row)
         previous = rules_by_state.get((present.rule, present.state))
         if previous:  # other hosts have the rule in another bundle
-            oldest = min(present, previous, key=lambda condition: (condition.oldest, condition.host))
+            oldest = min(present, previous, key=lambda open_rule: (open_rule.oldest, open_rule.host))
             present = oldest._replace(hosts=present.hosts + previous.hosts, newest=max(present.newest, previous.newest))
         rules_by_state[present.rule, present.state] = present
     return sorted(
-        rules_by_state.values(), key=lambda condition: (STATES.index(condition.state), -condition.hosts, condition.rule)
+        rules_by_state.values(), key=lambda open_rule: (STATES.index(open_rule.state), -open_rule.hosts, open_rule.rule)
     )
 
 
@@ -242,7 +244,10 @@ def count_never_observed(host_rows: Sequence[HostRow], plans: PlanServices, only
 
 
 def measure_repairs(session: HistorySession, scope: QueryScope) -> RepairTimes:
-    """Measure how long it took to correct noncompliant rules, for corrections within the period."""
+    """Measure how long it took to correct noncompliant rules, for corrections within the period.
+
+    All numbers are 0 without such corrections.
+    """
     end_states = ", ".join(f"'{end}'" for end in REMEDIATED_STATES)
     condition = (
         f"""e.closed >= :since AND e.state = '{NONCOMPLIANT}' AND e.ended IN ({end_states}){scope.build_conditions()}"""
@@ -252,6 +257,7 @@ def measure_repairs(session: HistorySession, scope: QueryScope) -> RepairTimes:
             WHERE {condition} GROUP BY e.host, e.closed, {SUBJECT_SQL}
         ) AS times GROUP BY opened, closed"""
     repair_rows = list(session.fetch_rows(query, scope.build_parameters()))
+    # (seconds, number of remediations that took this time), shortest first
     durations = sorted(
         (round((parse_moment(closed) - parse_moment(opened)).total_seconds()), times)
         for opened, closed, times, _ in repair_rows
@@ -262,6 +268,7 @@ def measure_repairs(session: HistorySession, scope: QueryScope) -> RepairTimes:
             f"SELECT COUNT(DISTINCT e.host) FROM {INCIDENTS_JOIN} WHERE {condition}", scope.build_parameters()
         )
     )[0]
+    # the median is the first duration that, with all shorter ones, covers half of the remediations
     running_count = 0
     for seconds, times in durations:
         running_count += times
@@ -274,6 +281,7 @@ def list_flapping_rules(session: HistorySession, scope: QueryScope, limit: int =
     """Return the rules that drifted FLAP_THRESHOLD times or more within the period, most drifts first."""
     period_condition = f"state = '{NONCOMPLIANT}' AND opened >= :since"
     drift_condition = f" AND {DRIFT_CONDITION}" if session.has_table(NEW_PLANS_TABLE) else ""
+    # Few hosts have enough incidents for a flapping rule, so this condition keeps the number of joined rows small.
     hosts_query = (
         f"SELECT host FROM proscribe_episode WHERE {period_condition} GROUP BY host HAVING COUNT(*) >= {FLAP_THRESHOLD}"
     )
@@ -334,7 +342,11 @@ def list_daily_runs(session: HistorySession, until: str, day_count: int, like_ru
 
 
 def _find_comparable_scope(session: HistorySession, like_run: str) -> dict[str, str] | None:
-    """Return the columns that comparable runs share, with their values; None without such a run."""
+    """Return the columns that comparable runs share, with their values.
+
+    The values are those of the run `like_run`, or else of the newest run over a whole inventory. The result is None if
+    the history has neither.
+    """
     newest = f"""SELECT inventory, scope, controls FROM proscribe_run
         WHERE id = :like
         OR (scope = '' AND controls IN ({", ".join(f"'{controls_text}'" for controls_text in WHOLE_SCOPES)}))

@@ -20,17 +20,19 @@ class EvidenceReader:
     """A reader of the evidence in records. It caches the result for rules that thousands of hosts share."""
 
     def __init__(self) -> None:
+        # (controls, id() of each rule) -> (the rules, {rule: (state, evidence)})
         self._evidence_by_rules: dict[
             tuple[str | int, ...], tuple[Sequence[RuleRecord], Mapping[str, tuple[str, str]]]
         ] = {}
-        self._cached_count = 0
+        self._cached_count = 0  # number of rules in `_evidence_by_rules`
 
     def read_evidence(
         self, record: HostRecord, observed_controls: list[str], is_host_included: bool
     ) -> Mapping[str, tuple[str, str]]:
         """Return {rule: (state, evidence)} for the rules of the observed controls.
 
-        If `is_host_included`, the result has the rule "" for a host in a worse state than its rules.
+        If `is_host_included` is true, the result may also have HOST_RULE (""), the rule of the host as a whole. It is
+        there if the host is in a worse state than its rules.
         """
         rules = record["rules"]
         key: tuple[str | int, ...] = (*observed_controls, *map(id, rules))

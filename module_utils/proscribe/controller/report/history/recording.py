@@ -45,7 +45,7 @@ def record_run(
 ) -> IncidentCounts:
     """Store a run and its reconciled records, and return how many rules began and ended to be a defect.
 
-    A run that is already stored stays as it is.
+    A run that is already stored stays as it is, and the numbers are 0.
     """
     run = _make_run_row(report)
     if list(session.fetch_rows("SELECT id FROM proscribe_run WHERE id = :id", {"id": run.id})):
@@ -102,6 +102,7 @@ def _close_departed_hosts(session: HistorySession, run: RunRow) -> None:
     A host has left if a run over the whole inventory does not have it. Hosts of the example inventory leave with the
     first run over another inventory.
     """
+    # A run over a part shows nothing about other hosts. If a newer run over the inventory is stored, that run decides.
     newer_query = "SELECT id FROM proscribe_run WHERE inventory = :inventory AND finished > :finished"
     if run.scope or list(session.fetch_rows(newer_query, {"inventory": run.inventory, "finished": run.finished})):
         return
@@ -128,7 +129,10 @@ def _close_departed_hosts(session: HistorySession, run: RunRow) -> None:
 
 
 def prune_history(session: HistorySession, oldest_time: str) -> None:
-    """Delete runs and incidents that ended before a UTC time, and hosts that no run has expected since."""
+    """Delete runs and incidents that ended before a UTC time, and hosts that no run has expected since.
+
+    Waivers, their uses, events between two runs and requests are deleted by the same time.
+    """
     parameters = {"before": oldest_time}
     departed_query = "SELECT name FROM proscribe_host WHERE asked < :before"
     session.execute_statement(

@@ -1,4 +1,4 @@
-"""Bundles: rules that began together, with their evidence. Thousands of hosts share a bundle."""
+"""Bundles: rules whose incidents began together, with their evidence. Thousands of hosts share a bundle."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EvidenceByRule = Mapping[str, str]  # evidence by the name of the rule
 
 
 class RuleBundles:
-    """The bundles of the history while a run is written: rules that began together, with their evidence."""
+    """The bundles of the history while a run is written: rules whose incidents began together, with evidence."""
 
     def __init__(self, session: HistorySession) -> None:
         self._session = session

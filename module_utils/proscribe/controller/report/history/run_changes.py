@@ -12,17 +12,14 @@ from .tables import DRIFT_CONDITION, INCIDENTS_JOIN, NEW_PLANS_TABLE
 
 
 class IncidentChange(NamedTuple):
-    """An incident that began or ended in a run. `rule` is "" for the host as a whole.
-
-    `ended` is the state with which the incident ended, "" for an open incident.
-    """
+    """An incident that began or ended in a run."""
 
     host: str
-    rule: str
+    rule: str  # "" for the host as a whole
     state: str
     evidence: str
-    opened: str
-    ended: str
+    opened: str  # begin (UTC) of the incident
+    ended: str  # state with which the incident ended; "" for an open incident
 
 
 def list_incident_changes(session: HistorySession, run: str) -> list[IncidentChange]:
@@ -56,7 +53,7 @@ def list_new_plan_controls(session: HistorySession, run: str) -> frozenset[tuple
 
 
 def list_unwaived_rules(session: HistorySession, run: str) -> frozenset[tuple[str, str]]:
-    """Return the pairs (host, rule) that a waiver covered until this run."""
+    """Return the pairs (host, rule) that a waiver covered until this run, and does not cover in it."""
     query = f"SELECT e.host, b.rule FROM {INCIDENTS_JOIN} WHERE e.closed_run = :run AND e.state = '{WAIVED}'"
     return frozenset((host, rule) for host, rule in session.fetch_rows(query, {"run": run}))
 
@@ -66,8 +63,8 @@ def select_repeated_drift(
 ) -> dict[str, list[str]]:
     """Return the rules that have drifted repeatedly and drifted again in this run, by host.
 
-    `counts` has the drifts by (host, rule), and `broken_rules` the rules that changed now. A rule has drifted
-    repeatedly after FLAP_THRESHOLD drifts.
+    `counts` has the number of drifts by (host, rule). `broken_rules` are the pairs (host, rule) that became
+    noncompliant in this run. A rule has drifted repeatedly after FLAP_THRESHOLD drifts.
     """
     rules_by_host: dict[str, list[str]] = {}
     for host, rule in sorted(broken_rules):

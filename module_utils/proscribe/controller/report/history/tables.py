@@ -105,7 +105,7 @@ class RunRow(NamedTuple):
     inventory: str
     scope: str
     controls: str
-    summary: str
+    summary: str  # the key `summary` of the report, as JSON
 
 
 # The column of a control has the time of its last observation.
@@ -116,12 +116,19 @@ class HostRow(NamedTuple):
     """A row of `proscribe_host`: its columns, where those of the controls are one mapping."""
 
     name: str
-    inventory: str = ""
-    run: str = ""
-    expected_at: str = ""  # stored in the column `asked`
-    plan: str = ""
+    inventory: str = ""  # a JSON list of the sources
+    run: str = ""  # id of the last run that expected the host
+    expected_at: str = ""  # end (UTC) of that run; stored in the column `asked`
+    plan: str = ""  # digest of the plan for which the host last answered; "" if it never answered
     # control -> time (UTC) of its last observation; "" or no key: never observed
     observed_at: Mapping[str, str] = MappingProxyType({})
+
+    def is_observed(self, control: str) -> bool:
+        """Return whether a run has observed the host, and if `control` is a control, this control of the host.
+
+        A group of rules that is no control, such as the watch, has no time of its own.
+        """
+        return bool(self.observed_at.get(control) if control in CONTROLS else self.plan)
 
     @classmethod
     def read_columns(cls, columns: Sequence[str]) -> HostRow:

@@ -19,7 +19,7 @@ class IncidentSpan(NamedTuple):
 
     rules: tuple[str, ...]  # the rule "" is the host as a whole
     state: str
-    opened: str
+    opened: str  # begin (UTC) of the incident
     has_begun: bool  # true if the incident began in this run
     end_state: str  # state with which the incident ended in this run; "" if it did not end in this run
 
@@ -43,7 +43,7 @@ class RunTransitions:
 
     def __init__(self, session: HistorySession, run_id: str, finished: str) -> None:
         parameters = {"run": run_id, "finished": finished}
-        interned: dict[str, str] = {}
+        interned: dict[str, str] = {}  # each distinct text once, which saves memory
         bundles: dict[str, list[str]] = {}
         for bundle_id, rule in session.fetch_rows(BUNDLES_QUERY, parameters):
             bundles.setdefault(bundle_id, []).append(interned.setdefault(rule, rule))
@@ -68,7 +68,7 @@ class RunTransitions:
         return self._hosts.get(host, ())
 
     def list_new_remark_ids(self, host: str) -> frozenset[str]:
-        """Return the ids of events between two runs, on a host, that this run was the first to report.
+        """Return the ids of a host's events between two runs that this run was the first to report, or changed.
 
         `incident_entries.identify_remark` makes these ids.
         """

@@ -56,10 +56,10 @@ class WaiverUse(NamedTuple):
     """A finding on a host that a waiver permits, with the first and the last time of its observation."""
 
     inventory: str
-    waiver: str
+    waiver: str  # id of the waiver
     host: str
     rule: str
-    what: str
+    what: str  # the finding in words
     first: str
     last: str
     attempts: int  # greatest number of refused attempts that the host reported for this rule
@@ -81,13 +81,13 @@ ADD_USE = f"""{make_insert_statement(USES_TABLE, ("id", *WaiverUse._fields))}
 def store_waivers(session: HistorySession, report: FleetReport) -> None:
     """Store the waivers of a run: a new period for each waiver that changed.
 
-    An unchanged waiver gets the end of this run as the last time of its period.
-
-    A run over the whole inventory also ends the waivers that it does not have any more.
+    An unchanged waiver gets the end of this run as the last time of its period. A run over the whole inventory also
+    ends the waivers that it does not have any more: they get a period with the status REMOVED_STATUS.
     """
     run = report["run"]
     inventory, finished, is_whole = _make_inventory_key(run), run["finished"], run.get("whole")
     newest_query = f"SELECT {PERIOD_COLUMNS} FROM {WAIVERS_TABLE} WHERE inventory = :inventory ORDER BY opened"
+    # a later row of the same waiver replaces an earlier one, so the newest period of each waiver remains
     known_periods = {row[1]: WaiverPeriod(*row) for row in session.fetch_rows(newest_query, {"inventory": inventory})}
     added_periods: list[WaiverPeriod] = []
     updated_periods: list[WaiverPeriod] = []
@@ -101,7 +101,7 @@ def store_waivers(session: HistorySession, report: FleetReport) -> None:
         row = WaiverPeriod(inventory, waiver_id, finished, finished, waiver["status"], facts, hosts)
         if previous_period is None or (previous_period.status, previous_period.facts) != (row.status, row.facts):
             added_periods.append(row)
-        else:
+        else:  # a run over a part does not know all hosts of the waiver
             updated_periods.append(
                 previous_period._replace(seen=finished, hosts=row.hosts if is_whole else previous_period.hosts)
             )
@@ -128,6 +128,7 @@ class WaiverUseWriter:
     def __init__(self, report: FleetReport) -> None:
         self._inventory = _make_inventory_key(report["run"])
         self._waivers = frozenset(waiver["id"] for waiver in report["waivers"])
+        # id() of a rule -> (the rule, pairs (id, description) of its findings)
         self._findings_by_rule: dict[int, tuple[RuleRecord, list[tuple[str, str]]]] = {}
 
     def store_uses(self, session: HistorySession, records: Iterable[tuple[HostRecord, str]]) -> None:
@@ -166,7 +167,7 @@ class WaiverUseWriter:
         """
         cached = self._findings_by_rule.get(id(rule))
         if cached is None:
-            if len(self._findings_by_rule) > 10_000:
+            if len(self._findings_by_rule) > 10_000:  # limits the memory
                 self._findings_by_rule.clear()
             texts = dict.fromkeys(
                 clean_text(describe_finding(finding)[:MAX_FINDING_LENGTH])
@@ -224,13 +225,14 @@ def list_waiver_uses(session: HistorySession, since: str) -> list[WaiverUse]:
 
 
 def find_requests(session: HistorySession, ids: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Return those requests with these ids that a run has reported.
+    """Return the requests of users with these ids, as far as runs have reported them.
 
     The result is {id: {host, user, service, reason, at}}.
     """
     if not session.has_table(BETWEEN_TABLE):
         return {}
     expected_ids = set(ids)
+    # in the row of a request, `program` is its id, `rule` its service and `detail` its reason
     query = (
         f"SELECT program, host, who, rule, detail, first FROM {BETWEEN_TABLE} WHERE kind = '{REQUEST_KIND}' ORDER "
         f"BY first"
@@ -240,7 +242,7 @@ def find_requests(session: HistorySession, ids: Iterable[str]) -> dict[str, dict
 
 
 def list_unanswered_requests(session: HistorySession, since: str, answered_ids: Iterable[str]) -> list[dict[str, str]]:
-    """Return the requests since a UTC time whose ids are not among `answered_ids`, as dictionaries.
+    """Return the requests of users since a UTC time whose ids are not among `answered_ids`, as dictionaries.
 
     Their keys are id, host, user, service, reason and at.
     """
@@ -254,6 +256,6 @@ def list_unanswered_requests(session: HistorySession, since: str, answered_ids: 
 
 
 def prune_waivers(session: HistorySession, oldest_time: str) -> None:
-    """Delete the waivers that no run has had since a UTC time, and old findings that waivers permitted."""
+    """Delete the waivers that no run has had since a UTC time, and permitted findings not observed since then."""
     session.execute_statement(f"DELETE FROM {WAIVERS_TABLE} WHERE seen < :before", {"before": oldest_time})
     session.execute_statement(f"DELETE FROM {USES_TABLE} WHERE last < :before", {"before": oldest_time})

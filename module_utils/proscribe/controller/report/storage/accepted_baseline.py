@@ -32,13 +32,14 @@ def _select_accepted_run(runs: Iterable[tuple[str, ReportRun]], scope: RunScope)
 
     `runs` are pairs (directory name, run), newest first. Runs that do not cover the scope are ignored.
     """
-    failed_id = first_id = ""
+    failed_id = first_id = ""  # `first_id` is the newest run that may be the baseline while no run has a gate
     for name, run in runs:
         if not is_scope_covered(run, scope):
             continue
         verdict = run.get("verdict")
         if verdict and verdict["gate"] and verdict["passed"]:
             return name, failed_id
+        # as soon as a run has a gate, newer runs without a gate are no baseline
         if verdict and verdict["gate"]:
             failed_id, first_id = failed_id or name, ""
         # a run without a gate cannot be the first baseline if it was stopped or evaluated nothing

@@ -27,7 +27,7 @@ from .report_reader import UnreadableReport, read_records
 CORRECTED_FILE = "corrected.json"
 MAX_FILE_BYTES = 256 * 1024 * 1024  # most characters of the file that are read
 
-OpenControls = dict[str, dict[str, str]]
+OpenControls = dict[str, dict[str, str]]  # {host: {control: id of the run that corrected the control}}
 
 
 def list_unobserved_corrections(reports: Path, run: CompiledRun) -> dict[str, list[UnobservedCorrection]]:
@@ -83,9 +83,10 @@ def read_open_controls(reports: Path) -> OpenControls:
 
 
 def update_open_controls(reports: Path, run: ReportRun, records: Sequence[HostRecord]) -> None:
-    """Remove the controls that a run observed from the file, and add those that it corrected unobserved.
+    """Update the file after a run. Raises OSError.
 
-    Raises OSError.
+    The controls that the run observed are removed. The controls that the run corrected and could not observe again are
+    added.
     """
     stored_controls = read_open_controls(reports)
     if not stored_controls and not any(UNOBSERVED_KEY in record for record in records):
@@ -95,8 +96,8 @@ def update_open_controls(reports: Path, run: ReportRun, records: Sequence[HostRe
     for record in records:
         host_controls = updated_controls.setdefault(record["host"], {})
         observed_controls = covered_controls if has_answered(record) else ()
-        # A later run may close this run, whose entries must not replace those of newer runs. Run ids begin with the
-        # start time.
+        # If this run was killed, a later run completes its report. Then the entries of newer runs must stay. The ids of
+        # runs begin with their start times, so a smaller id is an older run.
         older_controls = [
             control
             for control in (*covered_controls, *record.get(UNOBSERVED_KEY, ()))

@@ -1,6 +1,7 @@
-"""The whole text of changes, beside the reports: `reports/diffs/<run-id>/<host>.<module>.diff`.
+"""The whole text of file changes, beside the reports: `reports/diffs/<run-id>/<host>.<module>.diff`.
 
-They contain texts from files of the hosts. So only the account may read them (0700 and 0600), whatever the umask.
+The texts contain parts of files of the hosts. So only the controller's account may read them (0700 and 0600), whatever
+the umask.
 """
 
 from __future__ import annotations
@@ -35,17 +36,17 @@ class DifferenceFiles:
     def write_difference(self, host: str, module: str, digest: str, pieces: Iterable[str]) -> Path:
         """Write the text of a host's changes by a module, and return the path. Raises OSError.
 
-        The file appears whole or not at all. Texts with equal digests are written once, under the name of the first
-        host.
+        `digest` identifies the text, whose `pieces` follow each other. Texts of a module with equal digests are written
+        once, under the name of the first host. The file appears whole or not at all.
         """
         if (module, digest) not in self._paths:
             self._paths[module, digest] = self._write_file(host, module, pieces)
         return self._paths[module, digest]
 
     def _write_file(self, host: str, module: str, pieces: Iterable[str]) -> Path:
-        """Write a text to a new file, cut at the limit of characters.
+        """Write a text to a new file, cut at the limit of a file or of the run.
 
-        Raises DifferenceLimitError above the run's limit.
+        Raises DifferenceLimitError if the run's limit is used up already.
         """
         if self._characters_left <= 0:
             raise DifferenceLimitError(f"this run has written {MAX_RUN_CHARACTERS >> 20} MiB of them")

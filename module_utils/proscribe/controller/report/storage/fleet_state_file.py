@@ -1,7 +1,8 @@
 """The fleet state on disk: `whole.jsonl` beside the reports. Each run reads, updates and replaces it.
 
-Runs that end at once take turns. The content of the file is trusted. If the file cannot be read any more, the report
-has a warning, and a new fleet state begins. In it, hosts and controls are unknown until a run observes them.
+Runs that end at the same time update the file one after the other. The content of the file is trusted. If the file
+cannot be read any more, the report has a warning, and a new fleet state begins. In it, hosts and controls are unknown
+until a run observes them.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ def read_lifts(reports: Path) -> dict[str, dict[str, Lift]]:
     Lines of other hosts are not parsed.
     """
     lifts: dict[str, dict[str, Lift]] = {}
-    lift_mark = f'"{LIFTED}"'
+    lift_mark = f'"{LIFTED}"'  # every line of a host with a lift contains this text
     with (
         contextlib.suppress(OSError, ValueError, KeyError, TypeError, IndexError),
         open_report_file(reports / FLEET_STATE_FILE) as lines,
@@ -92,7 +93,8 @@ def _load_line(
 ) -> None:
     """Add a line of the file to the fleet state: the header, a list of rules, or a host.
 
-    `rules` are the lists of rules so far, by number. A header with another schema raises ValueError.
+    `rules` are the lists of rules so far, by number. Only the line of a list has the key `of`. A host has its
+    observations in `looks`, in the order of CONTROLS. A header with another schema raises ValueError.
     """
     if is_first:
         if line["schema"] != SCHEMA:
@@ -121,9 +123,9 @@ def _load_line(
 
 
 def _parse_observation(fields: list[Any], rules: Mapping[int, RuleStatePairs]) -> ControlObservation:
-    """Make an observation from its fields in the file.
+    """Make an observation from its fields in the file, which are in the order of ControlObservation.
 
-    The last field is the number of its rules, -1 for none.
+    Instead of its rules, the last field has the number of the list with these rules; -1 for no rules.
     """
     return ControlObservation._make([*fields[:-1], rules[fields[-1]] if fields[-1] >= 0 else ()])
 

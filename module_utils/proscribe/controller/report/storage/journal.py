@@ -64,7 +64,8 @@ class RunJournal:
     def _write_header(self, run: CompiledRun, descriptor: int) -> None:
         """Write the first line: the run, and the machine.
 
-        A run that corrects also synchronises file and directories.
+        The key `locked` is true if this run has locked the file. A run that corrects also synchronises the file and its
+        directories to the disk.
         """
         run_facts = {key: content for key, content in run.items() if key not in UNSTORED_KEYS}
         self._write_line(run_facts, {**identify_machine(), "locked": _try_lock(descriptor, LOCK_TIMEOUT_SECONDS)})
@@ -106,22 +107,24 @@ class RunJournal:
 
 
 def identify_machine() -> dict[str, str]:
-    """Return the identity of this machine, and of its last start (kernel).
+    """Return the identity of this machine (key `machine`), and of its last start (key `kernel`).
 
-    The host name replaces a missing id of the start. It is also a part of the machine's identity, because copies of a
-    machine may have the same id.
+    The host name replaces a missing id of the start. The host name is also a part of the machine's identity, because
+    cloned machines may have the same id. `machine` is "" if the machine has no id.
     """
     name, machine_id = os.uname().nodename, _read_text(MACHINE_ID_PATH)
     return {"kernel": _read_text(BOOT_ID_PATH) or name, "machine": machine_id and f"{machine_id} {name}"}
 
 
 def _read_text(path: Path) -> str:
+    """Read a short file of the system; "" if it cannot be read."""
     with contextlib.suppress(OSError):
         return path.read_text(encoding="ascii", errors="replace").strip()[:100]
     return ""
 
 
 def _try_lock(descriptor: int, timeout: float) -> bool:
+    """Lock a file, and return whether that succeeded within `timeout` seconds."""
     try:
         return lock_file(descriptor, timeout)
     except OSError:  # the file system of some shared directories has no locks
@@ -132,8 +135,8 @@ class AbandonedRun:
     """The journal of a run that ended without a report, locked for this process.
 
     `run` is the stored run from the first line (None if that line could not be written). `ended_at` is the time of the
-    last write, in seconds since the epoch. `is_unwritten`: the journal lacks events, or the report could not be
-    written.
+    last write, in seconds since the epoch. `is_unwritten` is true if the journal lacks events, or if the report could
+    not be written.
     """
 
     def __init__(self, directory: Path, stream: TextIO, run: CompiledRun | None) -> None:
@@ -156,8 +159,8 @@ class AbandonedRun:
 def list_abandoned_runs(reports: Path) -> Iterator[AbandonedRun]:
     """Yield the runs in a directory of reports that ended without a report, oldest first.
 
-    Each run stays locked until the caller requests the next one. A run without a readable first line changed no host,
-    and is left out. It is yielded if a mark shows that its journal could not be written.
+    Each run stays locked until the caller requests the next run. A run without a readable first line changed no host,
+    and is left out. But the run is yielded if the mark of `mark_unwritten` shows that its journal could not be written.
     """
     for name in _list_partial_reports(reports):
         if abandoned_run := _open_abandoned_run(reports / name):
@@ -196,7 +199,7 @@ def _open_abandoned_run(directory: Path) -> AbandonedRun | None:
         ):
             if not _is_unwritten(os.fstat(descriptor).st_mode):
                 return None
-            first_line = [None, {**identify_machine(), "locked": True}]
+            first_line = [None, {**identify_machine(), "locked": True}]  # so that a free lock shows that it is over
         run, machine_facts = first_line
         if not _is_run_over(machine_facts, time.time() - os.fstat(descriptor).st_mtime):
             return None
@@ -242,6 +245,7 @@ def _is_run_over(machine_facts: Mapping[str, object], silent_seconds: float) -> 
     journal.
     """
     present_machine = identify_machine()
+    # The run began under this kernel. If it had no lock, the free lock shows nothing, so only the time decides.
     if machine_facts.get("kernel") == present_machine["kernel"]:
         return machine_facts.get("locked") is True or silent_seconds > MAX_SILENT_SECONDS
     return (
@@ -251,7 +255,7 @@ def _is_run_over(machine_facts: Mapping[str, object], silent_seconds: float) -> 
 
 
 def _read_line(stream: TextIO, max_characters: int) -> list[Any] | None:
-    """Read the next line of a journal as a list; None at the end, and for an incomplete or malformed line."""
+    """Read the next line of a journal as a list; None at the end, or for an incomplete or malformed line."""
     text = stream.readline(max_characters + 1)
     if not text.endswith("\n"):
         return None

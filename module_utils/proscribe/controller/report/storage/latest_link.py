@@ -32,8 +32,9 @@ def explain_unchanged_latest(reports: Path, run: ReportRun, hosts: Collection[st
             return f"{unchanged_text}: this run is over a part"
         if is_same_inventory(present_run.get("inventory"), run.get("inventory")):
             return ""
+        # another inventory: this run replaces the report only if it has every host of the report
         present_hosts = {record["host"] for record in read_records(directory)} - {LOCALHOST}
-    except (UnknownRun, UnreadableReport, OSError):
+    except (UnknownRun, UnreadableReport, OSError):  # without a readable report, any run may replace the link
         return ""
     missing_hosts = sorted(present_hosts.difference(hosts))
     if not missing_hosts:

@@ -26,9 +26,7 @@ def write_lift(
 ) -> Path:
     """Write the file about a run that removed the ban from hosts (a lift), and return its path.
 
-    Raises OSError.
-
-    `host_states` has the collected events by host.
+    `host_states` has the collected events by host. `lifted_hosts` are the hosts whose lift succeeded. Raises OSError.
     """
     lift_directory = reports / LIFTS_FOLDER / run["id"]
     for directory in (reports, lift_directory.parent, lift_directory):
@@ -49,7 +47,10 @@ def write_lift(
 
 
 def _make_host_entry(host: str, host_state: HostRunState, is_lifted: bool) -> dict[str, object]:
-    """Make the entry of a host: its actions, errors, and packages to install again with the command."""
+    """Make the entry of a host: its actions, its errors, and its removed packages.
+
+    The key `command` has the command that installs these packages again; None if there are none.
+    """
     return {
         "host": host,
         "lifted": is_lifted,

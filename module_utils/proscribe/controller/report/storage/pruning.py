@@ -37,8 +37,8 @@ REMOVAL_PREFIX = ".going-"
 def prune_reports(reports: Path, now: str, keep_seconds: int, needed_directories: Iterable[Path] = ()) -> list[str]:
     """Delete the directories of runs that began more than `keep_seconds` before `now` (2026-11-25T08:00:00Z).
 
-    `needed_directories`, the baselines and the present reports stay. Returns failures as sentences; raises nothing for
-    them.
+    `needed_directories`, the baselines, and the reports of the links `latest` and `newest` stay. The result has a
+    sentence for each failure; [] if there was none. Failures to list or delete directories raise no error.
     """
     oldest_time = parse_moment(now) - datetime.timedelta(seconds=keep_seconds)
     try:
@@ -48,6 +48,7 @@ def prune_reports(reports: Path, now: str, keep_seconds: int, needed_directories
         problems = _prune_folder(reports, oldest_time, retained)
         for folder in (reports / DIFFERENCES_FOLDER, reports / LIFTS_FOLDER):
             if folder.is_dir() and not folder.is_symlink():
+                # the texts and lifts of a report that stays stay too
                 problems += _prune_folder(
                     folder, oldest_time, {_resolve_links(folder / path.name) for path in retained}
                 )
@@ -57,9 +58,9 @@ def prune_reports(reports: Path, now: str, keep_seconds: int, needed_directories
 
 
 def _prune_folder(folder: Path, oldest_time: datetime.datetime, retained: Collection[Path]) -> list[str]:
-    """Delete the directories of runs that began before `oldest_time`, except `retained`. Raises OSError.
+    """Delete the directories of runs that began before `oldest_time`, except `retained`.
 
-    Returns failures to delete as sentences.
+    The result has a sentence for each directory that could not be deleted. Raises OSError if `folder` cannot be read.
     """
     problems: list[str] = []
     with os.scandir(folder) as entries:

@@ -33,9 +33,8 @@ JOURNAL_FILE = "journal.jsonl"  # events of the run so far: journal.py
 class ReportDirectory:
     """The directory of a run's report. Its path ends in `.partial` until the report is complete.
 
-    Raises OSError.
-
-    The directory must not exist yet, unless it belongs to a run that `is_abandoned` (was killed) and is closed now.
+    `is_abandoned` is true for a run that was killed, whose report a later run completes now. Only then the directory
+    exists already. Raises OSError.
     """
 
     def __init__(self, path: str | os.PathLike[str], is_abandoned: bool = False) -> None:
@@ -74,6 +73,7 @@ class ReportDirectory:
         sync_directory(self.partial)
         self.partial.rename(self.complete)
         (self.complete / JOURNAL_FILE).unlink(missing_ok=True)
+        # a report that is completed later must not replace a newer report as the target
         for name in ("newest", "latest") if is_latest else ("newest",):
             if not (self._is_abandoned and self._is_newer(name)):
                 self._replace_link(name)

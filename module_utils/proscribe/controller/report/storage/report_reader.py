@@ -33,6 +33,7 @@ def find_run(reports: Path, name: str = LATEST) -> Path:
     directory, or to a file in it.
     """
     path = Path(name) if "/" in name else reports / name
+    # the directory itself, the directory of a named file, or for a wrong id a path that does not exist
     directory = Path(os.path.realpath(path if path.is_dir() else path.parent if "/" in name else path))
     if directory.suffix != PARTIAL_SUFFIX and all(
         (directory / file_name).is_file() for file_name in (HOSTS_FILE, REPORT_FILE)
@@ -94,7 +95,7 @@ def collect_shared_records(records: Iterator[HostRecord]) -> list[HostRecord]:
     return shared_records
 
 
-# an object that any version of Proscribe may have written
+# Any, because any version of Proscribe may have written the object
 def _parse_object(path: Path, line_number: int, text: str) -> Any:
     """Parse a JSON object from a line of a report's file. Raises UnreadableReport."""
     try:
