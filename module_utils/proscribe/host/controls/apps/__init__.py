@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
 
 def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
-    """Return the verdicts on the services of the plan.
+    """Return the verdicts on the services of the plan, then those on the control's other rules.
 
-    After them come the verdicts on the install blocks and on the control's other rules, such as the quarantine.
+    Other rules are the quarantine, execution control, `proscribe-request` and the install blocks, for example. An
+    install block is what stops a package manager from installing restricted packages.
     """
     observation = observe_apps(host, plan["controls"]["apps"])
     if memory := observation.scan_memory:
@@ -43,8 +44,8 @@ def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
         )
         if verdict.state == COMPLIANT and service in observation.idle_reasons:
             verdict = RuleVerdict(f"apps/{service}", NOT_APPLICABLE, reason=observation.idle_reasons[service])
-        # Drift means that enforcement would change something. Nothing is ended or moved if all findings of the service
-        # are uncertain.
+        # Drift means that enforcement would change something. If all findings of a service are uncertain, enforcement
+        # ends and moves nothing, so there is no drift.
         verdicts.append(verdict._replace(drifted=verdict.drifted and not observation.is_service_uncertain(service)))
     verdicts += user_finding_limit.judge_user_shares(plan["controls"]["apps"]["mode"], observation.cut_counts)
     verdicts += quarantine_rule.observe(host, plan["controls"]["apps"]["mode"])
@@ -54,6 +55,7 @@ def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
 
 
 def _send_answers(host: Host, plan: Plan) -> None:
+    """Write the answers to users' requests on the host, and notify these users."""
     from .requests.notifications import send_answers
 
     send_answers(host, plan)
@@ -70,10 +72,10 @@ def enforce(host: Host, plan: Plan) -> Changes:
 
 
 def lift(host: Host, plan: Plan) -> Changes:
-    """Return the changes that remove the install blocks and restore the quarantine.
+    """Return the changes that undo the enforcement: they remove the install blocks and restore the quarantine.
 
-    Removed packages are not installed again. `removed_packages` lists them for the report of the run. After the lift,
-    anybody who may install software can install them.
+    Packages that enforcement removed are not installed again. `Changes.removed_packages` lists them for the report of
+    the run. After the lift, anybody who may install software can install them.
     """
     from . import changes
 

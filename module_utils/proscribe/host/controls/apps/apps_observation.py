@@ -1,4 +1,4 @@
-"""Observation of a plan's apps: installed packages and running programs, each with its services.
+"""Observation of a plan's apps: installed packages, portable apps and running programs, each with its services.
 
 This process observes the places of the host and of root. A forked process observes the other users, one user at a time
 (per_user_observation.py).
@@ -29,22 +29,23 @@ from .systems.package_systems import SYSTEMS
 if TYPE_CHECKING:
     from ....model.types.plan import PlanSection
 
-ROOT_READ_UID = -1  # used instead of uid 0, as the key of root's processes whose content must be read
+# Key of root's processes whose files must be read to identify them. Other processes of root have the key 0, their uid.
+ROOT_READ_UID = -1
 RUNNABLE_KINDS = ("appimage", "program", "tree", "wine")  # kinds of portable apps that a program runs from
 
 
 class AppsObservation(NamedTuple):
-    """Observed state of a host, and the reasons why a part of it could not be observed, by service."""
+    """Observed state of the apps on a host."""
 
     desired: DesiredApps
-    packages: list[tuple[list[str], Package]]
+    packages: list[tuple[list[str], Package]]  # installed restricted packages, each with its services
     running_programs: list[RunningProgram]
     identifier: ProcessIdentifier
-    unseen_reasons: dict[str, str]
+    unseen_reasons: dict[str, str]  # by service: why findings may be missing; no key if everything was observed
     portable_apps: Sequence[PortableApp] = ()
     scan_memory: ScanMemory | None = None  # saved for the next observation; None if the plan has no name to scan for
-    idle_reasons: Mapping[str, str] = {}  # by service that cannot be on this host: the reason
-    # for each user: requests as rows of fields, and the number of requests left out
+    idle_reasons: Mapping[str, str] = {}  # by service: why the service cannot be on this host
+    # For each user: requests as rows (request_files.RequestRow), and the number of requests left out.
     requests: Sequence[tuple[Sequence[Sequence[str]], int]] = ()
     cut_counts: Mapping[str, int] = {}  # by user: the number of findings beyond the limit for each user
 
@@ -86,12 +87,17 @@ class AppsObservation(NamedTuple):
         return add_installation(program, self.desired, [package for _, package in self.packages])
 
     def choose_running_services(self, program: RunningProgram) -> list[str]:
+        """Return the services for which a running program must be ended.
+
+        Return [] if it may run.
+        """
         return self.choose_enforced_services(program.identity.services, program.make_finding(), program.place)
 
     def is_service_uncertain(self, service: str) -> bool:
         """Return whether all findings of a service are doubtful, so that nothing is ended or moved.
 
-        An installed package is never doubtful. The answer is False for a service without findings.
+        A doubtful program or portable app is identified by its name alone, for example. An installed package is never
+        doubtful. The answer is False for a service without findings.
         """
         running_doubts = [
             bool(program.identity.doubt)
@@ -113,7 +119,8 @@ class AppsObservation(NamedTuple):
 def observe_apps(host: Host, section: PlanSection) -> AppsObservation:
     """Observe all packages, programs and files that the `apps` section of a plan names.
 
-    Raises ControlError.
+    This process itself observes the host and root. A forked process observes the other users. Also write the present
+    package systems into the host record. Raises ControlError.
     """
     desired = DesiredApps(section)
     home_users = {user.home: user for user in host.list_users() if scan.is_personal_home(user)}
@@ -147,6 +154,7 @@ def observe_apps(host: Host, section: PlanSection) -> AppsObservation:
     web_apps = launchers.find_installed_web_apps(
         host, desired.services, scan_result.web_apps, lambda path: _find_home_user(path, region.homes)
     )
+    # Package systems that alone decide whether a service can be on this host (see `_find_idle_services`).
     sole_systems = frozenset(manager for managers in desired.package_only_services.values() for manager in managers)
     context = per_user_observation.UserScanContext(desired, names, homes, host_packages, memory, sole_systems)
     user_observation = per_user_observation.observe_users(host, context, scan_result.foreign_entries)
@@ -160,6 +168,8 @@ def observe_apps(host: Host, section: PlanSection) -> AppsObservation:
     packages = [*host_packages, *_add_services(desired, user_observation.packages)]
     portable_apps = []
     for app in [*scan_result.portable_apps, *launchers_found, *web_apps, *user_observation.portable_apps]:
+        # If a waiver covers the app for one of its services, the app counts for that service alone. Otherwise another
+        # service's rule would remove the permitted app.
         services = desired.choose_claimed_services(app.services)
         portable_apps.append(app._replace(services=desired.choose_holder_services(services, app.make_finding())))
     identifier = ProcessIdentifier(host, desired, packages, homes, _index_certain_paths(portable_apps))
@@ -208,7 +218,8 @@ def _list_host_packages(
 ) -> tuple[list[Package], list[tuple[str, str]]]:
     """Return the packages of the host and of root, and the failed queries as (package system, reason).
 
-    `query_results` receives the results, which the memory of the next observation saves.
+    `query_results` receives the results of the queries. They are saved, so that the next observation need not query an
+    unchanged package system.
     """
     packages: list[Package] = []
     query_failures: list[tuple[str, str]] = []
@@ -224,9 +235,10 @@ def _list_host_packages(
 
 
 def _index_certain_paths(portable_apps: Sequence[PortableApp]) -> dict[str, list[str]]:
-    """Return the services by the path of a portable app from which programs run.
+    """Return, by path of a portable app or of a part of it, the services of the app.
 
-    Doubtful apps are left out.
+    A process that runs from such a path certainly runs the app. So doubtful apps are left out, and so are kinds from
+    which no program runs, such as launchers.
     """
     return {
         path: app.services
@@ -243,9 +255,10 @@ def _collect_unseen_reasons(
     file_failures: Sequence[str],
     running_failures: Sequence[str],
 ) -> dict[str, str]:
-    """Return why findings of a service may be missing, by service.
+    """Return, by service, why findings of the service may be missing.
 
-    The reasons are failed queries of package systems, unread files, and processes that could not be observed.
+    Complete services have no key. `query_failures` are failed queries as (package system, reason). `file_failures` are
+    reasons why files were not read. `running_failures` are reasons why processes could not be observed.
     """
     reasons_by_service: dict[str, list[str]] = {service: [] for service in desired.services}
     for manager, reason in query_failures:
@@ -281,6 +294,10 @@ def _find_idle_services(desired: DesiredApps, present_systems: set[str]) -> dict
 
 
 def _add_services(desired: DesiredApps, packages: Iterable[Package]) -> list[tuple[list[str], Package]]:
+    """Return each package with its services.
+
+    A package that waivers cover for some of its services has these services alone.
+    """
     return [
         (desired.choose_holder_services(desired.packages[package.manager][package.id], package.make_finding()), package)
         for package in packages
@@ -305,12 +322,12 @@ def _find_home_user(path: str, homes: Mapping[str, User]) -> User | None:
 def _observe_running(host: Host, identifier: ProcessIdentifier) -> tuple[list[RunningProgram], list[str]]:
     """Return the running programs, and the reasons why some may be missing.
 
-    A forked process observes the programs of users other than root. It also reads the content of programs where that is
-    needed.
+    Forked processes identify the programs of users, because a user can delay the answers about them. Forked processes
+    also read the content of programs where that is needed. This process identifies only the other programs of root.
     """
     processes, hidden_count = host.list_processes()
     candidates = _choose_candidates(host, identifier, processes)
-    identities = {process.pid: identifier(process) for process in candidates.pop(0, ())}
+    identities = {process.pid: identifier(process) for process in candidates.pop(0, ())}  # key 0: root's processes
     reasons = []
     for uid, rows, failure in run_each_apart(
         sorted(candidates), lambda uid: _identify_processes(identifier, candidates[uid])
@@ -330,10 +347,10 @@ def _observe_running(host: Host, identifier: ProcessIdentifier) -> tuple[list[Ru
 def _identify_processes(
     identifier: ProcessIdentifier, processes: Sequence[Process]
 ) -> Iterator[tuple[int, ProgramIdentity]]:
-    """Yield the ids of processes with their identities.
+    """Yield (pid, identity) for each process that runs a restricted program.
 
-    All processes are first identified by path. Then those that need it are identified by content. If a process has two
-    identities, the later identity counts.
+    All processes are first identified by path, which is fast. Then some are identified by the content of their files: a
+    program whose path is not enough. If a process is yielded twice, the later identity counts.
     """
     unresolved: list[Process] = []
     for process in processes:
@@ -351,10 +368,11 @@ def _choose_candidates(
 ) -> dict[int, list[Process]]:
     """Return the processes that may run a restricted program, by uid of their user.
 
-    Nearly all other processes are excluded here by facts of the kernel alone, and are not examined further. Processes
-    of root whose content must be read are under `ROOT_READ_UID`.
+    Facts of the kernel alone exclude nearly all other processes here. Processes of root whose content must be read are
+    under `ROOT_READ_UID`, so that a forked process reads it.
     """
     processes_by_uid: dict[int, list[Process]] = {}
+    # A user may have made the root directory of a process hang. So in this loop, a read there raises ProcessRootUnread.
     host.reads_process_roots = False
     try:
         for process in processes:
@@ -368,7 +386,10 @@ def _choose_candidates(
 
 
 def _check_candidate(identifier: ProcessIdentifier, process: Process) -> tuple[bool, bool]:
-    """Return whether a process may run a restricted program, and whether its content must be read."""
+    """Return whether a process may run a restricted program, and whether its content must be read.
+
+    If facts of the kernel do not decide, the process counts as a candidate.
+    """
     try:
         identity = identifier.identify_by_path(process)
         if identifier.is_identity_enough(identity, process):

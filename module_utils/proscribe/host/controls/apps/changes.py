@@ -32,15 +32,15 @@ from .systems.package_systems import SYSTEMS
 if TYPE_CHECKING:
     from ....model.types.plan import Plan
 
-CHECKING_SECONDS = 60.0  # time to check all portable apps of a user before their move
-READ_LIMITS = WorkLimits(seconds=5)  # for reading the program of one process
+CHECKING_SECONDS = 60.0  # time to check all portable apps of one user, before they are moved into the quarantine
+READ_LIMITS = WorkLimits(seconds=5)  # limits of the forked process that reads the files of one running program
 SYSTEM_MANAGERS = ("dpkg", "rpm", "pacman")  # their packages make up the system itself
 
 
 def enforce(host: Host, plan: Plan) -> Changes:
-    """Return the changes of the control.
+    """Return the changes that enforce the plan: notify users, end programs, remove packages, move portable apps.
 
-    The install block comes last, so that the block cannot refuse an earlier action, such as a removal.
+    The parts of the install blocks come last, so that a block cannot refuse an earlier action, such as a removal.
     """
     section = plan["controls"]["apps"]
     settings = section["settings"]
@@ -80,7 +80,8 @@ def enforce(host: Host, plan: Plan) -> Changes:
 def _make_removal_note(host: Host, removals: Sequence[ControlAction]) -> Callable[[], None] | None:
     """Return the function that records the packages to remove, or None if no package is removed.
 
-    The record is written before the removal, for the report of a later lift (removal of all that Proscribe did).
+    The function runs before the removals. The report of a later lift (removal of all that Proscribe did) lists the
+    recorded packages.
     """
     now = format_timestamp(time.time())
     removed_packages = [package._replace(at=now) for action in removals for package in action.removed_packages]
@@ -90,7 +91,8 @@ def _make_removal_note(host: Host, removals: Sequence[ControlAction]) -> Callabl
 def lift(host: Host) -> Changes:
     """Return the changes that remove every part of the install blocks and restore the quarantine.
 
-    The parts are removed in reverse order, so that the setting that calls a script goes before the script.
+    Other files of Proscribe's control `apps` are deleted too. The parts are removed in reverse order: a setting that
+    calls a script goes before the script.
     """
     parts = [part for system in SYSTEMS for part in system.make_block_parts(InstallBlock())]
     parts += command.list_command_parts(None)
@@ -125,23 +127,25 @@ def lift(host: Host) -> Changes:
 def _make_end_actions(
     host: Host, observation: AppsObservation, grace: float
 ) -> tuple[list[ControlAction], list[ChangeRefusal]]:
-    """Return the actions that end the running restricted programs, and the refusals.
+    """Return the actions that end the running restricted programs, and refusals for the programs that may run on.
 
-    A program is refused if its identity is doubtful, or if this run depends on one of its processes. `grace` is in
-    seconds.
+    A program is refused if its identity is doubtful. It is also refused if this run depends on one of its processes,
+    such as a terminal. `grace` is the time between TERM and KILL in seconds.
     """
     actions: list[ControlAction] = []
     refusals: list[ChangeRefusal] = []
     ancestor_pids = host.list_ancestor_pids()
-    # by user: all termination targets of that user; each action gets this list, which is complete when the actions run
+    # By user: all programs of that user to end. Each action of the user gets this list, because the first action ends
+    # all of them in the same call. The loop below completes the list before any action runs.
     endings: dict[str, list[TerminationTarget]] = {}
 
     def is_still_restricted(running: RunningProgram, process: Process) -> bool:
-        """Return whether a process still runs the restricted program at the time of its end."""
+        """Return whether a process still runs a restricted program when it is about to be ended."""
+        # the process may have executed another program since the observation, so it is identified again
         identity = _identify_process(observation, process)
         if identity is None or identity.doubt:
             return False
-        current = running._replace(identity=identity, processes=[process])  # the process may run another program by now
+        current = running._replace(identity=identity, processes=[process])
         return bool(observation.choose_running_services(observation.add_installation(current)))
 
     for running in observation.running_programs:
@@ -176,9 +180,10 @@ def _make_end_actions(
 def _list_running_programs(
     host: Host, endings: Sequence[TerminationTarget], uid: int, ancestor_pids: Collection[int]
 ) -> Iterator[tuple[Process, TerminationTarget]]:
-    """Yield the current processes of a user's programs, each with the termination target that it belongs to.
+    """Yield the processes that now run one of the programs `endings` of the user `uid`, each with its program.
 
-    The processes that this run depends on are left out.
+    Processes started since the observation are found too, by the path of their executable. The processes that this run
+    depends on (`ancestor_pids`) are left out.
     """
     by_path = {process.exe: ending for ending in endings for process in ending.processes}
     for process in host.list_processes()[0]:
@@ -188,9 +193,10 @@ def _list_running_programs(
 
 
 def _identify_process(observation: AppsObservation, process: Process) -> ProgramIdentity | None:
-    """Identify a process that is about to be ended. Return None if it is not restricted or cannot be read.
+    """Identify the program of a process that is about to be ended.
 
-    If files of the process must be read, a forked process reads them: the user may have made them hang.
+    Return None if it is not restricted or cannot be read. If files of the process must be read, a forked process reads
+    them, because a user can make a file that never answers.
     """
     if not observation.identifier.is_content_needed(process):
         return observation.identifier(process)
@@ -204,7 +210,11 @@ def _identify_process(observation: AppsObservation, process: Process) -> Program
 def _make_removal_actions(
     host: Host, observation: AppsObservation
 ) -> tuple[list[ControlAction], list[ChangeRefusal], dict[str, set[str]]]:
-    """Return the removal actions, the refusals, and by package system the ids of the packages that will be gone."""
+    """Return the actions that remove restricted packages, the refusals, and the ids of the packages to be removed.
+
+    The ids are by package system. The install blocks are then made for a host without these packages. A refusal is for
+    a protected package, or for a package that its package system does not remove.
+    """
     actions: list[ControlAction] = []
     refusals: list[ChangeRefusal] = []
     removed_ids: dict[str, set[str]] = {}
@@ -243,7 +253,11 @@ def _make_removal_actions(
 
 
 def _explain_protection(host: Host, package: Package) -> str:
-    """Explain why a package is never removed, or return ""."""
+    """Explain why a package is never removed, or return "".
+
+    A package of the system may be needed by the host. For another package of the host, root would run a tool on files
+    that users may have changed. Packages of users have no such reason: a tool removes them as that user.
+    """
     if package.manager in SYSTEM_MANAGERS:
         reason = protection.explain_package_protection(package.id)
         return f"never removed: {reason}" if reason else ""
@@ -255,10 +269,11 @@ def _explain_protection(host: Host, package: Package) -> str:
 def _group_by_user(
     packages: Sequence[Package], services_by_package: Mapping[Package, Sequence[str]]
 ) -> Iterator[tuple[str, list[str], list[Package]]]:
-    """Yield groups of packages for removal, each with its user and its rules.
+    """Yield the packages to remove together, as (user, rules, packages).
 
-    All packages of the host are in the group with the user "", and are removed together. Packages of users are in
-    groups of the same user and the same services.
+    All packages of the host and of root are yielded together, with the user "" and no rules. A user's packages are
+    yielded together if their services are the same. The rules are those of the services, such as `apps/wechat`: a
+    failed removal becomes a refusal under them.
     """
     groups: dict[tuple[str, tuple[str, ...]], list[Package]] = {}
     for package in packages:
@@ -272,9 +287,10 @@ def _group_by_user(
 def _make_move_actions(
     host: Host, observation: AppsObservation, keep_seconds: int
 ) -> tuple[list[ControlAction], list[ChangeRefusal]]:
-    """Return the actions that move portable apps into the quarantine, and the refusals.
+    """Return the actions that move portable apps into the quarantine, and refusals for the apps that stay.
 
-    Each action moves all files of a portable app.
+    There is one action for each app, which moves all files of the app. `keep_seconds` is how long the quarantine keeps
+    them; 0 means no end.
     """
     refusals: list[ChangeRefusal] = []
     # by path: the app and its services, because several services may name a path
@@ -287,7 +303,7 @@ def _make_move_actions(
             apps_by_path.setdefault(app.path, (app, []))[1].extend(services)
     names = AppNames(observation.desired.services) if apps_by_path else None
     actions = []
-    seconds_left: dict[int, float] = {}
+    seconds_left: dict[int, float] = {}  # by uid of the app's user: time for checks that is not used yet
     for app, services in apps_by_path.values():
         reason, check_moved = _check_before_move(host, app, names, services[0], seconds_left)
         if reason:
@@ -306,11 +322,11 @@ def _make_move_actions(
 def _check_before_move(
     host: Host, app: PortableApp, names: AppNames | None, service: str, seconds_left: dict[int, float]
 ) -> tuple[str, Callable[[Host, str, str], str] | None]:
-    """Return why a portable app stays in place ("" if it may move), and a check of the moved app.
+    """Return why a portable app stays in place ("" if it may move), and the check for after the move.
 
-    After the move, the check tests that the moved content still is the observed app. This function reads files of the
-    user. So a forked process reads them, within the seconds in `seconds_left` for this user. The limit exists because
-    the run holds the host's lock meanwhile.
+    The check tests that the moved content still is the observed app (see MoveRequest.check_moved). It is None if there
+    is nothing to check. A forked process reads the user's files here, within the seconds in `seconds_left` for this
+    user. The limit exists because the run holds the host's lock meanwhile.
     """
     uid = app.owner.uid if app.owner else app.uid
     user_seconds_left = seconds_left.setdefault(uid, CHECKING_SECONDS)
@@ -319,6 +335,7 @@ def _check_before_move(
     started_at = time.monotonic()
 
     def check_move() -> tuple[str, Mapping[str, int]]:
+        """Return why the app stays ("" if it may move), and the sizes of the unpacked files of an Electron app."""
         file_sizes = evidence.list_unpacked_files(host, app.path) if app.kind == "tree" else {}
         paths = app.parts or [app.path]
         return quarantine.explain_refusal(host, paths[0]) or capacity.explain_lacking_room(host, paths), file_sizes
@@ -345,7 +362,8 @@ def _make_block_actions(
 ) -> list[ControlAction]:
     """Return the actions that install the required parts of the install blocks and remove the others.
 
-    The parts are made for the time when the packages in `removed_ids` are gone.
+    `removed_ids` has, by package system, the packages that this run removes first. The parts are made for a host
+    without these packages, because some parts would conflict with installed packages.
     """
     parts: list[tuple[BlockPart, bool]] = []
     for manager, part, is_required in install_block.list_expected_parts(host, plan, observation.desired):
@@ -358,7 +376,8 @@ def _make_block_actions(
 def _make_part_actions(host: Host, parts: Sequence[tuple[BlockPart, bool]]) -> list[ControlAction]:
     """Return the actions that install the required parts and remove the others.
 
-    The removals come first, in reverse order.
+    `parts` are pairs of a part and whether it is required. Parts without a problem get no action. The removals come
+    first, in reverse order, because a part may depend on the parts before it.
     """
     write_actions: list[ControlAction] = []
     delete_actions: list[ControlAction] = []

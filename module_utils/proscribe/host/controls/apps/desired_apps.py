@@ -13,8 +13,9 @@ from .systems.package_systems import SYSTEMS
 if TYPE_CHECKING:
     from ....model.types.plan import PlanEntry, PlanSection
 
-# Keys of identifiers other than packages. File names that the scan derives from a package name or from the service id
-# do not count here: no source shows that such files exist.
+# Keys of a service whose values identify the app without a package system. A service without any of them can be on a
+# host only as a package. The scan also searches file names that it derives from package names and service ids. These do
+# not count here: no source shows that such files exist.
 EVIDENCE_KEYS = ("processes", "paths", "desktop_files", "markers", "windows", "web_hosts", "copies")
 UNMANAGED_BROWSERS_ID = "unmanaged-browsers"  # id of the service for browsers to which no policy of Proscribe applies
 
@@ -24,6 +25,11 @@ class DesiredApps:
 
     A waived service may share a name with other services. Such a name is searched for the waived service only.
     Otherwise a waiver would permit an app, and the rule of another service would remove that app.
+
+    `services` are the plan's services by id, and the restricted browsers. `full_scan_every` is the number of enforcing
+    runs after which a file scan reads everything. `network_homes` is "scan" if homes on remote file systems are
+    scanned. The indexes `packages` (first by package system), `paths` and `names` (program names) have lists of
+    services.
     """
 
     def __init__(self, section: PlanSection) -> None:
@@ -50,6 +56,7 @@ class DesiredApps:
         return packages, paths, self._build_index({service_id: entry["processes"] for service_id, entry in entries})
 
     def _build_index(self, identifiers_by_service: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
+        """Return, by identifier, the services to search for with it: the waived ones, or else all that name it."""
         index: dict[str, list[str]] = {}
         for service, identifiers in identifiers_by_service.items():
             for identifier in identifiers:
@@ -67,6 +74,7 @@ class DesiredApps:
         return services
 
     def _find_package_only_services(self) -> dict[str, list[str]]:
+        """Compute the property `package_only_services`, which is computed once for a plan."""
         systems_by_service = {}
         for service_id, entry in self.services.items():
             if not any(entry.get(key) for key in EVIDENCE_KEYS):
@@ -76,13 +84,13 @@ class DesiredApps:
         return systems_by_service
 
     def choose_claimed_services(self, services: list[str]) -> list[str]:
-        """Return the services to search for, of those that share a name: the waived ones, or else all."""
+        """Return which of `services`, which share a name, the name is searched for: the waived ones, or else all."""
         return [service for service in services if self.services[service]["mode"] == "waived"] or services
 
     def make_names_stamp(self, names: AppNames) -> str:
-        """Return a digest of all names that the scan searches.
+        """Return a digest of all names that the file scan searches for.
 
-        A new digest makes the next scan read everything.
+        The memory of earlier scans has the digest. If it differs, the next scan reads everything.
         """
 
         def make_stamp() -> str:
@@ -96,10 +104,10 @@ class DesiredApps:
         return str(compute_once(self.services, "apps/stamp", make_stamp))
 
     def find_restricted_packages(self, manager: str) -> set[str]:
-        """Return the ids of a package system's packages that enforcement keeps off the host.
+        """Return the ids of a package system's packages that its install block has to refuse.
 
-        Packages that are restricted for some users only are left out: an install block does not know the user of a
-        package.
+        Packages that are restricted for some users only are left out. The reason is that an install block does not know
+        the user of a package.
         """
         package_ids: set[str] = compute_once(
             self.services, f"apps/restricted {manager}", lambda: self._find_restricted_packages(manager)
@@ -114,6 +122,7 @@ class DesiredApps:
         }
 
     def choose_enforced_services(self, services: list[str]) -> list[str]:
+        """Return those of `services` whose restriction is enforced, not only reported or waived."""
         return [service for service in services if self.services[service]["mode"] == "enforce"]
 
     def choose_unlimited_services(self, services: list[str]) -> list[str]:
@@ -129,6 +138,7 @@ class DesiredApps:
                 for service in self.packages[manager][package_id]
                 for exception in self.services[service].get("exceptions", ())
             ]
+            # other keys, such as `users`, would limit the exception to a part of the installations
             versions = {
                 version
                 for exception in exceptions
@@ -141,12 +151,14 @@ class DesiredApps:
     def find_closed_paths(self) -> list[str]:
         """Return the absolute paths at which no package may install a file.
 
-        Restricted services name these paths, and no waiver permits a file there for everybody.
+        They are paths of services that are restricted for every user. A path is left out if a waiver for everybody
+        permits a part of its service.
         """
         paths: list[str] = compute_once(self.services, "apps/closed paths", self._find_closed_paths)
         return paths
 
     def _find_closed_paths(self) -> list[str]:
+        """Compute the result of `find_closed_paths`, which is computed once for a plan."""
         return [
             path
             for path, services in self.paths.items()
@@ -160,7 +172,10 @@ class DesiredApps:
         ]
 
     def choose_holder_services(self, services: list[str], finding: Finding, place: str = "") -> list[str]:
-        """Return the services of a finding: those with a waiver that covers the finding, or else all."""
+        """Return the services under which a finding counts: those with a waiver that covers it, or else all.
+
+        `place` is the installation path of a running program, which a waiver may name; "" if there is none.
+        """
         return [
             service for service in services if find_covering_waiver(self.services[service], finding, place)
         ] or services

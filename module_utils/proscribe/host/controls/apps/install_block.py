@@ -1,4 +1,8 @@
-"""Rule over the install blocks of all package systems: their required parts, and problems of these."""
+"""Rule about the install blocks, which stop the package systems from installing restricted packages.
+
+A block consists of parts, such as files and settings (blocks/parts.py). In findings, and in the name of the rule, a
+block is called a gate.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +29,8 @@ INSTALL_BLOCK_RULE = "apps/reinstall-gate"
 def observe(host: Host, plan: Plan, desired: DesiredApps, is_fresh: bool = True) -> list[RuleVerdict]:
     """Return the verdict on the install blocks.
 
-    There is none if `apps` is not enforced, or if no block is required or left over. With `is_fresh`, the trials of
-    earlier observations are ignored.
+    Return [] if `apps` is not enforced, or if no block is required or left over. If all parts of a block are in order,
+    its trials test that it refuses a package. With `is_fresh`, cached results of trials are not used.
     """
     section = plan["controls"]["apps"]
     if section["mode"] != "enforce":
@@ -60,14 +64,16 @@ def observe(host: Host, plan: Plan, desired: DesiredApps, is_fresh: bool = True)
             [*wrong_findings, *open_findings],
             "; ".join(dict.fromkeys(unseen_reasons)),
         )
+        # Drift means that enforcement would change something. It can correct wrong parts, but not a failed trial.
         return [verdict._replace(drifted=verdict.drifted and bool(wrong_findings))]
     return []
 
 
 def _find_wrong_parts(host: Host, manager: str, system_parts: Sequence[tuple[BlockPart, bool]]) -> list[Finding]:
-    """Return a finding for each part of a package system's block with a problem.
+    """Return a finding for each part of a package system's install block that has a problem.
 
-    If the whole block is missing, return a single finding for it.
+    `system_parts` are pairs of a part and whether it is required. If the whole block is missing, return a single
+    finding for it.
     """
     findings = [
         Finding("gate", part.path.rpartition("/")[2], manager, path=part.path, detail=problem)
@@ -77,15 +83,17 @@ def _find_wrong_parts(host: Host, manager: str, system_parts: Sequence[tuple[Blo
     file_parts = [
         part for part, is_required in system_parts if is_required and not isinstance(part, (BlockTrial, OwnDirectory))
     ]
+    # trials and directories can never be missing, so they do not count: the block is missing if all other parts are
     if len(findings) > 1 and [finding.detail for finding in findings] == [MISSING_PROBLEM] * len(file_parts):
         return [Finding("gate", "gate", manager, detail=MISSING_PROBLEM)]
     return findings
 
 
 def _list_trials(system_parts: Sequence[tuple[BlockPart, bool]]) -> Iterator[BlockTrial]:
-    """Yield the trials of a package system's required parts.
+    """Yield the trials of a package system's install block, which test that it refuses a package.
 
-    A rule of polkit has a trial too: the trial checks that no earlier rule permits the action.
+    A trial is a required part itself. A required rule of polkit also has a trial: it checks that polkit reads no other
+    rule first.
     """
     for part, is_required in system_parts:
         if is_required and isinstance(part, BlockTrial):
@@ -95,9 +103,10 @@ def _list_trials(system_parts: Sequence[tuple[BlockPart, bool]]) -> Iterator[Blo
 
 
 def _run_trial(host: Host, tries: TrialCache, manager: str, trial: BlockTrial) -> tuple[Finding | None, str]:
-    """Return the result of a trial: a finding if a complete block still lets a package in, or None.
+    """Run a trial of an install block, or use its cached result.
 
-    The second value is the reason why the trial did not run, or "".
+    Return (finding, reason). The finding says how a restricted package can still be installed; it is None if the block
+    refuses it. The reason says why the trial could not run, and is "" otherwise.
     """
     if host.root != "/":
         return None, ""  # the directory of a test has no package system that could refuse a package
@@ -112,8 +121,8 @@ def _run_trial(host: Host, tries: TrialCache, manager: str, trial: BlockTrial) -
 def list_expected_parts(host: Host, plan: Plan, desired: DesiredApps) -> Iterator[tuple[str, BlockPart, bool]]:
     """Yield every part of every install block as (package system, part, whether the part is required).
 
-    If no package is restricted any more, no part is required: each part must go, so that permitted packages can be
-    installed.
+    If a package system has no restricted package any more, no part is required. Then each part must be removed, so that
+    permitted packages can be installed.
     """
     paths = desired.find_closed_paths()
     refusal_notice = str(plan["controls"]["apps"]["settings"].get("refusal_notice", ""))

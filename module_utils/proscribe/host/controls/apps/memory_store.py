@@ -1,6 +1,7 @@
-"""Files that save the memory of observations of apps. Only root may write them; other files are not used.
+"""Memory files: data that an observation of apps saves, so that the next observation has less to read.
 
-Their format is `marshal`, which is read ten times as fast as JSON, and without loading a module.
+Only root may write them. A file that others could have written is not used. The format is Python's `marshal`, which is
+read ten times as fast as JSON, and without loading a module.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ MEMORY_DIRECTORY = "/var/lib/proscribe/apps"
 # largest memory file; the limits of the file scan keep the memory of each user below this size
 MAX_MEMORY_BYTES = 16 * 1024 * 1024
 MARSHAL_VERSION = 2
+# errors of `read_memory`, and of code that uses a damaged memory; the caller then works without memory
 UNREADABLE_ERRORS = (ObservationError, ControlError, ValueError, EOFError, KeyError, TypeError)
 
 
@@ -38,7 +40,10 @@ def read_memory(host: Host, path: str) -> Any:
 
 
 def write_memory(host: Host, path: str, text: str) -> None:
-    """Write a memory file, unless its content is the same or too large."""
+    """Write a memory file for root alone.
+
+    Do nothing if the file has this text already, or the text is too large.
+    """
     content = text.encode()
     if len(content) <= MAX_MEMORY_BYTES and host.read_file(path) != content:
         host.write_file(path, content, 0o600)

@@ -1,10 +1,10 @@
-"""Search for the package that owns a path, in the package systems that keep lists of files."""
+"""Search for the package that owns a path, in the package systems that list the files of each package."""
 
 from __future__ import annotations
 
 from ...system import Host
 
-# The package managers, with the commands that print the owner of a path.
+# The package managers, each with the command that prints the package of the path that follows.
 OWNER_COMMANDS = (
     ("dpkg", ["dpkg-query", "--search", "--"]),
     ("rpm", ["rpm", "--query", "--file", "--queryformat", "%{NAME}\n", "--"]),

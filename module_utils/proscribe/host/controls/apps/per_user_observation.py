@@ -1,8 +1,8 @@
 """Observation of users' packages, files and launchers: in a forked process, with a budget for each user.
 
-Each user controls the content of the home, and its amount. So a child process goes from user to user
-(system/forked_work.py). Content that is odd, huge or never answers is reported as unseen for its user, with the reason.
-Such content cannot hide findings of other users.
+Each user controls the content of the home, and its amount. So a child process reads the homes, one user at a time
+(system/forked_work.py). Odd or huge content, or content that never answers, is reported as unseen for its user, with
+the reason. Such content cannot hide findings of other users.
 """
 
 from __future__ import annotations
@@ -41,36 +41,38 @@ if TYPE_CHECKING:
     Found = TypeVar("Found")
 
     class UserPart(TypedDict, total=False):
-        """Part of the observation of a `UserUnit`.
+        """Part of the observation of a `UserUnit`: only the keys that this part has something for.
 
-        It comes from a child process as JSON, so a tuple has become a list.
+        A child process sends it as JSON, so tuples have become lists.
         """
 
-        packages: Sequence[Sequence[Any]]
-        portable_apps: Sequence[Sequence[Any]]
-        blind: list[tuple[str, str]]
-        unseen: list[str]
-        there: list[str]
-        systems: list[str]
-        cut: int
-        memory: str
-        requests: tuple[Sequence[request_files.RequestRow], int]
+        packages: Sequence[Sequence[Any]]  # each package as the list of its fields (restore_package)
+        portable_apps: Sequence[Sequence[Any]]  # each app as the list of its fields (restore_portable_app)
+        blind: list[tuple[str, str]]  # failed queries of package systems, as (package system, reason)
+        unseen: list[str]  # reasons why files, launchers or homes could not be observed
+        there: list[str]  # package systems that the user has, of those in UserScanContext.sole_systems
+        systems: list[str]  # package systems of which the user may have packages (list_user_systems)
+        cut: int  # number of findings beyond the limit for a user
+        memory: str  # text of the user's memory file for the next observation; "" deletes the file
+        requests: tuple[Sequence[request_files.RequestRow], int]  # requests, and the number of requests left out
 
 
-MAX_REMEMBERED_CHARACTERS = 32 * 1024 * 1024  # for all users together
+MAX_REMEMBERED_CHARACTERS = 32 * 1024 * 1024  # size of the memory files of all users together
 
 
 class UserUnit(NamedTuple):
-    """Accounts that share a uid, their homes, and the files of that uid in shared places."""
+    """Accounts that share a uid, which are observed together: their homes, and their files in shared places."""
 
     uid: int
     users: Sequence[User]
-    # directories with the names of files in them, as in PortableAppScan.foreign_entries
+    # Directories in shared places such as /tmp, each with the user's files in it. No files mean the whole directory, as
+    # in PortableAppScan.foreign_entries.
     places: Sequence[tuple[str, Sequence[str]]]
-    unseen_reasons: Sequence[str] = ()
+    unseen_reasons: Sequence[str] = ()  # why homes of these accounts are not observed
 
     @property
     def user(self) -> User:
+        """First account of the unit, which stands for all of them in messages."""
         return self.users[0]
 
 
@@ -81,7 +83,7 @@ class UserObservation(NamedTuple):
     portable_apps: list[PortableApp]
     query_failures: list[tuple[str, str]]  # failed queries of package systems, as (package system, reason)
     unseen_reasons: list[str]  # reasons why files, launchers or homes could not be observed
-    # package systems that some user has; only those that are the sole identifiers of a service are queried
+    # Package systems that some user has. Only systems that alone decide whether a service can be on the host count.
     present_systems: set[str]
     texts_by_uid: dict[str, str | None]  # by uid: the memory for the next observation, as in ScanMemory.texts_by_uid
     brought_systems: set[str]  # names of package systems that users have installed themselves
@@ -99,7 +101,8 @@ class UserScanContext(NamedTuple):
     homes: set[str]  # homes of all users
     packages: Sequence[tuple[list[str], Package]]  # packages of the host
     scan_memory: ScanMemory
-    sole_systems: frozenset[str] = frozenset()  # package systems that are the only identifiers of a service
+    # package systems of services that the catalogue identifies by packages alone: without the systems, no such service
+    sole_systems: frozenset[str] = frozenset()
 
 
 def observe_users(
@@ -107,7 +110,8 @@ def observe_users(
 ) -> UserObservation:
     """Observe all users except root.
 
-    `foreign_places` has the files of users that the scan of the host's places left out, by uid.
+    `foreign_places` has, by uid, the users' files in shared places such as /tmp. The scan of the host found these files
+    and left them for this observation. Its values are as in PortableAppScan.foreign_entries.
     """
     observation = UserObservation([], [], [], [], set(), {}, set())
     characters_left = MAX_REMEMBERED_CHARACTERS
@@ -133,7 +137,7 @@ def observe_users(
                 observation.texts_by_uid[str(unit.uid)] = text if characters_left > 0 else DROPPED_TEXT
         if failure:
             observation.unseen_reasons.append(f"{unit.user.name}: {failure}")
-        else:  # None: without a new text, the saved memory of the user stays
+        else:  # the observation of the user is complete, and None means that the saved memory of the user stays
             observation.texts_by_uid.setdefault(str(unit.uid), None)
     return observation._replace(requests=tuple(requests), cut_counts=cut_counts)
 
@@ -143,8 +147,8 @@ def _observe_each_unit(
 ) -> Iterator[tuple[UserUnit, list[UserPart], str]]:
     """Yield each unit with the parts of its observation, and why the parts are incomplete ("" if complete).
 
-    The host's own file systems come first. Remote file systems follow if the plan requires it. A process of the user
-    reads that user's remote home.
+    The host's own file systems come first. Homes on remote file systems follow if the plan requires it. A process with
+    the user's uid reads such a home.
     """
     local_units, network_units = make_user_units(host, foreign_places, context.desired.network_homes == "scan")
     yield from run_each_apart(local_units, lambda unit: _observe_unit(host, context, unit))
@@ -158,18 +162,18 @@ def _observe_each_unit(
 
 
 def _drop_memory(part: UserPart) -> UserPart:
-    """Drop the memory from a part that a process with the uid of the user reports.
+    """Drop the memory for the next observation from a part that a process with the uid of the user reports.
 
-    The user may be able to trace that process. So its memory is not trusted, because root would save it.
+    The user may be able to trace that process and to change what it reports. Root would save the memory and trust it.
     """
     part.pop("memory", None)
     return part
 
 
 def _load_modules() -> list[object]:
-    """Load the modules that are otherwise loaded on demand.
+    """Load the modules that are otherwise loaded on demand, before processes with the uid of a user are forked.
 
-    A process with the uid of a user may not be able to read the directory of this Python.
+    Such a process may not be able to read the directory of this Python.
     """
     import hashlib
 
@@ -179,6 +183,7 @@ def _load_modules() -> list[object]:
 
 
 def _observe_as_user(host: Host, context: UserScanContext, unit: UserUnit) -> Iterator[UserPart]:
+    """Yield the observation of a unit in a process of the user, which reads remote homes and saves nothing."""
     host.enters_remote, host.saves_state = True, False
     return _observe_unit(host, context, unit)
 
@@ -186,10 +191,10 @@ def _observe_as_user(host: Host, context: UserScanContext, unit: UserUnit) -> It
 def make_user_units(
     host: Host, foreign_places: Mapping[int, Sequence[tuple[str, Sequence[str]]]], scans_remote: bool = False
 ) -> tuple[list[UserUnit], list[UserUnit]]:
-    """Return the units on the host's own file systems, and the units on remote file systems.
+    """Return all users except root as units to observe: those on local file systems, those on remote file systems.
 
-    The units are all users except root who have something here. With `scans_remote`, each home on a remote file system
-    is a unit of the second list. Otherwise, the first list has a reason why such a home is unseen.
+    With `scans_remote`, each home on a remote file system is a unit of the second list. Otherwise that list is empty,
+    and units of the first list have the reasons why such homes are unseen. `foreign_places` is as in `observe_users`.
     """
     mount_table = read_mounts(host)
     users: dict[int, list[User]] = {}
@@ -209,6 +214,7 @@ def make_user_units(
     local_units = []
     places = _group_places_by_user(host, foreign_places, users)
     for uid in sorted({*users, *places}):
+        # a uid without a local home, which has only files in shared places
         local_users = users.get(uid) or [host.find_account(uid)._replace(home="/nonexistent")]
         local_units.append(UserUnit(uid, local_users, places.get(uid, ()), unseen_by_uid.get(uid, ())))
     return local_units, network_units
@@ -217,10 +223,10 @@ def make_user_units(
 def _group_places_by_user(
     host: Host, foreign_places: Mapping[int, Sequence[tuple[str, Sequence[str]]]], users: Collection[int]
 ) -> Mapping[int, Sequence[tuple[str, Sequence[str]]]]:
-    """Return `foreign_places` with each place under the uid of an account.
+    """Return `foreign_places` with each place under the uid of an account in `users`.
 
-    A subordinate uid, as of a container, counts as the account that owns it. A user may have many subordinate uids,
-    which share the budget of the user.
+    A subordinate uid (subuid(5)) belongs to an account, for its containers. Its places count for that account, so that
+    all uids of a user share the user's budget. A uid of no account stays as it is.
     """
     if not foreign_places.keys() - users:
         return foreign_places
@@ -234,11 +240,16 @@ def _group_places_by_user(
 
 
 def _observe_unit(host: Host, context: UserScanContext, unit: UserUnit) -> Iterator[UserPart]:
-    """Yield the observation of a unit in parts, so that earlier parts remain if the budget is spent."""
+    """Yield the observation of a unit in parts, so that earlier parts remain if the budget is spent.
+
+    Package systems come first, then launchers, the file scan, the memory for the next scan, and requests.
+    """
     desired = context.desired
     if unit.unseen_reasons:
         yield {"unseen": list(unit.unseen_reasons)}
     users_with_home = [user for user in unit.users if _has_home_directory(host, user)]
+    # The unit has no home and no file in a shared place. No package system is present that has directories with users'
+    # names outside of homes. So there is nothing to observe.
     if not (users_with_home or unit.places or any(system.is_present(host, None) for system in NAMED_DIRECTORY_SYSTEMS)):
         if has_user_memory(host, unit.uid):
             yield {"memory": DROPPED_TEXT}
@@ -305,7 +316,8 @@ def _observe_packages(
 ) -> Iterator[UserPart]:
     """Yield a user's packages of a package system.
 
-    Also yield whether the user has that system, if the system is the only identifier of a service.
+    If the system is in `sole_systems` and the user has it, also yield that the system is there. `share` limits how many
+    packages of the user the record lists.
     """
     package_ids = context.desired.packages[system.MANAGER].keys()
     packages, query_failures = (
@@ -323,6 +335,7 @@ def _observe_packages(
 
 
 def _make_cut_part(cut_count: int) -> UserPart:
+    """Return the part of an observation with the number of findings beyond the limit, or {} for 0."""
     return {"cut": cut_count} if cut_count else {}
 
 
@@ -350,6 +363,10 @@ def _has_package_system(host: Host, system: PackageSystem, user: User) -> bool:
 def _list_owned_directories(
     host: Host, systems: Iterable[tuple[User, Sequence[PackageSystem]]]
 ) -> tuple[list[str], str]:
+    """Return the directories in which package systems keep packages of users, and "" (the form of `_observe_guarded`).
+
+    `systems` are pairs of a user and the user's package systems.
+    """
     return [
         directory
         for user, user_systems in systems
@@ -361,9 +378,10 @@ def _list_owned_directories(
 def _observe_guarded(
     host: Host, observe_part: Callable[[], tuple[Sequence[Found], str | Sequence[str]]]
 ) -> tuple[list[Found], list[str]]:
-    """Return the results of `observe_part`, and the reasons why the results are incomplete.
+    """Return the results of `observe_part`, and the reasons why the results are incomplete ([] if complete).
 
-    `observe_part` reads data that a user controls. Its errors become reasons.
+    `observe_part` reads data that a user controls, and returns (results, reason or reasons). If it raises an error,
+    there are no results, and the error is the reason.
     """
     try:
         results, unseen_reasons = observe_part()
@@ -373,9 +391,9 @@ def _observe_guarded(
 
 
 def make_service_finder(desired: DesiredApps, homes: set[str]) -> Callable[[str, str], list[str]]:
-    """Make the function that returns the services of a program.
+    """Make the function that returns the services of a program, or [] for an unrestricted program.
 
-    Its arguments are the path of the program, and its flatpak id or "".
+    The function takes the path of the program, and its flatpak id or "". `homes` are the homes of all users.
     """
 
     def find_program_services(program: str, flatpak_id: str) -> list[str]:

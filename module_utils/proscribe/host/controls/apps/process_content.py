@@ -1,7 +1,8 @@
 """Identification of a process by the content of its files.
 
-A program has the mark of its maker under any name. The mark is also there if the file is deleted or exists only in
-memory. A start through a dynamic loader does not hide it.
+A Go program has the mark of its maker in it: the module that it was built from. The name of the program does not
+matter. The mark is also there if the file is deleted or exists only in memory. A start through a dynamic loader (ld.so)
+does not hide it.
 
 Nearly all processes run a program from a directory of the package systems, where the path identifies the program. Files
 are read only for other processes: the executable, and its mapped files if the executable only starts another program.
@@ -34,7 +35,7 @@ class ProcessProgram(NamedTuple):
 class _FileContent(NamedTuple):
     """Facts from the content of a file."""
 
-    package: str
+    package: str  # the Go package that the program was built from, or ""
     is_program: bool  # a program, not a library
     # the program may be a dynamic loader, or an emulator that runs without a dynamic loader
     starts_other_programs: bool
@@ -51,9 +52,10 @@ class ProcessContents:
         self._judged_files: dict[tuple[int, ...], _FileContent] = {}
 
     def list_programs(self, process: Process) -> list[ProcessProgram]:
-        """Return the programs of a process: its executable, then the programs that it has mapped to run.
+        """Return the programs of a process: its executable, then programs that the executable has mapped to run them.
 
-        Raises ObservationError if the process has mapped too many files.
+        Only a dynamic loader or an emulator maps other programs. Return [] if the executable cannot be found, because
+        the process has ended for example. Raises ObservationError if the process has mapped too many files.
         """
         try:
             executable = self._mapped_files.find_executable(process)
@@ -82,6 +84,7 @@ class ProcessContents:
         return [service for service, modules in self._go_modules.items() if elf.is_built_from(program.package, modules)]
 
     def _read_content(self, process: Process, file: MappedFile) -> _FileContent | None:
+        """Return facts from the content of a file that a process has mapped, or None if the file cannot be opened."""
         with self._mapped_files.open_mapped(process, file) as open_file:
             if open_file is None:
                 return None
@@ -91,12 +94,15 @@ class ProcessContents:
 
 
 def describe_go_package(package: str) -> str:
-    """Describe the mark that identifies a program."""
+    """Describe the mark that identifies a program: the Go package that it was built from."""
     return f"a program built from {package[:120]}"
 
 
 def _judge_file(read_content: Callable[[int, int], bytes], path: str) -> _FileContent:
-    """Return facts from the content of a file, which is no program if it is no ELF file."""
+    """Return facts from the content of a file.
+
+    A file that is no ELF file is no program.
+    """
     binary = elf.read_elf(read_content)
     if binary is None:
         return _FileContent("", False, False)
@@ -114,6 +120,10 @@ def _is_library_name(path: str) -> bool:
 
 
 def _describe_start(file: MappedFile) -> str:
+    """Describe what is unusual about the file of a program: it is deleted, or exists only in memory.
+
+    Return "" if nothing is unusual.
+    """
     if file.path.startswith(MEMORY_PREFIX):
         return "a file in memory alone"
     return "deleted file" if file.is_deleted else ""

@@ -1,8 +1,8 @@
 """Packages, programs and paths that Proscribe never removes, moves or denies.
 
 Without them, a host might not boot, could not be reached, or could not be repaired. The compile step refuses a service
-that names any of them. The host refuses again, because a plan may come from elsewhere. Each function returns the
-reason, or "" for an unprotected name.
+that names any of them. The host refuses again, because a plan may come from elsewhere. Each function returns the reason
+for the protection, or "" for an unprotected name.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ def _split_names(text: str) -> List[str]:
     return text.split()
 
 
-# Key: what the packages do for the host. Value: package names of Debian, Fedora, SUSE and Arch, exact or with `*` for
-# any ending.
+# Key: the reason for the protection. Value: package names of Debian, Fedora, SUSE and Arch, exact or with `*` for any
+# ending.
 PROTECTED_PACKAGES = {
     "starts the host": _split_names(
         """
@@ -97,11 +97,12 @@ SHARED_DIRECTORIES = frozenset(
         """
     )
 )
-# on most hosts, these directories are links into /usr
+# These directories are links into /usr on most hosts, so /bin/sh counts as /usr/bin/sh.
 _MERGED_USR_PATTERN = re.compile(r"^/(bin|sbin|lib|lib64|lib32)(?=/|$)")
 _SYSTEM_PROGRAM_PATTERN = re.compile(r"^/usr/(s?bin|lib|lib64|libexec|local/s?bin)/")
-# Entries that start a program at login may be removed, although they are in /etc: the system does not need them.
+# Files that start a program at login may be removed, although they are in /etc: the system does not need them.
 _SYSTEM_LAUNCHER_PATTERN = re.compile(r"^/etc/(xdg/autostart|systemd/user)/[^/]+\.(desktop|service)$")
+# dynamic loader and basic libraries of the C library
 _C_LIBRARY_PATTERN = re.compile(
     r"^/usr/lib(64|32)?/([^/]+-linux-[^/]+/)?(ld-|lib(c|m|dl|pthread|pam|crypt|selinux)[.-])"
 )
@@ -126,14 +127,14 @@ def explain_package_protection(name: str) -> str:
 
 
 def explain_program_protection(name: str) -> str:
-    """Explain why no program may be identified by this base name, or return ""."""
+    """Explain why the system needs the programs with this base name, so that no service may name it, or return ""."""
     return "the system needs it" if name in PROTECTED_PROGRAMS or _NUMBERED_PROGRAM_PATTERN.match(name) else ""
 
 
 def explain_path_protection(place: str, homes: Iterable[str] = ()) -> str:
-    """Explain why the entry at a path is never removed or moved, or return "".
+    """Explain why the file or directory at a path is never removed or moved, or return "".
 
-    A path below one of `homes` counts as `~/...`.
+    A path below one of `homes` counts as `~/...`: what is protected in one home is protected in each.
     """
     place = place.rstrip("/") or "/"
     if {".", ".."} & set(place.split("/")):
@@ -148,6 +149,7 @@ def explain_path_protection(place: str, homes: Iterable[str] = ()) -> str:
         return "more than one program lives there"
     if _SYSTEM_LAUNCHER_PATTERN.match(place):
         return ""
+    # the place is below a protected directory, or contains a protected directory
     if any(
         f"{place}/".startswith(f"{directory}/") or f"{directory}/".startswith(f"{place}/")
         for directory in PROTECTED_DIRECTORIES

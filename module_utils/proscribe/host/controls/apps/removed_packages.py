@@ -1,8 +1,7 @@
-"""Record of the packages that Proscribe removed from a host. A lift reports those that are still missing.
+"""Record of the packages that Proscribe removed from a host, so that an operator can install them again.
 
-The file belongs to root alone. It is written before packages are removed, so that a killed run loses no entry. The
-reader leaves out packages that were not removed after all, or that are installed again. A lift (removal of all that
-Proscribe did) deletes the file.
+The file belongs to root alone. It is written before packages are removed, so that a killed run loses no package. A lift
+(removal of all that Proscribe did) reports the recorded packages that are not installed, and deletes the file.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from .systems.package import Package, PackageSystem, ask_for_user
 
 REMOVED_PACKAGES_PATH = STATE_DIRECTORY + "/removed.json"
 REMOVED_PACKAGES_SCHEMA = "proscribe/removed/1"
-MAX_FILE_BYTES = 2 * 1024 * 1024
+MAX_FILE_BYTES = 2 * 1024 * 1024  # a larger file is not read
 
 
 def note_removed_packages(host: Host, packages: Sequence[RemovedPackage]) -> None:
@@ -33,9 +32,10 @@ def note_removed_packages(host: Host, packages: Sequence[RemovedPackage]) -> Non
 
 
 def limit_packages(packages: Iterable[RemovedPackage]) -> list[RemovedPackage]:
-    """Return the packages within the limits for each user and in total. Packages of the host come first.
+    """Return the packages within the limits, one for each user and one in total.
 
-    So a user with many packages cannot hide packages of the host or of another user.
+    Packages of the host come first. Earlier packages of `packages` are preferred. The limit for each user keeps a user
+    with many packages from displacing those of the host or of another user.
     """
     count_by_user: dict[str, int] = {}
     limited_packages = []
@@ -67,10 +67,10 @@ def read_removed_packages(host: Host) -> list[RemovedPackage]:
 
 
 def find_still_removed(host: Host, systems: Iterable[PackageSystem]) -> list[RemovedPackage]:
-    """Return the recorded packages that are not installed again.
+    """Return the recorded packages that are not installed now.
 
-    The order is that of the record, with packages of the host first. Packages of a deleted user are left out. If a
-    package system cannot be queried, its packages count as not installed.
+    Packages of the host come first. Packages of a deleted user are left out. If a package system cannot be queried, its
+    packages count as not installed.
     """
     system_by_manager: dict[str, PackageSystem] = {system.MANAGER: system for system in systems}
     users = {user.name: user for user in host.list_users()}
@@ -108,9 +108,11 @@ def _list_installed_packages(host: Host, system: PackageSystem, user: User | Non
 def _is_same_package(package: Package, removed: RemovedPackage) -> bool:
     """Return whether an installed package is the removed package, in any version.
 
-    Its full name, with the architecture, or its installation must be the same too.
+    The name in the package system, with the architecture, must be the same. Or the handle of the package is the place
+    (prefix or environment) from which it was removed.
     """
     if package.id != removed.id:
         return False
+    # For rpm, the handle `name-version-release.arch` has the version, and the recorded name is `name.arch`.
     handle = package.handles[0] if package.handles else removed.name
     return {handle, f"{package.id}.{handle.rpartition('.')[2]}"} & {removed.name, removed.place} != set()

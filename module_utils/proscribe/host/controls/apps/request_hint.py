@@ -1,8 +1,8 @@
-"""Sentence with the command `proscribe-request`, for every text that Proscribe shows to refused users."""
+"""Sentence with the command by which a refused user requests an exception: `proscribe-request`."""
 
 from __future__ import annotations
 
-# For refused users, in the languages of the organisation's own messages.
+# The sentence in English, and in Chinese with traditional (Hant) and simplified (Hans) characters.
 REQUEST_HINT = 'To request an exception: proscribe-request {service} "reason"'
 REQUEST_HINT_HANT = "申請例外許可：proscribe-request {service} 「理由」"
 REQUEST_HINT_HANS = "申请例外许可：proscribe-request {service} \u201c理由\u201d"
@@ -12,10 +12,10 @@ SIMPLIFIED_CHARACTERS = frozenset("软请与设应员联组织这个许权规违
 
 
 def list_request_hints(text: str, service: str = "SERVICE") -> list[str]:
-    """Return the sentence with the command `proscribe-request`.
+    """Return the sentence with the command `proscribe-request` for `service`, in one or two languages.
 
-    It is in English and, if `text` is Chinese, also in Chinese with the characters of `text`. `text` is the
-    organisation's own message.
+    The sentence is in English. If the organisation's own message `text` is Chinese, it is also in Chinese, with
+    traditional or simplified characters as in `text`. The default `SERVICE` is a placeholder.
     """
     templates = [REQUEST_HINT]
     if any("\u4e00" <= character <= "\u9fff" for character in text):

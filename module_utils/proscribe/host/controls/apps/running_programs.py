@@ -1,8 +1,7 @@
 """Identification of running programs of a plan's apps: by path, package or sandbox.
 
 A program that is known by its name alone is reported and never ended. A forked process observes the programs of each
-user (system/forked_work.py). The reason: the user may have made the root directory of a program, and may delay its
-answers.
+user (system/forked_work.py). The reason: a user can run a program in a root directory that never answers.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 # package systems that identify a program by its sandbox, whatever its executable is
 SANDBOX_MANAGERS = ("flatpak", "snap")
-CONTAINED_DOUBT = "in a container, {}so it is not ended"
+CONTAINED_DOUBT = "in a container, {}so it is not ended"  # {}: "" or a further reason with a comma and a blank
 MAX_PATH_BYTES = 4096  # longest path that the kernel accepts
 
 
@@ -33,10 +32,10 @@ class ProgramIdentity(NamedTuple):
 
     services: list[str]
     id: str  # base name of the executable, or id of the sandboxed app
-    manager: str = ""  # the package system that identifies the program
-    package: str = ""  # the package that the program belongs to
+    manager: str = ""  # the package system that identifies the program; "" if its path, name or content does
+    package: str = ""  # the package that the program belongs to; "" if `manager` is ""
     doubt: str = ""  # why the program may be something else, so that it is not ended; "" if it is certain
-    path: str = ""  # path of the program, if the process has another executable
+    path: str = ""  # path of the program, if another executable started it (such as ld.so); otherwise ""
     identified_by: str = ""  # description of the program's mark, and of how it was started
 
 
@@ -45,13 +44,14 @@ class RunningProgram(NamedTuple):
 
     identity: ProgramIdentity
     user: str
-    started: str  # start of the first process
+    started: str  # start of the first process, as a text
     # in the order of their termination: when the first process ends, the others usually end too
     processes: list[Process]
     version: str = ""  # version of the installation; "" if it is unknown or the user can forge it
-    place: str = ""  # path of the installation
+    place: str = ""  # path of the installation; "" if it is unknown
 
     def make_finding(self) -> Finding:
+        """Return the finding that reports the program as running."""
         first_process, *other_processes = self.processes
         more_text = f" and {len(other_processes)} more" if other_processes else ""
         details = [
@@ -81,7 +81,8 @@ def restore_running_program(row: Sequence[Any]) -> RunningProgram:
 class ProcessIdentifier:
     """Function object that identifies the processes of a host.
 
-    `certain_paths` has the services by path of the portable apps that were identified for certain.
+    `packages` are the installed packages with their services. `homes` are the homes of all users. `certain_paths` has,
+    by path, the services of portable apps that were identified for certain.
     """
 
     def __init__(
@@ -114,7 +115,7 @@ class ProcessIdentifier:
         """Identify a process by its path and, if the path is not enough, by its content.
 
         Return None if the process is not restricted. Raises ObservationError. Raises ProcessRootUnread if the content
-        is needed, but this process must not read it.
+        is needed, but `host.reads_process_roots` forbids this process to read it.
         """
         identity = self.identify_by_path(process)
         if self.is_identity_enough(identity, process):
@@ -124,14 +125,15 @@ class ProcessIdentifier:
         return self.identify_by_content(process) or identity
 
     def is_identity_enough(self, identity: ProgramIdentity | None, process: Process) -> bool:
-        """Return whether the identity by path is enough, so that no content has to be read."""
+        """Return whether the identity by path (None: not restricted) is enough, so that no content has to be read."""
         return bool(identity and not identity.doubt) or not self.is_content_needed(process)
 
     def is_content_needed(self, process: Process) -> bool:
         """Return whether the content of a process must be read to identify it.
 
         The path is not enough outside the directories of packages, and in a container. It is not enough either for a
-        program that starts others, or that only a mark identifies. Only facts of the kernel are used.
+        dynamic loader or emulator, which starts other programs. Nor is it enough for a program that only the mark of
+        its maker identifies. The answer depends on facts of the kernel alone, so it cannot hang.
         """
         name = process.exe.rpartition("/")[2]
         is_outside = not is_system_place(process.exe)
@@ -143,9 +145,10 @@ class ProcessIdentifier:
         )
 
     def is_readable_at_once(self, process: Process) -> bool:
-        """Return whether this process can read the executable of `process`, without a forked process.
+        """Return whether the executable of `process` can be read without a forked process.
 
-        Such a file is on a disk of the host, at a path that root alone can change. So nobody can have made it hang.
+        Such a file is on a disk of the host, at a path that root alone can change. So nobody can have made it hang. A
+        dynamic loader or an emulator gives False, because the programs that it starts must be read too.
         """
         exe = process.exe
         if is_starter_name(exe.rpartition("/")[2]) or not self.host.has_host_root(process):
@@ -168,7 +171,8 @@ class ProcessIdentifier:
     def identify_by_path(self, process: Process) -> ProgramIdentity | None:
         """Identify a process by the path of its executable.
 
-        Return None if no service names the path or the program.
+        The package systems come first, then the paths of the catalogue and of certain portable apps. The program's name
+        comes last, and gives only a doubtful identity. Return None if nothing matches.
         """
         desired, base_name = self.desired, process.exe.rpartition("/")[2]
         for manager, find_program in self.program_finders:
@@ -189,13 +193,15 @@ class ProcessIdentifier:
         return None
 
     def identify_by_content(self, process: Process) -> ProgramIdentity | None:
-        """Identify a process by the content of its programs, or return None.
+        """Identify a process by the content of its programs.
 
-        The marks in the programs count, and the paths of the programs that its executable starts.
+        Return None if it is not restricted. The marks of makers in the programs count, and the paths of the programs
+        that its executable starts. The first certain identity is returned, or else the first doubtful identity.
         """
         doubtful: ProgramIdentity | None = None
         for program in self.contents.list_programs(process):
             identity = None if program.path == process.exe else self._identify_started(process, program)
+            # a mark replaces a missing or doubtful identity by path
             if services := self.contents.find_services(program):
                 identity = (
                     identity
@@ -208,15 +214,15 @@ class ProcessIdentifier:
         return doubtful
 
     def _identify_started(self, process: Process, program: ProcessProgram) -> ProgramIdentity | None:
-        """Identify a program that the executable of a process started, by the program's path.
+        """Identify a program that the executable of a process started (as ld.so does), by the program's path.
 
-        Return None if no service names the path.
+        Return None if the path identifies no service.
         """
         identity = self.identify_by_path(process._replace(exe=program.path))
         return identity and identity._replace(path=program.path, identified_by=program.start_detail)
 
     def _make_marked_identity(self, process: Process, program: ProcessProgram, services: list[str]) -> ProgramIdentity:
-        """Make the identity of a program with the mark of a service's maker.
+        """Make the identity of a program in which the mark of the maker of `services` was found.
 
         In a container, the identity is doubtful.
         """
@@ -248,6 +254,7 @@ def group_running_programs(
         identity = identify(process)
         owner = host.find_process_owner(process) if identity else None
         if identity and owner:
+            # All processes of a sandboxed app are one program. Otherwise the executable is part of the key.
             is_sandboxed = identity.id != process.exe.rpartition("/")[2]
             key = (tuple(identity.services), identity[1:], owner.name, "" if is_sandboxed else process.exe)
             # The init process of a sandbox comes last: it ignores TERM, and ends when its children have ended.
@@ -264,8 +271,9 @@ def group_running_programs(
 def add_installation(program: RunningProgram, desired: DesiredApps, packages: Iterable[Package]) -> RunningProgram:
     """Return a program with the version and the path of its installation, so that a waiver can name them.
 
-    If several installations could be the program's, and differ, both stay empty. The version of a user's own
-    installation is left out, because the user can forge it.
+    Version and path stay "" if several installations could be the program's, and differ. The version of a user's own
+    installation is left out, because the user can forge it. Only services whose waiver covers the program stay in its
+    identity, or all if there are none.
     """
     identity = program.identity
     sources = {
@@ -281,9 +289,9 @@ def add_installation(program: RunningProgram, desired: DesiredApps, packages: It
 
 
 def find_services_above(exe: str, homes: set[str], paths: Mapping[str, list[str]]) -> list[str]:
-    """Return the services that name an executable or a directory above it.
+    """Return the services that name an executable or a directory above it, or [].
 
-    The keys of `paths` are absolute, or below a home (`~/`).
+    `paths` has the services by path; a path is absolute, or below a home (`~/`). `homes` are the homes of all users.
     """
     if len(exe) > MAX_PATH_BYTES:
         return []

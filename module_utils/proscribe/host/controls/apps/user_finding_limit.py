@@ -1,8 +1,9 @@
 """Limit of the findings that a single user adds to a host's record.
 
-A user can make up any number of packages. Beyond the limit, each rule and each waiver gets at most one more finding of
-that user. So every rule has the state that it would have with all findings. The other findings are counted. Their
-number is a finding of that user under the rule `apps/too-many-findings`.
+A user can make up any number of packages. Beyond the limit, a further finding is listed only if it could change the
+state of a rule. That is so if no listed finding of the user has the same rule, waiver and doubt. So every rule has the
+state that it would have with all findings. The other findings are counted. Their number is a finding of that user under
+the rule `apps/too-many-findings`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ MAX_USER_FINDINGS = 1_000  # packages and launchers of a user that are listed
 
 
 class UserShare:
-    """Packages and launchers of a user that the record lists."""
+    """Limit for a user: it counts the packages and launchers of the user that the record lists."""
 
     def __init__(self, desired: DesiredApps, max_findings: int = MAX_USER_FINDINGS) -> None:
         self._desired = desired
@@ -36,7 +37,7 @@ class UserShare:
         self._rule_keys: set[tuple[str, str, bool]] | None = None
 
     def take_things(self, things: Sequence[Thing]) -> tuple[list[Thing], int]:
-        """Return the packages or launchers to list, and the number of further findings without a waiver."""
+        """Return those of `things` (packages or launchers) to list, and the number of other things without a waiver."""
         findings_left = max(self._max_findings - len(self._listed_things), 0)
         listed = list(things[:findings_left])
         self._listed_things += listed
@@ -57,8 +58,9 @@ class UserShare:
     def _find_rule_keys(self, thing: Package | PortableApp) -> Iterator[tuple[str, str, bool]]:
         """Yield a key for each service whose state a package or launcher may change.
 
-        The key has the service, and the waiver or mode that permits the thing ("" for none). Its last part is True for
-        a doubtful thing.
+        The key is (service, permission, whether the thing is doubtful). If the service is restricted, the permission is
+        the id of the waiver that permits the thing, or "" for a violation. Otherwise, the permission is the service's
+        mode.
         """
         desired = self._desired
         if isinstance(thing, Package):
@@ -77,8 +79,8 @@ class UserShare:
 def judge_user_shares(mode: str, cut_counts: Mapping[str, int]) -> list[RuleVerdict]:
     """Return a verdict on the users with more findings than the limit. Return [] if there is no such user.
 
-    `cut_counts` has the number of further findings by user name. The rule itself corrects nothing: the rules of the
-    services correct their findings.
+    `cut_counts` has, by user name, the number of findings beyond the limit. The verdict is no drift, because this rule
+    corrects nothing: the rules of the services correct their findings.
     """
     findings = [
         Finding(

@@ -32,8 +32,9 @@ def make_notify_actions(
     """Return the action that notifies users before `actions`.
 
     Return [] without a text, or if users notice none of the actions. A text in several languages has a line for each
-    language. All lines are shown, because the language of a reader is unknown. With `has_requests`, a last line has the
-    command for requests. `kept_until` is the end of the quarantine's retention (UTC), or "" for no end.
+    language. All lines are shown, because the language of a reader is unknown. With `has_requests`, last lines have the
+    command by which users request an exception. `kept_until` is when the quarantine deletes moved apps (UTC); "" means
+    never.
     """
     lines = [line for line in map(clean_line, text.split("\n")) if line]
     if lines and kept_until and any(action.verb == "quarantine" for action in actions):
@@ -51,7 +52,8 @@ def make_notify_actions(
 def append_request_hints(text: str, services: Collection[str], has_requests: bool) -> str:
     """Append to a text the command with which its readers request an exception for `services`.
 
-    An empty text stays empty.
+    An empty text stays empty. Without `has_requests`, the host has no such command, and the text is returned unchanged.
+    For several services, the command has the placeholder SERVICE.
     """
     if not text or not has_requests:
         return text
@@ -60,14 +62,15 @@ def append_request_hints(text: str, services: Collection[str], has_requests: boo
 
 
 def clean_line(text: str) -> str:
-    """Return a line without characters that control a terminal, or that a desktop interprets as markup."""
+    """Return a line of limited length, without characters that control a terminal or are markup on a desktop."""
     return format_one_line(text)[:MAX_LINE_CHARACTERS].translate(str.maketrans("<>&", "()+"))
 
 
 def notify_users(host: Host, text: str, uid: int | None = None) -> None:
-    """Notify all logged-in users, or the user with `uid`. Never raises, never blocks for long.
+    """Notify all logged-in users, or only the user with `uid`, on terminals and desktops.
 
-    Each line is cleaned here, because it may come from any source, such as the answer to a request.
+    The function raises no error, and has time limits. Each line is cleaned here, because it may come from any source,
+    such as the answer to a request.
     """
     text = "\n".join(filter(None, map(clean_line, text.split("\n"))))
     lines = "\r\n".join(f"proscribe: {line}" for line in text.split("\n"))
@@ -85,13 +88,14 @@ def notify_users(host: Host, text: str, uid: int | None = None) -> None:
 
 
 def list_terminals(host: Host, uid: int | None = None) -> Iterator[str]:
-    """Yield the terminals of users that accept messages of other users (mesg(1)).
+    """Yield the paths of the terminals that accept messages of other users (mesg(1)).
 
-    With `uid`, only the terminals of that user. The terminals of this run are left out.
+    With `uid`, only the terminals of that user are yielded. The terminals from which this run was started are left out.
     """
     own_devices = {_find_terminal_device(host, pid) for pid in host.list_ancestor_pids()}
     for folder in ("/dev/pts", "/dev"):
         for name in host.list_directory(folder):
+            # terminals are the numbers in /dev/pts, and tty1, tty2, ... in /dev
             if not name.isdigit() and not (folder == "/dev" and name[:3] == "tty" and name[3:].isdigit()):
                 continue
             status = host.find_entry(f"{folder}/{name}")
@@ -108,7 +112,7 @@ def list_terminals(host: Host, uid: int | None = None) -> Iterator[str]:
 def _find_terminal_device(host: Host, pid: int) -> int:
     """Return the device of a process's controlling terminal, or 0 if it has none.
 
-    The number is split as in proc_pid_stat(5).
+    The kernel prints the device as one number, from which major and minor number are taken (proc_pid_stat(5)).
     """
     fields = (host.read_text(f"/proc/{pid}/stat") or "").rpartition(")")[2].split()
     number = int(fields[4]) if len(fields) > 4 else 0
@@ -130,7 +134,8 @@ def _write_to_terminal(host: Host, path: str, message: bytes) -> None:
 def _notify_desktop(host: Host, uid: int, bus: str, text: str) -> None:
     """Show a notification on a user's desktop (Desktop Notifications 1.2).
 
-    `busctl` calls the desktop's notification service, as that user, at the user's bus `bus`.
+    `busctl` calls the notification service of the desktop, as that user. `bus` is the path of the user's D-Bus socket.
+    Without the socket, nothing happens. Errors of `busctl` are ignored.
     """
     if not host.find_entry(bus):
         return

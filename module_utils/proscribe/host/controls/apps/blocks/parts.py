@@ -1,4 +1,7 @@
-"""Parts of an install block: Proscribe's files, its lines in files of other programs, and settings."""
+"""Parts of an install block, which stops a package manager from installing restricted packages.
+
+The parts are Proscribe's files, its lines in files of other programs, and settings.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ class BlockPart(Protocol):
     def find_problem(self, host: Host, is_required: bool) -> str:
         """Describe the problem of the part in a few words, or return "". Raises ObservationError.
 
-        A part that is present but not required is a problem too.
+        `is_required` says whether the plan requires the part. A part that is present but not required is a problem too.
         """
 
     def is_in_place(self, host: Host) -> bool:
@@ -56,7 +59,7 @@ class BlockPart(Protocol):
 
 
 class BlockFile(NamedTuple):
-    """File that consists of the install block alone."""
+    """File that Proscribe alone writes, as a part of an install block."""
 
     path: str
     content: str
@@ -69,6 +72,7 @@ class BlockFile(NamedTuple):
         return has_any_path(host, self.needed_paths)
 
     def find_problem(self, host: Host, is_required: bool) -> str:
+        """Describe the problem in the file's presence, type, owner, mode or content, or return ""."""
         if host.find_entry(self.path) is None:
             return MISSING_PROBLEM if is_required else ""
         if not is_required:
@@ -92,6 +96,10 @@ class BlockFile(NamedTuple):
         return ""
 
     def enforce(self, host: Host) -> None:
+        """Write the file, but only if the trial command succeeds.
+
+        Raises ControlError.
+        """
         if self.trial_command:
             host.read_command_output(self.trial_command, environment=dict(self.trial_environment), timeout=30)
         host.write_file(self.path, self.content, self.mode)
@@ -101,22 +109,26 @@ class BlockFile(NamedTuple):
 
 
 class SharedFile(NamedTuple):
-    """File of another program in which the install block has a part.
+    """File of another program to which the install block adds lines.
 
-    `merge_text` and `strip_text` recognise the part by their own marks. Text that is not UTF-8 passes through both
-    unchanged. A link that root made is followed to its target.
+    `merge_text` and `strip_text` recognise Proscribe's lines by marks in them. Bytes that are not UTF-8 pass through
+    both unchanged. If the path is a link that root made, its target is changed.
     """
 
     path: str
-    # argument: the current text, "" if there is no file; result: the text with the block's part
+    # argument: the current text, "" if there is no file; result: the text with Proscribe's lines
     merge_text: Callable[[str], str]
-    strip_text: Callable[[str], str]  # returns the text without the block's part, otherwise byte for byte the same
+    strip_text: Callable[[str], str]  # returns the text without Proscribe's lines, otherwise byte for byte the same
     needed_paths: tuple[str, ...] = ()  # as in BlockFile
 
     def is_applicable(self, host: Host) -> bool:
         return has_any_path(host, self.needed_paths)
 
     def find_problem(self, host: Host, is_required: bool) -> str:
+        """Describe the problem of the file or of Proscribe's lines in it, or return "".
+
+        If the text has no line of Proscribe at all, the problem is "missing".
+        """
         if not is_required:
             return LEFT_OVER_PROBLEM if self.is_in_place(host) else ""
         path = host.resolve_link(self.path)
@@ -145,6 +157,10 @@ class SharedFile(NamedTuple):
         _rewrite_file(host, path, self.merge_text(read_file_text(host, path)))
 
     def lift(self, host: Host) -> None:
+        """Remove Proscribe's lines.
+
+        If nothing else is in the file, delete the file.
+        """
         path = host.resolve_link(self.path)
         if remaining_text := self.strip_text(read_file_text(host, path)):
             _rewrite_file(host, path, remaining_text)
@@ -172,7 +188,7 @@ class PartWithoutText:
 
 
 class OwnDirectory(PartWithoutText):
-    """Directory that must belong to root alone: another user could replace a file of the block in it."""
+    """Directory with files of the block, which only root may change: another user could replace these files."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -190,12 +206,13 @@ class OwnDirectory(PartWithoutText):
 class BlockTrial(PartWithoutText):
     """Trial of an install block: it tests that the block refuses a restricted package.
 
-    A trial runs only if the other parts of that package system's block have no problem. If the trial fails, something
-    else on the host keeps the block from working. Only the author of that obstacle can correct it, so no run changes
-    anything.
+    A trial runs only if the other parts of that package system's block have no problem. If the block then refuses
+    nothing, something else on the host keeps it from working, such as an administrator's setting. Only that
+    administrator can correct it, so no run changes anything.
 
-    `list_dependencies` returns all files and directories that the result depends on. `run_trial` describes in a few
-    words how a restricted package can still be installed, or returns "". It raises ObservationError and ControlError.
+    `list_dependencies` returns the paths of all files and directories that the result depends on. `run_trial` describes
+    in a few words how a restricted package can still be installed, or returns "". `run_trial` raises ObservationError
+    and ControlError.
     """
 
     def __init__(
@@ -216,7 +233,7 @@ class BlockTrial(PartWithoutText):
 def explain_foreign_access(host: Host, path: str) -> str:
     """Explain why users other than root can change the content of a directory, or return "".
 
-    A missing directory also gives "".
+    A missing directory gives "" too, because nobody can change it.
     """
     status = host.find_entry(path)
     changed_by = host.describe_write_access(path, status) if status else ""
@@ -239,18 +256,19 @@ def explain_unsafe_file(host: Host, path: str) -> str:
 
 
 def read_file_mode(host: Host, path: str) -> int:
-    """Return the permissions of the entry at a path.
+    """Return the permission bits of the file at a path.
 
-    For a missing entry, return those of a new file (0644).
+    If it is missing, return those of a new file: 0644.
     """
     status = host.find_entry(path)
     return stat.S_IMODE(status.st_mode) if status else 0o644
 
 
 def read_file_text(host: Host, path: str) -> str:
-    """Return the content of a file. Return "" if the file is missing or not readable as a file.
+    """Return the content of a file.
 
-    Raises ObservationError. Bytes that are not UTF-8 are preserved.
+    Return "" if the file is missing, no regular file, or too large. Raises ObservationError. Bytes that are not UTF-8
+    become surrogates, so that they can be written again unchanged.
     """
     try:
         return (host.read_file(path) or b"").decode("utf-8", "surrogateescape")
@@ -264,9 +282,9 @@ def make_printable(text: str) -> str:
 
 
 def _rewrite_file(host: Host, path: str, text: str) -> None:
-    """Write a file of another program, with the file's own permissions.
+    """Write a new text into a file of another program, and keep the file's permissions.
 
-    Raises ControlError for an unsafe file.
+    Raises ControlError for an unsafe file: a link, for example, or a file that does not belong to root.
     """
     if (problem := explain_unsafe_file(host, path)) and host.find_entry(path):
         raise ControlError(f"{path} is left alone: {problem}")

@@ -1,4 +1,7 @@
-"""Rules of polkit (polkit(8)) that stop users from having a root service install something for them."""
+"""Rules of polkit (polkit(8)) that stop users from having a root service install something for them.
+
+Services such as PackageKit install packages as root for an ordinary user. They first ask polkit whether that user may.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +21,14 @@ ALL_RULES_DIRECTORIES = (
     "/usr/local/share/polkit-1/rules.d",
     "/usr/share/polkit-1/rules.d",
 )
-# An older polkit has no JavaScript rules, and none of these directories.
+# A host with one of these directories has a polkit with JavaScript rules. An older polkit has none of them.
 RULES_DIRECTORIES = (RULES_DIRECTORY, "/usr/share/polkit-1/rules.d")
 PACKAGEKIT_ACTIONS_PATH = (
     "/usr/share/polkit-1/actions/org.freedesktop.packagekit.policy"  # the actions for which PackageKit queries polkit
 )
-# PackageKit passes the packages to polkit as `name;version;architecture;repository`, joined by `&` (pk-transaction.c).
-# For a package file it passes no names. The package system's own install block refuses such a file.
+# Condition of the rule for PackageKit. PackageKit passes the packages to polkit as
+# `name;version;architecture;repository`, joined by `&` (pk-transaction.c). For a package file it passes no names. The
+# package system's own install block refuses such a file.
 PACKAGE_CONDITION = """\
 action.id.indexOf("org.freedesktop.packagekit.package-") == 0
         && action.id != "org.freedesktop.packagekit.package-remove"
@@ -34,9 +38,10 @@ action.id.indexOf("org.freedesktop.packagekit.package-") == 0
 
 
 def make_packagekit_rule(manager: str, package_ids: Iterable[str], contact: str) -> BlockFile:
-    """Make the polkit rule that refuses restricted packages of a package system to PackageKit.
+    """Make the polkit rule by which PackageKit does not install restricted packages for users.
 
-    Graphical shops have PackageKit install packages as root.
+    Graphical software shops have PackageKit install packages as root. `package_ids` are the restricted packages of the
+    package system `manager`.
     """
     reason = f"Restricted packages are not installed here; ask {format_contact(contact)}"
     return make_polkit_rule(
@@ -52,8 +57,8 @@ def make_polkit_rule(
 ) -> BlockFile:
     """Make a polkit rule that refuses an action if `condition` is true, to everybody except root.
 
-    `condition` is a JavaScript expression. polkit reads the files in the order of their names, and the first answer
-    counts.
+    `condition` is a JavaScript expression about the variable `action`. `reason` becomes a comment in the file. polkit
+    reads the files in the order of their names, and the first answer counts. So the file's name begins with 00.
     """
     content = f"""\
 // {WRITTEN_BY}
@@ -69,10 +74,10 @@ polkit.addRule(function(action, subject) {{
 
 
 def make_order_trial(path: str) -> BlockTrial:
-    """Make the trial that Proscribe's polkit rule is read first: an earlier rule may permit the action.
+    """Make the trial which checks that polkit reads Proscribe's rule, at `path`, before all other rules.
 
-    A rule that users can change may change the answers of all other rules. The other rules are code that Proscribe does
-    not evaluate.
+    An earlier rule may permit what Proscribe's rule refuses. The other rules are JavaScript code that Proscribe does
+    not evaluate, so only their order is checked. A rule file outside /etc that users can change is a problem too.
     """
     return BlockTrial(path, lambda host: (*ALL_RULES_DIRECTORIES, path), partial(_check_rule_order, path))
 
@@ -80,7 +85,7 @@ def make_order_trial(path: str) -> BlockTrial:
 def _check_rule_order(path: str, host: Host) -> str:
     """Raise ObservationError if another rule is read before Proscribe's, or if users can change a rule.
 
-    Return "".
+    Otherwise return "", which means for a trial that the block works.
     """
     own_name = path.rpartition("/")[2]
     rule_files = [

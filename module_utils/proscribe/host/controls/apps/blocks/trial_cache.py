@@ -1,9 +1,10 @@
 """Cache of the trials of install blocks. A result counts until something that the trial depended on changes.
 
-A trial costs as much as the rest of an observation. So a successful result is cached, with all files that the trial
-read, ran or would have noticed. For each file the cache has the inode, the size and the time of its last change. No
-program can set that time back. For programs it also has the mount options of their file system. If a value differs, the
-trial runs again. It also runs with every full scan (proscribe_full_scan_every).
+A trial tests that an install block refuses a restricted package (parts.BlockTrial). It costs as much as the rest of an
+observation. So a successful result is cached, with all files that the trial read, ran or would have noticed. For each
+file the cache has the inode, the size and the time of its last change. No program can set that time back. For programs
+it also has the mount options of their file system. If a value differs, the trial runs again. It also runs with every
+full scan (proscribe_full_scan_every).
 
 An audit writes no cache. An enforcing run and the host's watch save the cache, for root alone. A cache that other users
 could have written is not used.
@@ -21,7 +22,7 @@ from ....system import Host
 from ..memory_store import MEMORY_DIRECTORY, UNREADABLE_ERRORS, format_memory, read_memory, write_memory
 
 if TYPE_CHECKING:
-    # For each path: the values of `_make_stamp` at the time of the trial.
+    # Pairs of a path and the result of `_make_stamp` for it at the time of the trial (None: the path was missing).
     PathStamps = Sequence[tuple[str, tuple[int, ...] | None]]
 
 TRIED_PATH = MEMORY_DIRECTORY + "/tried"
@@ -51,8 +52,8 @@ class TrialCache:
     ) -> str:
         """Run a trial unless its cached result still counts. Raises the errors of `run_trial`.
 
-        Return how a restricted package can still be installed, or "" if the block refuses it. `name` is the key in the
-        cache.
+        Return how a restricted package can still be installed, or "" if the block refuses it. Only the result "" is
+        cached. `name` is the key in the cache. `list_dependencies` returns the paths on which the result depends.
         """
         earlier_stamps = self.earlier_trials.get(name)
         if earlier_stamps and all(self._make_stamp(path) == stamp for path, stamp in earlier_stamps):
@@ -68,7 +69,10 @@ class TrialCache:
         return open_detail
 
     def _make_stamp(self, path: str) -> tuple[int, ...] | None:
-        """Return the values of a path that change if the file there changes, or None for a missing entry."""
+        """Return numbers that change whenever the file or directory at a path changes.
+
+        Return None if it is missing. The last number is the time of the last change (ctime) in nanoseconds.
+        """
         status = self.host.find_entry(path)
         if status is None:
             return None
@@ -79,7 +83,10 @@ class TrialCache:
         return status.st_dev, status.st_ino, status.st_mode, status.st_uid, status.st_size, options, status.st_ctime_ns
 
     def save_trials(self) -> None:
-        """Save the current results. Raises ControlError."""
+        """Save the results of this observation, or delete the file if there are none.
+
+        Raises ControlError.
+        """
         if self.current_trials:
             write_memory(self.host, TRIED_PATH, format_memory({"version": TRIED_VERSION, "tried": self.current_trials}))
         elif self.host.find_entry(TRIED_PATH):
@@ -98,6 +105,10 @@ def open_memory_file(content: bytes) -> Iterator[str]:
 
 
 def _read_trials(host: Host) -> Mapping[str, PathStamps]:
+    """Return the saved trials by name.
+
+    Return {} if the file is missing, damaged or not trusted.
+    """
     try:
         stored = read_memory(host, TRIED_PATH)
         if isinstance(stored, dict) and stored.get("version") == TRIED_VERSION:
@@ -113,7 +124,11 @@ def follow_path_links(host: Host, paths: Iterable[str]) -> Iterator[str]:
 
 
 def list_program_paths(host: Host, names: Iterable[str]) -> Iterator[str]:
-    """Yield all paths that decide which programs run under these names."""
+    """Yield all paths that decide which programs run under these names.
+
+    In PROGRAM_DIRECTORIES, the first program of a name runs. So the paths before it count too: a new file there would
+    run instead.
+    """
     yield from COMMON_PATHS
     for name in names:
         for folder in PROGRAM_DIRECTORIES:

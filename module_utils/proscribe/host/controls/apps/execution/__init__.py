@@ -1,1 +1,1 @@
-"""Execution control: the kernel denies restricted paths if the inventory requires it."""
+"""Execution control: the kernel refuses to start programs at restricted paths, if the inventory requires it."""

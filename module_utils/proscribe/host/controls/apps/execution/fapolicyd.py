@@ -1,9 +1,10 @@
 """Execution control by fapolicyd: rules that deny the catalogue's paths, before the host's other rules.
 
-The inventory must require it (`proscribe_exec_control`). Proscribe writes only rules, and neither installs nor starts
-the daemon. The first matching rule counts. So the name of Proscribe's file sorts before those of the distribution's
-files (20-...). A program is denied by its path. A copy of the program at another path can start until the file scan
-finds it.
+fapolicyd is a daemon: it answers the kernel whether a program may start. The inventory must require it
+(`proscribe_exec_control`). Proscribe writes only rules, and neither installs nor starts the daemon. The program
+fagenrules compiles all rule files into one. The first matching rule counts. So the name of Proscribe's file sorts
+before those of the distribution's files (20-...). A program is denied by its path. A copy of the program at another
+path can start until the file scan finds it.
 
 Sources: fapolicyd.rules(5), fagenrules(8), and the packages 1.3.4 of Debian.
 """
@@ -60,7 +61,10 @@ def is_requested(section: PlanSection) -> bool:
 
 
 def _find_problems(host: Host, section: PlanSection, desired: DesiredApps) -> tuple[list[tuple[str, str]], bool]:
-    """Return the problems as (path, problem), and whether enforcement would correct any of them."""
+    """Return the problems as (path, problem), and whether enforcement would correct any of them.
+
+    Enforcement corrects only Proscribe's rule files and the compiled rules. Other problems need an administrator.
+    """
     is_installed = host.find_entry(RULES_DIRECTORY) is not None and host.find_tool("fagenrules") is not None
     if is_requested(section) and not is_installed:
         return [(RULES_DIRECTORY, "fapolicyd is not installed on this host")], False
@@ -95,6 +99,7 @@ def is_daemon_running(host: Host) -> bool:
 def list_rule_files(host: Host, section: PlanSection, desired: DesiredApps) -> list[tuple[str, str]]:
     """Return Proscribe's rule files as (path, required text). The text is "" if the file must be absent."""
     lines = list(make_rules(host, desired)) if is_requested(section) else []
+    # a file that only has comments is not written
     lines = lines if any(not line.startswith("#") for line in lines) else []
     foreign_files = [
         name
@@ -109,10 +114,10 @@ def list_rule_files(host: Host, section: PlanSection, desired: DesiredApps) -> l
 
 
 def make_rules(host: Host, desired: DesiredApps) -> Iterator[str]:
-    """Yield the rules: first those that allow the exceptions of waivers, then those that deny paths.
+    """Yield the lines of Proscribe's rules: comments, rules that allow what waivers permit, rules that deny paths.
 
-    A path may be a program or a directory, so each path gets a rule for both. A comment replaces the rule for a path
-    that cannot be denied.
+    The first matching rule counts, so allow rules come before deny rules. A path may be a program or a directory, so
+    each path gets a rule for both. A comment replaces the rules for a path that cannot be denied.
     """
     from .. import protection  # loaded on demand: only hosts with rules need it
 
@@ -129,6 +134,7 @@ def make_rules(host: Host, desired: DesiredApps) -> Iterator[str]:
                 continue
             if not PLAIN_PATH_PATTERN.fullmatch(path):
                 yield f"# cannot be written as a rule: {path!a}"
+            # fapolicyd denies paths, whatever version is there
             elif version_waivers := [exception["waiver"] for exception in exceptions if "versions" in exception]:
                 yield f"# not denied, since waiver {version_waivers[0]} permits a version: {path}"
             else:
@@ -144,7 +150,10 @@ def make_rules(host: Host, desired: DesiredApps) -> Iterator[str]:
 
 
 def _list_denied_subjects(host: Host, desired: DesiredApps, services: list[str]) -> list[str]:
-    """Return the subjects of deny rules: `all`, or the users for whom alone the services are restricted."""
+    """Return the subjects (users) of deny rules: `all`, or those for whom alone `services` are restricted.
+
+    Return [] if none of these users has an account on this host.
+    """
     if desired.choose_unlimited_services(services):
         return ["all"]
     return _make_user_subjects(
@@ -161,8 +170,8 @@ def _make_user_subjects(host: Host, names: Iterable[str]) -> list[str]:
 def _make_allow_rules(host: Host, exception: PartialWaiver, path: str) -> Iterator[str]:
     """Yield the allow rules for an exception of a waiver at a denied path.
 
-    They are for the exception's users or for all users. They cover the exception's paths, or the whole denied path if
-    it has none.
+    The rules are for the exception's users; without users in the exception, they are for everybody. They allow the
+    exception's paths, or the whole denied path if the exception has no paths.
     """
     subjects = _make_user_subjects(host, exception["users"]) if "users" in exception else ["all"]
     for allowed_path in filter(PLAIN_PATH_PATTERN.fullmatch, exception.get("paths", [path])):
@@ -174,11 +183,15 @@ def _make_allow_rules(host: Host, exception: PartialWaiver, path: str) -> Iterat
 
 
 def _make_rule_objects(path: str) -> tuple[str, str]:
+    """Return the objects of rules for a path: the path as a program, and as a directory with everything below."""
     return f"path={path}", f"dir={path}/"
 
 
 def find_file_problem(host: Host, path: str, text: str) -> str:
-    """Describe the problem of a rule file of Proscribe in a few words, or return ""."""
+    """Describe the problem of a rule file of Proscribe in a few words, or return "".
+
+    `text` is the required text; "" if the file must be absent.
+    """
     if not text:
         return "left over: there is nothing to deny any more" if host.has_traces(path) else ""
     try:
@@ -191,7 +204,7 @@ def find_file_problem(host: Host, path: str, text: str) -> str:
 
 
 def _find_open_rule(host: Host) -> str:
-    """Return a rule before Proscribe's rules that lets everybody start everything, or "".
+    """Return a rule that lets everybody start everything and is compiled before Proscribe's rules, or "".
 
     Such a rule makes Proscribe's rules ineffective, because the first matching rule counts.
     """
@@ -200,13 +213,14 @@ def _find_open_rule(host: Host) -> str:
         words = line.split()
         if line in own_lines:
             break
+        # `perm=open` is about reading a file, not about starting it
         if words and words[0].startswith("allow") and words[-3:] == ["all", ":", "all"] and "perm=open" not in words:
             return line
     return ""
 
 
 def is_in_force(host: Host) -> bool:
-    """Return whether the compiled rules that fagenrules writes have all of Proscribe's rules."""
+    """Return whether the compiled rules, which fapolicyd uses, have all lines of Proscribe's rule file."""
     compiled_lines = set((host.read_text(COMPILED_RULES_PATH) or "").splitlines())
     own_lines = (host.read_text(RULES_PATH) or "").splitlines()
     return all(line in compiled_lines for line in own_lines if line and not line.startswith("#"))

@@ -30,7 +30,7 @@ STAGED_RULES_PATH = STATE_DIRECTORY + "/fapolicyd.rules"  # exists only during t
 # loading them.
 RULE_PATTERN = re.compile(r"(allow|deny_syslog) perm=(execute|any) (all|uid=[0-9]+) : (all|path=/\S+[^/\s]|dir=/\S+/)")
 
-# Harmless calls of programs that must still start with the new rules: login programs, and programs that repair a host.
+# Harmless commands of programs that must still start with the new rules: programs for login and for repairing a host.
 START_PROBES = (
     ("sshd", "-V"),
     ("sudo", "-V"),
@@ -45,7 +45,8 @@ START_PROBES = (
 def enforce(host: Host, section: PlanSection, desired: DesiredApps) -> list[ControlAction]:
     """Return a single action that writes and loads all rule files, or [] if nothing has to change.
 
-    All files are activated and reverted together.
+    A single action, because all files are activated and reverted together. Return [] too if fapolicyd is required and
+    not installed: the observation reports that.
     """
     if is_requested(section) and not host.find_tool("fagenrules"):
         return []
@@ -84,8 +85,9 @@ def lift(host: Host) -> list[ControlAction]:
 def _load_rules(host: Host, rule_texts: Sequence[tuple[str, str]]) -> None:
     """Write and load the rules.
 
-    Revert them and raise ControlError if a needed program or fapolicyd then fails. `rule_texts` has a path and a text
-    for each file; "" deletes the file.
+    If a needed program or fapolicyd then fails, revert them and raise ControlError. `rule_texts` are pairs of a path
+    and the text of the file; "" deletes the file. A needed program (START_PROBES) that did not start before either is
+    no reason.
     """
     earlier_texts = [(path, host.read_text(path) or "") for path, _ in rule_texts]
     started_probes = [probe for probe in START_PROBES if host.find_tool(probe[0]) and _is_startable(host, probe)]
@@ -105,7 +107,11 @@ def _load_rules(host: Host, rule_texts: Sequence[tuple[str, str]]) -> None:
 
 
 def _check_rules(host: Host, text: str) -> None:
-    """Check the text of rules before it is at a place where fapolicyd reads it. Raises ControlError."""
+    """Check the text of rules, before fapolicyd can read it.
+
+    Raises ControlError for an invalid rule. Each rule must have the form of Proscribe's rules. fapolicyd itself checks
+    them too, if its version can do so without loading them.
+    """
     lines = [line for line in text.splitlines() if not line.startswith("#")]
     if odd_lines := [line for line in lines if not RULE_PATTERN.fullmatch(line)]:
         raise ControlError(f"not loaded, since this is no rule of ours: {odd_lines[0]!a}")
@@ -138,9 +144,9 @@ def _write_rule_files(host: Host, rule_texts: Sequence[tuple[str, str]]) -> None
 
 
 def _is_startable(host: Host, probe: Sequence[str]) -> bool:
-    """Return whether a program can be started.
+    """Return whether the program of the command `probe` can be started.
 
-    Its own exit code does not count: an older sshd does not know -V.
+    Only 126 and 127 mean that it cannot. Other exit codes do not count: an older sshd does not know -V.
     """
     try:
         return host.run_command(list(probe), timeout=20).rc not in (126, 127)

@@ -17,19 +17,21 @@ SYSTEM_PROGRAM_FOLDERS = ("/opt", "/usr/local/bin", "/tmp", "/var/tmp", "/dev/sh
 # shorter package names and service ids are not searched, because they are common words (`box`, `line`)
 MIN_NAME_LETTERS = 5
 WEB_APPS_FOLDER = "Web Applications"  # folder of a browser's installed web apps
-WEB_APP_PREFIX = "_crx_"
+WEB_APP_PREFIX = "_crx_"  # prefix of the folder of a single web app there
 # Key: folder with the code of an Electron app, below the directory of its program. Value: the file there that has the
 # app's name.
 ELECTRON_FILES = {"/resources": "app.asar", "/resources/app": "package.json"}
-# Names of directories that many programs share. Such a part of a catalogue's path does not identify the directory of a
-# single app.
+# Directory names that occur in the paths of many programs. A directory with such a name is not one app's own directory.
 SHARED_FOLDERS = frozenset(
     ("bin", "sbin", "lib", "lib64", "libexec", "share", "opt", "local", "dist", "files", "runtime", "apps")
 )
 
 
 class AppNames:
-    """Names for which the file scan searches, each with its services."""
+    """Names for which the file scan searches, each with its services.
+
+    A stem is the name of a program without version, processor and suffix, as in the file name of an AppImage.
+    """
 
     def __init__(self, services: Mapping[str, ControlIdentifiers], homes: Iterable[str] = ()) -> None:
         # Folders with single programs of many apps. An AppImage there may lack its suffix, and the folder never moves
@@ -38,15 +40,15 @@ class AppNames:
             *SYSTEM_PROGRAM_FOLDERS,
             *(home + folder for home in homes for folder in PROGRAM_FOLDERS),
         }
-        self.programs: dict[str, list[str]]
-        # program names that count only if other files of the app are beside the program
+        self.programs: dict[str, list[str]]  # by program name: services
+        # by program name that counts only if other files of the app are beside the program: services
         self.portable_apps: dict[str, list[str]]
-        # by name of the program, then by service: the ends of its path, in lower case
+        # by name of a Windows program, then by service: the ends of the program's path, in lower case
         self.windows_paths: dict[str, dict[str, list[str]]]
-        self.desktop_files: dict[str, list[str]]
-        self.services_by_stem: dict[str, list[str]]
+        self.desktop_files: dict[str, list[str]]  # by file name of a desktop entry: services
+        self.services_by_stem: dict[str, list[str]]  # by stem of an AppImage's file name
         self.own_folders: dict[str, set[str]]  # by service: names of directories that belong to its app alone
-        # program names that count only if the program has the mark of its maker
+        # by program name that counts only if the program has the mark of its maker (a Go module): services
         self.marked_programs: dict[str, list[str]]
         # by service: names of the programs, desktop entries and packages of its app, in lower case
         self.names_by_service: dict[str, frozenset[str]]
@@ -64,8 +66,8 @@ class AppNames:
             self.services_by_title,
         ) = compute_once(services, "apps/copies", lambda: _index_names_by_kind(services))
         self.markers = {service: entry["markers"] for service, entry in services.items() if "markers" in entry}
-        # True if the scan has something to search for. A service without any of these names has paths or is a web app.
-        # Every program is in `services_by_stem`, or belongs to a service in `portable_apps`.
+        # True if the scan has something to search for. `programs` needs no check: each program name is in
+        # `services_by_stem` too, or its service is in `portable_apps`.
         self.has_names = any(
             [self.portable_apps, self.windows_paths, self.desktop_files, self.services_by_stem, self.services_by_title]
             + [entry["paths"] or entry.get("web_hosts") for entry in services.values()]
@@ -77,7 +79,7 @@ class AppNames:
     def choose_names(self, directory: str, names: Sequence[str]) -> Collection[str]:
         """Return those of the `names` in a directory that the scan must check.
 
-        It must be fast: a host has a million names.
+        The function must be fast, because a host has a million names. So cheap tests come before the exact ones.
         """
         chosen = frozenset() if self.all_names.isdisjoint(names) else self.all_names.intersection(names)
         joined_names = "\0".join(names)
@@ -93,7 +95,7 @@ class AppNames:
         return chosen
 
     def add_program_folders(self, folders: Collection[str]) -> AppNames:
-        """Return an object with the same names and more program folders."""
+        """Return an object with the same names and the program folders `folders` in addition."""
         if not folders:
             return self
         names = AppNames.__new__(AppNames)
@@ -130,7 +132,7 @@ class AppNames:
 def _index_names_by_kind(services: Mapping[str, ControlIdentifiers]) -> tuple[Any, ...]:
     """Return the indexes of AppNames, in the order in which its `__init__` unpacks them.
 
-    `copies` in a service's identifiers are programs that count only with other files of the app beside them.
+    The catalogue's key `copies` has the programs that count only with other files of the app beside them.
     """
     programs: dict[str, list[str]] = {}
     portable_apps: dict[str, list[str]] = {}
@@ -149,7 +151,7 @@ def _index_names_by_kind(services: Mapping[str, ControlIdentifiers]) -> tuple[An
         for path in entry.get("windows", ()):
             windows_paths.setdefault(path.rpartition("/")[2], {}).setdefault(service, []).append("/" + path.lower())
         _add_to_index(desktop_files, entry.get("desktop_files", ()), service)
-        if "copies" not in entry:
+        if "copies" not in entry:  # an AppImage is a single file, without the other files that `copies` need beside it
             _add_to_index(stems, map(appimage.make_name_stem, (*entry["processes"], *distinct)), service)
         _add_to_index(titles, map(fold_name, entry.get("names", ())), service)
         tools = entry.get("markers", {}).get("programs", ())
@@ -164,6 +166,7 @@ def _index_names_by_kind(services: Mapping[str, ControlIdentifiers]) -> tuple[An
         names_by_service[service] = frozenset(
             name.lower() for name in (*entry["processes"], *entries, *package_ids, *tools)
         )
+        # the last two names of each path of the catalogue, without names that occur in the paths of many programs
         paths = [path.split("/") for path in entry["paths"]]
         folders[service] = {path_part for path in paths for path_part in path[-2:]} - SHARED_FOLDERS
     return (
@@ -180,6 +183,7 @@ def _index_names_by_kind(services: Mapping[str, ControlIdentifiers]) -> tuple[An
 
 
 def _add_to_index(index: dict[str, list[str]], names: Iterable[str], service: str) -> None:
+    """Add a service to an index of services under each of `names`, without empty names and repetitions."""
     for name in names:
         if name and service not in index.setdefault(name, []):
             index[name].append(service)

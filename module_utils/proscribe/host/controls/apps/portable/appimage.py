@@ -44,17 +44,17 @@ def make_name_stem(name: str) -> str:
 
 
 def _find_tail_start(name: str) -> int:
-    """Return the position from which a file name has only additions.
+    """Return the position from which a file name has only additions to the program's name.
 
-    Additions are versions, and words such as `linux` or `x64`. The name is read from its end, each position once. A
-    regular expression with several ways to split a name would try all of them, and attackers choose the names.
-    `is_tail[i]` is true if name[i:] consists of such additions, with or without separators.
+    Additions are versions, and words such as `linux` or `x64`. The result is the length of the name if it has none. The
+    name is read from its end, each position once. A regular expression with several ways to split a name would try all
+    of them, and attackers choose the names. `is_tail[i]` is true if name[i:] consists of additions and separators only.
     """
     length = len(name)
     is_tail = [False] * length + [True]
-    nearest_tail = length  # the next position at which is_tail is true
-    nearest = [length] * (length + 1)
-    # start of the next word, end of a version that begins at `i`, and start of the tail
+    nearest_tail = length  # the first position from `i` on at which is_tail is true
+    nearest = [length] * (length + 1)  # by position: its `nearest_tail`
+    # start of the word at or after `i`, end of a version that begins at `i`, and the result so far
     word_at = version_end = tail = length
     starts_word = [False] * (length + 1)  # true if a word or version begins there and only additions follow it
     for i in range(length - 1, -1, -1):
@@ -63,9 +63,12 @@ def _find_tail_start(name: str) -> int:
         if letter not in _SEPARATORS:
             word_at = i
             digit = i + (letter == "v")  # position of the digit that a version begins with
+            # True in two cases. A known word starts here, and a tail follows it. Or a version starts here, and a tail
+            # begins within its characters or directly after them.
             starts_word[i] = any(
                 is_tail[i + n] and name[i : i + n] in _EXTRA_WORDS for n in _EXTRA_WORD_LENGTHS if i + n <= length
             ) or (name[digit : digit + 1].isdecimal() and nearest[digit + 1] <= version_end)
+            # in the middle of a word, only `linux` counts as an addition, as in `toollinux64`
             is_tail[i] = name.startswith(_ATTACHED_WORD, i) and is_tail[i + len(_ATTACHED_WORD)]
             is_tail_start = is_tail[i]
         else:

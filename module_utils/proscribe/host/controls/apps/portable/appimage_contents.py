@@ -15,8 +15,8 @@ from . import asar
 from .desktop_entries import parse_launcher, parse_started_program
 from .squashfs import SquashfsArchive, UnreadableArchive
 
-MAX_ENTRY_BYTES = 64 * 1024
-MIN_NAMED_PLACES = 2  # least number of places that must name the app: a single place may be chance
+MAX_ENTRY_BYTES = 64 * 1024  # bytes of a desktop entry that are read
+MIN_NAMED_PLACES = 2  # least number of places in an AppImage that must name the app: a single place may be chance
 # Categories of desktop entries (Desktop Menu Specification) that no messenger and no client of a cloud or tunnel has.
 OTHER_CATEGORIES = frozenset(
     ("Game", "Education", "Science", "Graphics", "AudioVideo", "Audio", "Video", "Development")
@@ -25,10 +25,10 @@ NETWORK_CATEGORY = "Network"
 
 
 def explain_appimage_doubt(content: ReadContent, app_names: Collection[str]) -> str:
-    """Explain why an AppImage may be another app than its name says, or return "".
+    """Explain why an AppImage may be another app than its file name says, or return "".
 
-    "" means that the content confirms the name. `app_names` are names of the app's programs, desktop entries and
-    packages, in lower case.
+    "" means that the content confirms the name. `app_names` are the names of the app's programs, desktop entries and
+    packages, in lower case. The categories of the desktop entry must fit a restricted app too.
     """
     try:
         named_places, categories = _read_appimage_identity(content, app_names)
@@ -42,9 +42,10 @@ def explain_appimage_doubt(content: ReadContent, app_names: Collection[str]) -> 
 
 
 def _read_appimage_identity(content: ReadContent, app_names: Collection[str]) -> tuple[int, set[str]]:
-    """Return how many places in an AppImage name the app, and the categories of its desktop entry.
+    """Return how many places in an AppImage have a name of the app, and the categories of its desktop entry.
 
-    Raises UnreadableArchive.
+    Three places belong to the desktop entry: its file name, its commands and its window class. The others are
+    package.json, the update information and the programs. Raises UnreadableArchive.
     """
     program = elf.read_elf(content)
     if program is None:
@@ -72,7 +73,7 @@ def _read_appimage_identity(content: ReadContent, app_names: Collection[str]) ->
 
 
 def _parse_entry_values(text: str) -> dict[str, str]:
-    """Return the values of a desktop entry's main group, by key."""
+    """Return, by key, the values of a desktop entry's main group, which is [Desktop Entry]."""
     is_inside = False
     values: dict[str, str] = {}
     for line in text.splitlines():
@@ -95,7 +96,10 @@ def _read_package_names(archive: SquashfsArchive, names: Collection[str]) -> lis
 
 
 def _find_named_programs(archive: SquashfsArchive, names: Collection[str], app_names: Collection[str]) -> list[str]:
-    """Return the programs with a name of the app, at the archive's root or in usr/bin."""
+    """Return the names of programs with a name of the app, at the archive's root or in usr/bin.
+
+    `names` are the names at the root. At most four files with such a name are read.
+    """
     programs = []
     folder = archive.find_node("usr/bin") if "usr" in names else None
     bin_names = [name for name, _ in archive.list_directory(folder)] if folder else []

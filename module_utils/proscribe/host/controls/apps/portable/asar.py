@@ -16,7 +16,7 @@ from .....base.named_tuple import NamedTuple
 
 MAX_HEADER_BYTES = 1024 * 1024  # a larger header is not read
 MAX_MANIFEST_BYTES = 256 * 1024  # size of a package.json
-MAX_DEPTH = 40
+MAX_DEPTH = 40  # levels of directories in an archive that are read
 
 
 class AsarPackage(NamedTuple):
@@ -27,7 +27,10 @@ class AsarPackage(NamedTuple):
 
 
 def is_asar_archive(head: bytes) -> bool:
-    """Return whether a file that begins with `head` may be an asar archive."""
+    """Return whether a file that begins with `head` may be an asar archive.
+
+    The file must begin with four nested sizes, and then with the JSON text.
+    """
     if len(head) < 17:
         return False
     four, pickle, payload, text = struct.unpack_from("<IIII", head)
@@ -64,13 +67,15 @@ def read_package_names(content: ReadContent) -> list[str]:
 
 
 def _choose_package_names(package: Mapping[str, Any]) -> list[str]:
+    """Return the app's names in the content of a package.json."""
     return [package[key] for key in ("name", "productName", "desktopName") if isinstance(package.get(key), str)]
 
 
 def _iterate_unpacked_files(files: Mapping[str, Any], parent: str, depth: int) -> Iterator[tuple[str, int]]:
-    """Yield the separate files of an archive as (path in app.asar.unpacked, size).
+    """Yield the files that lie beside an archive, in `app.asar.unpacked`, as (path in that directory, size).
 
-    Files too deep are left out.
+    `parent` is the path of the directory whose `files` are read, "" or with a final slash. Files below MAX_DEPTH
+    directories are left out.
     """
     if depth > MAX_DEPTH:
         return

@@ -19,13 +19,15 @@ from . import desktop_entries
 if TYPE_CHECKING:
     from .....model.types.plan import PlanEntry
 
+# A script that `distrobox-export` writes has this line, and a line that calls the program in the container.
 DISTROBOX_MARK_PATTERN = re.compile(rb"^# distrobox_binary$", re.MULTILINE)
 CALLED_PROGRAM_PATTERN = re.compile(rb"^\texec '(/[^'\n]{1,4000})' \"\$@\"$", re.MULTILINE)
 SCRIPT_HEAD_BYTES = 16 * 1024
 MAX_PATH_CHARACTERS = 4096
 NAME_ONLY_DOUBT = "known by its name alone, so it is not moved"
-# Commands that run a program in a container. Below: their subcommands, and their options that have a value.
-DASHED_RUNNERS = ("distrobox-enter", "lxc-attach")  # the program follows `--`
+# Commands that run a program in a container. The program follows `--`.
+DASHED_RUNNERS = ("distrobox-enter", "lxc-attach")
+# Further such commands, each with its subcommand that runs a program.
 RUN_SUBCOMMANDS = {
     "podman": "exec",
     "docker": "exec",
@@ -34,23 +36,28 @@ RUN_SUBCOMMANDS = {
     "incus": "exec",
     "lxc": "exec",
 }
+# options of these commands that have a value, which is the next argument
 VALUED_OPTIONS = frozenset(
     ("-c", "--container", "-d", "--distro", "-r", "--release", "-e", "--env", "-u", "--user", "-w", "--workdir", "-n")
 )
-UNNAMED_RUNNERS = ("toolbox",)  # an option names the container, so the first argument is the program
-PRIVILEGE_STARTERS = ("sudo", "su-exec", "sudo-rs")
+# For these commands, an option names the container, so the first argument is the program. Otherwise it is the second.
+UNNAMED_RUNNERS = ("toolbox",)
+PRIVILEGE_STARTERS = ("sudo", "su-exec", "sudo-rs")  # programs that start another program with other rights
 
 
 class ContainerCommand(NamedTuple):
-    """Command of a launcher that runs a program in a container."""
+    """Command of a launcher that runs a program, or an Android app, in a container."""
 
-    runner: str
-    program: str = ""
-    android_id: str = ""  # the id of an Android app
+    runner: str  # the command that enters the container, such as `podman`
+    program: str = ""  # "" for an Android app
+    android_id: str = ""  # the id of an Android app; "" for another program
 
 
 def parse_container_command(command: Sequence[str]) -> ContainerCommand | None:
-    """Return the program that a launcher runs in a container, or None if the command runs on the host."""
+    """Return the program that a launcher's command runs in a container.
+
+    Return None if the command runs a program on the host, or if the program in the container is unclear.
+    """
     runner, *rest = desktop_entries.strip_starters(command) or [""]
     runner = runner.rpartition("/")[2]
     if runner == "waydroid":
@@ -67,6 +74,7 @@ def parse_container_command(command: Sequence[str]) -> ContainerCommand | None:
     elif runner in DASHED_RUNNERS or runner == "distrobox":
         return None
     else:
+        # otherwise the first argument is the name of the container
         rest = _skip_options(rest)[0 if runner in UNNAMED_RUNNERS else 1 :]
     program, _ = desktop_entries.parse_started_program(list(itertools.dropwhile(_is_program_prefix, rest)))
     return ContainerCommand(runner, program) if program else None
@@ -108,16 +116,18 @@ class ContainerApps:
     def identify_launcher(
         self, path: str, commands: Sequence[Sequence[str]], find_services: Callable[[str, str], list[str]]
     ) -> Iterator[tuple[list[str], str, str]]:
-        """Yield (services, evidence, doubt) for each restricted program in a container that an entry starts.
+        """Yield (services, evidence, doubt) for each restricted program that a desktop entry starts in a container.
 
-        The doubt is the reason why the entry stays in place, or "" if it is certain. `find_services` returns the
-        services of a program by path and flatpak id.
+        `path` is the file of the entry, and `commands` are its commands, each as program and arguments. The evidence is
+        a text for the finding. The doubt says why the file stays in place; "" if the program is certain.
+        `find_services` returns the services of a program by its path and its flatpak id.
         """
         for container_command in filter(None, map(parse_container_command, commands)):
             if container_command.android_id:
                 if services := self.services_by_android_id.get(container_command.android_id, []):
                     yield services, f"it starts {container_command.android_id} in {container_command.runner}", ""
                 continue
+            # the whole name of the entry, and the part after `<container>-`, which `distrobox-export` adds
             entry_name = path.rpartition("/")[2][: -len(".desktop")]
             listed_services = [
                 self.services_by_entry_name.get(part, []) for part in (entry_name, entry_name.partition("-")[2])
@@ -144,8 +154,8 @@ class ContainerApps:
     ) -> Iterator[tuple[str, list[str], str, str]]:
         """Yield the scripts in a user's ~/.local/bin that start restricted programs in containers.
 
-        `distrobox-export` made them. Each script comes as (path, services, evidence, doubt). `identify_launcher`
-        explains the last three. `names` are the files to check.
+        `distrobox-export` writes such scripts. Each is yielded as (path, services, evidence, doubt), as in
+        `identify_launcher`. `names` are the files in ~/.local/bin to check.
         """
         for path in (f"{user.home}/.local/bin/{name}" for name in names):
             (script,) = check_each([path], lambda path: [host.read_head(path, SCRIPT_HEAD_BYTES)])[0] or [b""]

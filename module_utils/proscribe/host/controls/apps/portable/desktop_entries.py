@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 ADDRESS_PATTERN = compile_pattern(r"https?://[^\s\"'<>`|]+", IGNORECASE)
 APP_ID_PATTERN = compile_pattern(r"(?:^|[^A-Za-z])(?:--app-id=|crx_)([a-p]{32})(?![a-z])")
 ESCAPES = {"s": " ", "n": "\n", "t": "\t", "r": "\r", "\\": "\\"}
-# Parts of an argument. The pattern can split a text in a single way only. So the time is linear in the length of the
-# text.
+# Pieces of a command line. The pattern can split a text in a single way only. So the time is linear in the length of
+# the text, and a user cannot make the parser slow.
 _ARGUMENT_PATTERN = compile_pattern(r'"|\\.?|\s+|[^"\\\s]+', DOTALL)
 _ESCAPE_PATTERN = compile_pattern(r"\\([sntr\\])")
 # The characters that end the authority of a web address, and those that end its path.
@@ -42,10 +42,11 @@ class DesktopLauncher(NamedTuple):
 
 
 def parse_launcher(text: str, keys: Sequence[str] = ("Exec",), group: str = "Desktop Entry") -> DesktopLauncher:
-    """Parse a desktop entry, or a unit if `keys` and `group` are those of a unit's commands.
+    """Parse the text of a desktop entry or of a systemd unit.
 
-    If a key occurs twice, both values count, although the specification forbids this. A text of another format gives an
-    empty launcher.
+    `keys` are the keys whose values are commands, and `group` is the group that has them. The defaults are those of a
+    desktop entry. If a key occurs twice, both values count, although the specification forbids this. A text of another
+    format gives an empty launcher.
     """
     entries: list[tuple[str, str]] = []
     current_group = ""
@@ -89,14 +90,12 @@ def parse_launcher(text: str, keys: Sequence[str] = ("Exec",), group: str = "Des
 
 
 def _is_name_key(key: str) -> bool:
+    """Return whether a key has the name of the app, in the default language or another: `Name`, `Name[de]`."""
     return key == "Name" or (key.startswith("Name[") and key.endswith("]"))
 
 
 def _has_web_app_id(field_value: str) -> bool:
-    """Return whether a value may have the id of a web app.
-
-    It is a fast check before the regular expression.
-    """
+    """Return whether a value may contain the id of a web app: a fast check before the slow regular expression."""
     return "--app-id=" in field_value or "crx_" in field_value
 
 
@@ -110,7 +109,7 @@ def unescape_value(escaped_value: str) -> str:
 
 
 def parse_arguments(command: str) -> list[str]:
-    """Return the arguments of an `Exec` line, without its field codes such as %U.
+    """Return the program and the arguments of an `Exec` line, without its field codes such as %U.
 
     A quotation without an end ends with the line.
     """
@@ -125,9 +124,11 @@ def parse_arguments(command: str) -> list[str]:
             words[-1].append(piece[1:])
         elif not is_quoted and piece[0].isspace():
             words.append([])
+        # outside quotes, a backslash before a blank is an ordinary character, and the blank ends the argument
         elif piece[0] == "\\" and piece[1:].isspace():
             words[-1].append("\\")
             words.append([])
+        # outside quotes, a backslash before a quote is an ordinary character, and the quote begins a quotation
         elif piece == '\\"':
             words[-1].append("\\")
             is_quoted = True
@@ -138,13 +139,14 @@ def parse_arguments(command: str) -> list[str]:
 
 
 def _is_field_code(word: str) -> bool:
+    """Return whether an argument is a placeholder for files or addresses: `%U`, or flatpak's `@@` and `@@u`."""
     return word in ("@@", "@@u") or (len(word) == 2 and word[0] == "%" and word.isascii() and word[1].isalpha())
 
 
 def strip_starters(command: Sequence[str]) -> list[str]:
-    """Return a command from its program on.
+    """Return a command without what precedes the actual program.
 
-    Programs that only start another program (env, nice), their options, and assignments are left out.
+    Left out are programs that only start another program (env, nice), their options, and assignments (`NAME=value`).
     """
     words = list(command)
     if words:
@@ -153,7 +155,11 @@ def strip_starters(command: Sequence[str]) -> list[str]:
 
 
 def parse_started_program(command: Sequence[str]) -> tuple[str, str]:
-    """Return the program that a command starts, and the id of the flatpak app that it starts, or ""."""
+    """Return (program, flatpak id) of what a command starts.
+
+    For `flatpak run ID`, the program is flatpak, and the id is that of the app. Otherwise the id is "". For
+    `snap run NAME`, the program is the name. An empty command gives ("", "").
+    """
     program, *rest = strip_starters(command) or [""]
     if program.rpartition("/")[2] == "flatpak" and "run" in rest:
         return program, next((word for word in rest[rest.index("run") + 1 :] if not word.startswith("-")), "")
@@ -171,6 +177,7 @@ def _is_before_program(word: str) -> bool:
 
 
 def _is_assignment(word: str) -> bool:
+    """Return whether an argument sets a variable of the environment: `NAME=value`."""
     name, mark, _ = word.partition("=")
     return bool(mark) and name.isascii() and name.isidentifier()
 
@@ -199,7 +206,10 @@ class WebHosts:
         self._services_by_app_id: dict[str, list[str]] | None = None
 
     def find_address_services(self, address: str) -> list[str]:
-        """Return the services to which a web address belongs, each once."""
+        """Return the services to which a web address belongs, each once.
+
+        A service does not count if the address is on a host that the service leaves allowed (`web_allow`).
+        """
         host, path = split_address(address)
         parent_hosts = list(_iterate_parent_hosts(host))
         services = [
@@ -211,9 +221,9 @@ class WebHosts:
         return list(dict.fromkeys(services))
 
     def find_app_services(self, web_app_id: str) -> list[str]:
-        """Return the services whose start page is the web app with this id.
+        """Return the services whose start page has the id `web_app_id` as a web app of Chromium.
 
-        Chromium derives the id from the address of the start page.
+        Chromium derives the id of an installed web app from the address of its start page.
         """
         if self._services_by_app_id is None:
             self._services_by_app_id = {}
@@ -229,7 +239,10 @@ class WebHosts:
 def _index_web_hosts(
     services: Mapping[str, PlanEntry],
 ) -> tuple[dict[str, list[tuple[str, str]]], dict[str, frozenset[str]]]:
-    """Return (path, service) by web host, and by service the hosts that stay allowed."""
+    """Return two indexes: by web host, pairs (path, service); by service, the web hosts that it leaves allowed.
+
+    The path is "" if the service restricts the whole host.
+    """
     hosts: dict[str, list[tuple[str, str]]] = {}
     for service, entry in services.items():
         for name in entry.get("web_hosts", ()):
@@ -246,6 +259,10 @@ def _iterate_parent_hosts(host: str) -> Iterator[str]:
 
 
 def _is_path_below(path: str, prefix: str) -> bool:
+    """Return whether the path of a web address is `prefix` or below it.
+
+    Every path is below "".
+    """
     prefix = prefix.rstrip("/")
     return path == prefix or path.startswith(prefix + "/")
 

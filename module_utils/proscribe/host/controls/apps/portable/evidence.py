@@ -33,19 +33,19 @@ from .own_files import (
 NAME_ONLY_DOUBT = "known by its name alone, so it is not moved"
 PACKAGE_NAME_DOUBT = "known by the name in its package.json alone, so it is not moved"
 PATH_ONLY_DOUBT = "known by its path alone, so it is not moved"
-MAX_CHECKED_NAMES = 200  # most names of a directory that are checked
+MAX_CHECKED_NAMES = 200  # a directory is searched for a program among at most this many of its files
 MAX_NEIGHBOUR_NAMES = 2_000  # most names that are read in the directory of a program; an app has a few hundred files
-MAX_MOVED_PARTS = 200  # most parts of an app that move one by one
-MAX_NAMED_LEFTOVERS = 3
+MAX_MOVED_PARTS = 200  # most files and directories of an app that move one by one
+MAX_NAMED_LEFTOVERS = 3  # most files that stay and that a finding names
 PE_HEAD_BYTES = 4096  # enough for the header of a Windows program
 MAX_INI_BYTES = 16 * 1024
 
 
 class AppEvidence(NamedTuple):
-    """Evidence that identifies a portable app."""
+    """Evidence that identifies a portable app, and its doubt."""
 
-    reason: str
-    doubt: str = ""  # why the app stays in place; "" if it is certain
+    reason: str  # the evidence as a text for the finding
+    doubt: str = ""  # why the app may be something else, so that it stays in place; "" if it is certain
     is_own_directory: bool = False  # the directory of the program belongs to the app alone
 
 
@@ -65,8 +65,10 @@ def identify_program(
 ) -> AppEvidence | None:
     """Return the evidence for a program whose name is that of a service, or None if it is another program.
 
-    `neighbours` are the names of files beside the program. Libraries beside it are enough evidence in a directory with
-    the app's name, or at a path of the catalogue.
+    The best evidence is the mark of its maker in it. Otherwise files beside it count: frame files (parts of Electron or
+    Gecko, for example), or other programs of the app. `neighbours` are the names of the files beside it. A library
+    beside it is enough in a directory with the app's name, or at a path of the catalogue (`is_at_known_path`). The
+    names in the app's own package.json or application.ini may contradict all this.
     """
     directory, _, name = path.rpartition("/")
     read_content = make_file_reader(host, path)
@@ -75,7 +77,8 @@ def identify_program(
     if evidence := identify_marked_tool(host, path, names, service):
         return evidence
     if service not in names.programs.get(name, ()):
-        return None  # the name is one that other programs have too, and the program has no mark of its maker
+        # `names.marked_programs` has the name: other programs have it too, and this program has no mark of its maker
+        return None
     if binary is None and not is_program_head(host.read_head(path, HEAD_BYTES)):
         return None
     is_own_directory = names.is_own_directory(directory, service)
@@ -112,10 +115,11 @@ def identify_program(
 def identify_electron_app(
     host: Host, path: str, names: AppNames, shared_directories: Collection[str]
 ) -> dict[str, AppEvidence]:
-    """Return the evidence for an Electron app by service. The name of its program does not matter.
+    """Return, by service, the evidence for an Electron app, whatever the name of its program is.
 
-    The evidence is the app's names in its package.json. `path` is that file, or the archive that contains it. An app
-    directly in one of the `shared_directories` stays in place.
+    The evidence is the app's names in its package.json. `path` is that file, or the archive `app.asar` that contains
+    it. An app directly in one of the `shared_directories`, such as a home, is doubtful: it has no directory of its own.
+    Return {} for the app of no service.
     """
     directory = path.rpartition("/resources/")[0]
     is_packed = path.endswith(".asar")
@@ -152,7 +156,7 @@ def identify_electron_app(
 
 
 def _is_particular_name(words: Collection[str]) -> bool:
-    """Return whether no other app has these names by chance: two names, or a name of several words."""
+    """Return whether no other app has these names by chance: two names, or a name with a hyphen, dot or blank."""
     return len(words) > 1 or any(not word.isalnum() for word in words)
 
 
@@ -170,7 +174,8 @@ def identify_marked_tool(host: Host, path: str, names: AppNames, service: str) -
 def list_neighbours(host: Host, directory: str, names: AppNames, name: str) -> set[str]:
     """Return the names in a directory that may identify the program `name` there.
 
-    Names that identify a program by themselves are checked one by one. So many other names cannot hide them.
+    Only the first MAX_NEIGHBOUR_NAMES names of the directory are read. Names that may be evidence are also checked one
+    by one. So a user cannot hide them among many other files.
     """
     services = {*names.programs.get(name, ()), *names.marked_programs.get(name, ())}
     words = {
@@ -184,15 +189,15 @@ def list_neighbours(host: Host, directory: str, names: AppNames, name: str) -> s
 
 
 def find_frame_sign(host: Host, directory: str) -> str:
-    """Return the name of a file in a directory that is of an app's frame, or "".
+    """Return the name of a frame file in a directory, or "" if it has none.
 
-    Frame files are parts of Electron or Gecko, for example.
+    Frame files are parts of Electron or Gecko, for example, and are only beside the program of an app.
     """
     return next(iter(find_frame_signs(host, directory, FRAME_FILES)), "")
 
 
 def find_frame_signs(host: Host, directory: str, names: Collection[str]) -> list[str]:
-    """Return those of `names` in a directory that belong to the frame of an app, by name and content."""
+    """Return those of `names` in a directory that are frame files (parts of Electron or Gecko) by name and content."""
     return [
         name
         for name in sorted(FRAME_FILES.keys() & set(names))
@@ -209,7 +214,7 @@ def read_gecko_vendor(host: Host, directory: str) -> str:
 def identify_named_file(host: Host, path: str, is_own_directory: bool) -> AppEvidence | None:
     """Return the evidence for a file whose path is in the catalogue, or None if the file is no program.
 
-    The path is enough evidence only if nobody but root can have put the file there. `is_own_directory` is true if the
+    The evidence is doubtful if somebody else than root can have put the file there. `is_own_directory` is true if the
     file's directory has the app's name.
     """
     if not _has_content(host, path, is_program_head):
@@ -226,9 +231,9 @@ def identify_named_directory(host: Host, path: str) -> AppEvidence | None:
 
 
 def _identify_by_path(host: Host, path: str, is_own_directory: bool) -> AppEvidence:
-    """Return the evidence for an entry at a path of the catalogue.
+    """Return the evidence for a file or directory at a path of the catalogue.
 
-    It is doubtful if users can write there.
+    The evidence is doubtful if users can write there.
     """
     if is_root_only(host, path):
         return AppEvidence("the catalogue names this path, and root put it there", is_own_directory=is_own_directory)
@@ -236,7 +241,10 @@ def _identify_by_path(host: Host, path: str, is_own_directory: bool) -> AppEvide
 
 
 def is_root_only(host: Host, path: str) -> bool:
-    """Return whether nobody but root can have put the entry at a path there."""
+    """Return whether nobody but root can have put the file or directory at a path there.
+
+    A missing path gives False.
+    """
     while path:
         status = host.find_entry(path)
         if status is None or host.describe_write_access(path, status):
@@ -246,9 +254,10 @@ def is_root_only(host: Host, path: str) -> bool:
 
 
 def identify_unpacked_app(host: Host, directory: str, name: str, neighbours: Collection[str]) -> AppEvidence | None:
-    """Return the evidence for a directory with the name and the desktop entry of an app.
+    """Return the evidence for a directory with the name of an app and its desktop entry, the file `name`.
 
-    Return None if no program is in it. The app is reported but not moved.
+    Return None if the file is no desktop entry, or if no program is beside it. The evidence is doubtful, so the app is
+    reported but not moved. `neighbours` are the names in the directory.
     """
     if not is_desktop_entry(host.read_head(f"{directory}/{name}", MAX_INI_BYTES)):
         return None
@@ -307,7 +316,8 @@ def make_own_files(
 ) -> OwnFiles:
     """Make the recogniser of the files that belong to a service's app, and whose owner is `uid`.
 
-    With `has_pictures` it recognises the files of a browser's web app instead.
+    `file_sizes` are sizes by path of further files of the app, which its archive lists. With `has_pictures`, the
+    recogniser is for a web app that a browser installed: its files are pictures.
     """
     if has_pictures:
         return OwnFiles((), (), uid, has_pictures=True)
@@ -317,33 +327,36 @@ def make_own_files(
 def choose_moved_parts(
     host: Host, directory: str, program: str, names: AppNames, service: str, uid: int
 ) -> tuple[list[str], str, str]:
-    """Return the parts of an app's directory that move, a text about the rest, and why nothing moves.
+    """Return (parts, text about the rest, reason) for an app's directory that is to move into the quarantine.
 
-    The reason is "" if something moves. The program is the first part. Without parts, the whole directory moves.
+    The parts are the files and directories that move, `program` first; [] means that the whole directory moves. The
+    text describes what stays, "" for nothing. The reason says why nothing moves, and is "" if something moves.
     """
     is_whole, parts, leftovers, refusal = _split_directory(
         host, directory, make_own_files(names, service, uid, list_unpacked_files(host, directory))
     )
+    # a folder with programs of many apps stays, even if all files in it now are those of one app
     if is_whole and directory not in names.program_folders:
         return [], "", ""
-    if program == directory:
+    if program == directory:  # the directory itself was identified, so no file of it is the program
         return parts, leftovers, refusal
     return [program, *(part for part in parts if part != program)][:MAX_MOVED_PARTS], leftovers, ""
 
 
 def choose_moved_web_app(host: Host, directory: str, uid: int) -> tuple[list[str], str, str]:
-    """Return the parts of a web app's folder that move, a text about the rest, and why nothing moves.
+    """Return (parts, text about the rest, reason) for a web app's folder that is to move into the quarantine.
 
-    The folder has the pictures with which a browser installed the web app. Without parts, the whole folder moves.
+    The results are as in `choose_moved_parts`. The folder has the pictures with which a browser installed the web app.
     """
     is_whole, parts, leftovers, refusal = _split_directory(host, directory, OwnFiles((), (), uid, has_pictures=True))
     return [] if is_whole else parts, leftovers, refusal
 
 
 def _split_directory(host: Host, directory: str, own_files: OwnFiles) -> tuple[bool, list[str], str, str]:
-    """Return (is the whole directory the program's, the parts that are, a text about the rest, refusal).
+    """Return (whether everything in a directory belongs to the app, parts that do, text about the rest, refusal).
 
-    The refusal says why nothing moves, and is "" otherwise.
+    The parts are files and directories. The text is "" if there is no rest. The refusal says why nothing moves, and is
+    "" otherwise.
     """
     try:
         layout = own_files.make_layout(host, directory)
@@ -367,10 +380,10 @@ def _split_directory(host: Host, directory: str, own_files: OwnFiles) -> tuple[b
 def explain_moved_difference(
     host: Host, path: str, original: str, kind: str, names: AppNames, service: str, own_files: OwnFiles
 ) -> str:
-    """Explain why a moved file or directory is not the observed app, or return "".
+    """Explain why a file or directory that was moved into the quarantine is not the observed app, or return "".
 
-    The check runs after the move, at a path that only root can reach. So nobody can exchange the content any more.
-    `original` is the path before the move.
+    `path` is its path now, which only root can reach. So nobody can exchange the content any more. `original` is the
+    path before the move. `kind` is that of the app, as in PortableApp.
     """
     status = host.find_entry(path)
     if status is None:

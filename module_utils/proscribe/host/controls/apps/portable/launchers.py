@@ -1,7 +1,7 @@
-"""Search for launchers of restricted apps and services.
+"""Search for launchers: small files that start a restricted app or open a restricted web address.
 
-Launchers are desktop entries with a web address, and web apps that a browser installed. Entries that start a program
-with the session and users' systemd services count too.
+Launchers are desktop entries with a web address, and web apps that a browser installed. Autostart entries and systemd
+services of the session count too, and desktop entries that start a program in a container.
 """
 
 from __future__ import annotations
@@ -52,10 +52,10 @@ def find_launchers(
 ) -> tuple[list[PortableApp], list[str]]:
     """Return the launchers of restricted services, and the reasons why some could not be checked.
 
-    The launchers of `users` are searched, and with `has_system` those of the system. `find_services` returns the
-    services of a program, by path and flatpak id. `desktops` has the path of the desktop directory by home, for users
-    whose directory has another name. `installed` are the services that a package of the host provides: for them, titles
-    of the system's entries do not count.
+    The launchers of `users` are searched, and with `has_system` those of the host. `find_services` returns the services
+    of a program, by path and flatpak id. `desktops` has, by home, the path of a desktop directory that the user named.
+    `installed` are the services that a package of the host provides. The name that a desktop entry of the host shows
+    does not count for these services.
     """
     search = _LauncherSearch(host, services, find_services, installed)
     if not (search.web_hosts.paths_by_host or search.can_start or search.services_by_title):
@@ -85,7 +85,7 @@ def find_installed_web_apps(
 
     `find_owner` returns the user of a folder, or None.
     """
-    search = None
+    search = None  # made for the first folder only, because most hosts have none
     for path in paths:
         search = search or _LauncherSearch(host, services, lambda program, flatpak_id: [])
         if app_services := search.web_hosts.find_app_services(path.rpartition(WEB_APP_PREFIX)[2]):
@@ -94,7 +94,10 @@ def find_installed_web_apps(
 
 
 def _add_moved_parts(host: Host, app: PortableApp) -> PortableApp:
-    """Return a web app with the parts of its folder that move: the files that the browser wrote."""
+    """Return a web app with the files of its folder that move into the quarantine: those that the browser wrote.
+
+    A web app that is gone or doubtful is returned unchanged.
+    """
     status = host.find_entry(app.path)
     if status is None or app.doubt:
         return app
@@ -107,7 +110,11 @@ def _add_moved_parts(host: Host, app: PortableApp) -> PortableApp:
 def _index_names(
     services: Mapping[str, PlanEntry],
 ) -> tuple[dict[str, list[str]], dict[str, list[str]], set[str], bool]:
-    """Return (services by desktop entry, services by title, program names, whether a launcher could start an app)."""
+    """Return (services by desktop entry, services by title, program names, whether a launcher could start an app).
+
+    A desktop entry is its file name. A title is the name that it shows, folded for a comparison. No launcher can start
+    an app if no service has programs, paths or packages.
+    """
     titles: dict[str, list[str]] = {}
     for service, entry in services.items():
         for title in entry.get("names", ()):
@@ -146,9 +153,10 @@ class _LauncherSearch:
         self.unseen: list[str] = []
 
     def check_directory(self, directory: str, owner: User | None, kind: str, suffix: str = ".desktop") -> None:
-        """Check each entry of a directory. `kind` is the kind of its launchers: `web_app` or `autostart`.
+        """Check each file of a directory that ends with `suffix`: desktop entries, or systemd units.
 
-        `owner` is the user of the directory, or None for the system.
+        `kind` is the kind of the launchers there: `web_app` (menus and desktops) or `autostart`. `owner` is the user of
+        the directory, or None for the host.
         """
         try:
             names = [name for name in self.host.list_directory(directory) if name.endswith(suffix)]
@@ -167,7 +175,10 @@ class _LauncherSearch:
                     self.check_entry(f"{directory}/{name}", content.decode("utf-8", "replace"), owner, kind)
 
     def check_entry(self, path: str, text: str, owner: User | None, kind: str) -> None:
-        """Check the text of a desktop entry or a unit, and add a launcher for each service that it starts or opens."""
+        """Check the text of a desktop entry or a unit, and add a launcher for each service that it starts or opens.
+
+        `kind` and `owner` are those of `check_directory`. A `launcher` is a menu entry of another kind than `web_app`.
+        """
         if path.endswith(".service"):
             launcher = desktop_entries.parse_launcher(text, ("ExecStart", "ExecStartPre", "ExecStartPost"), "Service")
         else:
@@ -185,6 +196,7 @@ class _LauncherSearch:
                 path, launcher.commands, self.find_services
             ):
                 self.add_launcher(services, "launcher" if kind == "web_app" else kind, path, owner, reason, doubt)
+        # An entry of a menu or desktop counts for an address, a web app or a container, but not for a program.
         for command in launcher.commands if kind == "autostart" else ():
             program, flatpak_id = desktop_entries.parse_started_program(command)
             if services := self.find_services(program, flatpak_id) or self.services_by_entry.get(
@@ -219,9 +231,9 @@ class _LauncherSearch:
         return self.container_apps
 
     def check_exported_scripts(self, user: User) -> None:
-        """Check the scripts of distrobox in a user's home.
+        """Check the scripts in a user's ~/.local/bin that start programs in containers of distrobox.
 
-        They have the names of the programs that they start.
+        A script has the name of the program that it starts. So only files with the name of a restricted program count.
         """
         try:
             names = [
@@ -237,9 +249,10 @@ class _LauncherSearch:
     def add_launcher(
         self, services: Sequence[str], kind: str, path: str, owner: User | None, reason: str, doubt: str = ""
     ) -> None:
-        """Add a launcher for those of `services` that it does not have yet.
+        """Add the launcher at `path` for each of `services` for which it is not added yet.
 
-        A launcher of the system that belongs to a package stays in place.
+        `reason` is the evidence. `doubt` says why the file stays in place; "" if it may move. A launcher of the host
+        that belongs to a package stays in place.
         """
         known_services = {service for app in self.launchers if app.path == path for service in app.services}
         if owner is None and (package := owning_package.find_owning_package(self.host, path)):

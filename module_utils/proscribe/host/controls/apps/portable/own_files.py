@@ -19,8 +19,8 @@ from ....system import Host
 from . import asar
 
 HEAD_BYTES = 512
-MAX_FILES = 5_000  # most files in a directory and below it
-MAX_DEPTH = 40
+MAX_FILES = 5_000  # most files that are checked in an app's directory and below it
+MAX_DEPTH = 40  # levels of directories that are checked
 MAX_TEXT_BYTES = 32 * 1024 * 1024  # the licences of Chromium have fifteen million bytes
 # Directories in an app's directory that hold data of the user: profiles, chats, downloads, sources.
 PERSONAL_DIRECTORIES = frozenset(
@@ -60,6 +60,7 @@ def is_picture_file(head: bytes) -> bool:
 
 
 def _make_text_test(pattern: bytes) -> Callable[[bytes], bool]:
+    """Make the function that returns whether the beginning of a file matches `pattern`."""
     beginning = re.compile(pattern)
     return lambda head: beginning.search(head) is not None
 
@@ -110,6 +111,7 @@ KNOWN_FILES: Mapping[str, ContentTest] = {
     "version": _make_text_test(rb"^v?\d+\.\d+[\d.]*\s*$"),
     "vk_swiftshader_icd.json": _make_text_test(rb'^\s*\{\s*"file_format_version"'),
 }
+# Further ELF programs that apps have beside their own program, and further scripts.
 HELPER_PROGRAMS = _split_words(
     """
     chrome_crashpad_handler conjure-client crashpad_handler crashreporter firefox-bin firefox.real glxtest lyrebird
@@ -128,9 +130,9 @@ is_desktop_entry = _make_text_test(rb"(?m)^\[Desktop Entry\]")
 
 
 class DirectoryLayout(NamedTuple):
-    """Division of an app's directory into the parts that move and the rest."""
+    """Division of an app's directory into the parts that move into the quarantine and the rest."""
 
-    is_whole: bool
+    is_whole: bool  # everything in the directory belongs to the app
     parts: list[str]  # paths that move, each with everything below it
     leftovers: list[str]  # paths that stay, relative to the directory
 
@@ -142,8 +144,9 @@ class DirectoryTooLarge(Exception):
 class OwnFiles:
     """Recogniser of the files that belong to a program.
 
-    It uses the names of the app's `programs` and desktop `entries`, and the owner's `uid`. It also uses `listed_sizes`,
-    which are sizes by path from the app's archive.
+    `programs` and `entries` are the names of the app's programs and desktop entries. All files must belong to `uid`.
+    `listed_sizes` are sizes by path of further files, which the app's archive lists. With `has_pictures`, the app is a
+    web app that a browser installed: only its pictures are recognised.
     """
 
     def __init__(
@@ -159,7 +162,7 @@ class OwnFiles:
         self.file_count = 0
 
     def make_layout(self, host: Host, directory: str) -> DirectoryLayout:
-        """Return the parts of a directory that move, and the rest.
+        """Return the parts of an app's directory that belong to the app, and the rest.
 
         Raises DirectoryTooLarge, ObservationError and ControlError.
         """
@@ -169,9 +172,9 @@ class OwnFiles:
         return DirectoryLayout(is_whole, parts, [path[len(directory) + 1 :] for path in leftovers])
 
     def find_foreign_content(self, host: Host, path: str, original: str) -> str:
-        """Explain why the content at a path is not the program's, or return "".
+        """Explain why some of the content at a path does not belong to the program, or return "".
 
-        `original` is the path before the move.
+        The content was moved there from the path `original`, whose names decide.
         """
         try:
             self.file_count = 0
@@ -187,7 +190,9 @@ class OwnFiles:
     ) -> bool:
         """Return whether everything at a path belongs to the program.
 
-        Paths that belong to it are added to `parts`, other paths to `leftovers`. A whole directory is a single part.
+        A missing path counts as belonging to it. Paths that belong to it are added to `parts`, other paths to
+        `leftovers`. A whole directory is a single part. `original` is the path before a move into the quarantine, or
+        else `path` itself. `depth` counts the directories above. Raises DirectoryTooLarge.
         """
         self.file_count += 1
         if self.file_count > MAX_FILES or depth > MAX_DEPTH:
@@ -216,7 +221,8 @@ class OwnFiles:
     ) -> bool:
         """Return whether everything in a directory belongs to the program. An empty directory does not.
 
-        Paths that belong to it are added to `parts`, other paths to `leftovers`.
+        Paths that belong to it are added to `parts`, other paths to `leftovers`. The other parameters are those of
+        `_is_all_own`.
         """
         names = host.list_directory(path)
         if not names:
@@ -237,6 +243,7 @@ class OwnFiles:
         """
         if status.st_uid != self.uid:
             return False
+        # a link belongs to the program only if it names a library, and another file of the same directory
         if stat.S_ISLNK(status.st_mode):
             with host.open_directory(path.rpartition("/")[0]) as parent:
                 target = os.readlink(path.rpartition("/")[2], dir_fd=parent)
@@ -266,9 +273,9 @@ class OwnFiles:
 
 
 def _choose_max_bytes(test: ContentTest) -> int:
-    """Return the largest size of a file that passes a test.
+    """Return the largest size in bytes that a file with this content test may have.
 
-    Programs, libraries and archives have no limit.
+    Programs, libraries and archives have no limit, for which a huge number stands.
     """
     return 1 << 62 if test in _UNLIMITED_TESTS else MAX_TEXT_BYTES
 

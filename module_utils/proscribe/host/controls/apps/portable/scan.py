@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 # Directories outside of homes that are scanned. Entries of root belong to the host. Entries of other users are scanned
 # in the observation of these users.
 SCANNED_PLACES = ("/opt", "/usr/local", "/srv", "/tmp", "/var/tmp", "/dev/shm", "/media", "/run/media")
+# directories of the system: an account with a home in one of them is no person
 SYSTEM_HOMES = ("/bin", "/boot", "/dev", "/etc", "/lib", "/proc", "/run", "/sbin", "/sys", "/usr")
-WINE_DRIVE = "drive_c"  # in a Wine prefix
+WINE_DRIVE = "drive_c"  # directory of Windows programs in a Wine prefix (the data directory of Wine)
 
 
 class PortableApp(NamedTuple):
@@ -39,15 +40,19 @@ class PortableApp(NamedTuple):
     kind: str  # appimage, program, tree, wine, web_app, autostart, launcher
     path: str  # path of the whole app; bytes that are not UTF-8 are surrogates
     name: str  # name of the program
-    owner: User | None  # user of the home that has the app; None for the system's places
-    reason: str  # the evidence
-    doubt: str = ""  # why the app stays in place; "" if it is certain
+    owner: User | None  # user of the home that has the app; None if it is in a place of the host, such as /opt
+    reason: str  # the evidence as a text
+    doubt: str = ""  # why the app may be something else, so that it stays in place; "" if it is certain
     version: str = ""  # version in the name of the file or directory, which a user may have chosen
     uid: int = -1  # uid of the program's owner; -1 if the owner does not matter
-    parts: Sequence[str] = ()  # paths that move; empty if everything at `path` moves
-    leftovers: str = ""  # description of the files that stay
+    parts: Sequence[str] = ()  # paths that move into the quarantine; empty if everything at `path` moves
+    leftovers: str = ""  # description of the files that stay; "" for none
 
     def make_finding(self) -> Finding:
+        """Return the finding that reports the app.
+
+        Its texts are escaped, because a user may have chosen them.
+        """
         kind = self.kind if self.kind in ("web_app", "autostart", "launcher") else "file"
         scope = f"user:{self.owner.name}" if self.owner else "system"
         version = "version as its name says" if self.version else ""
@@ -57,7 +62,7 @@ class PortableApp(NamedTuple):
         )
 
     def is_moved_with(self, path: str) -> bool:
-        """Return whether the entry at `path`, below the app's path, moves together with the app."""
+        """Return whether the file at `path`, below the app's path, moves with the app into the quarantine."""
         return not self.doubt and (
             self.kind == "tree" and (not self.parts or any(f"{path}/".startswith(f"{part}/") for part in self.parts))
         )
@@ -67,20 +72,21 @@ class PortableAppScan(NamedTuple):
     """Result of a scan for portable apps."""
 
     portable_apps: list[PortableApp]
-    unseen: list[str]
+    unseen: list[str]  # reasons why places could not be scanned or files could not be checked
     web_apps: list[str]  # folders of web apps that a browser installed, of restricted services or not
     remembered: Mapping[str, RememberedDirectory]  # by directory: data that the next scan need not read again
-    # By uid: entries of other users than root, for the observation of these users (system/file_scan.py). An entry is a
-    # directory, with the names of single files in it.
+    # By uid of a user other than root: files in the host's shared places, for the observation of that user
+    # (system/file_scan.py). Each pair is a directory and the names of the user's files in it. No names mean that the
+    # whole directory is the user's.
     foreign_entries: Mapping[int, list[tuple[str, Sequence[str]]]]
 
 
 class ScanRegion(NamedTuple):
-    """Region of a scan: the host's places, or everything of a single user."""
+    """Region of a scan: the host's places with the home of root, or everything of another user."""
 
     homes: Mapping[str, User]  # users by home; catalogue paths with `~/` are searched in these homes
     roots: Sequence[str]  # directories that are scanned completely
-    # shared directories, each with the names of the single files in it to check
+    # shared directories, such as /tmp, each with the names of the user's files in it that are checked
     files: Sequence[tuple[str, Sequence[str]]] = ()
     user: User | None = None  # owner of everything in the region; None for the host
     owned_directories: Sequence[str] = ()  # directories of package systems; nothing in them moves into the quarantine
@@ -94,15 +100,17 @@ def scan_portable_apps(
     packages: Sequence[tuple[list[str], Package]],
     remembered: Mapping[str, RememberedDirectory],
 ) -> PortableAppScan:
-    """Return the portable apps in a region.
+    """Return the portable apps in a region, after a scan of its files.
 
-    An app in the system's places is left out if a package in `packages` provides its service. `remembered` has the
-    directories of earlier scans, which need not be read again.
+    `packages` are the installed packages with their services. An app in a place of the host is left out if a package of
+    the host provides its service. `remembered` has, by path, directories of earlier scans: they are not read again if
+    they have not changed.
     """
     if not names.has_names:
         return PortableAppScan([], [], [], {}, {})
     installed = {service for names_listed, package in packages if package.owner is None for service in names_listed}
     flatpaks = {f"{home}/.local/share/flatpak" for home in region.homes}  # flatpak.py checks these
+    # in the region of the host, files of other users are not scanned, but returned in `foreign_entries`
     scan_result = host.scan_directories(
         region.roots, names.choose_names, remembered, flatpaks, separates_owned=region.user is None
     )
@@ -150,8 +158,9 @@ def check_portable_app(
 ) -> list[PortableApp]:
     """Return the portable apps of which the file at `path` is the program, as a file scan would.
 
-    The other files that would move into the quarantine with the file are not determined. The cost does not depend on
-    the number of files beside it. Raises ObservationError and ControlError.
+    Only this file is checked, so that the watch can check a program that somebody starts. The files that would move
+    into the quarantine with it are not determined. The cost does not depend on the number of files beside it. The other
+    parameters are those of `scan_portable_apps`. Raises ObservationError and ControlError.
     """
     installed = {
         service for listed_services, package in packages if package.owner is None for service in listed_services
@@ -168,7 +177,10 @@ def check_portable_app(
 
 
 def is_personal_home(user: User) -> bool:
-    """Return whether an account has the home of a person. The home of `bin` is /bin, a part of the system."""
+    """Return whether an account has the home of a person, which users fill with files.
+
+    Accounts of the system have none: the home of `bin` is /bin, a part of the system.
+    """
     is_person = user.uid == 0 or user.uid >= 1000 or user.home.startswith("/home/")
     return is_person and not is_system_home(user.home)
 
@@ -209,10 +221,11 @@ class _PortableAppSearch:
             self.unseen.append(str(error))
 
     def check_named_path(self, service: str, path: str, foreign_directories: Sequence[str]) -> None:
-        """Check a path of the catalogue. A path with `~/` is checked in each home.
+        """Check whether the app of a service is at a path of the catalogue.
 
-        Paths in /usr are left out, because packages own them. Paths below the `foreign_directories` are left out too:
-        the scan for the users who own them checks them.
+        A path with `~/` is checked in each home. Other paths are checked only within the region. So paths in /usr are
+        left out, because packages own them. Paths below the `foreign_directories` are left out too: the scans for the
+        users who own them check them.
         """
         if path.startswith("~/"):
             places = [home + path[1:] for home in self.homes]
@@ -241,9 +254,9 @@ class _PortableAppSearch:
     def check_directory(
         self, directory: str, chosen_names: Collection[str], neighbours: set[str] | None = None
     ) -> None:
-        """Check the files in a directory that have a chosen name, each by a method for its kind.
+        """Check the files in a directory that have one of `chosen_names`, each by a method for its kind.
 
-        `neighbours` are the names of the files beside them, by default all names in the directory.
+        `neighbours` are the names of files in the directory that may be evidence. None means all names in it.
         """
         present_names = set(self.host.list_directory(directory)) if neighbours is None else neighbours
         for name in sorted(present_names.intersection(chosen_names)):
@@ -267,6 +280,7 @@ class _PortableAppSearch:
                 self._check_program(path, name, present_names)
 
     def _is_unknown_program(self, name: str) -> bool:
+        """Return whether a file name is no program name of the catalogue, so that it may be that of an AppImage."""
         return name not in self.names.programs and name not in self.names.marked_programs
 
     def _check_program(self, path: str, name: str, neighbours: set[str]) -> None:
@@ -319,9 +333,9 @@ class _PortableAppSearch:
                     )
 
     def _check_portable_browser(self, path: str, name: str) -> None:
-        """Check an unpacked browser.
+        """Check a browser that somebody unpacked from an archive.
 
-        It counts only in a user's home, and with other files of a browser beside it.
+        The browser counts only in a user's home, and with other files of a browser beside it.
         """
         if self._find_home_user(path) and self.host.read_head(path, 4) == appimage.ELF_MAGIC:
             from . import evidence
@@ -342,7 +356,7 @@ class _PortableAppSearch:
             self._add_portable_app(service, "tree", path.rpartition("/resources/")[0], app_evidence)
 
     def _check_windows_program(self, path: str, name: str) -> None:
-        """Check a Windows program in a Wine prefix."""
+        """Check a Windows program in a Wine prefix (the data directory of Wine, with `drive_c`)."""
         drive, separator, path_inside = path.rpartition(f"/{WINE_DRIVE}/")
         if not separator or self.host.read_head(path, 2) != b"MZ":
             return
@@ -365,7 +379,7 @@ class _PortableAppSearch:
                 )
 
     def _find_home_user(self, path: str) -> User | None:
-        """Return the user of the home that has a path, or else the user of the region (None for the host)."""
+        """Return the user of the home that contains a path, or else the user of the region (None for the host)."""
         parent = path
         while parent := parent.rpartition("/")[0]:
             if parent in self.homes:
@@ -373,10 +387,11 @@ class _PortableAppSearch:
         return self.region.user
 
     def _add_portable_app(self, service: str, kind: str, path: str, app_evidence: evidence.AppEvidence | None) -> None:
-        """Add a portable app with the parts of it that move. Nothing is added if `app_evidence` is None.
+        """Add a portable app, with the files of it that move into the quarantine.
 
-        An app in the system's places is not added if a package provides its service. An app that a package system owns
-        gets a doubt, so that it stays in place.
+        Nothing is added if `app_evidence` is None, which means that the program at `path` is no app of the service.
+        Nothing is added either in a place of the host if a package provides the service. An app that a package system
+        owns gets a doubt, so that it stays in place.
         """
         owner = self._find_home_user(path)
         if app_evidence is None or (not owner and service in self.installed_services):
@@ -393,6 +408,8 @@ class _PortableAppSearch:
         moved_path, leftovers = path, ""
         parts: Sequence[str] = ()
         directory = path if kind == "tree" else path.rpartition("/")[0]
+        # If the app has a directory of its own, the directory moves instead of the program alone. A home or a shared
+        # place, such as /opt, never moves.
         if (
             self.includes_parts
             and app_evidence.is_own_directory
@@ -422,16 +439,18 @@ class _PortableAppSearch:
 
     @staticmethod
     def _parse_version(path: str) -> str:
+        """Return the version in the name of a file, or else in the name of its directory, or ""."""
         *_, parent, name = path.split("/")
         return appimage.parse_name_version(name) or appimage.parse_name_version(parent)
 
 
 def _merge_portable_apps(portable_apps: Sequence[PortableApp]) -> list[PortableApp]:
-    """Return each path once, with all its services.
+    """Return each app once by path, with all services that were found for the path.
 
-    An app inside another app that moves as a whole is left out.
+    An app is left out if it is inside another app with which it moves into the quarantine.
     """
     merged: dict[str, PortableApp] = {}
+    # outer apps come before inner apps, and for the same path, certain apps before doubtful apps
     for app in sorted(portable_apps, key=lambda app: (app.path, bool(app.doubt), app.services)):
         outer_app = next((merged[parent] for parent in _iterate_upwards(app.path) if parent in merged), None)
         if outer_app is None or (outer_app.path != app.path and not outer_app.is_moved_with(app.path)):

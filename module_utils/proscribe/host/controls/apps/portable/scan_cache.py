@@ -1,8 +1,8 @@
 """Memory of an observation of apps, for the next observation. Enforcing runs save it, and audits use it.
 
 A directory that has not changed is not read again (system/file_scan.py). A package system whose database has not
-changed is not queried again. Both checks rely on the kernel's times alone. So a scan reads everything after a number of
-enforcing runs (proscribe_full_scan_every).
+changed is not queried again. Both checks rely only on times of change that the kernel sets. So, to be sure, a scan
+reads everything after a number of enforcing runs (proscribe_full_scan_every): a full scan.
 
 The memory of each user's directories is a separate file with a size limit. The observation of another user does not
 read it. So a user who fills the home slows down only the observation of that home.
@@ -29,8 +29,8 @@ from ..memory_store import (
 if TYPE_CHECKING:
     from ....system.file_scan import RememberedDirectory
 
-MEMORY_PATH = MEMORY_DIRECTORY + "/walk"  # memory of the host's own places
-USER_MEMORY_NAME = "walk-{}"  # memory of a user, by uid, in the same directory
+MEMORY_PATH = MEMORY_DIRECTORY + "/walk"  # memory of the host's own places and of the package systems
+USER_MEMORY_NAME = "walk-{}"  # name of a user's memory file in that directory, with the uid
 MEMORY_VERSION = 7  # version of the format, and of the rules by which the scan chooses names
 DROPPED_TEXT = ""  # text of a memory file that is too large or deleted: no file is written
 
@@ -38,14 +38,14 @@ DROPPED_TEXT = ""  # text of a memory file that is too large or deleted: no file
 class ScanMemory(NamedTuple):
     """Memory of earlier scans, and data of the current scan that will be saved."""
 
-    # directories of the host as earlier scans read them; empty for a full scan
+    # by path: directories of the host as earlier scans read them; empty for a full scan
     remembered: Mapping[str, RememberedDirectory]
     names_stamp: str  # digest of the names that the scan searched
     full_scan_at: str  # time of the last full scan: UTC, 2026-11-25T08:00:00Z
     run_count: int  # number of runs since the full scan, including the run of the full scan
     # By package system: the state of its database, and its packages as tuples of their fields.
     query_results: Mapping[str, tuple[Any, Any]] = {}
-    # By uid: the text of a user's memory file. None: the file stays as it is. "": there is no file.
+    # By uid: the new text of a user's memory file. None: the file stays as it is. "": the file is deleted.
     texts_by_uid: Mapping[str, str | None] = {}
     is_fresh: bool = False  # True if this is a full scan, so that nothing is remembered
 
@@ -53,7 +53,8 @@ class ScanMemory(NamedTuple):
 def read_scan_memory(host: Host, names_digest: str, max_runs: int) -> ScanMemory:
     """Return the memory of earlier scans. Return an empty memory if a full scan is due.
 
-    A full scan is due after `max_runs` runs, or if the names to search for have changed (`names_digest`).
+    A full scan is due after `max_runs` enforcing runs. It is also due if the names to search for have changed. Their
+    digest `names_digest` then differs from the saved digest.
     """
     names_stamp = f"{MEMORY_VERSION} {names_digest}"
     try:
@@ -66,7 +67,11 @@ def read_scan_memory(host: Host, names_digest: str, max_runs: int) -> ScanMemory
 
 
 def read_remembered_directories(host: Host, memory: ScanMemory, uid: int) -> Mapping[str, RememberedDirectory]:
-    """Return a user's directories as earlier scans remember them. Return {} in a full scan."""
+    """Return, by path, a user's directories as earlier scans read them.
+
+    Return {} in a full scan, or if the memory file is missing or damaged. Return {} too if the file has another digest
+    of names than `memory`, or is from before the last full scan.
+    """
     if memory.is_fresh:
         return {}
     try:
@@ -91,9 +96,10 @@ def format_user_memory(
     earlier_directories: Mapping[str, RememberedDirectory],
     current_directories: Mapping[str, RememberedDirectory],
 ) -> str | None:
-    """Return the text of a user's new memory file, or None if the current file stays.
+    """Return the text of a user's new memory file, or None if the current file stays as it is.
 
-    A text that is too large is replaced by "", which deletes the file.
+    The text is "" if it would be too large; the file is then deleted. `earlier_directories` are those that were read
+    from the current file, and `current_directories` those of this scan.
     """
     if earlier_directories == current_directories and not memory.is_fresh:
         return None
@@ -104,9 +110,10 @@ def format_user_memory(
 
 
 def extend_names_stamp(names: str, folders: Iterable[str]) -> str:
-    """Return the digest `names` of the names to search for, extended by a digest of user directories.
+    """Return the digest `names` of the names to search for, with a digest of the user directories `folders` added.
 
-    In these directories, the scan has to check other names.
+    User directories are those such as ~/桌面 (user_dirs.py), in which the scan searches for further names. So if the
+    user directories change, the memory of earlier scans must not be used. Without folders, return `names` itself.
     """
     folder_bytes = "\0".join(sorted(folders)).encode("utf-8", "surrogateescape")
     return f"{names} {sha256(folder_bytes).hexdigest()}" if folder_bytes else names
@@ -115,8 +122,8 @@ def extend_names_stamp(names: str, folders: Iterable[str]) -> str:
 def save_scan_memory(host: Host, memory: ScanMemory | None, is_first: bool = False) -> None:
     """Save the memory of an observation. Raises ControlError.
 
-    Only root can read it, because it has names of users' files. `is_first` is true for the first observation of a run,
-    so that the run is counted once.
+    Only root can read it, because it has names of users' files. Memory files of users without memory are deleted.
+    `is_first` is true for the first observation of an enforcing run, so that the run is counted once.
     """
     if memory is None:
         return

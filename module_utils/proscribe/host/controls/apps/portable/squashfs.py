@@ -1,7 +1,9 @@
 """Reader of the archive in an AppImage: the names in a directory, and the beginning of a file.
 
-The format is squashfs 4.0 (Documentation/filesystems/squashfs.rst of Linux). The author of an archive may be hostile.
-So everything has a limit, and an archive beyond a limit raises UnreadableArchive.
+The format is squashfs 4.0 (Documentation/filesystems/squashfs.rst of Linux). An inode describes a directory, file or
+link. Inodes, names and files are stored in compressed blocks. The end of a file may be in a fragment, a block that
+several files share. The author of an archive may be hostile. So everything has a limit, and an archive beyond a limit
+raises UnreadableArchive.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ MAX_BLOCKS = 200  # most blocks of an archive that are decompressed
 MAX_NAMES = 4_000  # most names in a directory
 MAX_LINKS, MAX_STEPS = 8, 32  # most links, and most path components at a time, on the way to a file
 MAX_MEMORY_BYTES = 64 * 1024 * 1024  # memory that decompression may use
-_NO_FRAGMENT = 0xFFFFFFFF
+_NO_FRAGMENT = 0xFFFFFFFF  # number of the fragment of a file that has none
+# kinds of inodes, each in a basic and an extended form
 _DIRECTORY_KINDS, _FILE_KINDS, _LINK_KINDS = (1, 8), (2, 9), (3, 10)
 
 
@@ -33,12 +36,12 @@ class ArchiveNode(NamedTuple):
     """Directory, file or link of an archive (inode)."""
 
     kind: int
-    start: int  # for a directory: start of its names; for a file: start of its blocks
-    offset: int
-    size: int
-    fragment: int = _NO_FRAGMENT
-    block_sizes: tuple[int, ...] = ()  # for a file: the sizes of its blocks
-    target: str = ""
+    start: int  # for a directory: position of the block with its names; for a file: position of its first block
+    offset: int  # for a directory: offset of its names in the block; for a file: offset of its end in the fragment
+    size: int  # for a directory: bytes of its names and 3 more; for a file: its bytes
+    fragment: int = _NO_FRAGMENT  # for a file: number of the fragment with its end
+    block_sizes: tuple[int, ...] = ()  # for a file: sizes of its blocks as stored, as in `_read_block`
+    target: str = ""  # for a link: the path that it names
 
 
 class SquashfsArchive:
@@ -76,7 +79,7 @@ class SquashfsArchive:
             head = self.read_content(self.start + position, 2)
             if len(head) < 2:
                 raise UnreadableArchive("its archive is cut short")
-            (size,) = struct.unpack("<H", head)
+            (size,) = struct.unpack("<H", head)  # the lower 15 bits are the stored size; bit 15: not compressed
             data = self.read_content(self.start + position + 2, size & 0x7FFF)
             self._metadata_blocks[position] = (
                 (data if size & 0x8000 else self.unpack_block(data, METADATA_BLOCK_BYTES)),
@@ -99,21 +102,22 @@ class SquashfsArchive:
         return content[offset : offset + size]
 
     def read_node(self, reference: int) -> ArchiveNode:
-        """Return the node of an inode reference. A kind that is not read gives a node without content.
+        """Return the directory, file or link of an inode reference.
 
-        The upper bits of `reference` are the position of a block, and its lower 16 bits the offset in that block.
+        Another kind gives a node without content. The upper bits of `reference` are the position of a block, and its
+        lower 16 bits the offset in that block.
         """
         position, offset = self.inodes_offset + (reference >> 16), reference & 0xFFFF
         kind = struct.unpack("<H", self._read_metadata(position, offset, 2))[0]
-        if kind == 1:
+        if kind == 1:  # directory
             start, _, size, inner_offset, _ = struct.unpack("<IIHHI", self._read_metadata(position, offset + 16, 16))
             return ArchiveNode(kind, start, inner_offset, size)
-        if kind == 8:
+        if kind == 8:  # directory in the extended form
             _, size, start, _, _, inner_offset, _ = struct.unpack(
                 "<IIIIHHI", self._read_metadata(position, offset + 16, 24)
             )
             return ArchiveNode(kind, start, inner_offset, size)
-        if kind in _FILE_KINDS:
+        if kind in _FILE_KINDS:  # the extended form has longer fields in another order
             layout, length = ("<IIII", 32) if kind == 2 else ("<QQQIIII", 56)
             fields = struct.unpack(layout, self._read_metadata(position, offset + 16, length - 16))
             start, fragment, inner_offset, size = fields if kind == 2 else (fields[0], fields[4], fields[5], fields[1])
@@ -128,7 +132,10 @@ class SquashfsArchive:
         return ArchiveNode(kind, 0, 0, 0)
 
     def list_directory(self, directory: ArchiveNode) -> Iterator[tuple[str, int]]:
-        """Yield (name, inode reference) for each entry of a directory (squashfs.rst, 3.4)."""
+        """Yield (name, inode reference) for each name in a directory (squashfs.rst, 3.4).
+
+        Yield nothing for a file.
+        """
         if directory.kind not in _DIRECTORY_KINDS or directory.size <= 3:
             return
         # The size counts 3 bytes for `.` and `..`, which are not stored.
@@ -136,6 +143,7 @@ class SquashfsArchive:
         if size > 64 * MAX_NAMES:
             raise UnreadableArchive("a directory of its archive is too large")
         data = self._read_metadata(self.names_offset + directory.start, directory.offset, size)
+        # a header comes before each run of names whose inodes are in the same block
         while position + 12 <= len(data):
             entry_count, start, _ = struct.unpack_from("<III", data, position)
             position += 12
@@ -153,7 +161,7 @@ class SquashfsArchive:
     def find_node(self, path: str) -> ArchiveNode | None:
         """Return the node at a path below the root, or None if there is none.
 
-        Links in the archive are followed.
+        Links are followed within the archive, at most MAX_LINKS of them.
         """
         steps = [step for step in path.split("/") if step]
         parents = [self.read_node(self.root_reference)]
@@ -192,13 +200,14 @@ class SquashfsArchive:
             content += self._read_block(position, block)
             position += block & 0xFFFFFF
         if len(content) < size and node.fragment != _NO_FRAGMENT:
+            # the end of the file: a table of positions leads to the fragment's description, with 512 in each block
             place = struct.unpack("<Q", self._read_raw(self.fragments_offset + 8 * (node.fragment // 512), 8))[0]
             start, block = struct.unpack("<QI", self._read_metadata(place, 16 * (node.fragment % 512), 12))
             content += self._read_block(self.start + start, block)[node.offset :]
         return content[:size]
 
     def _read_raw(self, at: int, size: int) -> bytes:
-        """Return bytes of the archive as they are stored.
+        """Return `size` bytes as they are stored at the offset `at` of the archive.
 
         Raises UnreadableArchive if the archive ends before.
         """
@@ -208,9 +217,10 @@ class SquashfsArchive:
         return data
 
     def _read_block(self, at: int, block: int) -> bytes:
-        """Return a decompressed block of a file.
+        """Return a decompressed block of a file, which is stored at the offset `at`.
 
-        `block` has the stored size in its lower 24 bits; 0 is a hole. Bit 24 means that the data are not compressed.
+        `block` has the stored size in its lower 24 bits. The size 0 is a hole, a block of zero bytes that is not
+        stored. Bit 24 means that the block is not compressed.
         """
         self._count_block()
         size = block & 0xFFFFFF
@@ -223,9 +233,10 @@ class SquashfsArchive:
 
 
 def _choose_unpacker(method: int) -> Callable[[bytes, int], bytes]:
-    """Return the function that decompresses a block for a compression method of squashfs.
+    """Return the function that decompresses a block, for the number of a compression method of squashfs.
 
-    Its second argument is the largest number of bytes to return.
+    The function takes the compressed bytes and the largest number of bytes to return. Raises UnreadableArchive if this
+    Python lacks the method.
     """
     if method == 1:
         return _limit_unpacking(lambda data, max_bytes: zlib.decompressobj().decompress(data, max_bytes))
@@ -249,7 +260,7 @@ def _choose_unpacker(method: int) -> Callable[[bytes, int], bytes]:
 
 
 def _limit_unpacking(unpack: Callable[[bytes, int], bytes]) -> Callable[[bytes, int], bytes]:
-    """Return `unpack` with its errors converted to UnreadableArchive."""
+    """Return a function as `unpack`, which raises only UnreadableArchive."""
 
     def unpack_bounded(data: bytes, max_bytes: int) -> bytes:
         try:

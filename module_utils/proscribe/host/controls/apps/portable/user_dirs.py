@@ -1,8 +1,8 @@
 """User directories such as desktop and downloads, whose names are in the user's language (`~/桌面`, `~/下載`).
 
 `~/.config/user-dirs.dirs` has them in lines such as `XDG_DESKTOP_DIR="$HOME/桌面"` (user-dirs.dirs(5)).
-The user controls this file. So it can only add directories below that user's home. These directories are scanned as
-any other place. Nothing is spared, followed or moved because of them.
+The user controls this file. So it can only add directories below that user's home to the search. No directory is left
+out of the scan because of it, no link is followed, and nothing is moved.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _LINE_START = 'XDG_{}_DIR="'
 
 
 def read_user_directories(host: Host, user: User) -> Mapping[str, str]:
-    """Return the user directories by key, such as DESKTOP, as absolute paths below the home.
+    """Return the user directories as absolute paths below the home, by key such as DESKTOP.
 
-    Return {} if the file cannot be read.
+    Return {} if the file is missing or cannot be read.
     """
     try:
         content = host.read_file(user.home + USER_DIRS_FILE, MAX_FILE_BYTES)
@@ -35,7 +35,7 @@ def read_user_directories(host: Host, user: User) -> Mapping[str, str]:
 
 
 def parse_user_directories(text: str, home: str) -> dict[str, str]:
-    """Return the directories in the text of user-dirs.dirs, by key.
+    """Return, by key such as DESKTOP, the directories in the text of user-dirs.dirs that are below the home.
 
     If a key occurs twice, the last line counts, as in a shell.
     """
@@ -52,9 +52,9 @@ def parse_user_directories(text: str, home: str) -> dict[str, str]:
 
 
 def _resolve_below_home(quoted_path: str, home: str) -> str:
-    """Return the path that a value names, if it is below the home. Otherwise return "".
+    """Return the absolute path that a value of user-dirs.dirs names, if it is below the home.
 
-    The home itself also gives "": in the file, it means that the key is disabled.
+    Otherwise return "". The home itself also gives "": in the file, it means that the user has no such directory.
     """
     quoted_path = _unescape_path(quoted_path)
     if quoted_path.startswith("$HOME/"):

@@ -40,10 +40,10 @@ MAX_KEEP_SECONDS = 40 * 366 * 86400  # longest plausible retention; a later end 
 
 
 def explain_lacking_room(host: Host, paths: Sequence[str]) -> str:
-    """Explain why the quarantine has no room for the entries at `paths`, or return "".
+    """Explain why the quarantine has no room for the files and directories at `paths`, or return "".
 
-    All entries belong to the same owner. Missing entries need no room. Within a file system, a move only renames. So
-    only the limit for each owner applies there.
+    They all belong to the same owner. Missing ones need no room. A move within a file system only renames. So the free
+    space on the disk does not matter there, and only the limit for each user applies.
     """
     bytes_needed = entries_needed = 0
     moved_status: os.stat_result | None = None
@@ -76,7 +76,10 @@ def explain_lacking_room(host: Host, paths: Sequence[str]) -> str:
 def _explain_user_share(
     host: Host, uid: int, bytes_needed: int, thing_count: int, file_system: os.statvfs_result
 ) -> str:
-    """Explain why a user has too much in the quarantine to add `thing_count` items, or return ""."""
+    """Explain why a user has too much in the quarantine to add `thing_count` items of `bytes_needed`, or return "".
+
+    `file_system` is that of the quarantine, of which a user may fill a quarter.
+    """
     owner_entries = [entry for entry in list_entries(host) if entry.attributes.uid == uid]
     user_share = file_system.f_blocks * file_system.f_frsize // USER_SHARE_DIVISOR
     bytes_held = sum(entry.disk or entry.size for entry in owner_entries)
@@ -88,7 +91,10 @@ def _explain_user_share(
 
 
 def explain_too_large(usage: DiskUsage, file_system: os.statvfs_result) -> str:
-    """Explain why an amount of data cannot be copied to the file system of the quarantine, or return ""."""
+    """Explain why an amount of data cannot be copied to the file system of the quarantine, or return "".
+
+    A reserve of free space and of free inodes (numbers for files) always stays.
+    """
     if usage.size > MAX_DATA_BYTES:
         return f"it has more than {MAX_DATA_BYTES // 1024**3} GiB of data, too much to be copied to another file system"
     if usage.size > count_free_bytes(file_system):
@@ -124,17 +130,18 @@ def _find_existing_directory(host: Host) -> str:
 
 
 def format_end_of_keeping(keep_seconds: int) -> str:
-    """Return the end of the retention of an item that is taken now, in UTC.
+    """Return when the retention of an item ends that is moved into the quarantine now, in UTC.
 
-    Return "" if `keep_seconds` is 0.
+    Return "" if `keep_seconds` is 0, which means that the item is kept without end.
     """
     return timestamps.format_timestamp(time.time() + keep_seconds) if keep_seconds else ""
 
 
 def format_keep_end(taken_at: str, kept_until: str, keep_seconds: int) -> str:
-    """Return the end of the retention of an item in UTC, or "" for no end or an unknown end.
+    """Return when the retention of an item ends, in UTC.
 
-    The end is `kept_until` of the manifest. If that is empty, it is `keep_seconds` after the time in `taken_at`.
+    Return "" for no end or an unknown end. The end is `kept_until` of the manifest. If that is empty, the end is
+    `keep_seconds` after the time `taken_at` of the move into the quarantine. 0 seconds mean no end.
     """
     taken_seconds = parse_seconds(taken_at)
     return kept_until or (
@@ -167,11 +174,12 @@ def is_expired(entry: QuarantineEntry, keep_seconds: int, now: float) -> bool:
     An unfinished item never expires, and neither does an item with impossible dates. So a host with a wrong clock
     deletes nothing by mistake.
     """
-    taken_seconds = parse_seconds(entry.taken_at)
+    taken_seconds = parse_seconds(entry.taken_at)  # 0 for an invalid time
     end_seconds = parse_seconds(format_keep_end(entry.taken_at, entry.kept_until, keep_seconds))
     if entry.doing or not entry.at_rest or not taken_seconds or not end_seconds:
         return False
     return (
+        # the end is plausible, it is over, and the clock of the host is plausible
         taken_seconds <= end_seconds <= taken_seconds + MAX_KEEP_SECONDS
         and end_seconds < now < taken_seconds + MAX_KEEP_SECONDS
     )
@@ -185,7 +193,7 @@ def parse_seconds(timestamp: str) -> int:
 def prune_entry(host: Host, entry: QuarantineEntry) -> None:
     """Delete an item permanently.
 
-    Raises ControlError. If the run is killed, the next run completes the deletion.
+    Raises ControlError. The manifest first records the deletion. So if the run is killed, the next run completes it.
     """
     with explain_errors(f"cannot take {entry.id} out of the quarantine"):
         manifest.mark_entry_unfinished(host, entry)
@@ -196,6 +204,9 @@ def prune_entry(host: Host, entry: QuarantineEntry) -> None:
 
 
 def remove_content(entry_directory: int) -> None:
-    """Delete the content in the folder of an item permanently."""
+    """Delete the content of an item permanently.
+
+    `entry_directory` is a descriptor of the item's folder.
+    """
     remove_entry(entry_directory, CONTENT_NAME)
     manifest.mark_step("content gone")

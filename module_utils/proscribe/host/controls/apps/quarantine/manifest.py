@@ -1,6 +1,7 @@
 """Manifests of quarantined items, and their folders.
 
-Each item has a folder in the quarantine. An item from another file system may also have a folder there ("hold").
+Each item has a folder in the quarantine. If the item comes from another file system, it may also have a hold. A hold is
+a folder of root on that other file system. In the hold, the content is safe from its user until it is copied.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ MANIFEST_SCHEMA = "proscribe/quarantine/1"
 MANIFEST_NAME, TEMPORARY_NAME = "manifest.json", ".manifest.json~"
 CONTENT_NAME = "content"  # name of the content in the folder of the item
 COPY_NAME = "copying"  # name of the content's copy while it is incomplete or not yet compared with the content
-HOLD_PREFIX = ".proscribe-quarantine-"  # prefix of a hold: a folder of root on the file system of the original path
+HOLD_PREFIX = ".proscribe-quarantine-"  # prefix of the name of a hold
+# operations: move into the quarantine, move back to the original path, delete permanently
 TAKE, RESTORE, PRUNE = "take", "restore", "prune"
 _KEY_BY_FIELD = {"at_rest": "kept"}  # key: field of QuarantineEntry; value: its different name in the file
 _DISK_FULL_HINT = "; what was taken is kept, and the next run goes on"
@@ -34,29 +36,32 @@ _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
 def mark_step(step: str) -> None:
-    """Mark a step that has changed the disk. It does nothing: tests replace it to end the run at a step."""
+    """Do nothing: the code calls this function after each step that has changed the disk.
+
+    Tests replace the function, to end a run after a step.
+    """
 
 
 class QuarantineEntry(NamedTuple):
-    """Manifest of a quarantined item."""
+    """Item of the quarantine, as its manifest describes it."""
 
-    id: str
-    path: str
-    services: list[str]
-    kind: str
-    taken_at: str
-    owner: str
+    id: str  # name of its folder in the quarantine
+    path: str  # original path
+    services: list[str]  # the restricted services for which it was moved
+    kind: str  # kind of the portable app, as in PortableApp
+    taken_at: str  # time of the move into the quarantine: UTC, 2026-11-25T08:00:00Z
+    owner: str  # account that owned the original
     identity: list[int]  # device and inode of the original
-    attributes: FileAttributes
-    doing: str = TAKE  # the operation in progress; "" if the item is finished
-    hold: str = ""  # path of the folder of root on the file system of the original path; "" for none
+    attributes: FileAttributes  # owner, mode, times and so on of the original, which a restore gives back
+    doing: str = TAKE  # the operation in progress (TAKE, RESTORE, PRUNE); "" if no operation is
+    hold: str = ""  # path of the hold, root's folder on the file system of the original path; "" for none
     placed: list[int] = []  # device and inode of the content that a restore is about to put at `path`; [] for none
-    sha256: str = ""
+    sha256: str = ""  # checksum, number of files and bytes of the content; empty if it could not be read
     files: int = 0
     size: int = 0
     shared: int = 0  # number of files of the content that also have a name outside the quarantine (hard links)
     disk: int = 0  # bytes that the content occupies on the disk
-    # id of the app's first item, if the app was moved in several parts, which belong together; otherwise ""
+    # An app may be moved in several parts, each an item. This is the id of the first item; "" if the app is one item.
     group: str = ""
     kept_until: str = ""  # end of the retention, in the format of taken_at; "" for no end
     whole: str = ""  # path of the whole app if this item is a part of it; a waiver may name that path
@@ -68,7 +73,7 @@ class QuarantineEntry(NamedTuple):
 
 
 def find_entry_owner(entry: QuarantineEntry) -> str:
-    """Return the account that owns an item, or "" for root."""
+    """Return the account that owned the original of an item, or "" for root."""
     return entry.owner if entry.attributes.uid else ""
 
 
@@ -103,10 +108,10 @@ def read_entries(host: Host) -> Iterator[tuple[str, QuarantineEntry | None, str]
 
 
 def read_entry(host: Host, name: str) -> QuarantineEntry | None:
-    """Return the item in the folder `name`, or None if the folder has no item.
+    """Return the item in the folder `name` of the quarantine, or None if the folder has no item.
 
-    If a run was killed before the move began, return an item without a path. Raises ControlError if the manifest is
-    unreadable, missing beside a content, or belongs to another folder.
+    If a run was killed before it wrote the manifest, return an item without a path. Raises ControlError if the manifest
+    is unreadable, belongs to another folder, or is missing in a finished folder with content.
     """
     try:
         text = host.read_text(f"{QUARANTINE_DIRECTORY}/{name}/{MANIFEST_NAME}")
@@ -133,25 +138,29 @@ def read_entry(host: Host, name: str) -> QuarantineEntry | None:
     return entry
 
 
-def _has_valid_values(entry: QuarantineEntry) -> bool:
+def _has_valid_values(item: QuarantineEntry) -> bool:
     """Return whether the values of a manifest have the types that Proscribe writes."""
-    texts = [entry.id, entry.path, entry.kind, entry.taken_at, entry.owner, entry.kept_until, entry.group, entry.whole]
-    numbers = [entry.size, entry.disk, entry.attributes.uid]
+    texts = [item.id, item.path, item.kind, item.taken_at, item.owner, item.kept_until, item.group, item.whole]
+    numbers = [item.size, item.disk, item.attributes.uid]
     return (
-        all(isinstance(text, str) for text in (*texts, entry.doing, entry.hold, entry.privileged))
-        and isinstance(entry.parent_owner, int)
-        and isinstance(entry.services, list)
-        and all(isinstance(service, str) for service in entry.services)
+        all(isinstance(text, str) for text in (*texts, item.doing, item.hold, item.privileged))
+        and isinstance(item.parent_owner, int)
+        and isinstance(item.services, list)
+        and all(isinstance(service, str) for service in item.services)
         and all(isinstance(size, int) and size >= 0 for size in numbers)
     )
 
 
-def _serialise_fields(entry: QuarantineEntry) -> dict[str, object]:
-    return {_KEY_BY_FIELD.get(name, name): field_value for name, field_value in entry._asdict().items()}
+def _serialise_fields(item: QuarantineEntry) -> dict[str, object]:
+    """Return the fields of an item by their keys in the manifest, which differ for `_KEY_BY_FIELD`."""
+    return {_KEY_BY_FIELD.get(name, name): field_value for name, field_value in item._asdict().items()}
 
 
 def write_manifest(entry_directory: int, entry: QuarantineEntry) -> None:
-    """Write the manifest of an item in one step, and synchronise it to the disk. Raises OSError."""
+    """Write the manifest of an item in one step, and synchronise it to the disk. Raises OSError.
+
+    `entry_directory` is a descriptor of the item's folder.
+    """
     content = {
         "schema": MANIFEST_SCHEMA,
         "written_by": WRITTEN_BY,
@@ -198,7 +207,7 @@ def open_entry_directory(host: Host, entry: QuarantineEntry, is_new: bool = Fals
 
 
 def make_hold_path(parent: str, entry: QuarantineEntry) -> str:
-    """Return the path of an item's hold below `parent`.
+    """Return the path of an item's hold in the directory `parent`.
 
     A hold is a folder of root on the file system of the item's original path.
     """
@@ -206,9 +215,10 @@ def make_hold_path(parent: str, entry: QuarantineEntry) -> str:
 
 
 def open_hold(parent: int, entry: QuarantineEntry) -> int:
-    """Return the descriptor of an item's hold in the directory `parent`. Create the hold if it is missing.
+    """Return a descriptor of an item's hold in the directory `parent`, and create the hold if it is missing.
 
-    Raises ControlError if the folder is not Proscribe's.
+    A hold is a folder of root on the file system of the item's original path. `parent` is a descriptor. Raises
+    ControlError if the folder there is not Proscribe's.
     """
     with contextlib.suppress(FileExistsError):
         os.mkdir(HOLD_PREFIX + entry.id, 0o700, dir_fd=parent)
@@ -222,27 +232,38 @@ def open_hold(parent: int, entry: QuarantineEntry) -> int:
 
 
 def record_hold(entry_directory: int, entry: QuarantineEntry, hold: int) -> QuarantineEntry:
-    """Record the device and inode of an item's hold in its manifest. Raises OSError."""
+    """Record the device and inode of an item's hold in the manifest, and return the changed item.
+
+    Raises OSError. A hold is a folder of root on the file system of the item's original path. `entry_directory` and
+    `hold` are descriptors of the item's folder and of its hold.
+    """
     status = os.fstat(hold)
     entry = entry._replace(hold_identity=[status.st_dev, status.st_ino])
     write_manifest(entry_directory, entry)
     return entry
 
 
-def _is_own_hold(descriptor: int, entry: QuarantineEntry, must_be_empty: bool) -> bool:
-    """Return whether an open directory is the hold of an item, which root alone can change."""
+def _is_own_hold(descriptor: int, item: QuarantineEntry, must_be_empty: bool) -> bool:
+    """Return whether an open directory is the hold of an item, and root alone can change it.
+
+    If the manifest has the hold's device and inode, they decide. Otherwise the directory may have no foreign files and,
+    with `must_be_empty`, no files at all.
+    """
     status = os.fstat(descriptor)
     if status.st_uid != os.geteuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         return False
-    if entry.hold_identity:
-        return entry.hold_identity == [status.st_dev, status.st_ino]
+    if item.hold_identity:
+        return item.hold_identity == [status.st_dev, status.st_ino]
     # No device and inode: an earlier run was killed before it recorded the hold.
     return set(os.listdir(descriptor)) <= (set() if must_be_empty else {CONTENT_NAME, COPY_NAME})
 
 
 @contextlib.contextmanager
 def open_existing_hold(host: Host, entry: QuarantineEntry) -> Iterator[int | None]:
-    """Yield the descriptor of an item's hold, or None if the hold does not exist or is not Proscribe's."""
+    """Yield a descriptor of an item's hold, or None if the hold does not exist or is not Proscribe's.
+
+    A hold is a folder of root on the file system of the item's original path.
+    """
     descriptor = None
     if entry.hold:
         with contextlib.suppress(OSError, ControlError), host.open_directory(entry.hold.rpartition("/")[0]) as parent:
@@ -274,10 +295,10 @@ def drop_entry(host: Host, entry: QuarantineEntry) -> None:
 
 
 def drop_hold(host: Host, entry: QuarantineEntry) -> None:
-    """Delete the hold of an item, if it is empty and still at its path.
+    """Delete the hold of an item (root's folder on the original file system), if it is empty and still at its path.
 
-    A user who owns the parent directory may have moved the hold elsewhere. Then it stays there, empty, and belongs to
-    root.
+    A user who owns the parent directory may have moved the hold elsewhere. Then an empty directory of root remains
+    there.
     """
     if entry.hold:
         with contextlib.suppress(OSError, ControlError), host.open_directory(entry.hold.rpartition("/")[0]) as parent:

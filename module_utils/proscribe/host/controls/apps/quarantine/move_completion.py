@@ -47,7 +47,8 @@ from .quarantine_rule import QUARANTINE_DIRECTORY, QUARANTINE_RULE, UNFINISHED_S
 def make_complete_actions(host: Host) -> list[ControlAction]:
     """Return the actions that complete the interrupted moves of earlier runs.
 
-    Each action has the owner of the item as its user: the owner may hold the file open, or make its place hang.
+    The owner of an item may hold the file open, or make its place hang. So each action has the owner as its user: a
+    failure does not stop the run.
     """
     return [
         ControlAction(
@@ -73,12 +74,13 @@ def make_broken_refusals(host: Host) -> list[ChangeRefusal]:
 
 
 def finish_move(host: Host, entry: QuarantineEntry) -> None:
-    """Complete an interrupted move or deletion of an item. Raises ControlError.
+    """Complete a move of an item into the quarantine, or its deletion.
 
-    An incomplete restore is cancelled, so that the item stays in the quarantine. The content exists in at least one
-    place at any time.
+    Raises ControlError. An interrupted restore is cancelled, so that the item stays in the quarantine. At any time, the
+    content exists in at least one place, unless it is being deleted.
     """
     with explain_errors(f"cannot keep {escape_text(entry.path)} in the quarantine"):
+        # A place outside the quarantine that the completion enters. A file system of a user there could hang it.
         outside_path = entry.hold or (entry.path if entry.doing == RESTORE else "")
         if mount_type := find_user_mount_type(outside_path, read_mounts(host)) if outside_path else "":
             raise ControlError(explain_not_entered(escape_text(outside_path), mount_type))
@@ -96,24 +98,26 @@ def finish_move(host: Host, entry: QuarantineEntry) -> None:
         manifest.mark_step("kept")
 
 
-def _gather_content(host: Host, entry: QuarantineEntry, entry_directory: int) -> bool:
+def _gather_content(host: Host, item: QuarantineEntry, entry_directory: int) -> bool:
     """Bring the content of an item into its folder in the quarantine, and complete its manifest.
 
-    Return False if the item has no content.
+    The content is in that folder already, or in the item's hold (root's folder on the original file system). It is
+    copied from the hold. `entry_directory` is a descriptor of the item's folder. Return False if the item has no
+    content.
     """
     remove_entry(entry_directory, COPY_NAME)
     content_sum: ContentSum | None = None
-    with open_existing_hold(host, entry) as hold:
+    with open_existing_hold(host, item) as hold:
         for directory in (entry_directory, hold):
-            # A user has put a link or a pipe in the place of the content.
-            if entry.doing == TAKE and directory is not None and _is_special_content(directory):
+            # A user put a link or a pipe at the path, and it was moved instead of the app.
+            if item.doing == TAKE and directory is not None and _is_special_content(directory):
                 remove_entry(directory, CONTENT_NAME)
         has_content = is_present(entry_directory, CONTENT_NAME)
-        is_copied = has_content and bool(entry.hold)
+        is_copied = has_content and bool(item.hold)
         if not has_content and hold is not None and is_present(hold, CONTENT_NAME):
-            entry = _revoke_content_access(hold, entry, is_original=True)
-            # Until now, other processes could write to the content. So it may have grown since it was measured, and the
-            # copy is limited again.
+            item = _revoke_content_access(hold, item, is_original=True)
+            # Until now, processes that have the content open could write to it. So it may have grown since it was
+            # measured, and the copy is limited again.
             content_sum = copy_content(
                 hold,
                 entry_directory,
@@ -125,21 +129,21 @@ def _gather_content(host: Host, entry: QuarantineEntry, entry_directory: int) ->
             manifest.mark_step("original gone")
         if hold is not None:
             remove_entry(hold, COPY_NAME)
-    drop_hold(host, entry)
+    drop_hold(host, item)
     if has_content:
-        entry = _revoke_content_access(entry_directory, entry, is_original=not is_copied)
+        item = _revoke_content_access(entry_directory, item, is_original=not is_copied)
         status = os.stat(CONTENT_NAME, dir_fd=entry_directory, follow_symlinks=False)
-        entry = entry._replace(shared=int(_has_other_names(status)))
+        item = item._replace(shared=int(_has_other_names(status)))
         # The content may be too deep or too large to read, or under a lease. Then the manifest has no sum of it.
         with contextlib.suppress(ControlError, BlockingIOError):
-            entry = entry._replace(disk=measure_disk_usage(entry_directory, CONTENT_NAME).size)
-            entry = entry._replace(**(content_sum or sum_content(entry_directory, CONTENT_NAME))._asdict())
-        write_manifest(entry_directory, entry._replace(doing="", hold="", hold_identity=[], placed=[], at_rest=True))
+            item = item._replace(disk=measure_disk_usage(entry_directory, CONTENT_NAME).size)
+            item = item._replace(**(content_sum or sum_content(entry_directory, CONTENT_NAME))._asdict())
+        write_manifest(entry_directory, item._replace(doing="", hold="", hold_identity=[], placed=[], at_rest=True))
     return has_content
 
 
 def _is_special_content(directory: int) -> bool:
-    """Return whether the content in a folder is neither a file nor a directory.
+    """Return whether the content in the folder with the descriptor `directory` is neither a file nor a directory.
 
     Missing content gives False.
     """
@@ -150,23 +154,25 @@ def _is_special_content(directory: int) -> bool:
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
-def _cancel_restore(host: Host, entry: QuarantineEntry, entry_directory: int) -> None:
-    """Cancel an interrupted restore.
+def _cancel_restore(host: Host, item: QuarantineEntry, entry_directory: int) -> None:
+    """Cancel an interrupted restore of an item.
 
-    Content that already is at its original path leaves the quarantine. Other content stays in the quarantine.
+    If the content is at its original path already, delete what is left of it in the quarantine. Otherwise the content
+    stays in the quarantine. `entry_directory` is a descriptor of the item's folder.
     """
-    if not is_restored(host, entry):
+    if not is_restored(host, item):
         return  # `_gather_content` deletes the copy for the restore
-    with open_existing_hold(host, entry) as hold:
+    with open_existing_hold(host, item) as hold:
         if hold is not None:
             remove_entry(hold, CONTENT_NAME)  # a hard link to the file that is at the original path
     remove_entry(entry_directory, CONTENT_NAME)
 
 
 def is_restored(host: Host, entry: QuarantineEntry) -> bool:
-    """Return whether the content that a restore put at the original path is there.
+    """Return whether a restore has put the content of an item at its original path, and it still is there.
 
-    If a user has put a link into the path, the answer is False, and the quarantine keeps the content.
+    If the path cannot be read, or a user has put a link into it, the answer is False. So the quarantine keeps the
+    content.
     """
     try:
         status = host.find_entry(entry.path)
@@ -176,9 +182,11 @@ def is_restored(host: Host, entry: QuarantineEntry) -> bool:
 
 
 def copy_content(source: int, target: int, allowance: ReadAllowance | None = None) -> ContentSum:
-    """Copy the content from folder `source` to folder `target`, compare both, and return their sum.
+    """Copy the content from folder `source` to folder `target`, compare both, and return the sum of the copy.
 
-    Raises OSError, and ControlError if the copy differs. An incomplete copy is deleted.
+    The folders are descriptors. The sum has a checksum, the number of files and the size. `allowance` limits what is
+    read; None means the default limits. An incomplete copy is deleted. Raises OSError, and ControlError if the copy
+    differs.
     """
     remove_entry(target, COPY_NAME)
     try:
@@ -196,40 +204,46 @@ def copy_content(source: int, target: int, allowance: ReadAllowance | None = Non
     return target_sum
 
 
-def _revoke_content_access(entry_directory: int, entry: QuarantineEntry, is_original: bool) -> QuarantineEntry:
-    """Revoke the access of processes that still have the content open. Return the item.
+def _revoke_content_access(entry_directory: int, item: QuarantineEntry, is_original: bool) -> QuarantineEntry:
+    """Give the content in a folder to root alone, so that its former user can open it no more.
 
-    The manifest has the attributes that the content had before. A file with several names (hard links) is left
-    unchanged, because the other names do not belong to Proscribe. The file is not opened for reading: its owner could
-    refuse that again and again with a lease (fcntl(2)). No other user can have a lease on a file of root.
+    Return the item. The manifest has the attributes that the content had before. `is_original` is false for a copy. If
+    the original is another file than the manifest says, the manifest is corrected. A file with several names (hard
+    links) is left unchanged, because the other names do not belong to Proscribe. The file is not opened for reading:
+    its owner could refuse that again and again with a lease (fcntl(2)). No other user can have a lease on a file of
+    root.
     """
     descriptor = os.open(CONTENT_NAME, PATH_FLAG | os.O_NOFOLLOW, dir_fd=entry_directory)
     try:
         status = os.fstat(descriptor)
         if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
             raise ControlError("its content is neither a file nor a directory")
-        if is_original and not entry.at_rest and [status.st_dev, status.st_ino] != entry.identity:
-            # An earlier run was killed between the move and the check of the content. So the manifest gets the
-            # attributes of the content that is there.
-            entry = entry._replace(
+        if is_original and not item.at_rest and [status.st_dev, status.st_ino] != item.identity:
+            # An earlier run was killed between the move and the check that the right file was moved. So the manifest
+            # gets the attributes of the file that was moved.
+            item = item._replace(
                 identity=[status.st_dev, status.st_ino], attributes=read_attributes(descriptor), privileged=""
             )
-            write_manifest(entry_directory, entry)
+            write_manifest(entry_directory, item)
         if stat.S_ISDIR(status.st_mode) or status.st_nlink == 1:
             open_path = f"/proc/self/fd/{descriptor}"
             _take_over_file(open_path, status.st_mode)
-            # a process that had the file open has meanwhile given it another name
+            # A process that had the file open has meanwhile given it another name (hard link). So the file is returned
+            # to its user, without privileges.
             if _has_other_names(os.fstat(descriptor)):
                 os.chown(open_path, status.st_uid, status.st_gid)
                 os.chmod(open_path, stat.S_IMODE(status.st_mode) & 0o777)
             manifest.mark_step("sealed")
     finally:
         os.close(descriptor)
-    return entry
+    return item
 
 
 def _take_over_file(open_file: str | int, mode: int) -> None:
-    """Give a file or directory to root, with access for root alone."""
+    """Give a file or directory to root, with access for root alone.
+
+    `open_file` is its descriptor or its path.
+    """
     os.chown(open_file, os.geteuid(), os.getegid())
     os.chmod(open_file, 0o700 if stat.S_ISDIR(mode) else 0o600)
 
@@ -242,16 +256,19 @@ def _has_other_names(status: os.stat_result) -> bool:
 def restore_content_access(entry_directory: int, source: int, entry: QuarantineEntry) -> None:
     """Give the content in the folder `source` the attributes that it had before the quarantine.
 
-    `entry_directory` is the folder of the item in the quarantine. Access to a file with several names (hard links) was
-    never revoked. So changes that its owner has made since then remain.
+    `source` is the item's folder `entry_directory` or the folder with a copy; both are descriptors. A file with several
+    names (hard links) was left to its user during the quarantine. So it keeps attributes that its user has changed
+    since then.
     """
     content = os.stat(CONTENT_NAME, dir_fd=entry_directory, follow_symlinks=False)
+    # True if root has taken over the file, which had a single name (hard link) at that time
     is_sealed = not entry.shared and (content.st_uid, stat.S_IMODE(content.st_mode)) == (os.geteuid(), 0o600)
     descriptor = open_entry(source, CONTENT_NAME)
     try:
         if is_sealed or not _has_other_names(content):
             with ignore_unsupported():
-                # The file may have had several names when it was taken. Then it still belongs to its user.
+                # If the file had several hard links when it was moved, it was left to its user. So root takes it over
+                # now, before it gets its attributes.
                 _take_over_file(descriptor, content.st_mode)
             set_attributes(descriptor, privileges.make_returned_attributes(descriptor, entry))
         os.fsync(descriptor)
@@ -260,7 +277,11 @@ def restore_content_access(entry_directory: int, source: int, entry: QuarantineE
 
 
 def rename_without_replacing(source: int, name: str, target: int, new: str) -> None:
-    """Rename an entry, but never replace an existing file. Raises OSError, FileExistsError among others."""
+    """Rename a file or directory, but never replace an existing one.
+
+    Raises OSError, such as FileExistsError. The directory `source` has it as `name`; it becomes `new` in the directory
+    `target`. Both directories are descriptors. If `target` is on another file system, the error is EXDEV.
+    """
     if stat.S_ISDIR(os.stat(name, dir_fd=source, follow_symlinks=False).st_mode):
         if is_present(target, new):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), new)

@@ -8,8 +8,8 @@ A single rename moves the content, by its name in a directory that is held open 
 checked again in a folder that only root can reach. Users may exchange links and directories before the rename. In that
 case, the rename has moved another file, which the user could have moved too. That file is moved back.
 
-The quarantine may be on another file system. Then the content first moves into a folder of root on its own file system
-(`hold`). There it can be copied, compared and removed undisturbed.
+The quarantine may be on another file system. Then the content first moves into a hold, a folder of root on the
+content's file system. There it can be copied, compared and removed undisturbed.
 """
 
 from __future__ import annotations
@@ -63,16 +63,17 @@ Each is kept until the time in its manifest (kept_until); the first enforcing ru
 class MoveRequest(NamedTuple):
     """Request to move an app into the quarantine, with the conditions of the move."""
 
-    path: str
+    path: str  # path of the app
     services: list[str]
-    kind: str
+    kind: str  # kind of the portable app, as in PortableApp
     # Paths of the parts that move, the program first. If there are none, the whole app moves.
     part_paths: Sequence[str] = ()
     # Check of the moved content. The function explains why the content is not the observed app, or returns "". Its
     # arguments are a Host whose root is the folder of the content, the path there, and the original path.
     check_moved: Callable[[Host, str, str], str] | None = None
     keep_seconds: int = 0  # retention in seconds; 0 for no end
-    # device and inode of the entry to move; another entry at the path is left alone. None: no condition
+    # Device and inode of the file or directory to move. If another one is at the path, it is left alone. None: no
+    # condition.
     identity: tuple[int, int] | None = None
 
 
@@ -88,7 +89,10 @@ def make_move_action(host: Host, request: MoveRequest) -> ControlAction:
 
 
 def explain_refusal(host: Host, path: str) -> str:
-    """Explain why the entry at a path is never moved into the quarantine, or return ""."""
+    """Explain why the file or directory at a path is never moved into the quarantine, or return "".
+
+    The host needs it, or a user has mounted the file system that contains it, or a file system is mounted in it.
+    """
     if reason := protection.explain_path_protection(path, [user.home for user in host.list_users()]):
         return f"never taken: {reason}"
     try:
@@ -104,10 +108,11 @@ def explain_refusal(host: Host, path: str) -> str:
 
 
 def _move_all(host: Host, request: MoveRequest) -> str:
-    """Move each part of an app into the quarantine. Raises ControlError.
+    """Move each part of an app into the quarantine.
 
-    Return a note with the id of the first part's item, or "" if nothing moved. A part that fails does not stop the
-    other parts. Nothing moves if the owner has removed all parts meanwhile.
+    Raises ControlError if a part could not be moved. A part is a file or directory; a failure does not stop the other
+    parts. Return a note with the id of the first item, for the report. Return "" if the owner has removed all parts
+    meanwhile.
     """
     paths = request.part_paths or [request.path]
     if reason := explain_refusal(host, paths[0]) or capacity.explain_lacking_room(host, paths):
@@ -127,10 +132,10 @@ def _move_all(host: Host, request: MoveRequest) -> str:
 
 
 def _move_one(host: Host, request: MoveRequest, path: str, group_id: str) -> str:
-    """Move the entry at `path` into the quarantine. Raises ControlError.
+    """Move the file or directory at `path` into the quarantine as an item.
 
-    Return the id of its item, or "" if the entry was gone. `group_id` is the id of the app's first part, or "" for the
-    first part itself.
+    Raises ControlError. Return the id of the item, or "" if nothing was at the path. `group_id` is the id of the item
+    with the app's first part. It is "" for the first part itself, and for a whole app.
     """
     if reason := explain_refusal(host, path):
         raise ControlError(reason)
@@ -144,7 +149,7 @@ def _move_one(host: Host, request: MoveRequest, path: str, group_id: str) -> str
             status = os.fstat(descriptor)
             if request.identity and (status.st_dev, status.st_ino) != request.identity:
                 raise ControlError("something else is there by now; the next run checks again")
-            # computed before the attributes are read; privileges.py has the reason
+            # Computed before the attributes are read: a write in between then changes the checksum (privileges.py).
             privileged_sum = privileges.hash_privileged_file(descriptor)
             entry_id = f"{request.services[0] if request.services else request.kind}-{os.urandom(4).hex()}"
             entry = QuarantineEntry(
@@ -179,16 +184,20 @@ def _move_one(host: Host, request: MoveRequest, path: str, group_id: str) -> str
     return entry_id
 
 
-def _explain_exchange(host: Host, entry: QuarantineEntry, entry_directory: int, request: MoveRequest) -> str:
-    """Explain why the moved content is not the content that was requested, or return ""."""
-    if _read_identity(entry_directory, CONTENT_NAME, host, entry) != entry.identity:
+def _explain_exchange(host: Host, item: QuarantineEntry, entry_directory: int, request: MoveRequest) -> str:
+    """Explain why the moved content is not the content that was requested, or return "".
+
+    Before the move, a user may have exchanged the file or directory at the path. `entry_directory` is a descriptor of
+    the item's folder.
+    """
+    if _read_identity(entry_directory, CONTENT_NAME, host, item) != item.identity:
         return "it was exchanged while it was being taken"
     if request.check_moved is None:
         return ""
-    with open_existing_hold(host, entry) as hold:
+    with open_existing_hold(host, item) as hold:
         try:
             return request.check_moved(
-                Host(f"/proc/self/fd/{entry_directory if hold is None else hold}"), f"/{CONTENT_NAME}", entry.path
+                Host(f"/proc/self/fd/{entry_directory if hold is None else hold}"), f"/{CONTENT_NAME}", item.path
             )
         except ObservationError as unseen:
             return str(unseen)
@@ -197,17 +206,18 @@ def _explain_exchange(host: Host, entry: QuarantineEntry, entry_directory: int, 
 
 
 def _move_into_quarantine(
-    host: Host, entry: QuarantineEntry, directory: int, name: str, entry_directory: int
+    host: Host, item: QuarantineEntry, directory: int, name: str, entry_directory: int
 ) -> QuarantineEntry:
-    """Move an entry into the folder of the item, and return the item.
+    """Move a file or directory into the quarantine folder of `item`, and return the item, updated.
 
-    If the quarantine is on another file system, the entry moves into a hold on its own file system. Raises OSError and
-    ControlError.
+    The directory with the descriptor `directory` has the file as `name`. `entry_directory` is a descriptor of the
+    item's folder. If the quarantine is on another file system, the file moves into a hold instead. A hold is a folder
+    of root on the file's own file system. Raises OSError and ControlError; then nothing has moved.
     """
     try:
         os.rename(name, CONTENT_NAME, src_dir_fd=directory, dst_dir_fd=entry_directory)
         manifest.mark_step("moved")
-        return entry
+        return item
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
@@ -216,18 +226,20 @@ def _move_into_quarantine(
             measure_disk_usage(directory, name, capacity.MAX_FILES), os.fstatvfs(home)
         ):
             raise ControlError(reason)
-    for parent in _iterate_ancestors(entry.path):
-        entry = entry._replace(hold=make_hold_path(parent, entry), hold_identity=[])
-        write_manifest(entry_directory, entry)
+    # The highest directory may be on another file system than the file. Then the rename fails with EXDEV, and the next
+    # lower directory is tried.
+    for parent in _iterate_ancestors(item.path):
+        item = item._replace(hold=make_hold_path(parent, item), hold_identity=[])
+        write_manifest(entry_directory, item)
         with host.open_directory(parent) as parent_descriptor:
-            hold = open_hold(parent_descriptor, entry)
+            hold = open_hold(parent_descriptor, item)
             try:
-                entry = record_hold(entry_directory, entry, hold)
+                item = record_hold(entry_directory, item, hold)
                 os.rename(name, CONTENT_NAME, src_dir_fd=directory, dst_dir_fd=hold)
                 manifest.mark_step("moved")
-                return entry
+                return item
             except OSError as error:
-                os.rmdir(manifest.HOLD_PREFIX + entry.id, dir_fd=parent_descriptor)
+                os.rmdir(manifest.HOLD_PREFIX + item.id, dir_fd=parent_descriptor)
                 if error.errno != errno.EXDEV:
                     raise
             finally:
@@ -236,34 +248,37 @@ def _move_into_quarantine(
 
 
 def _iterate_ancestors(path: str) -> Iterator[str]:
-    """Yield the directories above a path, the highest first.
+    """Yield the directories above a path, the highest first: "" (for /), then /home, then /home/alice.
 
-    Users can do least to a hold in a high directory.
+    Users can least change a high directory, so a folder of root is safest there.
     """
     steps = path.split("/")[1:-1]
     for count in range(len(steps) + 1):
         yield "".join(f"/{step}" for step in steps[:count])
 
 
-def _read_identity(entry_directory: int, name: str, host: Host, entry: QuarantineEntry) -> list[int]:
-    """Return the device and inode of the moved content, in the folder of the item or in its hold."""
-    with open_existing_hold(host, entry) as hold:
+def _read_identity(entry_directory: int, name: str, host: Host, item: QuarantineEntry) -> list[int]:
+    """Return the device and inode of the moved content.
+
+    The content is in the item's folder, or in its hold (root's folder on the original file system).
+    """
+    with open_existing_hold(host, item) as hold:
         status = os.stat(name, dir_fd=entry_directory if hold is None else hold, follow_symlinks=False)
     return [status.st_dev, status.st_ino]
 
 
-def _return_moved(host: Host, entry: QuarantineEntry, directory: int, name: str, entry_directory: int) -> None:
-    """Move content that is not the requested app back to its name.
+def _return_moved(host: Host, item: QuarantineEntry, directory: int, name: str, entry_directory: int) -> None:
+    """Move content that is not the requested app back to `name` in the directory with the descriptor `directory`.
 
-    If the name is in use again, the content stays in the quarantine.
+    If the name is in use again, the content stays in the quarantine, from where it can be restored.
     """
-    with open_existing_hold(host, entry) as hold:
+    with open_existing_hold(host, item) as hold:
         try:
             rename_without_replacing(entry_directory if hold is None else hold, CONTENT_NAME, directory, name)
         except OSError:
-            return  # the content stays in the quarantine and can be restored from there
+            return
         manifest.mark_step("returned")
-    drop_entry(host, entry)
+    drop_entry(host, item)
 
 
 def _create_quarantine(host: Host) -> None:

@@ -34,14 +34,15 @@ class ChosenEntry(NamedTuple):
     """Requested id of an item, with the action for that item or the reason why there is no action."""
 
     id: str
-    action: ControlAction | None
-    reason: str = ""
+    action: ControlAction | None  # None if there is a reason
+    reason: str = ""  # "" if there is an action
 
 
 def make_quarantine_answer(host: Host) -> QuarantineAnswer:
     """Return all items of the quarantine for the controller. Raises ControlError and ObservationError.
 
-    A run that was killed before its move began leaves a folder without an item, which is left out.
+    `broken` has the unreadable items. `left_out` is the number of items beyond the limits of an answer. A run that was
+    killed before its move began leaves a folder without an item, which does not count.
     """
     listed_entries: list[Listed] = []
     broken: list[BrokenItem] = []
@@ -66,36 +67,38 @@ def make_quarantine_answer(host: Host) -> QuarantineAnswer:
     }
 
 
-def _make_listed_entry(entry: QuarantineEntry, homes: Mapping[str, str]) -> Listed:
+def _make_listed_entry(item: QuarantineEntry, homes: Mapping[str, str]) -> Listed:
     """Return an item as the controller lists it. `homes` has user names by the path of their home."""
-    # `place_of` is the user that a waiver must name: the user of the home that has the path or, outside of homes, the
-    # owner of the file.
-    place_of = next((homes[above] for above in _iterate_parents(entry.path) if above in homes), "")
+    # `place_of` is the user that a waiver must name: the user of the home that contains the path. Outside of homes, it
+    # is the owner of the file.
+    place_of = next((homes[above] for above in _iterate_parents(item.path) if above in homes), "")
     return {
-        "id": entry.id,
-        "group": entry.group,
-        "path": escape_text(entry.path),
-        "whole": escape_text(entry.whole or entry.path),
-        "services": entry.services,
-        "kind": entry.kind,
-        "taken_at": entry.taken_at,
-        "owner": entry.owner,
-        "place_of": place_of or (entry.owner if entry.attributes.uid else ""),
-        "bytes": entry.disk or entry.size,
-        "kept_until": entry.kept_until,
-        "finished": not entry.doing,
+        "id": item.id,
+        "group": item.group,
+        "path": escape_text(item.path),
+        "whole": escape_text(item.whole or item.path),
+        "services": item.services,
+        "kind": item.kind,
+        "taken_at": item.taken_at,
+        "owner": item.owner,
+        "place_of": place_of or (item.owner if item.attributes.uid else ""),
+        "bytes": item.disk or item.size,
+        "kept_until": item.kept_until,
+        "finished": not item.doing,
     }
 
 
 def _iterate_parents(path: str) -> Iterator[str]:
+    """Yield each directory above a path, the nearest first, without `/`."""
     while path := path.rpartition("/")[0]:
         yield path
 
 
 def choose_entries(host: Host, operation: str, entry_ids: Sequence[str]) -> list[ChosenEntry]:
-    """Return the action for each requested id, or the reason why there is none. Raises ObservationError.
+    """Return, for each requested id, the action for its item or the reason why there is none.
 
-    `operation` is `restore` or `prune`.
+    `operation` is `restore` or `prune` (delete permanently). An id that is requested twice counts once. Raises
+    ObservationError.
     """
     entries_by_id = {entry.id: entry for entry in list_entries(host) if entry.path}
     requested = [entries_by_id[entry_id] for entry_id in dict.fromkeys(entry_ids) if entry_id in entries_by_id]
@@ -114,7 +117,7 @@ def choose_entries(host: Host, operation: str, entry_ids: Sequence[str]) -> list
 def make_outcomes(
     chosen_entries: Sequence[ChosenEntry], skipped: Sequence[tuple[ControlAction, str]]
 ) -> list[ItemOutcome]:
-    """Return the outcome for each requested id.
+    """Return, for each requested id, whether the operation is done (`done`) and the reason if not (`why`).
 
     `skipped` has the actions that failed, with the reasons. In a dry run it is empty, so that the outcome shows the
     plan.
@@ -130,48 +133,57 @@ def make_outcomes(
     ]
 
 
-def _choose_restore(host: Host, entry: QuarantineEntry, latest: Mapping[str, str]) -> ChosenEntry:
+def _choose_restore(host: Host, item: QuarantineEntry, latest: Mapping[str, str]) -> ChosenEntry:
     """Return the action that restores an item, or the reason why it cannot be restored.
 
-    `latest` has, by path, the id of the latest requested item. Only that item is restored to the path.
+    Several requested items may come from the same path. `latest` has, by path, the id of the last one that was moved
+    into the quarantine. Only that item is restored to the path.
     """
     try:
-        reason = _ask_apart(entry, partial(explain_obstacle, host, entry)) or explain_superseded(
-            host, entry, latest[entry.path]
+        reason = _ask_apart(item, partial(explain_obstacle, host, item)) or explain_superseded(
+            host, item, latest[item.path]
         )
     except (ControlError, ObservationError) as error:
         reason = escape_text(str(error))
     if reason:
-        return ChosenEntry(entry.id, None, reason)
-    return ChosenEntry(entry.id, _make_entry_action(RESTORE, entry, partial(_restore_entry, host, entry)))
+        return ChosenEntry(item.id, None, reason)
+    return ChosenEntry(item.id, _make_entry_action(RESTORE, item, partial(_restore_entry, host, item)))
 
 
-def _restore_entry(host: Host, entry: QuarantineEntry) -> str:
-    """Restore an item, and return a note about lost privileges, or "". Raises ControlError if nothing is left of it."""
-    lost_privileges = restore_entry(host, entry)
+def _restore_entry(host: Host, item: QuarantineEntry) -> str:
+    """Restore an item, and return a note if the program has lost privileges (set-user-id, for example), or "".
+
+    Raises ControlError if the restore fails, or if nothing is left of the item.
+    """
+    lost_privileges = restore_entry(host, item)
     if lost_privileges is None:
         raise ControlError("an earlier run had not moved it, or had begun to prune it; nothing is left of it here")
     return lost_privileges
 
 
-def _choose_prune(host: Host, entry: QuarantineEntry) -> ChosenEntry:
-    if entry.doing:
-        return ChosenEntry(entry.id, None, "a move of it was cut short; the next enforcing run completes it")
-    return ChosenEntry(entry.id, _make_entry_action(PRUNE, entry, partial(capacity.prune_entry, host, entry)))
+def _choose_prune(host: Host, item: QuarantineEntry) -> ChosenEntry:
+    """Return the action that deletes an item permanently, or the reason why an unfinished item is not deleted."""
+    if item.doing:
+        return ChosenEntry(item.id, None, "a move of it was cut short; the next enforcing run completes it")
+    return ChosenEntry(item.id, _make_entry_action(PRUNE, item, partial(capacity.prune_entry, host, item)))
 
 
-def _make_entry_action(verb: str, entry: QuarantineEntry, apply: Callable[[], object]) -> ControlAction:
-    path = escape_text(entry.path)
+def _make_entry_action(verb: str, item: QuarantineEntry, apply: Callable[[], object]) -> ControlAction:
+    """Return the action that restores or deletes an item by calling `apply`.
+
+    Its diff has the original path.
+    """
+    path = escape_text(item.path)
     before, after = ("", path + "\n") if verb == RESTORE else (path + "\n", "")
-    user = find_entry_owner(entry) or ROOT_NAME
-    rules = [f"apps/{service}" for service in entry.services]
-    return ControlAction(verb, f"{entry.id} ({path})", apply, before, after, user=user, rules=rules)
+    user = find_entry_owner(item) or ROOT_NAME
+    rules = [f"apps/{service}" for service in item.services]
+    return ControlAction(verb, f"{item.id} ({path})", apply, before, after, user=user, rules=rules)
 
 
-def _ask_apart(entry: QuarantineEntry, question: Callable[[], str]) -> str:
+def _ask_apart(item: QuarantineEntry, question: Callable[[], str]) -> str:
     """Return the result of `question`, a function that reads files of the item's user.
 
     The function runs in a forked process, because a user can make a file that never answers. For an item of root, it
     runs in this process.
     """
-    return str(run_apart(question, DEFAULT_LIMITS)) if entry.attributes.uid else question()
+    return str(run_apart(question, DEFAULT_LIMITS)) if item.attributes.uid else question()

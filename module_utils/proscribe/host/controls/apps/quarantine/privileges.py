@@ -1,9 +1,11 @@
 """Privileges of a program (set-user-id, set-group-id, capabilities).
 
-A restore gives them only to unchanged content. The kernel removes these privileges from a file when a process writes to
-the file. In the quarantine, a file has no privileges. A process that still has the file open could write to it. The
-restore would then give privileges to the new content. So the checksum of such a file is computed before its privileges
-are read. A write before that has removed the privileges, and a later write changes the checksum.
+Privileges let a program run with the rights of root or another account. A restore gives them only to unchanged content.
+
+The kernel removes privileges from a file when a process writes to the file. But a file in the quarantine has none, and
+a process that still has it open could write to it. The restore would then give privileges to the new content. So, on
+the way into the quarantine, the checksum of the file is computed before its privileges are read. An earlier write has
+removed the privileges, and a later write changes the checksum.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ _PIECE_BYTES = 1024 * 1024
 
 
 def hash_privileged_file(descriptor: int) -> str:
-    """Return the SHA-256 of an open file with privileges.
+    """Return the SHA-256 of an open file with privileges (set-user-id, set-group-id or capabilities).
 
     Return "" for a file without privileges and for a file that is too large.
     """
@@ -38,9 +40,10 @@ def hash_privileged_file(descriptor: int) -> str:
 
 
 def make_returned_attributes(descriptor: int, entry: QuarantineEntry) -> FileAttributes:
-    """Return the attributes that a restore gives to an open file of the quarantine.
+    """Return the attributes that a restore gives to an open file of the quarantine: owner, mode and so on.
 
-    The privileges are left out if the content may have changed. At this time, only root can open the file.
+    The privileges (set-user-id, for example) are left out if the content may have changed. At this time, only root can
+    open the file. So if no process has it open for writing now, it cannot change any more.
     """
     if not _find_privileges(entry.attributes):
         return entry.attributes
@@ -51,7 +54,10 @@ def make_returned_attributes(descriptor: int, entry: QuarantineEntry) -> FileAtt
 
 
 def describe_lost_privileges(directory: int, name: str, entry: QuarantineEntry) -> str:
-    """Return a message if the restored program has not all privileges that it had before, or ""."""
+    """Return a message if a restored program lacks privileges that it had before (set-user-id, for example), or "".
+
+    The directory with the descriptor `directory` has the program as `name`. Return "" if the program is gone.
+    """
     if not (expected := _find_privileges(entry.attributes)):
         return ""
     with contextlib.suppress(OSError, ControlError):  # the user may have moved the program by now
@@ -64,7 +70,7 @@ def describe_lost_privileges(directory: int, name: str, entry: QuarantineEntry) 
 
 
 def _find_privileges(file_attributes: FileAttributes) -> tuple[int, str] | None:
-    """Return the privileges of a file, as its bits and its capabilities.
+    """Return the privileges of a file, as (set-user-id and set-group-id bits, capabilities).
 
     Return None for a file without privileges. Return None for a directory too, because its bits give no privileges.
     """
@@ -86,7 +92,8 @@ def _hash_content(descriptor: int) -> str:
 def _is_open_for_writing(descriptor: int) -> bool:
     """Return whether a process may still write to an open file. If this is unknown, return True.
 
-    The kernel refuses a read lease on a file that is open for writing (fcntl(2)).
+    The kernel refuses a read lease (a lock on a file, fcntl(2)) while the file is open for writing. So this process
+    tries to get a lease, and gives it back.
     """
     try:
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)

@@ -27,7 +27,7 @@ _TIME_PATTERN = compile_pattern(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 def observe(host: Host, mode: str) -> list[RuleVerdict]:
     """Return a verdict if a move is unfinished or an item cannot be read. Otherwise return [].
 
-    Also add the totals of the quarantine to the host's record.
+    `mode` is that of the control `apps`. Also add the totals of the quarantine to the host's record.
     """
     try:
         names = host.list_directory(QUARANTINE_DIRECTORY)
@@ -88,7 +88,7 @@ def summarise_quarantine(host: Host, names: list[str]) -> tuple[QuarantineTotals
             owner, taken_at = str(manifest.get("owner")), manifest["taken_at"]
             is_dated = bool(_TIME_PATTERN.fullmatch(taken_at))
         except ObservationError:
-            continue
+            continue  # this process may not read the manifest, which is not broken
         except (ControlError, ValueError, TypeError, KeyError, AttributeError):
             broken.append(name)
             continue

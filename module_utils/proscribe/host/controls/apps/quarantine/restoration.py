@@ -1,7 +1,4 @@
-"""Moves out of the quarantine: each item returns unchanged to its original path.
-
-It replaces nothing there.
-"""
+"""Moves out of the quarantine: each item returns unchanged to its original path, where it replaces nothing."""
 
 from __future__ import annotations
 
@@ -44,9 +41,10 @@ from .quarantine_rule import QUARANTINE_DIRECTORY, UNFINISHED_SUFFIX
 
 
 def make_restore_changes(host: Host) -> Changes:
-    """Return the changes that restore the items of the quarantine, with refusals for the others.
+    """Return the changes that restore the items of the quarantine, with refusals for items that cannot be restored.
 
-    Raises ControlError. If all items are restored, a last action deletes the quarantine itself.
+    If several items come from the same path, only the latest is restored. If all items are restored, a last action
+    deletes the quarantine itself. Raises ControlError.
     """
     restorable = list_entries(host)
     latest = {entry.path: entry.id for entry in sorted(restorable, key=lambda entry: entry.taken_at)}
@@ -76,7 +74,11 @@ def make_restore_changes(host: Host) -> Changes:
 
 
 def explain_obstacle(host: Host, entry: QuarantineEntry) -> str:
-    """Explain why an item cannot be restored to its path now, or return ""."""
+    """Explain why an item cannot be restored to its path now, or return "".
+
+    Something is at the path, its directory is missing or has another owner, or the path cannot be read. An item without
+    content, or whose restore is already done, has no obstacle.
+    """
     if not entry.path or is_restored(host, entry):
         return ""
     parent = entry.path.rpartition("/")[0]
@@ -99,22 +101,25 @@ def explain_obstacle(host: Host, entry: QuarantineEntry) -> str:
 def _is_in_quarantine(host: Host, item: QuarantineEntry) -> bool:
     """Return whether the quarantine has content of an item that is not about to be deleted.
 
-    It has none if a run was killed before it moved anything.
+    The quarantine has no content if a run was killed before it moved anything. The content of an unfinished item is in
+    its folder, or in its hold (root's folder on the original file system).
     """
     places = [f"{QUARANTINE_DIRECTORY}/{item.id}{UNFINISHED_SUFFIX}", *([item.hold] if item.hold else [])]
+    # the manifest announces the move, and nothing has moved yet
     begun = item.doing == TAKE and not any(host.find_entry(f"{place}/{CONTENT_NAME}") for place in places)
     return not begun and item.doing != PRUNE
 
 
-def _explain_foreign_directory(host: Host, uid: int, entry: QuarantineEntry) -> str:
+def _explain_foreign_directory(host: Host, uid: int, item: QuarantineEntry) -> str:
     """Explain why an item is not restored into a directory whose owner has `uid`, or return "".
 
-    If the owner of the directory has changed, its new owner may have exchanged the directory.
+    The directory must belong to the owner that it had when the item was moved into the quarantine, or to the item's
+    owner. Another owner may have put another directory there.
     """
-    if entry.parent_owner < 0 or uid in (entry.parent_owner, entry.attributes.uid):
+    if item.parent_owner < 0 or uid in (item.parent_owner, item.attributes.uid):
         return ""
-    parent = escape_text(entry.path.rpartition("/")[0])
-    earlier_owner, current_owner = host.find_account(entry.parent_owner).name, host.find_account(uid).name
+    parent = escape_text(item.path.rpartition("/")[0])
+    earlier_owner, current_owner = host.find_account(item.parent_owner).name, host.find_account(uid).name
     return (
         f"{parent} belongs to {current_owner}, and belonged to {earlier_owner} when it was taken; give it to "
         f"{earlier_owner}, and restore again"
@@ -122,9 +127,9 @@ def _explain_foreign_directory(host: Host, uid: int, entry: QuarantineEntry) -> 
 
 
 def explain_superseded(host: Host, entry: QuarantineEntry, latest_id: str) -> str:
-    """Explain why an item is superseded, or return "".
+    """Explain why an item is not restored because a later item goes to the same path, or return "".
 
-    The later item `latest_id` goes to the same path, so the earlier item is not restored.
+    `latest_id` is the id of the last item that was moved into the quarantine from that path. This item may be the last.
     """
     if not entry.at_rest or entry.id == latest_id or is_restored(host, entry):
         return ""
@@ -135,9 +140,10 @@ def explain_superseded(host: Host, entry: QuarantineEntry, latest_id: str) -> st
 
 
 def restore_entry(host: Host, entry: QuarantineEntry) -> str | None:
-    """Restore an item, or continue an interrupted restore. Return a note about lost privileges, or "".
+    """Restore an item, or continue an interrupted restore.
 
-    Return None if the content was never moved, or was being deleted. Raises ControlError; then the item stays in the
+    Return a note if the program has lost privileges (set-user-id, for example), or "". Return None if there is nothing
+    to restore: the content was never moved, or was being deleted. Raises ControlError; then the item stays in the
     quarantine.
     """
     if entry.doing in (TAKE, PRUNE):  # an earlier run was interrupted while it moved the item in or deleted it
@@ -162,7 +168,8 @@ def restore_entry(host: Host, entry: QuarantineEntry) -> str | None:
                 write_manifest(entry_directory, entry)
                 entry = _place_content(host, entry, entry_directory, directory)
             with open_existing_hold(host, entry) as hold:
-                # a hard link to the content is left if a run was killed within `rename_without_replacing`
+                # The hold is root's folder beside the original path. If an earlier run was killed within
+                # `rename_without_replacing`, the hold still has a hard link to the restored file.
                 if hold is not None:
                     remove_entry(hold, CONTENT_NAME)
             remove_entry(entry_directory, CONTENT_NAME)
@@ -171,61 +178,64 @@ def restore_entry(host: Host, entry: QuarantineEntry) -> str | None:
         return privileges.describe_lost_privileges(directory, entry.path.rpartition("/")[2], entry)
 
 
-def _place_content(host: Host, entry: QuarantineEntry, entry_directory: int, directory: int) -> QuarantineEntry:
-    """Put the content of an item at its original path, and return the item.
+def _place_content(host: Host, item: QuarantineEntry, entry_directory: int, directory: int) -> QuarantineEntry:
+    """Put the content of an item at its original path, and return the item, updated.
 
-    A rename moves the content. If the path is on another file system, a copy in a hold there is renamed.
+    A rename moves the content. If the path is on another file system, the content is first copied there, into a hold (a
+    folder of root). Then the copy is renamed. `entry_directory` and `directory` are descriptors of the item's folder
+    and of the path's directory.
     """
-    name = entry.path.rpartition("/")[2]
-    if entry.hold:  # an interrupted restore may have left an incomplete copy in the hold
-        with open_existing_hold(host, entry) as hold:
+    name = item.path.rpartition("/")[2]
+    if item.hold:  # an interrupted restore may have left an incomplete copy in the hold
+        with open_existing_hold(host, item) as hold:
             if hold is not None:
                 remove_entry(hold, CONTENT_NAME)
     try:
-        return _rename_content(entry, entry_directory, entry_directory, directory, name)
+        return _rename_content(item, entry_directory, entry_directory, directory, name)
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-    parent = entry.path.rpartition("/")[0]
-    if entry.hold != make_hold_path(parent, entry):
-        entry = entry._replace(hold=make_hold_path(parent, entry), hold_identity=[])
-    entry = entry._replace(placed=[])
-    write_manifest(entry_directory, entry)
-    hold = open_hold(directory, entry)
+    parent = item.path.rpartition("/")[0]
+    if item.hold != make_hold_path(parent, item):
+        item = item._replace(hold=make_hold_path(parent, item), hold_identity=[])
+    item = item._replace(placed=[])
+    write_manifest(entry_directory, item)
+    hold = open_hold(directory, item)
     try:
-        entry = record_hold(entry_directory, entry, hold)
+        item = record_hold(entry_directory, item, hold)
         copy_content(entry_directory, hold)
-        return _rename_content(entry, entry_directory, hold, directory, name)
+        return _rename_content(item, entry_directory, hold, directory, name)
     finally:
         os.close(hold)
 
 
 def _rename_content(
-    entry: QuarantineEntry, entry_directory: int, source: int, directory: int, name: str
+    item: QuarantineEntry, entry_directory: int, source: int, directory: int, name: str
 ) -> QuarantineEntry:
-    """Give the content in folder `source` its attributes, and rename it to its original path.
+    """Give the content in folder `source` its former attributes, and rename it to `name` in `directory`.
 
-    Raises ControlError. The manifest records the device and inode of the content before the rename. So a later run
-    recognises it at that path.
+    `source` is the item's folder `entry_directory` or the folder with a copy; all are descriptors. The manifest records
+    the device and inode of the content before the rename. So a later run recognises the content at its path. Return the
+    item, updated. Raises ControlError.
     """
     if not is_present(source, CONTENT_NAME):
         raise ControlError("its content is gone from the quarantine")
-    restore_content_access(entry_directory, source, entry)
+    restore_content_access(entry_directory, source, item)
     manifest.mark_step("unsealed")
     status = os.stat(CONTENT_NAME, dir_fd=source, follow_symlinks=False)
-    entry = entry._replace(placed=[status.st_dev, status.st_ino])
-    write_manifest(entry_directory, entry)
+    item = item._replace(placed=[status.st_dev, status.st_ino])
+    write_manifest(entry_directory, item)
     try:
         rename_without_replacing(source, CONTENT_NAME, directory, name)
     except FileExistsError:
         raise ControlError("something is there now") from None
     manifest.mark_step("placed")
-    return entry
+    return item
 
 
 def _remove_quarantine(host: Host) -> None:
     """Delete the README and with it the empty quarantine. Raises ControlError if items are left."""
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError):  # the README is gone already
         names = host.list_directory(QUARANTINE_DIRECTORY)
         names.remove("README")
         if names:

@@ -1,8 +1,7 @@
 """Answers to the requests of a host's users, in a file that everybody may read.
 
-`proscribe-request` shows them. The file has ids of requests, which only their user knows, and no names of users. It
-does not change the ban, so a host without the file is as compliant as another host. So runs that may write update the
-file, and no verdict depends on it.
+`proscribe-request` shows them. The file has ids of requests, which only their user knows, and no names of users. The
+file does not change the ban. So every run that may write updates it, and no verdict depends on it.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ SHOWN_KEYS = ("answer", "on", "why", "until", "limits")
 
 
 def has_answer_work(host: Host, plan: Plan) -> bool:
-    """Return whether a run that may write has to update the answers or the record of notifications."""
+    """Return whether the answers on the host, or the record of notifications, may need an update."""
     section = plan["controls"]["apps"]
     if section["mode"] != "enforce":
         return False

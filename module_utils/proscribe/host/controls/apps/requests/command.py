@@ -35,18 +35,19 @@ SERVICE_LIST_SCHEMA = "proscribe/requests/1"
 
 
 class RequestCommand(NamedTuple):
-    """Program of `proscribe-request`, as a part that a run installs and removes.
+    """Program `proscribe-request`, with the methods of a part of an install block (blocks/parts.BlockPart).
 
     A plan has the SHA-256 of the program, so that an audit does not need the program's text.
     """
 
-    digest: str
+    digest: str  # SHA-256 of the program; "" if it can only be removed
     path: str = COMMAND_PATH
 
     def is_applicable(self, host: Host) -> bool:
         return True
 
     def find_problem(self, host: Host, is_required: bool) -> str:
+        """Describe the problem in the program's presence, type, owner, mode or content, or return ""."""
         if host.find_entry(self.path) is None:
             return MISSING_PROBLEM if is_required else ""
         if not is_required:
@@ -58,7 +59,10 @@ class RequestCommand(NamedTuple):
         return "" if self._hash_installed(host) == self.digest else DIFFERENT_PROBLEM
 
     def _hash_installed(self, host: Host) -> str:
-        """Return the SHA-256 of the installed program, or "" if it is missing."""
+        """Return the SHA-256 of the installed program, or "" if it is missing.
+
+        Something else at its path counts as an empty program, whose SHA-256 is never the required one.
+        """
         try:
             content = host.read_file(self.path)
         except ControlError:  # not a file, or too large
@@ -88,9 +92,9 @@ class RequestCommand(NamedTuple):
 
 
 def list_command_parts(plan: Plan | None) -> tuple[BlockPart, ...]:
-    """Return the list of services and the program, in the order in which a run writes them.
+    """Return the list of services and the program as parts, in the order in which a run writes them.
 
-    For None, return parts that can only be removed.
+    If `plan` is None, the parts can only be removed.
     """
     service_list = compute_once(plan, "apps/request list", lambda: format_service_list(plan)) if plan else ""
     return BlockFile(SERVICE_LIST_PATH, service_list), RequestCommand(find_command_digest(plan) if plan else "")
@@ -105,8 +109,9 @@ def find_command_digest(plan: Plan) -> str:
 def format_service_list(plan: Plan) -> str:
     """Return the text of the list of services, which `proscribe-request` reads.
 
-    It has the restricted services with their common names, and the contact. It also has the address of the
-    organisation's page for requests ("" for none). A waiver does not change the list.
+    The list has the services of all controls with their common names, and the contact. It also has the address of the
+    organisation's page for requests ("" for none). Services that are only reported are left out. A waiver does not
+    change the list.
     """
     names: dict[str, dict[str, None]] = {}
     for section in plan["controls"].values():
@@ -126,9 +131,9 @@ def format_service_list(plan: Plan) -> str:
 
 
 def is_command_required(plan: Plan) -> bool:
-    """Return whether `proscribe-request` belongs on the host.
+    """Return whether `proscribe-request` must be on the host.
 
-    It does if the plan has its digest, `apps` is enforced, and any control enforces a service.
+    The plan must have its SHA-256, `apps` must be enforced, and some control must enforce a service.
     """
     sections = plan["controls"].values()
     is_enforced = (

@@ -24,43 +24,44 @@ if TYPE_CHECKING:
     from .....model.types.plan import Plan, PlanWaiver
 
     class NotificationSubject(TypedDict):
-        """Waiver or refused request about which users may be notified. Empty `users` means all users."""
+        """Waiver or refused request about which users may be notified."""
 
-        waiver: str
+        waiver: str  # id of the waiver; "" for a refused request
         services: list[str]
-        users: list[str]
-        expires: str
-        why: str
-        limits: NotRequired[str]
+        users: list[str]  # users who are notified; [] for all users
+        expires: str  # end of the waiver, UTC; "" for a refused request
+        why: str  # reason of a refusal; "" for a waiver
+        limits: NotRequired[str]  # text about the limits of a waiver that permits only a part of its services
 
     class NotifiedSubject(NotificationSubject):
-        """Subject as the record of notifications has it. `notified` has the last step by user."""
+        """Subject as the record of notifications has it."""
 
-        notified: dict[str, str]
+        notified: dict[str, str]  # by user: the last step about which the user was notified
 
 
 DAY_SECONDS = 86400
-# Seconds before the end of a waiver, and the step that is due from that time on. The last step comes first.
+# A step is the reason for a notification. Pairs of seconds before the end of a waiver, and the step that is due from
+# that time on. The last step comes first.
 END_STEPS = ((0, "ended"), (DAY_SECONDS, "1 day"), (7 * DAY_SECONDS, "7 days"))
-OPENED, REFUSED, ENDED = "opened", "refused", "ended"
-GRANTED = "granted"
+OPENED, REFUSED, ENDED = "opened", "refused", "ended"  # further steps, and the last step: a waiver started, or ended
+GRANTED = "granted"  # answer to a request that a waiver grants
 FORGET_SECONDS = 14 * DAY_SECONDS  # time after the end of a waiver for which its record is kept
-MAX_SUBJECTS = 500  # most waivers and refused requests in the record
-MAX_NAMED_SERVICES = 3  # most services that a notification names
+MAX_SUBJECTS = 500  # at most this many waivers and refused requests of a plan are considered
+MAX_NAMED_SERVICES = 3  # a notification names at most this many services
 
 
 def list_due_messages(host: Host, plan: Plan, now: float) -> list[tuple[str, str, dict[str, str]]]:
     """Return the messages to send now, as (user, text, fields), and record them as sent.
 
-    The fields are `user`, `waiver` and `about`. `now` is in seconds since 1970. Raises ControlError and
-    ObservationError.
+    Only users who are logged in get messages. The fields, for a log, are `user`, `waiver` and `about` (step and
+    services). `now` is in seconds since 1970. Raises ControlError and ObservationError.
     """
     earlier_subjects = _read_notified(host)
     subjects = _collect_subjects(plan, earlier_subjects, now)
     present_users = logged_in(host) if subjects else []
     messages = []
-    # Refused requests stay in the record without an answer in this plan: a plan that takes effect on the host by itself
-    # may lack it.
+    # Refused requests stay in the record, even if this plan has no answer to them. A plan that takes effect on the host
+    # by itself may lack the answers.
     later_subjects: dict[str, NotifiedSubject] = {
         key: subject_before
         for key, subject_before in earlier_subjects.items()
@@ -70,6 +71,7 @@ def list_due_messages(host: Host, plan: Plan, now: float) -> list[tuple[str, str
         step = _find_step(subject, now)
         earlier_subject = earlier_subjects.get(key)
         notified_before = earlier_subject["notified"] if earlier_subject else {}
+        # a waiver with a later end than before counts as a new waiver
         is_prolonged = subject["expires"] > (earlier_subject["expires"] if earlier_subject else "")
         notified = {} if is_prolonged else dict([*notified_before.items()][-MAX_SUBJECTS:])
         for user in present_users:
@@ -89,7 +91,10 @@ def list_due_messages(host: Host, plan: Plan, now: float) -> list[tuple[str, str
 
 
 def send_messages(host: Host, messages: Iterable[tuple[str, str, Mapping[str, str]]]) -> None:
-    """Show each message to its user on terminals and desktops. Never raises, never blocks for long."""
+    """Show each message to its user on terminals and desktops.
+
+    Raises no error, and has time limits.
+    """
     for user, text, _ in messages:
         uid = host.find_user_id(user)
         if uid is not None:
@@ -111,8 +116,8 @@ def _collect_subjects(
 ) -> dict[str, NotificationSubject]:
     """Return the waivers and refused requests about which users may be notified.
 
-    A key is `waiver ID` or `request ID`. Waivers of the record that are no longer in the plan are included, with their
-    end, for 14 days.
+    A key is `waiver ID` or `request ID`. A recorded waiver may be no longer in the plan. It is included for 14 days
+    after its end, so that its users learn of the end.
     """
     subjects: dict[str, NotificationSubject] = {}
     answers: Mapping[str, Mapping[str, str]] = plan.get("answers") or {}
@@ -164,7 +169,10 @@ def _collect_subjects(
 
 
 def _find_step(subject: NotificationSubject, now: float) -> str:
-    """Return the step that is due for a subject: `refused`, `opened`, `7 days`, `1 day` or `ended`."""
+    """Return the step (the reason for a notification) that is due for a subject now.
+
+    For a refused request it is `refused`. For a waiver it is `opened`, `7 days` or `1 day` before the end, or `ended`.
+    """
     if not subject["waiver"]:
         return REFUSED
     seconds_left = _parse_seconds(subject["expires"]) - now
@@ -179,7 +187,10 @@ def _format_services(subject: NotificationSubject) -> str:
 
 
 def _format_message(subject: NotificationSubject, step: str) -> str:
-    """Return the text of the notification about a subject at a step. `_find_step` has the steps."""
+    """Return the text of the notification about a subject.
+
+    `step` is the reason for it (see `_find_step`).
+    """
     service = subject["services"][0] if len(subject["services"]) == 1 else "SERVICE"
     until = subject["expires"].replace("T", " ").replace("Z", " UTC")
     if step == REFUSED:
@@ -205,9 +216,9 @@ def _parse_seconds(moment: str) -> float:
 
 
 def _read_notified(host: Host) -> dict[str, NotifiedSubject]:
-    """Return the recorded subjects by key. Return {} if the record is missing or damaged.
+    """Return the recorded subjects (waivers and refused requests) by key, as in `_collect_subjects`.
 
-    Then users may get some notifications twice.
+    Return {} if the record is missing or damaged. Users may then get some notifications twice.
     """
     try:
         content = json.loads(host.read_file(NOTIFIED_PATH) or b"{}")

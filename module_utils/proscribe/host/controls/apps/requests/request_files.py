@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 REQUESTS_DIRECTORY = ".local/state/proscribe/requests"
 REQUEST_SCHEMA = "proscribe/request/1"
-MAX_USER_REQUESTS = 20
-MAX_HOST_REQUESTS = 100
+MAX_USER_REQUESTS = 20  # most requests of a user that are read
+MAX_HOST_REQUESTS = 100  # most requests in a host's record
 MAX_NAMES = 1000  # most names of the directory that are read
 MAX_REQUEST_BYTES = 4096  # largest request
 USER_TIMEOUT_SECONDS = 2.0  # time to read the requests of a user, in addition to the time for the rest of the home
@@ -37,16 +37,17 @@ NAME_PATTERN = compile_pattern(r"[0-9a-f]{16}\.json")
 SERVICE_PATTERN = compile_pattern(r"[a-z0-9_]{1,100}")
 READ_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 
-RequestRow = Sequence[str]  # id, user, service, reason, at
+RequestRow = Sequence[str]  # a request: id, user, service, reason, time
 
 
 def read_user_requests(host: Host, user: User) -> tuple[list[RequestRow], int]:
     """Return a user's requests, the newest first, and the number of files that were left out.
 
-    Content of the home never raises an error. Return no requests if the directory is missing, behind a link, or on a
-    remote file system.
+    Files are left out if they are no valid requests, or beyond the limit. Return ([], 0) if the directory is missing,
+    behind a link, or on a remote file system. Nothing in the home makes this function raise an error.
     """
     place = f"{user.home}/{REQUESTS_DIRECTORY}"
+    # the requests have a separate budget of entries, bytes and time; the earlier budget is set again at the end
     budget, host.budget = host.budget, ReadBudget(MAX_NAMES, MAX_NAMES * (MAX_REQUEST_BYTES + 1), USER_TIMEOUT_SECONDS)
     try:
         if not host.enters_remote and find_remote_type(
@@ -63,7 +64,10 @@ def read_user_requests(host: Host, user: User) -> tuple[list[RequestRow], int]:
 
 
 def _read_directory(host: Host, directory: int, user: User) -> tuple[list[RequestRow], int]:
-    """Return the requests in a user's directory, newest first, and the number of files left out."""
+    """Return the requests in a user's directory, newest first, and the number of files left out.
+
+    `directory` is a descriptor. Only files with the name of a request are read or counted.
+    """
     list_descriptor = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
     try:
         with os.scandir(list_descriptor) as entries:
@@ -87,9 +91,9 @@ def _read_directory(host: Host, directory: int, user: User) -> tuple[list[Reques
 
 
 def _read_content(host: Host, directory: int, name: str, uid: int) -> bytes | None:
-    """Return the content of a file, or None if it cannot be a request of the user `uid`.
+    """Return the content of the file `name` in a directory, or None if it cannot be a request of the user `uid`.
 
-    Raises OSError and ObservationError.
+    The type, the owner and the size decide. `directory` is a descriptor. Raises OSError and ObservationError.
     """
     if not _is_request_file(os.stat(name, dir_fd=directory, follow_symlinks=False), uid):
         return None
@@ -105,7 +109,7 @@ def _read_content(host: Host, directory: int, name: str, uid: int) -> bytes | No
 
 
 def _is_request_file(status: os.stat_result, uid: int) -> bool:
-    """Return whether a file can be a request of the user `uid`, by its type, owner, names and size."""
+    """Return whether a file can be a request of the user `uid`, by its type, owner, hard links and size."""
     return (
         stat.S_ISREG(status.st_mode)
         and status.st_uid == uid
@@ -115,6 +119,10 @@ def _is_request_file(status: os.stat_result, uid: int) -> bool:
 
 
 def _consume_budget(host: Host, amount_kind: str, count: int) -> None:
+    """Subtract `count` from the budget for reading on behalf of the user.
+
+    Raises ObservationError if it is spent.
+    """
     if host.budget is not None:
         host.budget.consume_amount(amount_kind, count)
 
@@ -156,10 +164,12 @@ def parse_request(content: bytes) -> tuple[str, str, str] | None:
 
 
 def make_reported_requests(plan: Plan, user_rows: Iterable[tuple[Sequence[RequestRow], int]]) -> RecordDetails:
-    """Return the fields of a host's record about requests. Return {} if no request exists or was left out.
+    """Return the fields of a host's record about requests.
 
-    The newest request of each user comes before the second request of any user. So a user with many requests cannot
-    hide a request of another user.
+    Return {} if there are none and none was left out. `user_rows` has, for each user, the requests (newest first) and
+    the number of requests left out. The newest request of each user comes before the second request of any user. So a
+    user with many requests cannot hide a request of another user. Requests for services that the plan does not have are
+    left out and counted.
     """
     services = {service_id for section in plan["controls"].values() for service_id in section["services"]}
     rows_by_turn, left_out = [], 0
@@ -178,7 +188,8 @@ def make_reported_requests(plan: Plan, user_rows: Iterable[tuple[Sequence[Reques
 def _make_request(plan: Plan, request_id: str, user: str, service: str, reason: str, requested_at: str) -> UserRequest:
     """Return a request as the host's record has it.
 
-    The plan's answer to that request is added, if it is for the same service and user.
+    The plan's answer to the request is added, if it is for the same service and user. The user "" in an answer means
+    any user.
     """
     reported_request: UserRequest = {
         "id": request_id,

@@ -1,8 +1,9 @@
 """Formulae and casks that Homebrew installed on Linux.
 
-Each package has a directory, with a directory for each installed version. Homebrew is in /home/linuxbrew/.linuxbrew or
-below a home. The installation belongs to the user who installed Homebrew ("Homebrew on Linux" in its manual). The
-observation does not run Homebrew.
+Formulae and casks are Homebrew's two kinds of packages. Each package has a directory, with a directory for each
+installed version. Homebrew is in /home/linuxbrew/.linuxbrew or below a home; this directory is called its prefix. The
+installation belongs to the user who installed Homebrew ("Homebrew on Linux" in its manual). The observation does not
+run Homebrew.
 
 Homebrew does not run for root, so the removal runs Homebrew as its owner. Homebrew refuses to remove a package that
 another formula needs. It leaves the dependencies of a removed formula installed.
@@ -43,10 +44,11 @@ class BrewPackages:
         """Return the packages among `ids` below Homebrew's directories `prefixes`, and why some are unknown.
 
         `user` is the owner of the packages; None is the whole host. The reason is "" if all could be checked. A package
-        without a version directory is not installed.
+        without a version directory is not installed. The handle of a package is Homebrew's directory.
         """
 
         def check_prefix(prefix: str) -> Iterator[Package]:
+            """Yield the packages among `ids` that are installed below one of Homebrew's directories."""
             package_directory = f"{prefix}/{PACKAGE_DIRECTORIES[self.manager]}"
             for name in [name for name in host.list_directory(package_directory) if name in ids]:
                 versions = [
@@ -94,8 +96,8 @@ class BrewPackages:
 def _list_prefixes(host: Host, user: User | None) -> list[str]:
     """Return the directories of Homebrew that belong to `user`, or to root if `user` is None.
 
-    The common directory /home/linuxbrew/.linuxbrew belongs to its owner. If several accounts have the owner's uid, the
-    directory counts for the first account alone.
+    They need not exist. The common directory /home/linuxbrew/.linuxbrew counts for the account that owns it. If several
+    accounts have the owner's uid, it counts for the first account alone, so that no package is reported twice.
     """
     statuses = check_each([COMMON_PREFIX], lambda path: [status] if (status := host.find_entry(path)) else [])[0]
     uid = statuses[0].st_uid if statuses else -1
@@ -134,6 +136,7 @@ def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlA
     tools = PackageTools(host)
 
     def plan_package_removal(package: Package) -> ControlAction | str:
+        """Return the action that removes a package, or the reason why it stays."""
         prefix = package.handles[0]
         if not package.owner or not package.owner.uid:
             return f"{prefix} is root's, and Homebrew does not run for root"

@@ -34,9 +34,9 @@ class CoverageClaim(NamedTuple):
 
 
 class InstallRoute(NamedTuple):
-    """Way by which an app is installed on a host: a row of docs/coverage_data.md.
+    """Installation route: how an app gets on a host. Each is a row of docs/coverage_data.md.
 
-    If `detection`, `removal` or `prevention` is None, Proscribe cannot do that for apps that come this way.
+    If `detection`, `removal` or `prevention` is None, Proscribe cannot do that for apps that come by this route.
     """
 
     route: str
@@ -49,9 +49,10 @@ class InstallRoute(NamedTuple):
 class ReinstallCommands(NamedTuple):
     """Commands that install a removed package again, for people who paste them on the host.
 
-    The fields in a command are those of `RemovedPackage`, and {name}, or {names} for a command with several names.
-    {where} is the option for flatpak's installation. A word is left out if its field is unknown. A package whose name
-    does not fit `name_pattern` gets no command: a host sent the name, so it is not trusted.
+    The fields in a command, such as {tool}, are those of `RemovedPackage`. If a command can install several packages
+    together, it has {names} instead of {name}. The field {where} is the option for flatpak's installation. A word of
+    the command is left out if its field is unknown. A package whose name does not fit `name_pattern` gets no command: a
+    host sent the name, so it is not trusted.
     """
 
     # command by `RemovedPackage.how`, the front end of the package system; "" if there is only one
@@ -80,6 +81,7 @@ class SystemDeclaration(NamedTuple):
     # whether packages of a user are also outside the home, in a host directory with the user's name
     has_named_directories: bool = False
     is_host_wide: bool = False  # whether the system installs mainly for the whole host (HOST_WIDE_SYSTEMS)
-    # Whether the guard list applies: names that no service of the catalogue may restrict. True if packages of this
-    # system make up an operating system, or have the names of its programs. False if the packages are only apps.
+    # Whether a list of protected package names applies, which no service of the catalogue may restrict. True if
+    # packages of this system make up an operating system, or have the names of its programs. False if the packages are
+    # only apps.
     is_guarded: bool = True

@@ -1,4 +1,7 @@
-"""Debian packages: the database of dpkg, and an install block in dpkg, which apt cannot bypass."""
+"""Debian packages: the database of dpkg, and an install block in dpkg.
+
+apt installs through dpkg, so apt cannot bypass the block.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +29,9 @@ QUERY_FORMAT = "${db:Status-Abbrev}\t${Package}\t${binary:Package}\t${Version}\n
 
 
 def find_packages(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
-    """Return the packages among `ids` that dpkg has installed.
+    """Return the packages among `ids` that dpkg has installed, and "".
 
-    The second value is always "": nothing is left unchecked.
+    The second value is the reason why some packages are unknown; here it is always "", because all are checked.
     """
     if not ids or not is_block_applicable(host):
         return [], ""
@@ -37,11 +40,11 @@ def find_packages(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str
 
 
 def parse_packages(listing: str, ids: AbstractSet[str]) -> list[Package]:
-    """Return the packages among `ids` that are installed. `listing` has lines in QUERY_FORMAT.
+    """Return the packages among `ids` that are installed.
 
-    The first letter of a status is the requested state (h: hold). The second letter is the actual state. State n is not
-    installed; in state c only configuration files are left. In all other states, half-installed too, the package has
-    files on the disk; see dpkg-query(1).
+    `listing` has dpkg's lines in QUERY_FORMAT. The first letter of a status is the requested state (h: hold, must stay
+    unchanged). The second letter is the actual state: n is not installed, and c has only configuration files left. In
+    all other states, half-installed too, the package has files on the disk (dpkg-query(1)).
     """
     packages = []
     for line in listing.splitlines():
@@ -60,8 +63,8 @@ def make_program_matcher(host: Host, ids: AbstractSet[str], packages: Sequence[P
 def _list_package_files(host: Host, package: Package) -> list[str]:
     """Return the paths of a package's files.
 
-    dpkg's list of files has the name of the package. For a package that is Multi-Arch: same, it has the name with the
-    architecture (the handle).
+    dpkg has a list for each package, a file `<name>.list`. If a package can be installed for several architectures
+    (Multi-Arch: same), the name there has the architecture, as the handle has: `<name>:<architecture>.list`.
     """
     names = dict.fromkeys((package.id, *package.handles))
     return [file for name in names for file in (host.read_text(f"{DATABASE}/info/{name}.list") or "").splitlines()]
@@ -143,14 +146,14 @@ def _list_dependencies(host: Host) -> Iterable[str]:
 
 
 def _find_open_routes(restricted: str, host: Host) -> str:
-    """Describe each dpkg that does not refuse the package name `restricted`, or return ""."""
+    """Describe each dpkg program that does not refuse the package name `restricted`, or return ""."""
     from . import dpkg_trial
 
     return dpkg_trial.find_open_routes(host, restricted)
 
 
-# Dpkg runs a hook through `sh -c`, so $PPID is dpkg. If a hook fails, dpkg installs no package at all. Only exit code 9
-# of the script, a refusal, may cause that. A missing or broken script must not.
+# dpkg runs a hook through `sh -c`, so $PPID is dpkg's process. If a hook fails, dpkg installs no package at all. Only a
+# refusal of the script, its exit code 9, may cause that. A missing or broken script must not stop dpkg.
 HOOK_TEXT = f"""\
 # {WRITTEN_BY}
 # Refuses restricted packages. Remove this file before the script that it names.

@@ -15,10 +15,10 @@ from ...base import ControlAction
 from .package import Package
 from .removed_record import make_removed_record
 
-# Without package lists, apt has no packages to install as replacements. apt's cache would then lack these lists, so apt
-# writes no cache file. An administrator's apt.conf may set apt to purge or to remove unneeded packages; Proscribe's
-# removals do neither. An apt.conf may also set a default release. Without lists that release does not exist and apt
-# would stop, so no release is set.
+# The options hide apt's package lists, so that apt finds no packages to install as replacements. apt's cache would then
+# lack these lists, so apt writes no cache file. An administrator's apt.conf may set apt to purge or to remove unneeded
+# packages; Proscribe's removals do neither. An apt.conf may also set a default release. Without lists that release does
+# not exist and apt would stop, so no release is set.
 APT_OPTIONS = [
     "--quiet",
     "--option=Dir::State::lists=/nonexistent",
@@ -43,8 +43,9 @@ DEPENDENT_PATTERN = re.compile(r"^ (\S+) (?:pre-)?depends on ", re.MULTILINE)
 def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
     """Return one action that removes packages together, and the packages that stay, each with the reason.
 
-    A package stays if its removal would remove or install a package that is not restricted. If all packages cannot go
-    together, they are tried one after another.
+    A package stays if its removal would remove or install a package that is not in `packages`. If not all packages can
+    be removed together, they are tried one after another. Each is chosen if it can be removed together with those that
+    were chosen before.
     """
     refusals = [(package, reason) for package in packages if (reason := _find_refusal_reason(host, package))]
     candidates = [
@@ -54,6 +55,7 @@ def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlA
     if candidates and _find_objection(host, candidates, candidates):
         chosen = []
         for package in candidates:
+            # a removal may also remove candidates that were not added yet, but no refused ones
             allowed = [
                 candidate
                 for candidate in candidates
@@ -115,8 +117,8 @@ def _find_refusal_reason(host: Host, package: Package) -> str:
 def _find_objection(host: Host, packages: Sequence[Package], allowed: Sequence[Package]) -> str:
     """Return the reason why `packages` cannot be removed together, or "". The removal is simulated.
 
-    The simulation may remove only packages in `allowed`, and install none. Without apt, dpkg itself simulates the
-    removal.
+    The simulation may remove only packages in `allowed`, and install none. A handle of a package is dpkg's name for it,
+    with the architecture if needed. Without apt, dpkg itself simulates the removal.
     """
     names = [package.handles[0] for package in packages]
     if not host.find_tool("apt-get"):
@@ -152,7 +154,7 @@ def parse_simulation(simulation: str) -> Iterator[tuple[str, str]]:
 
 
 def _strip_architecture(name: str, native_architecture: str) -> str:
-    """Return the name of a package without the suffix of the host's architecture, as apt prints it."""
+    """Return the name of a package without the architecture if that is the host's own, as apt prints it."""
     suffix = f":{native_architecture}"
     return name[: -len(suffix)] if name.endswith(suffix) else name
 
@@ -160,14 +162,13 @@ def _strip_architecture(name: str, native_architecture: str) -> str:
 def _remove_packages(host: Host, packages: Sequence[Package]) -> None:
     """Remove the packages with apt, or with dpkg if there is no apt. Raises ControlError.
 
-    If an earlier run's removal was interrupted, dpkg completes the removal, because apt refuses to work then. The file
+    If a removal by an earlier run was interrupted, dpkg itself completes it, because apt refuses to work then. The file
     REMOVAL_MARK_PATH shows that the interrupted removal was Proscribe's.
     """
     names = [package.handles[0] for package in packages]
     if reason := _find_objection(host, packages, packages):  # the host may have changed since the observation
         raise ControlError(f"not removed: {reason}")
-    # If Proscribe's earlier removal was killed, dpkg completes it. Another program's interrupted operation is left as
-    # it is; apt reports it.
+    # An interrupted operation of another program is left as it is: apt then refuses to work, and the error is reported.
     is_interrupted = bool(host.list_directory(JOURNAL_DIRECTORY))
     is_own_removal = is_interrupted and host.find_entry(REMOVAL_MARK_PATH) is not None
     if host.find_tool("apt-get") and not is_own_removal:

@@ -1,9 +1,9 @@
 """Trial of dpkg's install block: each dpkg that people and apt would run is asked to install a trial package.
 
-The trial package provides a restricted package, so the block has to refuse it. dpkg calls its hooks, and so the block,
-before it opens its database. The trial gives dpkg a database path at which nothing can exist. So without a refusal,
-dpkg fails at its database and changes nothing. (With `--no-act` dpkg would call no hooks.) The trial package is a file
-in memory alone. Tried with dpkg 1.21, 1.22 and 1.23.
+The trial package is an empty package that says that it provides a restricted package. So the block has to refuse it.
+dpkg calls its hooks, and so the block, before it opens its database. The trial gives dpkg a database path at which
+nothing can exist. So without a refusal, dpkg fails at its database and changes nothing. (With `--no-act` dpkg would
+call no hooks.) The trial package is a file that exists only in memory. Tried with dpkg 1.21, 1.22 and 1.23.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ TRIAL_TIMEOUT_SECONDS = 30
 
 
 def list_dependencies(host: Host) -> Iterator[str]:
-    """Yield the paths of the programs and configuration files that can change the result of the trial."""
+    """Yield the paths of the programs and configuration files on which the result of the trial depends."""
     yield from (f"{folder}/dpkg" for folder in LOCAL_PROGRAM_DIRECTORIES)
     yield from list_program_paths(host, USED_TOOLS)
     yield from list_directory_entries(host, [*CONFIGURATION_DIRECTORIES, *APT_CONFIGURATION])
@@ -53,7 +53,7 @@ def list_dependencies(host: Host) -> Iterator[str]:
 
 
 def find_open_routes(host: Host, restricted: str) -> str:
-    """Describe each dpkg that does not refuse a package that provides `restricted`, or return "".
+    """Describe each dpkg program that does not refuse a package which provides `restricted`, or return "".
 
     The text also names directories of the block that accounts other than root can change. Raises ObservationError.
     """
@@ -71,10 +71,10 @@ def find_open_routes(host: Host, restricted: str) -> str:
 
 
 def _list_dpkg_commands(host: Host) -> Iterator[tuple[str, Sequence[str]]]:
-    """Yield each dpkg that people or apt would run: its name for messages, and its command.
+    """Yield each dpkg that people or apt would run, as (name for messages, command).
 
-    Raises ObservationError. apt's dpkg is added if it is another program, or if apt runs it with options. A dpkg that
-    apt runs in another root directory cannot be tried.
+    The dpkg that apt runs is yielded too if it is another program, or if apt runs it with options. Raises
+    ObservationError if apt runs it in another root directory, because it cannot be tried there.
     """
     known_paths = set()
     for folder in (*LOCAL_PROGRAM_DIRECTORIES, *PROGRAM_DIRECTORIES):
@@ -98,7 +98,7 @@ def _read_apt_settings(host: Host) -> tuple[str, list[str], str]:
     path, options, chroot = "/usr/bin/dpkg", [], ""
     for line in host.read_command_output([APT_CONFIG, "dump"], timeout=TRIAL_TIMEOUT_SECONDS).splitlines():
         key, _, setting = line.partition(" ")
-        setting = setting[1:-2] if setting[:1] == '"' and setting.endswith('";') else ""
+        setting = setting[1:-2] if setting[:1] == '"' and setting.endswith('";') else ""  # the line is KEY "VALUE";
         if key == "Dir::Bin::dpkg":
             path = setting
         elif key.startswith("DPkg::Options::"):
@@ -109,10 +109,10 @@ def _read_apt_settings(host: Host) -> tuple[str, list[str], str]:
 
 
 def _is_passed(host: Host, argv: Sequence[str], package: str) -> bool:
-    """Return whether the dpkg command `argv` does not refuse the file `package`.
+    """Return whether the dpkg command `argv` lets the package file `package` pass, so that the block has no effect.
 
-    Raises ObservationError if unclear. A dpkg that accepts the package fails at its database and names
-    IMPOSSIBLE_DATABASE.
+    A dpkg that accepts the package fails at its database, and its error message has the path IMPOSSIBLE_DATABASE.
+    Raises ObservationError for any other error.
     """
     try:
         result = host.run_command(

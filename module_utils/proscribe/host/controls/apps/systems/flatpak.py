@@ -32,7 +32,7 @@ APP_VERSION_PATTERN = compile_pattern(rb"appdata-version\0+([^\0]+)\0")
 
 
 class _FlatpakApp(NamedTuple):
-    """An installed app of flatpak: its id, its directory, and its owner (None is the whole host)."""
+    """App that flatpak has installed: its id, its directory, and its owner (None is the whole host)."""
 
     id: str
     path: str
@@ -48,14 +48,15 @@ def find_user_packages(host: Host, user: User, ids: AbstractSet[str]) -> tuple[l
 
 
 def list_owned_directories(host: Host, user: User | None) -> Sequence[str]:
+    """Return the directories of the installations of `user`, or of the host if `user` is None."""
     return [user.home + PERSONAL_INSTALLATION] if user else list(list_installations(host).values())
 
 
 def _find_installed(host: Host, ids: AbstractSet[str], owner: User | None) -> tuple[list[Package], str]:
     """Return the packages among `ids` in the installations of `owner`, and why some are unknown.
 
-    If `owner` is None, the installations are the host's. Each deployed branch of an app is a package. The reason is ""
-    if all could be checked.
+    If `owner` is None, the installations are the host's. A branch is a variant of an app, such as `stable`. Each
+    branch that is deployed (unpacked, ready to run) is a package. The reason is "" if all could be checked.
     """
 
     def list_apps(place: str) -> list[_FlatpakApp]:
@@ -68,7 +69,7 @@ def _find_installed(host: Host, ids: AbstractSet[str], owner: User | None) -> tu
 
 
 def _list_deployed_branches(host: Host, app: _FlatpakApp) -> Iterator[Package]:
-    """Yield a package for each deployed branch of an app.
+    """Yield a package for each deployed branch (variant, such as `stable`) of an app.
 
     A deployed branch is a directory `<app>/<arch>/<branch>/` with a link `active`.
     """
@@ -84,10 +85,11 @@ def _list_deployed_branches(host: Host, app: _FlatpakApp) -> Iterator[Package]:
 
 
 def _read_version(host: Host, path: str, branch_entries: Sequence[str]) -> str:
-    """Return the version of a deployed branch.
+    """Return the version of a deployed branch (variant of an app), or "" if it is unknown.
 
-    If the app states no version, these are the first 12 digits of the commit. `path` is the directory of the branch.
-    While that directory has two deployments, the version is unknown: "".
+    `path` is the directory of the branch, with the names `branch_entries`. If the app states no version, return the
+    first 12 digits of the commit, flatpak's checksum of the content. During an update, the directory has two commits;
+    then the version is unknown.
     """
     commits = [name for name in branch_entries if len(name) == 64 and not name.strip("0123456789abcdef")]
     if len(commits) != 1:
@@ -144,12 +146,12 @@ REFUSAL_CONDITION = """\
 
 
 def make_block_parts(block: InstallBlock) -> tuple[BlockPart, ...]:
-    """Return the parts of the install block: filters on remotes, a polkit rule and a trial.
+    """Return the parts of the install block: filters on remotes (repositories of apps), a polkit rule and a trial.
 
     They protect only the host's installations. Flatpak checks no policy when a user installs into the user's
     installation, so nothing can block that. `flatpak mask` is not used, because it does not stop an installation by
-    name. Neither filters nor polkit learn versions. So if a waiver permits one version of an app, every version passes,
-    as in pacman.py.
+    name. Neither filters nor polkit know the version of an app. So if a waiver permits one version, every version
+    passes.
     """
     refused_ids = sorted(block.closed_ids)
     reason = f"Restricted apps, and bundles, are not installed here; ask {format_contact(block.contact)}"
@@ -165,7 +167,7 @@ def make_block_parts(block: InstallBlock) -> tuple[BlockPart, ...]:
 
 
 def _find_announced_remotes(host: Host) -> str:
-    """Report each remote that flatpak will add by itself without Proscribe's filter, or return ""."""
+    """Report each remote (repository) that flatpak will add by itself without Proscribe's filter, or return ""."""
     return "; ".join(
         f"flatpak adds the remote of {path} by itself, without a filter" for path in list_announced_remotes(host)
     )

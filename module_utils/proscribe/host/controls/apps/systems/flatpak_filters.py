@@ -1,8 +1,8 @@
 """Filters on flatpak's remotes: a denied app can neither be installed from a remote nor be listed there.
 
-A remote has only one filter file, and an administrator may have set a filter already. So Proscribe writes a filter file
-for each remote of the host. This file repeats the lines of the administrator's filter. Its header names the
-administrator's file, so that the lift (removal of all that Proscribe did) can restore that filter.
+A remote is a repository of apps. It has at most one filter file, and an administrator may have set one already. So
+Proscribe writes a filter file for each remote of the host, which repeats the lines of the administrator's filter. Its
+header names the administrator's file, so that the lift (removal of all that Proscribe did) can restore that filter.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from .flatpak_remotes import (
 class RemoteFilters(NamedTuple):
     """Part of the install block that consists of the filters of all remotes (see blocks/parts.BlockPart)."""
 
-    ids: tuple[str, ...]
+    ids: tuple[str, ...]  # ids of the apps that the filters deny
 
     @property
     def path(self) -> str:
@@ -40,7 +40,7 @@ class RemoteFilters(NamedTuple):
     def find_problem(self, host: Host, called_for: bool) -> str:
         """Describe what is wrong with the filters, by remote, or return "".
 
-        If the plan refuses no app, a filter that Proscribe left is the problem.
+        `called_for` says whether the plan requires filters. If not, a filter that Proscribe left is the problem.
         """
         if not called_for:
             return LEFT_OVER_PROBLEM if self.is_in_place(host) else ""
@@ -75,10 +75,10 @@ class RemoteFilters(NamedTuple):
         return "".join(f"{line}\n" for line in [*header_lines, *_read_foreign_filter(host, former_path), *deny_lines])
 
     def find_foreign_opening(self, host: Host, remote: FlatpakRemote) -> str:
-        """Return the first line of the administrator's filter that allows a restricted app, or "".
+        """Return the first line of the administrator's filter for a remote that allows a restricted app, or "".
 
-        In a filter, an allowed name takes precedence over a denied name (flatpak-remote(5)). So Proscribe's filter
-        cannot deny the app while it repeats that line.
+        In a filter, an allowed name takes precedence over a denied name (flatpak-remote(5)). Proscribe's filter repeats
+        that line, so it cannot deny the app. Only the administrator can change the line.
         """
         lines = _read_foreign_filter(host, find_former_filter(host, remote))
         if not lines:
@@ -92,6 +92,7 @@ class RemoteFilters(NamedTuple):
         return ""
 
     def is_in_place(self, host: Host) -> bool:
+        """Return whether a filter file of Proscribe exists, or a remote uses one."""
         return bool(host.list_directory(FILTER_DIRECTORY)) or any(
             is_own_filter(remote.filter_path) for remote in list_remotes(host)
         )
@@ -137,14 +138,15 @@ def _read_foreign_filter(host: Host, path: str) -> Sequence[str]:
     if not path:
         return []
     if host.find_entry(path) is None:
-        return ["deny *"]  # flatpak denies everything if the file of a remote's filter is missing
+        return ["deny *"]
     return read_file_text(host, path).splitlines()
 
 
 def _list_allowed_apps(line: str) -> Iterator[str]:
-    """Yield the pattern of app ids that a line of a filter allows.
+    """Yield the pattern of the app ids that a line of a filter allows, such as `org.example.*`.
 
-    Yield nothing for a line that allows no app.
+    The line is `allow REF`; REF is a pattern of an id, or `app/ID/...`, or `runtime/...`. Yield nothing for a line that
+    allows no app.
     """
     words = line.split("#")[0].split()
     if len(words) == 2 and words[0] == "allow":

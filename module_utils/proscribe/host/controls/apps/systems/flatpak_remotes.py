@@ -9,9 +9,10 @@ from ..blocks.parts import read_file_text
 DEFAULT_INSTALLATION = "default"  # flatpak's name for the installation that needs no configuration, in SYSTEM_DIRECTORY
 SYSTEM_DIRECTORY = "/var/lib/flatpak"
 INSTALLATION_CONFIGURATION = "/etc/flatpak/installations.d"
+# Directories of the distribution or the administrator with files of remotes, which flatpak adds at its next start.
 ANNOUNCED_REMOTES = ("/etc/flatpak/remotes.d", "/usr/share/flatpak/remotes.d")
 FILTER_DIRECTORY = "/etc/proscribe/flatpak"
-REPLACED_FILTER_PREFIX = "# Instead of: "
+REPLACED_FILTER_PREFIX = "# Instead of: "  # begins the line of Proscribe's filter that names the administrator's filter
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
 ODD_NAME_PROBLEM = "has a name that no file can have"
 
@@ -25,9 +26,9 @@ class FlatpakRemote(NamedTuple):
 
 
 def list_installations(host: Host) -> dict[str, str]:
-    """Return the directory of each host installation, by the name of the installation.
+    """Return, by name, the directory of each installation of flatpak for the whole host.
 
-    The format of their configuration is in flatpak-installation(5).
+    Further installations than the default are configured in files (flatpak-installation(5)).
     """
     paths_by_name = {DEFAULT_INSTALLATION: SYSTEM_DIRECTORY}
     for file in host.list_directory(INSTALLATION_CONFIGURATION):
@@ -55,9 +56,10 @@ def list_remotes(host: Host) -> list[FlatpakRemote]:
 
 
 def parse_groups(text: str, kind: str) -> list[tuple[str, dict[str, str]]]:
-    """Return the groups `[kind "name"]` of a key file: the name of each group, and its values by key.
+    """Return the groups `[kind "name"]` of a configuration file as (name, values by key).
 
-    Groups of the same name are merged. If a key occurs twice, its last value counts.
+    A group is such a line with the lines `key=value` after it. Groups of the same name are merged. If a key occurs
+    twice, its last value counts.
     """
     keys_by_name: dict[str, dict[str, str]] = {}
     keys: dict[str, str] = {}
@@ -73,9 +75,10 @@ def parse_groups(text: str, kind: str) -> list[tuple[str, dict[str, str]]]:
 
 
 def list_announced_remotes(host: Host) -> list[str]:
-    """Return the files of remotes that flatpak will add by itself at its next start.
+    """Return the files of remotes (repositories of apps) that flatpak will add by itself at its next start.
 
-    Such a remote has no filter of Proscribe until the next run.
+    A remote that flatpak has added is listed in its configuration. A new remote has no filter of Proscribe until the
+    next run.
     """
     text = host.read_text(f"{SYSTEM_DIRECTORY}/repo/config") or ""
     lines = (line.partition("=") for line in text.splitlines())

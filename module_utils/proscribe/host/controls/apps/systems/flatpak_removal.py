@@ -28,12 +28,13 @@ UNINSTALL_TIMEOUT_SECONDS = 300
 def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
     """Return an action for each app of an installation, and the packages that stay, each with the reason.
 
-    An app of a user is removed as that user, so that root changes nothing in a home. The user's data in ~/.var/app
-    stay, and so do runtimes.
+    An action removes all branches (variants) of the app. An app of a user is removed as that user, so that root changes
+    nothing in a home. The user's data in ~/.var/app stay, and so do runtimes, on which apps depend.
     """
     if not host.find_tool("flatpak"):
         return [], [(package, "flatpak itself is not installed on this host") for package in packages]
     names = {path: name for name, path in list_installations(host).items()}
+    # key: app id, scope (system or user:NAME), name of the host installation ("" for a user's installation)
     branches_by_app: dict[tuple[str, str, str], list[Package]] = {}
     for package in packages:
         installation = "" if package.owner else names.get(package.path.partition("/app/")[0], DEFAULT_INSTALLATION)
@@ -56,12 +57,13 @@ def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlA
 
 
 def _find_origin(host: Host, package: Package) -> str:
-    """Return the name of the remote from which an app was installed, or "" if it is unknown.
+    """Return the name of the remote (repository) from which an app was installed, or "" if it is unknown.
 
     The name is the first text in the file `deploy` of the app.
     """
 
     def read_origin() -> str:
+        # a directory of a deployed version has the 64 digits of flatpak's checksum (commit) as its name
         commits = [name for name in host.list_directory(package.path) if len(name) == 64]
         deployment = host.read_head(f"{package.path}/{commits[0]}/deploy", 256) if len(commits) == 1 else b""
         return deployment.partition(b"\0")[0].decode("ascii", "replace") if b"\0" in deployment else ""
@@ -73,9 +75,10 @@ def _find_origin(host: Host, package: Package) -> str:
 
 
 def _uninstall_branches(host: Host, branches: Sequence[Package], installation: str) -> None:
-    """Uninstall branches of one app.
+    """Uninstall branches (variants) of one app.
 
-    `installation` is the name of a host installation, or "" for the user's installation.
+    Raises ControlError. `installation` is the name of a host installation, or "" for the installation of the packages'
+    owner.
     """
     installation_option = f"--installation={installation}" if installation else "--user"
     handles = [handle for branch in branches for handle in branch.handles]
@@ -86,12 +89,12 @@ def _uninstall_branches(host: Host, branches: Sequence[Package], installation: s
 def set_filters(
     host: Host, make_content: Callable[[Host, FlatpakRemote], str], find_opening: Callable[[Host, FlatpakRemote], str]
 ) -> None:
-    """Write the filter file of each remote, then set it in the remote. Raises ControlError.
+    """Write the filter file of each remote (repository of apps), then set it in the remote.
 
-    The file is written first, because a remote denies everything while its filter file is missing. `make_content`
-    returns the text of the file. `find_opening` returns the line of the administrator's filter that allows a restricted
-    app, or "". Such a line needs the administrator, and so does a remote whose name cannot be in a path. The
-    ControlError names them.
+    Raises ControlError. The file is written first, because a remote denies everything while its filter file is missing.
+    `make_content` returns the text of the file. `find_opening` returns the line of the administrator's filter that
+    allows a restricted app, or "". Only the administrator can change such a line, or a remote whose name cannot be in a
+    path. After all other remotes have their filters, a ControlError names these problems.
     """
     problems = []
     for remote in list_remotes(host):

@@ -1,6 +1,6 @@
 """Functions for package systems that install only for the whole host.
 
-The files of these systems import the functions.
+The files of these systems import the functions. package.PackageSystem describes what the functions return.
 """
 
 from __future__ import annotations
@@ -16,4 +16,4 @@ def find_user_packages(host: Host, user: User, ids: AbstractSet[str]) -> tuple[l
 
 
 def list_owned_directories(host: Host, user: User | None) -> Sequence[str]:
-    return ()  # the file scan does not search the directories of these systems, so none must be named here
+    return ()  # the file scan does not search the directories of these systems, so it needs no list of them

@@ -12,15 +12,15 @@ from .package_systems import HOST_WIDE_SYSTEMS, ON_DEMAND
 
 
 def list_present_systems(host: Host) -> list[str]:
-    """Return the names of the package systems that the host itself has."""
+    """Return the names of the package systems of which the host itself, not only a user, may have packages."""
     on_demand_names = [system.MANAGER for system in ON_DEMAND if system.is_present(host, None)]
     return [system.MANAGER for system in HOST_WIDE_SYSTEMS if system.is_present(host, None)] + on_demand_names
 
 
 def list_user_systems(host: Host, user: User) -> list[str]:
-    """Return the names of the systems in package_systems.ON_DEMAND of which a user may have packages.
+    """Return the names of the package systems in ON_DEMAND of which a user may have packages.
 
-    Only these systems are recognised by traces: paths of the host or below the home that exist.
+    Only these systems can be recognised without a query, by traces: paths of the host or below the home.
     """
     return [system.MANAGER for system in ON_DEMAND if system.is_present(host, user)]
 
@@ -34,10 +34,10 @@ def find_installed_packages(
 ) -> tuple[list[Package], str]:
     """Return the packages among `ids` that are installed for the whole host, and why some are unknown.
 
-    The reason is "" if all could be checked. `cached_answers` and `new_answers` have, by the system's name, the state
-    of its database and the packages found. The packages in `cached_answers` are returned if the database has not
-    changed since. The result goes into `new_answers`, unless the database changed very recently: a further change could
-    then go unnoticed.
+    The reason is "" if all could be checked. `cached_answers` has the results of earlier observations by the system's
+    name. A result is the state of the database, and the packages as tuples of fields. The packages are returned if the
+    database has not changed since. `new_answers` receives the result for the next observation, unless the database
+    changed very recently. A further change could then have the same time and go unnoticed.
     """
     statuses = [host.find_entry(path) for path in system.DATABASE_FILES]
     database = [

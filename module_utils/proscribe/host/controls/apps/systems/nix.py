@@ -1,8 +1,10 @@
 """Packages in the profiles of Nix, of the host and of each user. The observation does not run Nix.
 
-The manifest of a profile lists the installed packages. `nix profile` writes `manifest.json`, in one of three versions,
-and `nix-env` writes `manifest.nix` (Nix manual, "Profiles"). `nix run` and `nix shell` run packages without installing
-them. Such a package is found only while it runs: the path of its program in the store has the package's name.
+Nix puts each package into its own directory in the store, /nix/store. A profile is a set of packages that somebody
+installed, with links into the store. The manifest of a profile lists the installed packages. `nix profile` writes
+`manifest.json`, in one of three versions, and `nix-env` writes `manifest.nix` (Nix manual, "Profiles"). `nix run` and
+`nix shell` run packages without installing them. Such a package is found only while it runs: the path of its program in
+the store has the package's name.
 
 Nix removes a package from a profile as the owner of the profile. Proscribe gives `nix profile` and `nix-env` the store
 path of the package, which is exact. A name would be a pattern for `nix-env`, and was a pattern for `nix profile` before
@@ -34,6 +36,7 @@ PERSONAL_STORES = ("~/.local/share/nix/root/nix", "~/.nix", "~/.nix-portable/nix
 TRACES = ("/nix", "~/.nix-profile", PERSONAL_PROFILES, *PERSONAL_STORES)
 STORE = "/nix/store"
 PROFILES = "/nix/var/nix/profiles"
+# the store path of a package in a manifest.nix
 OUT_PATH_PATTERN = re.compile(r'\boutPath = "(/nix/store/[^"\\\s]{34,250})"')
 
 
@@ -52,8 +55,8 @@ def _find_in_profiles(
 ) -> tuple[list[Package], str]:
     """Return the packages among `ids` in the profiles of `user` (None is the host), and why some are unknown.
 
-    `directories` are the directories with profiles. A profile may lead into /nix/store, or into a directory of the user
-    that replaces it.
+    `directories` are the directories with profiles. A profile may lead into /nix/store, or into a store of the user
+    that replaces it. The reason is "" if all could be checked.
     """
     profiles, gaps = check_each(directories, lambda directory: store_paths.list_profiles(host, directory, STORE))
     if user and directories:
@@ -63,6 +66,7 @@ def _find_in_profiles(
         profiles, gaps = profiles + other_profiles, gaps + profile_gaps
 
     def check_profile(profile: tuple[str, str]) -> Iterator[Package]:
+        """Yield the packages of a profile, which is (path, store path), from the first store that has it."""
         path, target = profile
         for own_store in ("", *(user.home + place[1:] for place in PERSONAL_STORES)) if user else ("",):
             if host.find_entry(locate_store_path(target, own_store)) is not None:
@@ -75,17 +79,17 @@ def _find_in_profiles(
 
 
 def locate_store_path(path: str, own_store: str) -> str:
-    """Return where the store path `path` really is on this host.
+    """Return where a file with the store path `path` (/nix/store/...) really is on this host.
 
-    `own_store` is a directory that replaces /nix, or "".
+    `own_store` is the directory of a user that replaces /nix, or "" if nothing replaces it.
     """
     return own_store + path[len("/nix") :] if own_store else path
 
 
 def _find_other_profile(host: Host, user: User, path: str) -> Iterator[tuple[str, str]]:
-    """Yield the profile to which a user's ~/.nix-profile (`path`) leads, with the profile's store path.
+    """Yield (profile, its store path) for the profile to which the link ~/.nix-profile (`path`) of a user leads.
 
-    A profile that is not below the home is left out.
+    Yield nothing if the profile is not below the user's home.
     """
     link_target = read_link(host, path)
     if link_target.startswith(user.home + "/") and "/../" not in link_target and link_target.isprintable():
@@ -97,10 +101,11 @@ def _find_other_profile(host: Host, user: User, path: str) -> Iterator[tuple[str
 def _find_installed(
     host: Host, user: User | None, ids: AbstractSet[str], profile: str, target: str, own_store: str
 ) -> Iterator[Package]:
-    """Yield the packages among `ids` that a profile's manifest lists.
+    """Yield the packages among `ids` that the manifest of `profile` lists.
 
-    `target` is the profile's store path. `own_store` is the directory that replaces /nix, or "". The handles of a
-    package are the profile, its kind ("profile" or "env") and `own_store`.
+    `target` is the profile's store path. `own_store` is the directory of `user` that replaces /nix, or "". The handles
+    of a package are the profile, the kind of the profile, and `own_store`. The kind is "profile" if `nix profile`
+    manages it, and "env" if `nix-env` does.
     """
     kind, manifest = "profile", _read_store_file(host, f"{target}/manifest.json", own_store)
     if manifest:
@@ -116,15 +121,15 @@ def _find_installed(
 def _read_store_file(host: Host, path: str, own_store: str) -> bytes:
     """Return the content of a file in the store, or b"" if it is missing.
 
-    `own_store` is the directory that replaces /nix.
+    `own_store` is the directory of a user that replaces /nix, or "".
     """
     return store_paths.read_store_file(host, path, STORE, lambda path: locate_store_path(path, own_store))
 
 
 def parse_manifest(manifest: bytes) -> list[str]:
-    """Return the first store path of each package in a manifest.json.
+    """Return the first store path of each package in a manifest.json of a profile.
 
-    Raises ObservationError if the JSON is invalid.
+    Invalid parts are left out. Raises ObservationError if the JSON is invalid.
     """
     try:
         document: Any = json.loads(manifest)
@@ -140,16 +145,20 @@ def parse_manifest(manifest: bytes) -> list[str]:
 
 
 def parse_env_manifest(manifest: bytes) -> list[str]:
-    """Return the store paths in a manifest.nix.
+    """Return the store paths of the packages in a manifest.nix of a profile.
 
-    The regular expression needs no Nix parser: inside a string, Nix escapes quotation marks with a backslash. A string
-    that only imitates such an entry therefore does not match.
+    A regular expression is enough, without a parser of the Nix language. Inside a string, Nix escapes quotation marks
+    with a backslash. So a string that only imitates a line with a store path does not match.
     """
     paths = OUT_PATH_PATTERN.findall(manifest.decode("utf-8", "replace"))
     return list(dict.fromkeys(path for path in paths if store_paths.is_in_store(path, STORE)))
 
 
 def list_owned_directories(host: Host, user: User | None) -> list[str]:
+    """Return the stores below a user's home.
+
+    The host's store is not in the region of the file scan.
+    """
     return [f"{user.home}{place[1:]}/store" for place in PERSONAL_STORES] if user else []
 
 
@@ -170,14 +179,14 @@ NIX_ENVIRONMENT = {"NIX_CONFIG": "experimental-features = nix-command\nsubstitut
 
 
 def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
-    """Return the actions that remove packages from profiles, and the packages that stay with reasons.
+    """Return the actions that remove packages from profiles, and the packages that stay, each with the reason.
 
-    Packages in a directory that replaces /nix stay: Nix can remove them only where the user sees that directory as
-    /nix.
+    Packages in a user's store that replaces /nix stay: Nix can remove them only where the user sees that store as /nix.
     """
     tools = PackageTools(host)
 
     def plan_package_removal(package: Package) -> ControlAction | str:
+        """Return the action that removes a package from its profile, or the reason why it stays."""
         profile, kind, own_store = package.handles
         name = "nix" if kind == "profile" else "nix-env"
         if own_store:

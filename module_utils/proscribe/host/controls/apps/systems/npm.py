@@ -1,7 +1,7 @@
 """Packages that npm installed globally: for the whole host, or in a user's home.
 
-npm installs such packages below a directory that it calls prefix. The observation does not run npm. npm removes a
-package as the owner of its prefix.
+npm installs such packages below a directory that it calls prefix, such as /usr/local. The observation does not run npm.
+To remove a package, npm runs as the owner of the prefix.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ CATALOGUE_KEY = "npm"
 SYSTEM_PREFIXES = ("/usr", "/usr/local")
 PERSONAL_PREFIXES = ("/.local", "/.npm-global", "/.npm-packages")  # below a home
 MAX_PATH_BYTES = 4096  # the kernel accepts no longer path
-NVM_VERSIONS = "/.nvm/versions/node"
+NVM_VERSIONS = "/.nvm/versions/node"  # below a home; nvm installs each version of Node as a directory there
 MODULES_DIRECTORY = "/lib/node_modules"
 
 
@@ -55,9 +55,10 @@ def list_owned_directories(host: Host, user: User | None) -> Sequence[str]:
 def _find_installed(
     host: Host, ids: AbstractSet[str], prefixes: Sequence[str], owner: User | None
 ) -> tuple[list[Package], str]:
-    """Return the packages among `ids` below `prefixes`, and why some could not be checked ("" if all were).
+    """Return the packages among `ids` below npm's directories `prefixes`, and why some are unknown.
 
-    `owner` is the user of the packages; None is the whole host.
+    The reason is "" if all could be checked. `owner` is the user of the packages; None is the whole host. The handle of
+    a package is its prefix.
     """
 
     def check_prefix(prefix: str) -> Iterator[Package]:
@@ -73,9 +74,10 @@ def _find_installed(
 
 
 def _list_prefixes(host: Host, home: str) -> tuple[list[str], list[str]]:
-    """Return the prefixes below which a user may have packages, and why some prefixes are unknown.
+    """Return the prefixes (npm's directories) below which a user may have packages, and why some are unknown.
 
-    They are the usual directories, each Node that nvm installed, and the prefix in the user's .npmrc.
+    The prefixes are the usual directories, each Node that nvm installed, and the prefix in the user's .npmrc. They need
+    not exist. There are no reasons ([]) if all could be found.
     """
     versions, gaps = check_each([home + NVM_VERSIONS], host.list_directory)
     lines, configuration_gaps = check_each([f"{home}/.npmrc"], lambda path: (host.read_text(path) or "").splitlines())
@@ -104,9 +106,9 @@ def parse_prefix(lines: Sequence[str], home: str) -> list[str]:
 
 
 def _read_manifest(host: Host, path: str) -> Mapping[str, object] | None:
-    """Return the content of a package's package.json: {} if it is unreadable, None if there is no package.
+    """Return the content of package.json in the directory `path` of a package.
 
-    A package that is a link gives {} too.
+    Return {} if the content is invalid, or if the directory is a link. Return None if there is no package.
     """
     status = host.find_entry(path)
     if status and stat.S_ISLNK(status.st_mode):
@@ -145,7 +147,7 @@ UNINSTALL_OPTIONS = [
 def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
     """Return the actions that remove packages of npm, and the packages that stay, each with the reason.
 
-    npm removes only the content of a package's directory, so no other package is removed.
+    npm removes only the directory of a package, so no other package is removed.
     """
     return plan_package_removals(packages, partial(_plan_npm_removal, host))
 

@@ -1,7 +1,7 @@
 """Package systems that few hosts have.
 
-A host compiles the file of such a system only if the system is present there. No such system checks a policy before an
-installation. So Proscribe has no install block for any of them.
+A host loads the Python file of such a system only if the system is present there. No such system checks a policy before
+an installation. So Proscribe has no install block for any of them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .package import InstallBlock, Package
 
 
 class PackageSystemCore(Protocol):
-    """Functions in the file of such a package system, as package.PackageSystem describes them."""
+    """Functions in the file of a package system that few hosts have, as package.PackageSystem describes them."""
 
     def find_packages(self, host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]: ...
 
@@ -58,9 +58,9 @@ class OnDemandSystem:
         )
 
     def is_present(self, host: Host, user: User | None) -> bool:
-        """Return whether a trace of the system exists on the host or, if `user` is given, in the user's home.
+        """Return whether a trace of the system exists: a path of the host or, if `user` is given, below the home.
 
-        A trace that cannot be checked counts as existing.
+        Paths of the host count for a user too. A path that cannot be checked counts as existing.
         """
         homes = [user.home] if user else []
         for trace in self.traces:
@@ -86,6 +86,7 @@ class OnDemandSystem:
     def make_program_matcher(
         self, host: Host, ids: AbstractSet[str], packages: Sequence[Package]
     ) -> Callable[[Process], str]:
+        # a user's packages in `packages` count too, although the host does not have the system
         if ids and (packages or self.is_present(host, None)):
             return self.load_system().make_program_matcher(host, ids, packages)
         return lambda process: ""

@@ -22,11 +22,11 @@ class Package(NamedTuple):
     manager: str  # name of the package system, such as dpkg or flatpak
     id: str  # name of the package in the catalogue
     version: str = ""
-    # names that the package system itself uses, such as wechat:i386 or app/com.tencent.WeChat/x86_64/stable; for some
-    # systems also directories
+    # Names that the package system itself uses, such as wechat:i386 or app/com.tencent.WeChat/x86_64/stable. For some
+    # systems these are directories or environments, as the file of the system says.
     handles: tuple[str, ...] = ()
     owner: User | None = None  # the user who installed the package; None if it is installed for the whole host
-    path: str = ""
+    path: str = ""  # path of the package or its program, which a waiver may name; "" if it is unknown
     is_held: bool = False  # whether an administrator told the package system to leave this package unchanged
 
     @property
@@ -44,7 +44,7 @@ class Package(NamedTuple):
 def find_program_place(files: Iterable[str]) -> str:
     """Return where the program of a package is, from the paths of the package's files, or "".
 
-    This is the package's folder in /opt. Without such a folder it is the first of the programs by name.
+    The result is the package's folder in /opt. Without such a folder, it is the program whose path sorts first.
     """
     program_files = [file for file in files if file.startswith(("/opt/", "/usr/bin/", "/usr/sbin/", "/usr/games/"))]
     return next(
@@ -56,8 +56,8 @@ def find_program_place(files: Iterable[str]) -> str:
 class InstallBlock(NamedTuple):
     """Packages that the install block of a package system has to refuse, and the texts that users get."""
 
-    ids: AbstractSet[str] = frozenset()
-    contact: str = ""
+    ids: AbstractSet[str] = frozenset()  # the restricted packages
+    contact: str = ""  # person or office that refused users can ask
     permitted_versions: Mapping[str, Sequence[str]] = {}  # by package: the versions that a waiver permits
     # A package that contains one of these paths is refused, whatever its name. This works only if the package system
     # shows the files of a package before its installation.
@@ -66,7 +66,7 @@ class InstallBlock(NamedTuple):
 
     @property
     def closed_ids(self) -> AbstractSet[str]:
-        """Refused packages of which no waiver permits a version."""
+        """Restricted packages of which no waiver permits a version, so that every version is refused."""
         return self.ids - self.permitted_versions.keys()
 
 
@@ -82,8 +82,8 @@ def make_file_matcher(host: Host, files: Mapping[str, str]) -> Callable[[Process
 def ask_for_user(user: User | None, question: Callable[[], UserAnswer]) -> UserAnswer:
     """Return the result of `question`, a function that reads files of a user.
 
-    Raises ControlError and ObservationError. A user can make a file that never answers, so the function runs in a
-    process of its own (system/forked_work.py). For root, or None, the function runs in this process.
+    A user can make a file that never answers, so the function runs in a forked process (system/forked_work.py). For
+    root, or the host (None), it runs in this process. Raises ControlError and ObservationError.
     """
     if user is None or user.uid == 0:
         return question()
@@ -94,7 +94,7 @@ def ask_for_user(user: User | None, question: Callable[[], UserAnswer]) -> UserA
 
 
 def is_path_present(host: Host, user: User | None, path: str) -> bool:
-    """Return whether something exists at a path that a user controls.
+    """Return whether something exists at a path that `user` controls; None is a path of the host.
 
     An unreadable path counts as missing.
     """
@@ -142,22 +142,26 @@ class PackageSystem(Protocol):
     ) -> Callable[[Process], str]:
         """Make the function that returns the restricted package of a running program: its id, or "".
 
-        `ids` are the restricted packages, and `packages` those that are installed.
+        `ids` are the restricted packages, and `packages` those of them that are installed.
         """
 
     def plan_removal(
         self, host: Host, packages: Sequence[Package]
     ) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
-        """Return the actions that remove exactly these packages, and the packages that stay with reasons."""
+        """Return the actions that remove packages, and the packages that stay, each with the reason.
+
+        The actions remove no other package. A package stays if that is impossible, for example.
+        """
 
     def make_block_parts(self, block: InstallBlock) -> tuple[BlockPart, ...]:
-        """Return the parts of the install block, which refuses the restricted packages.
+        """Return the parts of the install block, which makes the system refuse the packages in `block`.
 
-        () if the system can have no block.
+        With an empty `block`, return all parts that an earlier block may have left. Return () if the system can have no
+        block.
         """
 
     def is_block_applicable(self, host: Host) -> bool:
-        """Return whether this host has the package system, so that it needs an install block."""
+        """Return whether this host can have an install block, because it has the package system."""
 
     def is_present(self, host: Host, user: User | None) -> bool:
         """Return whether the host (`user` is None) or a user has the package system.

@@ -23,10 +23,11 @@ DATABASE = "/var/lib/pacman/local"
 
 
 def find_packages(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
-    """Return the packages among `ids` that are installed.
+    """Return the packages among `ids` that are installed, and "".
 
-    The second value is always "": nothing is left unchecked. The database has a directory for each package. A directory
-    without the file `desc` comes from an interrupted transaction and does not count.
+    The second value is the reason why some packages are unknown; here it is always "", because all are checked. The
+    database has a directory for each package. A directory without the file `desc` comes from an interrupted transaction
+    and does not count.
     """
     packages = []
     for entry in host.list_directory(DATABASE) if ids else ():
@@ -37,10 +38,10 @@ def find_packages(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str
 
 
 def parse_entry(entry: str) -> tuple[str, str]:
-    """Return name and version of a package from its directory's name `<name>-<version>-<release>`.
+    """Return name and version of a package, from the name `entry` of its directory in pacman's database.
 
-    The returned version includes the release. Version and release have no hyphen (PKGBUILD(5)). Another name gives ("",
-    "").
+    The name of the directory is `<name>-<version>-<release>`. Version and release have no hyphen (PKGBUILD(5)). The
+    returned version includes the release. Another name gives ("", "").
     """
     name, *version_parts = entry.rsplit("-", 2)
     return (name, "-".join(version_parts)) if len(version_parts) == 2 else ("", "")
@@ -68,22 +69,24 @@ def is_block_applicable(host: Host) -> bool:
 BLOCK_SCRIPT_PATH = "/usr/libexec/proscribe/pacman-gate"
 # Pacman always reads the hooks in this directory, whatever HookDir in pacman.conf is.
 HOOK_PATH = "/usr/share/libalpm/hooks/00-proscribe.hook"
+# A file here would make pacman ignore Proscribe's hook: it has the same name, and this directory takes precedence.
 HIDING_HOOK_PATH = "/etc/pacman.d/hooks/00-proscribe.hook"
 CONFIGURATION_PATH = "/etc/pacman.conf"
 
 
 def make_block_parts(block: InstallBlock) -> tuple[BlockPart, ...]:
-    """Return the parts of the install block: the hook, the script that it runs, and a rule of polkit.
+    """Return the parts of the install block: a hook of pacman, the script that it runs, and a rule of polkit.
 
-    pacman gives a hook the names of packages on standard input, without their versions. So if a waiver permits one
-    version of a package, the hook lets every version pass. The next observation finds the versions that are not
-    permitted. pacman shows the output of a hook, and continues only if the hook's exit code is 0.
+    pacman runs the hook before it installs packages that the hook names. pacman gives the hook their names on standard
+    input, without their versions. So if a waiver permits one version of a package, the hook lets every version pass.
+    The next observation finds the versions that are not permitted. pacman shows the output of the hook, and continues
+    only if the hook's exit code is 0.
 
     Updates of installed packages pass too, as in every package system. A refusal would only keep the old version, and
     stop all other updates of the transaction.
     """
-    # A hook without a target is an error that stops every transaction. So the hook gets the target "/", which no
-    # package is named.
+    # A hook without a target (name of a package) is an error that stops every transaction. So without packages, the
+    # hook gets the target "/", which no package is named.
     targets = sorted(block.closed_ids) or ["/"]
     script = _format_script(block.contact, block.messages) if block.ids else ""
     # The script is installed before the hook that runs it: pacman stops if the script of a hook is missing.
@@ -109,7 +112,7 @@ class HidingHook(PartWithoutText):
         return True
 
     def find_problem(self, host: Host, called_for: bool) -> str:
-        """Report the file if it exists and the plan requires the hook, or return ""."""
+        """Report the file if it exists and the plan requires Proscribe's hook (`called_for`), or return ""."""
         return f"takes the place of {HOOK_PATH}" if called_for and host.find_entry(self.path) else ""
 
     def enforce(self, host: Host) -> None:
@@ -125,10 +128,7 @@ def _list_dependencies(host: Host) -> Iterator[str]:
 
 
 def _list_hiding_paths(host: Host) -> list[str]:
-    """Return the paths at which a file would replace Proscribe's hook.
-
-    There is one in each of pacman's other hook directories.
-    """
+    """Return the paths at which a file would replace Proscribe's hook: one in each other hook directory of pacman."""
     folders = host.read_command_output(["pacman-conf", "HookDir"]).splitlines()
     paths = [f"{folder.rstrip('/')}/{HOOK_PATH.rpartition('/')[2]}" for folder in folders if folder.startswith("/")]
     return [path for path in paths if path != HOOK_PATH]
@@ -152,9 +152,9 @@ def _find_open_route(host: Host) -> str:
 
 
 def _format_script(contact: str, messages: Sequence[str]) -> str:
-    """Return the script of the hook.
+    """Return the text of the script that Proscribe's hook runs.
 
-    `messages` are the organisation's lines, which a refusal prints after the contact.
+    If the script refuses a package, it prints the contact and then `messages`, the organisation's lines.
     """
     import shlex  # loaded here, because only hosts with pacman need this module
 

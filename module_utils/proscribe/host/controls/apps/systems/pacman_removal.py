@@ -17,9 +17,10 @@ from .package import Package
 from .removed_record import make_removed_record
 
 LOCK_PATH = "/var/lib/pacman/db.lck"
-# this file exists while pacman works for Proscribe: it shows a later run that a left lock is Proscribe's
+# This file exists while pacman removes packages for Proscribe. If a run is killed, pacman's lock file stays. This file
+# then shows a later run that the lock comes from Proscribe's removal.
 REMOVAL_MARK_PATH = STATE_DIRECTORY + "/pacman"
-LOCK_DELAY_SECONDS = 60  # a pacman takes its lock at most this long after Proscribe wrote the mark and started it
+LOCK_DELAY_SECONDS = 60  # pacman creates its lock at most this long after Proscribe wrote the mark and started pacman
 LOCK_TIMEOUT_SECONDS = 60  # Proscribe waits this long for another pacman to finish
 REMOVAL_TIMEOUT_SECONDS = (
     1800  # the scripts and hooks of a package may take long, and an interruption would do more harm than waiting
@@ -77,10 +78,10 @@ def _make_removed_records(host: Host, packages: Sequence[Package]) -> list[Remov
 
 
 def _find_objections(host: Host, packages: Sequence[Package]) -> dict[Package, str]:
-    """Simulate the removal of all packages together.
+    """Simulate the removal of packages together, and return, by package, why it cannot be removed.
 
-    Return, by package, why it cannot be removed; {} if all can. pacman may give a reason for some packages only.
-    Otherwise all packages get the same reason.
+    Return {} if all can be removed. If pacman names the packages that others need, only these have a reason. Otherwise
+    all packages have the same reason.
     """
     if not packages:
         return {}
@@ -107,10 +108,10 @@ def parse_breakages(output: str) -> dict[str, list[str]]:
 
 
 def _remove_packages(host: Host, packages: Sequence[Package]) -> None:
-    """Remove the packages.
+    """Remove the packages, after another pacman has finished and a simulation shows no objection.
 
-    Raises ControlError, also if another pacman does not end within LOCK_TIMEOUT_SECONDS. The packages are checked again
-    first. The file REMOVAL_MARK_PATH exists while pacman works for Proscribe.
+    Raises ControlError, also if the other pacman does not finish within LOCK_TIMEOUT_SECONDS. The file
+    REMOVAL_MARK_PATH exists while pacman works for Proscribe.
     """
     if _is_own_stale_lock(host):
         host.delete_file(LOCK_PATH)
@@ -138,12 +139,13 @@ def _remove_packages(host: Host, packages: Sequence[Package]) -> None:
 
 
 def _is_own_stale_lock(host: Host) -> bool:
-    """Return whether pacman's lock is left from a removal by an earlier run of Proscribe that was killed.
+    """Return whether pacman's lock file is left from a removal by an earlier run of Proscribe that was killed.
 
     The lock of a pacman that Proscribe did not start stays, because only an administrator can judge its interrupted
     work.
     """
     lock, mark = host.find_entry(LOCK_PATH), host.find_entry(REMOVAL_MARK_PATH)
+    # the lock must have been created soon after the mark, and no pacman may be running
     if lock is None or mark is None or not 0 <= lock.st_ctime - mark.st_ctime <= LOCK_DELAY_SECONDS:
         return False
     return not any(process.exe.endswith("/pacman") for process in host.list_processes()[0])

@@ -42,7 +42,10 @@ def find_user_packages(host: Host, user: User, ids: AbstractSet[str]) -> tuple[l
 
 
 def list_owned_directories(host: Host, user: User | None) -> Sequence[str]:
-    """Return the directories in which pip keeps packages of `user`, or of the host if `user` is None."""
+    """Return the directories in which pip keeps packages of `user`, or of the host if `user` is None.
+
+    Directories that cannot be read are left out.
+    """
     libraries = _list_libraries(host, user)[0] if user else SYSTEM_LIBRARIES
     return check_each(libraries, lambda library: list_package_directories(host, library))[0]
 
@@ -52,7 +55,7 @@ def _find_installed(
 ) -> tuple[list[Package], list[str]]:
     """Return the packages among `ids` below the `lib` directories `libraries`, and why some are unknown.
 
-    `owner` is the user of the packages; None is the whole host.
+    There are no reasons ([]) if all could be checked. `owner` is the user of the packages; None is the whole host.
     """
 
     def check_library(library: str) -> Iterator[Package]:
@@ -65,7 +68,7 @@ def _find_installed(
 def _list_libraries(host: Host, user: User) -> tuple[list[str], list[str]]:
     """Return the `lib` directories in which a user may have packages, and the reasons why some are unknown.
 
-    They are ~/.local/lib and the `lib` of each Python that pyenv installed.
+    The directories are ~/.local/lib and the `lib` of each Python that pyenv installed. They need not exist.
     """
     versions, gaps = check_each([user.home + PYENV_VERSIONS], host.list_directory)
     return [user.home + PERSONAL_LIBRARY, *(f"{user.home}{PYENV_VERSIONS}/{version}/lib" for version in versions)], gaps

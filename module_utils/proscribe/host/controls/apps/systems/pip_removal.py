@@ -42,7 +42,10 @@ def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlA
 
 
 def _plan_pip_removal(host: Host, package: Package) -> ControlAction | str:
-    """Return the action that removes a package, or the reason why the package stays."""
+    """Return the action that removes a package with pip, or the reason why the package stays.
+
+    Raises ControlError if the package is in no directory of a Python.
+    """
     argv = _make_pip_command(host, package)
     if reason := ask_for_user(package.owner, partial(_find_refusal_reason, host, package, argv)):
         return reason
@@ -67,7 +70,7 @@ def _make_pip_command(host: Host, package: Package) -> list[str]:
 
 
 def find_interpreter(path: str) -> tuple[str, str]:
-    """Return the prefix and the name of the Python that uses `path`.
+    """Return the prefix and the name of the Python that loads packages from `path`.
 
     For a path below /usr/lib/python3.11 these are "/usr" and "python3.11". If the path has several such directories,
     the last one counts. Raises ControlError if it has none.
@@ -80,23 +83,24 @@ def find_interpreter(path: str) -> tuple[str, str]:
 
 
 def _find_refusal_reason(host: Host, package: Package, argv: Sequence[str]) -> str:
-    """Return the reason why a package stays, or "". `argv` is the command that starts its pip.
+    """Return the reason why a package stays, or "".
 
-    A package stays if another tool installed it. A package of the host also stays if the distribution owns it, or if
-    its Python has no pip. It stays, too, if users can change the directories that root's pip loads code from.
+    `argv` is the command that starts the pip of its Python. A package stays if another tool installed it. A package of
+    the host also stays if the distribution owns it, or if its Python has no pip. It stays, too, if users can change the
+    directories that root's pip loads code from.
     """
     # A Python that runs as root searches these directories first for pip.
     places = [f"/usr/local/lib/{find_interpreter(package.path)[1]}/{kind}-packages" for kind in ("dist", "site")]
     reason = explain_foreign_ownership(host, package, package.path, places) or _explain_other_installer(host, package)
-    # A user's pip must not run while this run holds the host's lock. It runs later, and reports itself if it is
-    # missing.
+    # A user's pip must not run while this run holds the host's lock, because it may never end. It runs later, without
+    # the lock. If that Python has no pip, the removal fails then.
     return reason or ("" if package.owner else _explain_missing_pip(host, argv))
 
 
 def _explain_other_installer(host: Host, package: Package) -> str:
-    """Return the reason why pip cannot remove a package that another program installed, or "".
+    """Return the reason why pip does not remove a package that another program installed, or "".
 
-    The file INSTALLER of the package names the program.
+    The file INSTALLER of the package names the program that installed it.
     """
     installer = host.read_head(f"{package.path}/INSTALLER", 80).decode("utf-8", "replace").strip()
     if installer in PIP_INSTALLERS:
@@ -106,6 +110,7 @@ def _explain_other_installer(host: Host, package: Package) -> str:
 
 
 def _explain_missing_pip(host: Host, argv: Sequence[str]) -> str:
+    """Explain why the pip that the command `argv` starts does not work, or return ""."""
     try:
         result = host.run_command([*argv, "--version"], timeout=PIP_TIMEOUT_SECONDS)
     except ControlError as error:
@@ -116,12 +121,14 @@ def _explain_missing_pip(host: Host, argv: Sequence[str]) -> str:
 def plan_pipx_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
     """Return the actions that remove packages of pipx, and the packages that stay, each with the reason.
 
-    pipx can remove only a whole environment. So a restricted package goes only if the environment was made for that
-    package. It stays if it is only a dependency in another program's environment.
+    pipx puts each program into an environment with the packages that it needs, and can remove only a whole environment.
+    So a restricted package is removed only if the environment was made for it. It stays if it is only a dependency of
+    another program.
     """
     tools = PackageTools(host)
 
     def plan_package_removal(package: Package) -> ControlAction | str:
+        """Return the action that removes the environment of a package, or the reason why it stays."""
         tool = tools.find_tool(package, "pipx", user_paths=["~/.local/bin/pipx"])
         if reason := explain_environment_refusal(package, tool, "pipx"):
             return reason

@@ -1,6 +1,6 @@
-"""Python programs that pipx installed, each in an environment of its own.
+"""Python programs that pipx installed, each in an environment: a directory with the program and all that it needs.
 
-Restricted packages that are only dependencies in an environment are observed too.
+Restricted packages that are only dependencies of the program in an environment are observed too.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ def list_owned_directories(host: Host, user: User | None) -> Sequence[str]:
 def _find_installed(host: Host, ids: AbstractSet[str], owner: User | None) -> tuple[list[Package], str]:
     """Return the packages among `ids` in the environments of `owner`, and why some are unknown.
 
-    If `owner` is None, the environments are the host's. The handle of a package is the name of its environment.
+    If `owner` is None, the environments are the host's. The handle of a package is the name of its environment, the
+    program for which pipx made the environment. The reason is "" if all could be checked.
     """
 
     def check_environments(place: str) -> Iterator[Package]:

@@ -1,7 +1,4 @@
-"""Check of many places, most of them controlled by users.
-
-An error at one place does not hide the results of the others.
-"""
+"""Check of many places, most of them controlled by users: an error at one place hides no results of the others."""
 
 from __future__ import annotations
 
@@ -20,9 +17,9 @@ if TYPE_CHECKING:
 def check_each(
     places: Iterable[CheckedPlace], check: Callable[[CheckedPlace], Iterable[PlaceEntry]]
 ) -> tuple[list[PlaceEntry], list[str]]:
-    """Return the results of `check` for all places together, and the errors of the places where it failed.
+    """Return the results of `check` for all places together, and the messages of the errors ([] if none failed).
 
-    For a place that fails midway, the results before the error are kept.
+    If the check of a place fails midway, its results before the error are included.
     """
     entries: list[PlaceEntry] = []
     gaps: list[str] = []

@@ -26,8 +26,8 @@ QUERY_FORMAT = "%{NAME}\t%|EPOCH?{%{EPOCH}:}|%{VERSION}-%{RELEASE}\t%{NAME}-%{VE
 def find_packages(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
     """Return the packages among `ids` that are installed, and the reason why they are unknown.
 
-    The reason is "" if they could be checked. The query names the packages, because rpm answers that from an index. For
-    a list of all packages rpm would read all their headers.
+    The reason is "" if they could be checked. The query names the packages, because rpm answers such a query from an
+    index. For a list of all packages, rpm would read the data of each package, which takes longer.
     """
     if not ids or not has_database(host):
         return [], ""
@@ -45,8 +45,8 @@ def find_packages(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str
 def parse_packages(answer: str, ids: AbstractSet[str]) -> list[Package]:
     """Return the packages among `ids` in rpm's output `answer`, which has lines in QUERY_FORMAT.
 
-    rpm adds lines about packages that are not installed; these are skipped. rpm also accepts `name-version` where a
-    name is expected. So the answer may have a package with another name than requested, which is skipped too.
+    rpm adds lines about packages that are not installed; these are skipped. rpm also takes a requested name for
+    `name-version`. So the answer may have a package with another name than requested, which is skipped too.
     """
     fields = [line.split("\t") for line in answer.splitlines()]
     return [
@@ -63,6 +63,7 @@ def make_program_matcher(host: Host, ids: AbstractSet[str], packages: Sequence[P
 
 
 def _list_package_files(host: Host, package: Package) -> list[str]:
+    """Return the paths of a package's files."""
     return query_database(host, ["-ql", "--", *package.handles]).splitlines()
 
 

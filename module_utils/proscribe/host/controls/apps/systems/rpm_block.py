@@ -1,4 +1,4 @@
-"""Install block of the rpm family: a guard package with conflicts, and exclusions in dnf and zypper.
+"""Install block of the rpm family, by which rpm, dnf and zypper refuse restricted packages.
 
 rpm checks no policy before an installation, but it refuses a package that conflicts with an installed package. So
 Proscribe installs an empty package, the guard (rpm_guard_package.py), which conflicts with each restricted package. The
@@ -51,8 +51,8 @@ def make_block_parts(block: InstallBlock) -> tuple[BlockPart, ...]:
     names = sorted(id_ for id_ in block.ids if id_[:1].isalnum() and NAME_CHARACTERS.issuperset(id_))
     closed_names = [name for name in names if name not in block.permitted_versions]
     policy = f"Restricted by the policy of this organisation; ask {format_contact(block.contact)}."
-    # The parts are installed in this order and removed in reverse. So the protection and the lock of the guard come
-    # after the guard.
+    # The parts are installed in this order and removed in reverse. The protection and the lock would prevent the
+    # removal of the guard. So they come after the guard, and are removed before it.
     locked_names = [*closed_names, *([GUARD_PACKAGE] if names else [])]
     return (
         SharedFile(DNF_CONFIGURATION, partial(merge_excludes, closed_names, policy), strip_excludes, DNF_PROGRAMS),
@@ -76,7 +76,7 @@ def _list_dependencies(host: Host) -> Iterable[str]:
 
 
 def _find_open_routes(restricted: str, host: Host) -> str:
-    """Describe each way by which the restricted package name `restricted` is not refused, or return ""."""
+    """Describe how the restricted package `restricted` could still be installed, or return ""."""
     from . import rpm_trial
 
     return rpm_trial.find_open_routes(host, restricted)
@@ -91,10 +91,11 @@ BLOCK_END = "# proscribe: end"
 def merge_excludes(names: Sequence[str], policy: str, text: str) -> str:
     """Return the dnf.conf `text` with lines of Proscribe that exclude the packages `names`.
 
-    The lines are at the end of the section [main]. dnf has two names for one option, `excludepkgs` and `exclude`, and
-    adds their values. If one name occurs twice, its last line counts (dnf 4.23). So Proscribe's line has the name that
-    the administrator does not use. If the administrator uses both, Proscribe's line repeats the administrator's value,
-    which it would replace. Without `names`, Proscribe's lines are only removed.
+    The lines are at the end of the section [main], the first with the sentence `policy` as a comment. dnf has two names
+    for one option, `excludepkgs` and `exclude`, and adds their values. If one name occurs twice, its last line counts
+    (dnf 4.23). So Proscribe's line has the name that the administrator does not use. If the administrator uses both,
+    Proscribe's line repeats the administrator's value, which it would replace. If `names` is empty, earlier lines of
+    Proscribe are removed.
     """
     foreign_text = strip_excludes(text)
     if not names:
@@ -111,17 +112,17 @@ def merge_excludes(names: Sequence[str], policy: str, text: str) -> str:
         BLOCK_END,
     ]
     insert_line = insert_line or len(lines)
-    # the line before Proscribe's lines is the file's last line and has no line break; so Proscribe's last line has none
-    # either
+    # The line before Proscribe's lines is the file's last line and has no line break. So Proscribe's last line has none
+    # either, and `strip_excludes` can restore the file byte for byte.
     if insert_line and not lines[insert_line - 1].endswith("\n"):
         return foreign_text + "\n" + "\n".join(block_lines)
     return "".join([*lines[:insert_line], *(line + "\n" for line in block_lines), *lines[insert_line:]])
 
 
 def strip_excludes(text: str) -> str:
-    """Return the dnf.conf `text` without Proscribe's lines, which are between BLOCK_BEGIN and BLOCK_END.
+    """Return the dnf.conf `text` without Proscribe's lines, from a line with BLOCK_BEGIN to the line BLOCK_END.
 
-    A begin without an end after it is left as it is.
+    A line with BLOCK_BEGIN that no BLOCK_END follows is left as it is.
     """
     lines = text.split("\n")
     last_end = max((number for number, line in enumerate(lines) if line == BLOCK_END), default=0)
@@ -137,10 +138,10 @@ def strip_excludes(text: str) -> str:
 
 
 def _read_main_section(lines: Sequence[str]) -> tuple[int, dict[str, str]]:
-    """Return the line number at which the last section [main] ends, and the options in [main].
+    """Return the number of the last line of the section [main] in dnf.conf, and its options as values by name.
 
-    The number is that of the last line with content; 0 if there is no [main]. The second result has the values of the
-    options by name.
+    Empty lines and comments at the end of the section do not count. The number is 0 if there is no [main]. If [main]
+    occurs several times, its last occurrence gives the number.
     """
     last_line, section, key = 0, "", ""
     values: dict[str, str] = {}
@@ -149,7 +150,7 @@ def _read_main_section(lines: Sequence[str]) -> tuple[int, dict[str, str]]:
             section, key = line.strip(), ""
         elif not line.strip() or line[0] in "#;":
             continue
-        elif section == "[main]" and line[0].isspace():
+        elif section == "[main]" and line[0].isspace():  # continues the value of the line before
             values[key] = values.get(key, "") + " " + line.strip()
         elif section == "[main]":
             key, _, option_value = (word.strip() for word in line.partition("="))
@@ -161,17 +162,17 @@ def _read_main_section(lines: Sequence[str]) -> tuple[int, dict[str, str]]:
 # -- locks of zypper ---------------------------------------------------------------------------------------------------
 
 LOCK_TEMPLATE = "\ntype: package\nmatch_type: glob\ncase_sensitive: on\nsolvable_name: {name}\ncomment: {comment}\n\n"
-# Zypper rewrites the whole file in its own order and drops lines that it does not know. It keeps the comment of a lock,
-# so the comment marks the locks of Proscribe.
+# A lock is a stanza: lines `key: value`, and an empty line. zypper rewrites the whole file in its own order and drops
+# lines that it does not know. It keeps the comment of a lock, so the comment marks the locks of Proscribe.
 OWN_LOCK_PATTERN = compile_pattern(r"(?m)(?:^\n)?(?:^\w+: .*\n)+?comment: Written by Proscribe.*\n(?:^\n)?")
 STANZA_PATTERN = compile_pattern(r"(?m)(?:^\w+: .*(?:\n|\Z))+")
 
 
 def merge_locks(names: Sequence[str], policy: str, text: str) -> str:
-    """Return the zypper locks file `text` with a lock for each of `names`.
+    """Return the zypper locks file `text` with a lock for each package in `names`, so that zypper does not change it.
 
-    Outdated locks of Proscribe are removed. A name that the administrator has locked already gets no second lock. If
-    nothing has to change, the text is returned unchanged.
+    The comment of a lock has the sentence `policy`. Outdated locks of Proscribe are removed. A name that the
+    administrator has locked already gets no second lock. If nothing has to change, the text is returned unchanged.
     """
     comment = f"{WRITTEN_BY}. {policy}"
     own_stanzas = [stanza for stanza in STANZA_PATTERN.findall(text) if "\ncomment: Written by Proscribe" in stanza]
@@ -189,7 +190,7 @@ def merge_locks(names: Sequence[str], policy: str, text: str) -> str:
 
 
 def _format_plain_lock(name: str) -> str:
-    """Return a lock on every version of a package, as zypper writes a lock without comment."""
+    """Return the stanza (lines) of a lock on every version of a package, as zypper writes a lock without comment."""
     return LOCK_TEMPLATE.format(name=name, comment="").replace("comment: \n", "").strip()
 
 
@@ -216,12 +217,13 @@ class GuardPackage(NamedTuple):
     """Part of the install block: the guard, an empty rpm package that conflicts with restricted packages.
 
     rpm would refuse a guard that conflicts with an installed package. So the guard has no conflict with packages that
-    are installed when the guard is installed.
+    are installed when the guard is installed. The release of the guard, a part of its version, is a digest of its
+    content.
     """
 
     conflicts: tuple[PackageConflict, ...]
-    policy: str
-    path: str = f"package {GUARD_PACKAGE}"
+    policy: str  # sentence that users read when rpm refuses a package
+    path: str = f"package {GUARD_PACKAGE}"  # name of the part in findings and actions
     # names of packages that this run removes before it installs the guard
     removed_packages: AbstractSet[str] = frozenset()
     # The organisation's texts, for the description of the guard package. Each refusal of rpm shows the guard's version.
@@ -229,7 +231,7 @@ class GuardPackage(NamedTuple):
     messages: tuple[str, ...] = ()
 
     def exclude_packages(self, removed_packages: AbstractSet[str]) -> BlockPart:
-        """Return this part for the time after the removal of `removed_packages`.
+        """Return this part for a host from which `removed_packages` are removed before the guard is installed.
 
         The guard can then conflict with these packages.
         """
@@ -241,19 +243,19 @@ class GuardPackage(NamedTuple):
     def find_problem(self, host: Host, called_for: bool) -> str:
         """Describe what is wrong with the installed guard, or return "".
 
-        If the plan requires no guard, an installed guard is the problem.
+        `called_for` says whether the plan requires the guard. If not, an installed guard is the problem.
         """
         release, present_names = self._observe_guard(host)
         if not called_for:
             return LEFT_OVER_PROBLEM if release else ""
         if not release:
             return MISSING_PROBLEM
-        # A restricted package may have come after the guard: by force, or because a waiver permits its version. A guard
-        # with all conflicts, from before that, is right too.
+        # A restricted package may have been installed after the guard: by force, or because a waiver permits its
+        # version. So a guard that conflicts with it too is right.
         return "" if release in (self.make_release(present_names), self.make_release(set())) else DIFFERENT_PROBLEM
 
     def _observe_guard(self, host: Host) -> tuple[str, set[str]]:
-        """Return the release of the installed guard, or "", and the restricted names that are installed.
+        """Return the release of the installed guard ("" for no guard), and the restricted names that are installed.
 
         Packages that this run removes before it installs the guard do not count as installed.
         """
@@ -296,6 +298,7 @@ class GuardPackage(NamedTuple):
         return f"{GUARD_PACKAGE} {release}\n" if release else ""
 
     def make_desired_text(self, host: Host) -> str:
+        """Return the guard's release and its conflicts after `enforce`, for a diff."""
         lines = [
             f"Conflicts: {' '.join(filter(None, conflict))}\n"
             for conflict in self.list_active_conflicts(self._observe_guard(host)[1])
@@ -306,6 +309,10 @@ class GuardPackage(NamedTuple):
         return ""
 
     def enforce(self, host: Host) -> None:
+        """Install the guard, without conflicts with restricted packages that are installed.
+
+        Raises ControlError.
+        """
         from .rpm_guard_package import install_guard
 
         present_names = self._observe_guard(host)[1]

@@ -26,8 +26,8 @@ def has_database(host: Host) -> bool:
 def query_database(host: Host, arguments: Iterable[str]) -> str:
     """Return the output of rpm with `arguments`. Raises ControlError if rpm reports an error.
 
-    rpm's exit code is the number of missing packages, so only its error messages show a failure. For an ordinary user,
-    the error is an ObservationError, because root must be the first to open a database.
+    rpm's exit code is the number of missing packages, so only its error messages show a failure. If this process is not
+    root, the error is an ObservationError. The reason: root must be the first to open a database.
     """
     result = host.run_command(["rpm", *arguments])
     if "error: " in result.err:

@@ -1,9 +1,9 @@
 """Build and installation of the guard, an empty rpm package that conflicts with restricted packages.
 
 Proscribe builds the package itself, because most hosts lack rpmbuild. The format is rpm's package format 4
-(https://rpm.org/docs/4.20.x/manual/format_v4.html). A package begins with a lead, which only names the format. A
-signature header with the digest of the main header follows. The main header has all data of the package. The payload at
-the end is an empty cpio archive.
+(https://rpm.org/docs/4.20.x/manual/format_v4.html). A package begins with a lead, 96 bytes that only name the format. A
+signature header with the digest of the main header follows. The main header has all data of the package, as values with
+a number (tag) each. The payload at the end, the files of the package, is an empty cpio archive.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from ....system import LIFT_COMMAND, Host
 from .guard_conflicts import GUARD_PACKAGE, GUARD_PACKAGE_PATH, PackageConflict
 from .rpm_transaction import run_transaction
 
-MAX_VERSION_CHARACTERS = 200
+MAX_VERSION_CHARACTERS = 200  # longest version of the guard, which has the sentence for users
 
-INT32, STRING, BINARY, STRINGS, TRANSLATED = 4, 6, 7, 8, 9
-SENSE_FLAGS = {"": 0, "<": 2, ">": 4, "=": 8}
+INT32, STRING, BINARY, STRINGS, TRANSLATED = 4, 6, 7, 8, 9  # rpm's numbers of the types of values
+SENSE_FLAGS = {"": 0, "<": 2, ">": 4, "=": 8}  # rpm's flags of a comparison of versions
 if TYPE_CHECKING:
     from typing import Tuple, Union
 
@@ -35,10 +35,10 @@ EMPTY_CPIO = b"07070100000000" + b"0" * 24 + b"00000001" + b"0" * 48 + b"0000000
 def install_guard(
     host: Host, conflicts: Sequence[PackageConflict], release: str, policy: str, messages: Sequence[str] = ()
 ) -> None:
-    """Install a guard with these conflicts in place of the installed guard. Raises ControlError.
+    """Install a guard (the empty package) with these conflicts, in place of an installed guard.
 
-    `release` identifies the content of the guard. `policy` is the sentence that users read when rpm refuses a package.
-    `messages` are the organisation's texts.
+    Raises ControlError. `release` is a digest of the guard's content. `policy` is the sentence that users read when rpm
+    refuses a package. `messages` are the organisation's texts for the description of the package.
     """
     host.write_file(GUARD_PACKAGE_PATH, build_package(conflicts, release, policy, messages), 0o600)
     try:
@@ -64,8 +64,8 @@ def build_package(
 ) -> bytes:
     """Return the bytes of the guard as an rpm package without files. Equal arguments give equal bytes.
 
-    A trial uses `name` and `provides` to build another package that provides a restricted package. "" means no such
-    name.
+    A trial of the install block uses `name` and `provides` to build another package, which provides a restricted
+    package. "" in `provides` means no further name. The other parameters are those of `install_guard`.
     """
     provided_names = [name, *([provides] if provides else [])]
     payload = gzip.compress(EMPTY_CPIO, mtime=0)
@@ -125,8 +125,8 @@ def format_policy_version(policy: str) -> str:
 def _build_header(region: int, entries: Iterable[HeaderEntry]) -> bytes:
     """Return a header of an rpm package: an index of tags, and a store with the values of the tags.
 
-    Index and store are enclosed in a region, an entry with the tag `region`. The region shows rpm that the header is
-    complete.
+    `entries` are (tag, type, value); empty values are left out. The entry with the tag `region` encloses index and
+    store, which shows rpm that the header is complete.
     """
     index: List[bytes] = []
     store = b""

@@ -16,10 +16,10 @@ from .rpm_transaction import extract_error, run_transaction
 
 SIMULATION_TIMEOUT_SECONDS = 120  # dnf may wait for another dnf before it simulates
 
-# Libraries that only the removed package needed stay, whatever an administrator has configured. Our install block
-# excludes the restricted names in [main], and dnf cannot remove excluded names. So these excludes are disabled.
+# Libraries that only the removed package needed stay, whatever an administrator has configured. Proscribe's install
+# block excludes the restricted names in [main], and dnf cannot remove excluded names. So these excludes are disabled.
 DNF_OPTIONS = ["--disablerepo=*", "--setopt=clean_requirements_on_remove=False", "--setopt=disable_excludes=main"]
-# The first available front end is recorded for a new installation.
+# Front ends of rpm. The record of a removed package names the first one of the host, to install the package again.
 FRONT_ENDS = ("dnf5", "dnf", "zypper", "yum", "microdnf")
 ZYPPER_OPTIONS = ["--non-interactive", "--no-refresh"]
 
@@ -30,7 +30,10 @@ SOLVABLE_PATTERN = re.compile(r'<solvable [^>]*\bname="([^"]+)"')
 
 
 def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
-    """Return one removal for all packages that can be removed without others, and the refused packages with reasons."""
+    """Return one action that removes packages together, and the packages that stay, each with the reason.
+
+    A package stays if its removal would remove, break or change a package that is not in `packages`.
+    """
     chosen, refusals = (packages, []) if not _find_objection(host, packages) else _choose_removable(host, packages)
     if not chosen:
         return [], refusals
@@ -49,11 +52,14 @@ def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlA
 
 
 def _choose_removable(host: Host, packages: Sequence[Package]) -> tuple[list[Package], list[tuple[Package, str]]]:
-    """Return as many packages as can be removed together without others, and the other packages with reasons."""
+    """Return as many packages as can be removed together without others, and the other packages with reasons.
+
+    Packages are added one after another, if rpm and the front end have no objection.
+    """
     chosen: list[Package] = []
     reasons: dict[Package, str] = {}
     has_grown = True
-    while has_grown:  # a package that needs a refused one may have been chosen since
+    while has_grown:  # a package whose removal another package prevented is tried again, if that one is chosen now
         has_grown = False
         for package in [package for package in packages if package not in chosen]:
             reasons[package] = _find_objection(host, [*chosen, package])
@@ -64,7 +70,10 @@ def _choose_removable(host: Host, packages: Sequence[Package]) -> tuple[list[Pac
 
 
 def _find_objection(host: Host, packages: Sequence[Package]) -> str:
-    """Explain why exactly these packages cannot be removed, or return ""."""
+    """Explain why these packages cannot be removed together without any other package, or return "".
+
+    rpm and the front end simulate the removal.
+    """
     handles = [package.handles[0] for package in packages]
     result = host.run_command(["rpm", "-e", "--test", "--", *handles])
     if result.rc:
@@ -86,10 +95,10 @@ def _find_objection(host: Host, packages: Sequence[Package]) -> str:
 
 
 def find_front_end(host: Host, packages: Sequence[Package]) -> str:
-    """Return the front end that records the history of this host's packages, or "" if rpm itself must remove them.
+    """Return the front end that removes packages of this host, or "" if rpm itself must remove them.
 
-    zypper does not remove a package that it has locked. If our install block has locked one of the packages, rpm
-    removes all of them.
+    A front end is preferred, because it records the history of the packages. But zypper does not remove a package that
+    it has locked. If Proscribe's install block has locked one of the packages, rpm removes all of them.
     """
     tool = next((name for name in ("dnf5", "dnf", "zypper") if host.find_tool(name)), "")
     if tool == "zypper" and list_locked_names(read_file_text(host, ZYPPER_LOCKS)) & {
@@ -129,12 +138,16 @@ def find_zypper_objection(result: ToolResult, packages: Sequence[Package]) -> st
 
 
 def _make_zypper_command(packages: Sequence[Package], *extra_options: str) -> list[str]:
-    """Return a command of zypper with `name=version` for each package, which selects the observed version."""
+    """Return the command of zypper that removes packages, each in the observed version (`name=version`)."""
     package_versions = [f"{package.id}={package.version}" for package in packages]
     return ["zypper", *ZYPPER_OPTIONS, "--xmlout", "remove", "--no-clean-deps", *extra_options, *package_versions]
 
 
 def _remove_packages(host: Host, packages: Sequence[Package]) -> None:
+    """Remove packages, after another simulation shows no objection.
+
+    Raises ControlError.
+    """
     if reason := _find_objection(host, packages):  # the host may have changed since the observation
         raise ControlError(f"not removed: {reason}")
     tool = find_front_end(host, packages)

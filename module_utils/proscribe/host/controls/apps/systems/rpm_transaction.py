@@ -1,4 +1,4 @@
-"""Transaction of the rpm family, which waits for other package managers."""
+"""Call of rpm, dnf or zypper that changes packages (a transaction). It waits for other package managers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,11 @@ ERROR_PREFIXES = (
 
 
 def run_transaction(host: Host, argv: Sequence[str]) -> None:
-    """Run a transaction after other package managers have finished. Raises ControlError."""
+    """Run a command that changes packages.
+
+    While another package manager is busy, try again for a minute. Raises ControlError if the command fails, or if the
+    other package manager does not finish.
+    """
     deadline = time.monotonic() + LOCK_TIMEOUT_SECONDS
     result = host.run_command(argv, timeout=TRANSACTION_TIMEOUT_SECONDS)
     while result.rc and _is_busy(argv[0], result):
@@ -50,7 +54,10 @@ def _is_busy(tool: str, result: ToolResult) -> bool:
 
 
 def extract_error(result: ToolResult) -> str:
-    """Return the error lines of a tool's output, joined to one line and cut to the last 400 characters."""
+    """Return the error lines of a tool's output, joined to one line; all output if no line is an error.
+
+    The line has at most 400 characters, the last ones.
+    """
     text = result.err.strip() or result.out.strip()
     errors = [line for line in text.splitlines() if line.lower().startswith(ERROR_PREFIXES)]
     return " ".join(" ".join(errors or [text]).split())[-400:]

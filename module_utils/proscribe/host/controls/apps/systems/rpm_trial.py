@@ -1,8 +1,9 @@
-"""Trial of the block of the rpm family: rpm tests the installation of a trial package that provides a restricted name.
+"""Trial of the install block of the rpm family: rpm tests the installation of a package that has to be refused.
 
-With some settings, dnf may remove the guard package, or dnf and zypper may ignore their own lists. Such settings are
-read from their files. `rpm --test` checks everything that an installation checks, and changes nothing. The front ends
-are not run: they load the data of their repositories, and use rpm in the end.
+The trial package is empty, and says that it provides a restricted package. The guard, Proscribe's empty package,
+conflicts with it. With some settings, dnf may remove the guard, or dnf and zypper may ignore their own lists. Such
+settings are read from their files. `rpm --test` checks everything that an installation checks, and changes nothing. The
+front ends are not run: they load the data of their repositories, and use rpm in the end.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ TRIAL_TIMEOUT_SECONDS = 30
 
 
 def list_dependencies(host: Host) -> Iterator[str]:
+    """Yield the paths of the programs and configuration files on which the result of the trial depends."""
     yield from DATABASE_FILES
     yield from list_program_paths(host, ["rpm"])
     yield from list_directory_entries(host, ["/etc/rpm", "/etc/popt.d", *DNF5_DIRECTORIES])
@@ -54,6 +56,7 @@ def find_open_routes(host: Host, restricted: str) -> str:
 
 
 def _find_risky_settings(host: Host) -> Iterator[str]:
+    """Yield a message for each setting of dnf or zypper by which the block may be ineffective."""
     for path in (
         DNF_CONFIGURATION,
         *(f"{folder}/{name}" for folder in DNF5_DIRECTORIES for name in host.list_directory(folder)),
@@ -67,6 +70,10 @@ def _find_risky_settings(host: Host) -> Iterator[str]:
 
 
 def _is_passed(host: Host, restricted: str) -> bool:
+    """Return whether rpm would install a package that provides `restricted`, so that the guard has no effect.
+
+    Raises ObservationError if rpm reports another error than the conflict with the guard.
+    """
     from .rpm_guard_package import build_package
 
     try:

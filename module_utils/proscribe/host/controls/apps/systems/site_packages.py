@@ -1,4 +1,7 @@
-"""Directories of Python packages: the distributions in them, with names compared as PyPI compares them."""
+"""Directories of Python packages (site-packages): the installed packages in them, by their metadata.
+
+Names are compared as PyPI compares them.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,10 @@ def normalise_name(name: str) -> str:
 
 
 def list_package_directories(host: Host, library: str) -> Iterator[str]:
-    """Yield the paths of the package directories below a `lib` directory. They need not exist."""
+    """Yield the paths of the directories with packages below a `lib` directory, for each Python 3 in it.
+
+    They need not exist.
+    """
     for python in host.list_directory(library):
         if python == "python3" or (python.startswith("python3.") and python[8:].isdecimal()):
             yield f"{library}/{python}/site-packages"
@@ -34,8 +40,8 @@ def find_distributions(
 ) -> Iterator[Package]:
     """Yield the packages among `ids` that are in a directory, each with the path of its metadata.
 
-    Only metadata with the name of such a package is opened. Metadata is called `<name>-<version>.dist-info`, without a
-    hyphen in the name. `handle` is the name that the package system uses.
+    The metadata of a package is a directory `<name>-<version>.dist-info` (or .egg-info), without a hyphen in the name.
+    Only metadata with the name of such a package is opened. `manager`, `owner` and `handle` are fields of the packages.
     """
     ids_by_name = {normalise_name(id_): id_ for id_ in ids}
     for entry in host.list_directory(directory):
@@ -60,5 +66,8 @@ def parse_metadata(metadata: str) -> dict[str, str]:
 
 
 def accept_claimed_version(text: object) -> str:
-    """Return `text` if it looks like a version, or "". A user may have written any other text there."""
+    """Return `text` if it looks like a version, or "".
+
+    The text comes from a file or a directory name of a user, who may have written anything there.
+    """
     return text if isinstance(text, str) and _VERSION.fullmatch(text) else ""

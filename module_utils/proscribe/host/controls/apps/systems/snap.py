@@ -34,10 +34,11 @@ CONTROL_GROUP_PATTERN = compile_pattern(r"/snap\.([a-z0-9-]+)(?:_[a-z0-9]+)?\.")
 
 
 def find_packages(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
-    """Return the snaps among `ids` that are installed, and "" (no snap is unknown).
+    """Return the snaps among `ids` that are installed, and "", the reason why some are unknown (never here).
 
     snapd is queried only if such a snap is present. Without an answer of snapd, the revision replaces the version.
     """
+    # by instance: its revisions. A snap can be installed several times, as instances <name> and <name>_<key>.
     instances: dict[str, list[str]] = {}
     for file in host.list_directory(SNAP_DIRECTORY) if ids else ():
         if file.partition("_")[0] not in ids:
@@ -59,21 +60,32 @@ def find_packages(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str
 
 
 def parse_snap_file(file: str) -> tuple[str, str, str]:
-    """Return name, instance and revision from `<name>[_<key>]_<revision>.snap`, or empty texts for another file."""
+    """Return (name, instance, revision) from the file name of a snap, or ("", "", "") for another file.
+
+    The file name is `<name>_<revision>.snap`, or `<name>_<key>_<revision>.snap` for a further instance `<name>_<key>`.
+    """
     match = SNAP_FILE_PATTERN.fullmatch(file)
     return (match[2], match[1], match[3]) if match else ("", "", "")
 
 
 def _parse_revision(revision: str) -> int:
+    """Return the number of a revision.
+
+    The x before it marks a snap that does not come from the store.
+    """
     return int(revision.lstrip("x"))
 
 
 def _query_snapd(host: Host) -> bytes:
+    """Return snapd's answer about the installed snaps (JSON), or b"" without an answer."""
     return host.request_resource(SNAPD_SOCKET, "/v2/snaps", timeout=10) or b""
 
 
 def parse_snaps(answer: bytes, field: str = "version") -> dict[str, str]:
-    """Return, by instance of an installed snap, a field of snapd's answer (REST API). Invalid parts are left out."""
+    """Return, by instance of an installed snap, the value of a field in snapd's answer (REST API).
+
+    Invalid parts of the answer are left out.
+    """
     try:
         reply: Any = parse_json(answer)
     except (ValueError, RecursionError):
@@ -87,9 +99,9 @@ def parse_snaps(answer: bytes, field: str = "version") -> dict[str, str]:
 def make_program_matcher(host: Host, ids: AbstractSet[str], packages: Sequence[Package]) -> Callable[[Process], str]:
     """Make the function that returns the restricted snap of a running program, or "".
 
-    A program below the mount of a snap belongs to that snap, if it is the host's file at this path. An
-    interpreter of the base snap is identified only by the control group that snapd gives it. snapd itself ends the
-    programs of a snap that it removes.
+    A program below /snap/<name> belongs to that snap, if the host has this file at this path. A snap may also run an
+    interpreter of another snap, its base. That process is identified by the name of its control group, which snapd
+    gives it. When snapd removes a snap, it ends the programs of the snap.
     """
     present_ids = {package.id for package in packages}
 
@@ -114,8 +126,8 @@ def is_block_applicable(host: Host) -> bool:
 def make_block_parts(block: InstallBlock) -> tuple[BlockPart, ...]:
     """Return the polkit rule by which users neither install nor remove any snap, nor log in to the snap store.
 
-    snapd does not pass the change that a user requests to polkit, so the rule cannot refuse single snaps. For a user
-    who is logged in to the store, snapd does not ask polkit any more.
+    snapd does not tell polkit which snap a user wants to install, so the rule cannot refuse single snaps. For a user
+    who is logged in to the store, snapd does not ask polkit any more. So the rule refuses the login too.
     """
     return (
         make_polkit_rule(
@@ -132,9 +144,10 @@ REMOVAL_TIMEOUT_SECONDS = 600  # the users' data in a snap may be large
 
 
 def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
-    """Return the actions that remove snaps, and the refused snaps with reasons.
+    """Return the actions that remove snaps, and the snaps that stay, each with the reason.
 
-    snapd removes only the given snap, and refuses if other snaps need it.
+    snapd removes only the given snap, and refuses if other snaps need it. The record of a snap has what its new
+    installation needs: the channel, and "classic" if the snap runs without a sandbox.
     """
     if not host.find_tool("snap"):
         return [], [(package, "snap itself is not installed on this host") for package in packages]
@@ -162,10 +175,11 @@ def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlA
 
 
 def _remove_snap(host: Host, instance: str) -> None:
-    """Remove a snap after a snapshot of its users' data.
+    """Remove a snap, after snapd has saved the users' data in it as a snapshot.
 
-    snapd deletes ~/snap/<name> with the snap. Its automatic snapshot is deleted after 31 days, or is never made if an
-    administrator disabled it (snapshots.automatic.retention). A requested snapshot remains until somebody deletes it.
+    Raises ControlError. snapd deletes ~/snap/<name> with the snap. Its automatic snapshot is deleted after 31 days, or
+    is never made if an administrator disabled it (snapshots.automatic.retention). A requested snapshot remains until
+    somebody deletes it.
     """
     host.read_command_output(["snap", "save", instance], timeout=REMOVAL_TIMEOUT_SECONDS)
     host.read_command_output(["snap", "remove", instance], timeout=REMOVAL_TIMEOUT_SECONDS)

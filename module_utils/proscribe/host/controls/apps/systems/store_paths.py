@@ -18,11 +18,11 @@ MAX_PROFILES = 200  # profiles in a directory
 
 
 def split_store_name(base: str) -> tuple[str, str]:
-    """Return name and version from the base name of a store path.
+    """Return name and version from the base name of a store path; the version may be "".
 
     A version begins after the first dash that a digit follows (Nix manual, `builtins.parseDrvName`).
     """
-    name = base[33:]
+    name = base[33:]  # after the digest of 32 characters and a dash
     for dash in (index for index, character in enumerate(name) if character == "-"):
         if name[dash + 1 : dash + 2].isdigit():
             return name[:dash], name[dash + 1 :]
@@ -30,9 +30,10 @@ def split_store_name(base: str) -> tuple[str, str]:
 
 
 def list_profiles(host: Host, directory: str, store: str) -> Iterator[tuple[str, str]]:
-    """Yield the profiles in a directory, each with its current store path in `store`.
+    """Yield (path, store path) for each profile in a directory.
 
-    Raises ObservationError for more than MAX_PROFILES profiles.
+    `store` is the path of the store. A profile is a set of installed packages. Links to its earlier and current states
+    (generations) lie beside it, and do not count. Raises ObservationError for more than MAX_PROFILES profiles.
     """
     names = [name for name in host.list_directory(directory) if not GENERATION_PATTERN.fullmatch(name)]
     if len(names) > MAX_PROFILES:
@@ -43,9 +44,9 @@ def list_profiles(host: Host, directory: str, store: str) -> Iterator[tuple[str,
 
 
 def read_profile_target(host: Host, profile: str, store: str) -> str:
-    """Return the store path of a profile, or "" if it has none.
+    """Return the path in the store to which a profile leads, or "" if it leads elsewhere.
 
-    A profile is a link to its generation beside it, and the generation is a link into the store.
+    A profile is a link to its current generation (state) beside it, and the generation is a link into the store.
     """
     directory, _, name = profile.rpartition("/")
     link_target = read_link(host, profile)
@@ -55,6 +56,7 @@ def read_profile_target(host: Host, profile: str, store: str) -> str:
 
 
 def is_in_store(path: str, store: str) -> bool:
+    """Return whether a path is that of a package directly in the store, such as /nix/store/<digest>-<name>."""
     parent, _, base = path.rpartition("/")
     return parent == store and STORE_NAME_PATTERN.fullmatch(base) is not None
 
@@ -64,8 +66,9 @@ def read_store_file(
 ) -> bytes:
     """Return the content of a file in a store, or b"" if it is missing.
 
-    The file may be a link to another store path. `locate_path` returns the place of a store path on this host. Raises
-    ObservationError for an unreadable or too large file.
+    The file may be a link to another store path. A user's store may be in another directory than its paths say:
+    `locate_path` returns where a store path really is on this host. Raises ObservationError for an unreadable or too
+    large file.
     """
     link_target = read_link(host, locate_path(path))
     try:

@@ -1,7 +1,8 @@
-"""Functions of package systems that cannot block installations and cannot identify their running programs.
+"""Functions of package systems, such as pip, that can neither block installations nor identify running programs.
 
 Every user who can write to a directory can install packages into it. The running program is an interpreter, and no
-trustworthy fact identifies its package. The file of such a system imports these functions.
+trustworthy fact identifies its package. The file of such a system imports these functions. package.PackageSystem
+describes what they return.
 """
 
 from __future__ import annotations

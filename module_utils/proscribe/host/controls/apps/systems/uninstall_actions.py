@@ -1,4 +1,4 @@
-"""Removal of packages: each is uninstalled by a tool that runs as the package's owner, with a check of the result."""
+"""Removal of packages one by one: a tool such as npm runs as the package's owner, and the result is checked."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ UNINSTALL_TIMEOUT_SECONDS = 300
 def plan_package_removals(
     packages: Sequence[Package], plan_package_removal: Callable[[Package], ControlAction | str]
 ) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
-    """Return the removal actions of packages, and the packages that are not removed, with the reasons.
+    """Return the actions that remove packages, and the packages that stay, each with the reason.
 
-    `plan_package_removal` returns the action for a package, or a reason. An error that it raises is a reason too.
+    `plan_package_removal` returns the action for a package, or the reason why it stays. An error that it raises is a
+    reason too.
     """
     actions: list[ControlAction] = []
     refusals: list[tuple[Package, str]] = []
@@ -52,8 +53,9 @@ class PackageTools:
     ) -> str:
         """Return the path of the tool that removes a package, or "".
 
-        The first choice is the host's own tool, then a tool at root's other places (`root_paths`). The last choice is a
-        tool of the package's owner (`user_paths`, below ~/), which only the owner runs.
+        The first choice is the host's tool of this `name`, then a tool at one of `root_paths`. For a package of root or
+        the host, the tool must belong to root. The last choice is for a user's package: a tool of that user, which only
+        that user runs. `user_paths` are absolute or below ~/.
         """
         for path in (self.host.find_tool(name) or "" if name else "", *root_paths):
             try:
@@ -68,6 +70,10 @@ class PackageTools:
         return ""
 
     def _has_user_tool(self, path: str, user: User) -> bool:
+        """Return whether a user's tool exists.
+
+        Each path is checked only once, because the check needs a process.
+        """
         key = path, user.name
         if key not in self.tool_presence:
             try:
@@ -79,10 +85,11 @@ class PackageTools:
 
 
 def explain_foreign_ownership(host: Host, package: Package, path: str, places: Sequence[str] = ()) -> str:
-    """Explain why root does not remove a package of the host, or return "".
+    """Explain why root does not remove a package of the host with its tool, or return "".
 
-    A reason is a package of the distribution that owns `path`. Another reason is that users can change one of `places`,
-    where the tool runs from. For a user's own package there is no such reason.
+    The reason is that a package of the distribution owns `path`, a file of the package. Or users can change one of
+    `places`, from which root's tool would load code. For a user's package the result is "", because its tool runs as
+    that user.
     """
     if package.owner:
         return ""
@@ -98,10 +105,10 @@ def explain_foreign_ownership(host: Host, package: Package, path: str, places: S
 
 
 def explain_environment_refusal(package: Package, tool: str, installer: str) -> str:
-    """Explain why the environment of a Python package is not removed, or return "".
+    """Explain why the environment of a Python package (directory with a program and all it needs) stays, or return "".
 
-    The reason is that the environment belongs to another package, or that its `tool` is missing. `installer` is the
-    program that installed the environment.
+    The environment may have been made for another package. Or the tool that removes environments is missing: `tool` is
+    its path or "". `installer` is the name of that tool.
     """
     environment = package.handles[0]
     if normalise_name(environment) != normalise_name(package.id):
@@ -119,11 +126,12 @@ def make_uninstall_action(
     is_still_installed: Callable[[], object] | None = None,
     find_objection: Callable[[], str] = lambda: "",
 ) -> ControlAction:
-    """Return the action that runs a tool as the owner of a package. `place` describes the installation for readers.
+    """Return the action that removes a package by running the command `argv` as the owner of the package.
 
-    `removed_record` has the data for a new installation, if `place` is not enough. `is_still_installed` checks for the
-    package, if its path is not enough. `find_objection` asks the tool just before the removal for a reason against it;
-    "" means none.
+    `place` is the installation that has the package, for readers. `environment` has further environment variables.
+    `removed_record` has the data to install the package again; None means a record made from `place`.
+    `is_still_installed` returns a true value while the package is there; None means a check of the package's path.
+    `find_objection` returns a reason against the removal, or "". It is called just before the removal.
     """
     apply = partial(
         _run_uninstall,
@@ -149,6 +157,11 @@ def _run_uninstall(
     environment: Mapping[str, str],
     find_objection: Callable[[], str],
 ) -> None:
+    """Run the command that removes a package.
+
+    Raises ControlError if it fails, or if the package still is there. The parameters are those of
+    `make_uninstall_action`.
+    """
     if not is_still_installed():
         return  # the package was removed together with another package
     if reason := find_objection():

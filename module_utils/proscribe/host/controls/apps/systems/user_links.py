@@ -11,7 +11,11 @@ _NO_LINK_ERRORS = (errno.EINVAL, errno.ENOENT, errno.ENOTDIR)
 
 
 def read_link(host: Host, path: str) -> str:
-    """Return the target of a link as it is written, or "" for another or missing entry. Raises ObservationError."""
+    """Return the target of the link at a path, as it is written in the link.
+
+    Raises ObservationError. Return "" if something else or nothing is at the path. Return "" too if its directory is
+    behind a link of a user.
+    """
     parent, _, name = path.rpartition("/")
     try:
         with host.open_directory(parent) as directory:

@@ -1,6 +1,6 @@
-"""Python programs that uv installed as tools, each in an environment of its own.
+"""Python programs that uv installed as tools, each in an environment: a directory with the program and all it needs.
 
-The dependencies in these environments are observed, too.
+Restricted packages that are only dependencies of a program in an environment are observed too.
 
 By default the environments are below a user's ~/.local/share/uv/tools. UV_TOOL_DIR or XDG_DATA_HOME may set another
 place in the home. Then the links to the programs in ~/.local/bin lead there (uv's reference, "Storage").
@@ -33,7 +33,7 @@ CATALOGUE_KEY = "pip"
 TOOLS_DIRECTORY = "/.local/share/uv/tools"  # below a home
 PROGRAMS_DIRECTORY = "/.local/bin"
 RECEIPT_FILE = "uv-receipt.toml"  # exists in every environment of a tool
-MAX_LINKS = 2000
+MAX_LINKS = 2000  # most names in ~/.local/bin that are checked for links
 
 
 def find_packages(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str]:
@@ -41,6 +41,11 @@ def find_packages(host: Host, ids: AbstractSet[str]) -> tuple[list[Package], str
 
 
 def find_user_packages(host: Host, user: User, ids: AbstractSet[str]) -> tuple[list[Package], str]:
+    """Return the packages among `ids` in a user's environments, and why some are unknown ("" if all were checked).
+
+    The handle of a package is the name of its environment, the program for which uv made the environment.
+    """
+
     def check_tools(place: str) -> Iterator[Package]:
         for tool in host.list_directory(place):
             for directory in list_package_directories(host, f"{place}/{tool}/lib"):
@@ -54,9 +59,10 @@ def find_user_packages(host: Host, user: User, ids: AbstractSet[str]) -> tuple[l
 
 
 def _list_tool_directories(host: Host, user: User) -> tuple[list[str], list[str]]:
-    """Return the directories of a user's tools, and the reasons why some are missing.
+    """Return the directories with environments of a user's tools, and the reasons why some are unknown.
 
-    The result has the default directory, and the directories to which the links in ~/.local/bin lead.
+    They are the default directory, and the directories in the home to which links in ~/.local/bin lead. There, an
+    environment must have uv's receipt, the file that uv writes into each.
     """
     names, gaps = check_each([user.home + PROGRAMS_DIRECTORY], host.list_directory)
     if len(names) > MAX_LINKS:
@@ -64,7 +70,7 @@ def _list_tool_directories(host: Host, user: User) -> tuple[list[str], list[str]
     links, link_gaps = check_each(
         names[:MAX_LINKS], lambda name: [read_link(host, f"{user.home}{PROGRAMS_DIRECTORY}/{name}")]
     )
-    environments: dict[str, str] = {}
+    environments: dict[str, str] = {}  # by directory with environments: the receipt of one of these environments
     for link_target in links:
         environment, _, program = link_target.rpartition("/bin/")
         place = environment.rpartition("/")[0]
@@ -79,7 +85,10 @@ def _list_tool_directories(host: Host, user: User) -> tuple[list[str], list[str]
 
 
 def list_owned_directories(host: Host, user: User | None) -> list[str]:
-    """Return the directories of a user's environments: files in an environment are removed only with all of it."""
+    """Return the directories with environments of a user's tools, or [] for the host.
+
+    The file scan moves nothing out of them: only uv removes an environment, as a whole.
+    """
     return _list_tool_directories(host, user)[0] if user else []
 
 
@@ -90,13 +99,15 @@ UV_ENVIRONMENT = {"UV_NO_CONFIG": "1", "UV_OFFLINE": "1", "UV_NO_PROGRESS": "1",
 
 
 def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
-    """Return the actions that remove whole environments, and the refused packages with reasons.
+    """Return the actions that remove packages of uv, and the packages that stay, each with the reason.
 
-    An environment is removed only if the restricted package is its own package, not a dependency.
+    uv can remove only a whole environment. So a restricted package is removed only if the environment was made for it.
+    It stays if it is only a dependency of another program.
     """
     tools = PackageTools(host)
 
     def plan_package_removal(package: Package) -> ControlAction | str:
+        """Return the action that removes the environment of a package, or the reason why it stays."""
         uv = tools.find_tool(package, "uv", user_paths=["~/.local/bin/uv", "~/.cargo/bin/uv"])
         if reason := explain_environment_refusal(package, uv, MANAGER):
             return reason
