@@ -175,7 +175,7 @@ def test_profiles_of_nix_with_a_daemon(machine):
 
 
 def test_environments_of_conda(machine):
-    """The environment is py-rattler's. conda itself could not be had, so nothing is removed here."""
+    """The environment is py-rattler's. Nothing is removed, and the run names the command."""
     banned = plan("conda", rclone=["rclone"], mega=["megatools"])
     machine.as_user("alice", "mkdir -p ~/miniforge3/bin ~/miniforge3/envs && cp -r /debs/env ~/miniforge3/envs/chat")
     meta = "/home/alice/miniforge3/envs/chat/conda-meta/rclone-1.70.0-0.json"
@@ -183,4 +183,6 @@ def test_environments_of_conda(machine):
     assert seen(verdicts["apps/rclone"]) == [("conda", "rclone", "1.70.0", "user:alice", meta)]
     assert len(seen(verdicts["apps/mega"])) == 1
     done = machine.verb("enforce", banned)
-    assert (done["error"], len(done["refused"])) == (None, 2)
+    command = f"`conda remove --prefix {meta.partition('/conda-meta')[0]} rclone`"
+    assert (done["error"], len(done["refused"])) == (None, 2) and command in str(done["refused"])
+    assert {verdict["state"] for verdict in machine.verb("observe", banned).values()} == {"noncompliant"}

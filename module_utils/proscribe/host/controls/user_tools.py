@@ -1,4 +1,4 @@
-"""Actions that run a user's own tool (uv, conda, brew, ...), without the host's lock and within a budget.
+"""Actions that run a user's own tool (uv, npm, brew, ...), without the host's lock and within a budget.
 
 The user controls what such a tool does and how long it takes. So it runs after all other actions, and other runs may
 work on the host meanwhile. Each user has a budget of seconds, and all users of an observation together have another.

@@ -161,10 +161,7 @@ STORE = "/nix/store/" + 32 * "a"
      f"{AS_ALICE} {PATH} '/h/a b/bin/npm' install --global --prefix '/h/a b' @a/b@1.0 {APART}"),
     ([make_removed("nix", "signal", f"{STORE}-signal-1.0", how="env", tool="/n/nix-env", place="/p", scope=ALICE)],
      f"{AS_ALICE} /n/nix-env --profile /p --install {STORE}-signal-1.0 {APART}"),
-    ([make_removed("conda", "x", tool="/c/bin/conda", place="/c")], "/c/bin/conda install --yes --prefix /c x=1.0"),
     ([make_removed("brew_cask", "x", tool="/b/brew", scope=ALICE)], f"{AS_ALICE} /b/brew install --cask x {APART}"),
-    ([make_removed("guix", "x", tool="/g/guix", place="/p", scope=ALICE)],
-     f"{AS_ALICE} /g/guix package --profile=/p --install=x {APART}"),
     ([make_removed("dpkg", "tim", how="dpkg"), make_removed("rpm", "tim", "tim.noarch", how="rpm"),
      make_removed("mine", "x")], ""),
 ])  # fmt: skip
@@ -183,7 +180,7 @@ def test_one_line_brings_back_what_was_removed(packages, line):
     make_removed("pip", "wechat", "git+https://example.org/x", tool="python3"),
     make_removed("pip", "wechat", tool="python3 -c import"),
     make_removed("nix", "wechat", "/nix/store/../../etc-wechat", how="env", tool="/n", place="/p"),
-    make_removed("guix", "wechat", tool="/g", place="; reboot"),
+    make_removed("uv", "wechat", tool="/g", place="; reboot"),
 ])  # fmt: skip
 def test_a_hosts_word_is_a_name_or_nothing(hostile):
     assert build_reinstall_command([hostile]) == "" and list_without_command([hostile]) == [hostile]

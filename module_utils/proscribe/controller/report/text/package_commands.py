@@ -9,7 +9,6 @@ from __future__ import annotations
 COMMANDS: dict[str, tuple[str, str, str, dict[str, str], dict[str, str]]] = {
     "brew": ("[a-z0-9][a-z0-9@._+-]{0,99}", "{id}", "", {"": "{tool} install --formula {names}"}, {}),
     "brew_cask": ("[a-z0-9][a-z0-9@._+-]{0,99}", "{id}", "", {"": "{tool} install --cask {names}"}, {}),
-    "conda": ("[a-z0-9_][a-z0-9._-]{0,99}", "{id}", "=", {"": "{tool} install --yes --prefix {place} {names}"}, {}),
     "dpkg": (
         "[a-z0-9][a-z0-9+.-]{1,99}",
         "{id}(?<!-)(?::[a-z0-9-]+)?",
@@ -24,7 +23,6 @@ COMMANDS: dict[str, tuple[str, str, str, dict[str, str], dict[str, str]]] = {
         {"": "flatpak install --assumeyes {where} {source} {names}"},
         {},
     ),
-    "guix": ("[a-z0-9][a-z0-9+._-]{0,99}", "{id}", "", {"": "{tool} package --profile={place} --install={name}"}, {}),
     "nix": (
         "[A-Za-z0-9_][A-Za-z0-9+._?=-]{0,99}",
         "/nix/store/[0-9a-z]{32}-{id}(?:-[A-Za-z0-9+._?=-]+)?",

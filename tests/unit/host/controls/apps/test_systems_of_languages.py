@@ -3,8 +3,6 @@
 import contextlib
 import json
 import os
-import re
-from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -274,67 +272,6 @@ def test_conda_file_identifies_programs_of_its_owner_alone(root, monkeypatch):
     assert program(Process(7, f"{prefix}/bin/python3.12")) == ""
     program = conda.make_program_matcher(host, CONDA_IDS, conda.find_packages(host, CONDA_IDS)[0])
     assert [program(Process(pid, "/opt/conda/bin/rclone")) for pid in (7, 8, 9)] == ["rclone", "rclone", ""]
-
-
-def conda_answer(*unlink: str, link: Sequence[str] = ()) -> str:
-    rows = {key: [{"name": name} for name in names] for key, names in (("UNLINK", unlink), ("LINK", link))}
-    return json.dumps({"actions": {"FETCH": [], "PREFIX": "/x", **rows}, "dry_run": True, "success": True})
-
-
-@pytest.mark.parametrize(
-    ("text", "rc", "reason"),
-    [
-        (conda_answer("rclone", "backup-suite"), 0, "it would take along backup-suite"),
-        (conda_answer("rclone", *"abcd", link=["e", "f"]), 0, "it would take along a, b, c, d, e (changed)"),
-        (conda_answer(), 0, "does not say what its removal would take along"),
-        (conda_answer("rclone"), 1, "does not say what its removal would take along"),
-        ("{" * 100_000, 0, "does not say what its removal would take along"),
-    ],
-)
-def test_removal_that_takes_more_along_is_refused(root, text, rc, reason):
-    def run(argv: Sequence[str], **options: Any) -> ToolResult:
-        assert "--dry-run" in argv
-        return ToolResult(rc, f"Remove packages in environment /x:\n\n{text}", "")
-
-    conda_package(root, "/home/alice/miniconda3/envs/chat")
-    put(root, "/home/alice/miniconda3/bin/conda", mode=0o755)
-    host = Host(str(root), run)
-    (action,), refused = conda.plan_removal(host, conda.find_user_packages(host, ALICE, CONDA_IDS)[0])
-    with pytest.raises(ControlError, match=re.escape(reason) + "$"):
-        action.apply()
-    assert refused == []
-
-
-def test_conda_of_the_host_that_does_not_answer_is_asked_once(root):
-    calls: list[Any] = []
-
-    def run(argv: Sequence[str], **options: Any) -> ToolResult:
-        calls.append((argv[-1], options["timeout"], options["user"]))
-        raise ControlError(f"{argv[0]} did not end within 60 s")
-
-    for name in ("rclone", "telegram-desktop"):
-        conda_package(root, "/opt/conda", name)
-    put(root, "/opt/conda/bin/conda", mode=0o755)
-    host = Host(str(root), run)
-    actions, refused = conda.plan_removal(host, conda.find_packages(host, CONDA_IDS)[0])
-    assert (actions, len(refused), calls) == ([], 2, [("rclone", 60, None)])
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes another user's directory")
-def test_root_runs_nothing_of_an_installation_that_users_may_write_to(root):
-    conda_package(root, "/opt/conda")
-    put(root, "/opt/conda/bin/conda", mode=0o755)
-    host = Host(str(root), lambda argv, **options: pytest.fail(f"root ran {argv}"))
-    for uid, mode in ((1000, 0o755), (0, 0o777)):
-        os.chown(root / "opt/conda/bin", uid, uid)
-        (root / "opt/conda/bin").chmod(mode)
-        ((_, why),) = conda.plan_removal(host, conda.find_packages(host, CONDA_IDS)[0])[1]
-        assert why == "users may write to /opt/conda/bin, and root runs nothing of theirs"
-
-
-@given(st.text() | st.just("{") | st.dictionaries(st.just("actions"), st.lists(st.text())).map(json.dumps))
-def test_any_answer_is_read(text):
-    assert conda.parse_dry_run(text) == ([], [])
 
 
 def test_what_snapd_does_not_say_files_tell(root, monkeypatch):

@@ -4,9 +4,8 @@ An environment has a file `conda-meta/<name>-<version>-<build>.json` for each pa
 these tools. It looks for environments below the installer's directory and below ~/.conda. It also reads the list
 ~/.conda/environments.txt (conda's "Managing environments").
 
-conda, mamba or micromamba removes a package as the owner of its environment. These tools also remove the packages that
-depend on the removed package. Some also remove its dependencies. So each removal is simulated first (`--dry-run
---json`). A removal that would change other packages is refused.
+Proscribe removes no package, because none of these tools could be tried. They also remove the packages that depend on
+the removed package, and some remove its dependencies. So a package is reported, with the command of its owner.
 """
 
 from __future__ import annotations
@@ -14,16 +13,14 @@ from __future__ import annotations
 import itertools
 import json
 import os
-from functools import partial
-from typing import AbstractSet, Any, Callable, Iterator, Mapping, Sequence
+from typing import AbstractSet, Callable, Iterator, Mapping, Sequence
 
 from ....system import ControlError, Host, Process, User
 from ...base import ControlAction
-from .declaration import CoverageClaim, InstallRoute, PackageIdFormat, ReinstallCommands, SystemDeclaration
+from .declaration import CoverageClaim, InstallRoute, PackageIdFormat, SystemDeclaration
 from .package import Package
 from .place_checks import check_each, summarise_reasons
 from .site_packages import accept_claimed_version
-from .uninstall_actions import PackageTools, explain_foreign_ownership, make_uninstall_action, plan_package_removals
 
 MANAGER = "conda"
 INSTALLATION_NAMES = (
@@ -193,119 +190,17 @@ def make_program_matcher(host: Host, ids: AbstractSet[str], packages: Sequence[P
     return find_package
 
 
-# -- removal
-
-CONDA_TOOLS = ("conda", "mamba", "micromamba")
-CONDA_ENVIRONMENT = {"CONDA_OFFLINE": "1", "MAMBA_OFFLINE": "1"}
-MAX_SHOWN_PACKAGES = 5  # most packages that the reason for a refusal names
-SIMULATION_TIMEOUT_SECONDS = 60
-
-
 def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
-    """Return the actions that remove packages of conda, and the packages that stay, each with the reason.
-
-    A removal from the host's environment is simulated now. A removal from a user's environment is simulated just before
-    it, because the user's tool runs without the host's lock.
-    """
-    tools = PackageTools(host)
-    tool_errors: list[str] = []  # the error of the first simulation that failed; then no tool is run again
-
-    def plan_package_removal(package: Package) -> ControlAction | str:
-        prefix = package.handles[0]
-        root = prefix.partition("/envs/")[0]
-        places = [root, f"{root}/bin", f"{root}/lib", prefix, f"{prefix}/{METADATA_DIRECTORY}"]
-        if reason := explain_foreign_ownership(host, package, package.path, places):
-            return reason
-        tool = _find_tool(tools, package, root)
-        if not tool:
-            return "neither conda, mamba nor micromamba is there to remove it with"
-        if tool_errors:
-            return tool_errors[0]
-        argv = [tool, "remove", "--prefix", prefix, "--yes", "--offline"]
-        find_objection = partial(
-            _find_additional_changes,
-            host,
-            package,
-            argv,
-            {other_package.id for other_package in packages if other_package.handles[0] == prefix},
-        )
-        # a user's tool must not run while this run holds the host's lock, so its removal is simulated later
-        if package.owner:
-            return make_uninstall_action(
-                host, package, [*argv, package.id], prefix, CONDA_ENVIRONMENT, find_objection=find_objection
-            )
-        try:
-            reason = find_objection()
-        except ControlError as error:
-            tool_errors.append(str(error))
-            raise
-        return reason or make_uninstall_action(host, package, [*argv, package.id], prefix, CONDA_ENVIRONMENT)
-
-    return plan_package_removals(packages, plan_package_removal)
+    """Return no action, and each package with the reason: the owner of its environment removes it."""
+    return [], [(package, _explain_refusal(package)) for package in packages]
 
 
-def _find_tool(tools: PackageTools, package: Package, root: str) -> str:
-    """Return the path of a conda, mamba or micromamba that can remove a package, or "".
+def _explain_refusal(package: Package) -> str:
+    import shlex  # only an enforcing run needs this import
 
-    `root` is the installation that has the package's environment. For a package of the host, only the host's tools and
-    those of `root` count.
-    """
-    for name in CONDA_TOOLS:
-        installed_paths = [
-            f"{place}/bin/{name}" for place in dict.fromkeys([root, *list_installation_roots(package.owner)])
-        ]
-        if package.owner:  # micromamba is a single program that its user can put anywhere
-            tool = tools.find_tool(
-                package, name, user_paths=[*installed_paths, f"~/.local/bin/{name}", f"~/bin/{name}"]
-            )
-        else:
-            tool = tools.find_tool(package, name, installed_paths[:1])
-        if tool:
-            return tool
-    return ""
-
-
-def _find_additional_changes(host: Host, package: Package, argv: Sequence[str], removable_ids: AbstractSet[str]) -> str:
-    """Describe the other packages that a removal would remove or install, or return "".
-
-    Raises ControlError. `argv` is the removal command without the package; the tool simulates the removal and reports
-    the packages. Packages in `removable_ids` do not count.
-    """
-    argv = [*argv, "--dry-run", "--json", package.id]
-    result = host.run_command(
-        argv, user=package.owner, environment=CONDA_ENVIRONMENT, timeout=SIMULATION_TIMEOUT_SECONDS
-    )
-    removed_names, installed_names = parse_dry_run(result.out)
-    if result.rc or package.id not in removed_names:
-        return f"{argv[0]} does not say what its removal would take along"
-    other_names = [name for name in dict.fromkeys(removed_names) if name not in removable_ids]
-    if other_names or installed_names:
-        shown = ", ".join([*other_names, *(f"{name} (changed)" for name in installed_names)][:MAX_SHOWN_PACKAGES])
-        return f"it would take along {shown}"
-    return ""
-
-
-def parse_dry_run(answer: str) -> tuple[list[str], list[str]]:
-    """Return the names of the packages that a simulated removal would remove (unlink) and install (link).
-
-    The JSON may follow other lines of output. Invalid output gives two empty lists.
-    """
-    try:
-        document: Any = json.loads(answer[answer.index("{") :])
-    except (ValueError, RecursionError):
-        return [], []
-    actions = document.get("actions") if isinstance(document, dict) else None
-    return _list_package_names(actions, "UNLINK"), _list_package_names(actions, "LINK")
-
-
-def _list_package_names(actions: Any, key: str) -> list[str]:
-    """Return the package names in the list `actions[key]` of a simulation.
-
-    "?" stands for an unreadable name.
-    """
-    raw_rows = actions.get(key) if isinstance(actions, dict) else None
-    rows = raw_rows if isinstance(raw_rows, list) else []
-    return [str(row.get("name", "?")) if isinstance(row, dict) else "?" for row in rows]
+    owner = "its user" if package.owner else "root"
+    command = shlex.join(["conda", "remove", "--prefix", package.handles[0], package.id])
+    return f"Proscribe removes no package of conda: {owner} runs `{command}`, or the tool that made the environment"
 
 
 DECLARED = (
@@ -319,7 +214,7 @@ DECLARED = (
             valid_example="telegram-send",
             invalid_examples=("conda-forge::x", "X", "-x", "a/b", "a b"),
         ),
-        reinstall=ReinstallCommands({"": "{tool} install --yes --prefix {place} {names}"}, version_separator="="),
+        reinstall=None,
         routes=(
             InstallRoute(
                 route=(
@@ -330,15 +225,11 @@ DECLARED = (
                     "`conda-meta` in each; programs that run by the package's list of files",
                     "unit/host/controls/apps/test_systems_of_languages::test_an_environment_anywhere_in_the_home_that_conda_has_listed",
                 ),
-                removal=CoverageClaim(
-                    "conda, mamba or micromamba, as the owner, simulated first; refused where more would go",
-                    "unit/host/controls/apps/test_systems_of_languages::test_removal_that_takes_more_along_is_refused",
-                ),
+                removal=None,
                 prevention=None,
                 remaining_gap=(
-                    "conda asks nobody. What pixi alone installed stays: reported. Environments made by "
-                    "py-rattler; conda, mamba and micromamba could not be had and were not run: a script in "
-                    "conda's place answered as its issues show it"
+                    "conda asks nobody. An enforcing run names the command that removes it. Environments made by "
+                    "py-rattler: conda, mamba, micromamba and pixi could not be had and were not run"
                 ),
             ),
         ),

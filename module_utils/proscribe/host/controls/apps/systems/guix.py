@@ -4,22 +4,20 @@ The file `manifest` of a profile lists the installed packages in one Scheme expr
 (ENTRY ...)))`. An entry is `("name" "version" "output" "store path" ...)` (guix/profiles.scm, manifest->gexp). The
 parser reads the expression once, and skips all that is nested more deeply than an entry.
 
-Guix removes a package from a profile as the owner of the profile. It removes the entries with exactly that name and
-none of their dependencies (guix/profiles.scm, manifest-remove).
+Proscribe removes no package, because a removal could never be tried: Guix builds a new profile, and without a network
+this build fails (Guix 1.5.0 of Debian sid). So a package is reported, with the command of its user.
 """
 
 from __future__ import annotations
 
-from functools import partial
 from typing import AbstractSet, Callable, Iterator, Sequence
 
 from ....system import Host, ObservationError, Process, User
 from ...base import ControlAction
 from . import store_paths
-from .declaration import CoverageClaim, InstallRoute, PackageIdFormat, ReinstallCommands, SystemDeclaration
+from .declaration import CoverageClaim, InstallRoute, PackageIdFormat, SystemDeclaration
 from .package import Package
 from .place_checks import check_each, summarise_reasons
-from .uninstall_actions import PackageTools, make_uninstall_action, plan_package_removals
 from .user_links import read_link
 
 MANAGER = "guix"
@@ -137,37 +135,19 @@ def make_program_matcher(host: Host, ids: AbstractSet[str], packages: Sequence[P
     return lambda process: name if (name := store_paths.find_process_package(host, process, STORE)) in ids else ""
 
 
-# -- removal
-
-ROOT_GUIX_PATH = f"{PROFILES}/root/current-guix/bin/guix"
-
-
 def plan_removal(host: Host, packages: Sequence[Package]) -> tuple[list[ControlAction], list[tuple[Package, str]]]:
-    """Return the actions that remove packages from profiles, and the packages that stay with reasons.
-
-    Packages of `guix home` stay, because the configuration of the user's home would install them again.
-    """
-    tools = PackageTools(host)
-
-    def plan_package_removal(package: Package) -> ControlAction | str:
-        profile, kind = package.handles
-        tool = tools.find_tool(package, "guix", [ROOT_GUIX_PATH], ["~/.config/guix/current/bin/guix"])
-        if kind == "home":
-            return "the configuration of its user's home lists it (guix home): he takes it out there"
-        if not tool:
-            return "guix itself is not installed on this host"
-        argv = [tool, "package", f"--profile={profile}", f"--remove={package.id}"]
-        return make_uninstall_action(
-            host, package, argv, profile, is_still_installed=partial(_is_installed, host, package)
-        )
-
-    return plan_package_removals(packages, plan_package_removal)
+    """Return no action, and each package with the reason: its user removes it."""
+    return [], [(package, _explain_refusal(package)) for package in packages]
 
 
-def _is_installed(host: Host, package: Package) -> bool:
-    """Return whether the profile from which a package is to be removed still lists the package."""
-    packages, _ = find_user_packages(host, package.owner, {package.id}) if package.owner else ([], "")
-    return any(other_package.handles[0] == package.handles[0] for other_package in packages)
+def _explain_refusal(package: Package) -> str:
+    import shlex  # only an enforcing run needs this import
+
+    profile, kind = package.handles
+    if kind == "home":
+        return "the configuration of its user's home lists it (guix home): he takes it out there"
+    command = shlex.join(["guix", "package", f"--profile={profile}", f"--remove={package.id}"])
+    return f"Proscribe removes no package of Guix: its user runs `{command}`"
 
 
 DECLARED = (
@@ -181,7 +161,7 @@ DECLARED = (
             valid_example="telegram-desktop",
             invalid_examples=("telegram@4", "a:out", "-x", "a/b"),
         ),
-        reinstall=ReinstallCommands({"": "{tool} package --profile={place} --install={name}"}),
+        reinstall=None,
         routes=(
             InstallRoute(
                 route="guix: `guix install`, `guix home`",
@@ -189,12 +169,12 @@ DECLARED = (
                     "the manifests of every user's profiles; programs that run by their place in the store",
                     "unit/host/controls/apps/test_systems_of_stores::test_program_in_a_store_has_the_package_of_its_path",
                 ),
-                removal=CoverageClaim(
-                    "Guix, as the owner of the profile; refused for `guix home`, whose configuration lists it",
-                    "unit/host/controls/apps/test_systems::test_tool_of_an_owner_is_called_with_these_words",
-                ),
+                removal=None,
                 prevention=None,
-                remaining_gap="Guix asks nobody. Not run: Debian 13 has none; manifests as Guix' source writes them",
+                remaining_gap=(
+                    "Guix asks nobody. An enforcing run names the command that removes it. Without a network Guix "
+                    "makes no profile (1.5.0 of Debian sid): manifests as its source writes them"
+                ),
             ),
         ),
         traces=TRACES,

@@ -124,14 +124,12 @@ def make_uninstall_action(
     environment: Mapping[str, str] | None = None,
     removed_record: RemovedPackage | None = None,
     is_still_installed: Callable[[], object] | None = None,
-    find_objection: Callable[[], str] = lambda: "",
 ) -> ControlAction:
     """Return the action that removes a package by running the command `argv` as the owner of the package.
 
     `place` is the installation that has the package, for readers. `environment` has further environment variables.
     `removed_record` has the data to install the package again; None means a record made from `place`.
     `is_still_installed` returns a true value while the package is there; None means a check of the package's path.
-    `find_objection` returns a reason against the removal, or "". It is called just before the removal.
     """
     apply = partial(
         _run_uninstall,
@@ -140,7 +138,6 @@ def make_uninstall_action(
         argv,
         is_still_installed or partial(host.find_entry, package.path),
         environment or {},
-        find_objection,
     )
     subject = f"{package.id} ({package.scope}) from {place}"
     removed_record = removed_record or make_removed_record(package, package.id, tool=argv[0], place=place)
@@ -155,7 +152,6 @@ def _run_uninstall(
     argv: Sequence[str],
     is_still_installed: Callable[[], object],
     environment: Mapping[str, str],
-    find_objection: Callable[[], str],
 ) -> None:
     """Run the command that removes a package.
 
@@ -164,8 +160,6 @@ def _run_uninstall(
     """
     if not is_still_installed():
         return  # the package was removed together with another package
-    if reason := find_objection():
-        raise ControlError(reason)
     host.read_command_output(argv, user=package.owner, environment=environment, timeout=UNINSTALL_TIMEOUT_SECONDS)
     if is_still_installed():  # the tool removed another installation, or a user's own tool only pretended
         raise ControlError(f"{argv[0]} ended well, and {package.id} is still there")
