@@ -169,7 +169,7 @@ LINES = {
     "domains": [r"#.*", r"", r"[a-z0-9_.-]+"],
     "pac": [
         *(r"//.*", r"", r"var proscribeNames =", r"\{", r"\{\};", r"\};", r'"[a-z0-9_.-]+": [01],?'),
-        *map(re.escape, EXPORT_FORMATS["pac"].render_export.__globals__["SCRIPT_BODY"].split("\n")),
+        *map(re.escape, EXPORT_FORMATS["pac"].render_export.__globals__["TEMPLATE"].split("\n")),
     ],
     "nft": [
         *(r"#.*", r"", r"(table|delete table) inet proscribe_forward( \{)?", r"\}", r"\t\}"),

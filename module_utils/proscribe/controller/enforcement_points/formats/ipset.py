@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
-from ..file_header import encode_lines, make_comment
 from ..format_declaration import ExportDecision, ExportFormat, RenderedExport
 from ..network_lists import (
     NetworkService,
@@ -20,7 +19,22 @@ from ..network_lists import (
     list_management_networks,
     list_network_services,
 )
+from ..text_template import render_template
 
+TEMPLATE = """\
+{{ header() }}
+{% for subject, name, set_type, entries in sets %}
+# {{ subject }}
+create {{ name }} {{ set_type }} -exist
+create {{ name }}_new {{ set_type }} -exist
+flush {{ name }}_new
+{% for entry in entries %}
+add {{ name }}_new {{ entry }}
+{% endfor %}
+swap {{ name }}_new {{ name }}
+destroy {{ name }}_new
+{% endfor %}
+"""
 ALL_SET_NAME = "proscribe"
 # The kernel allows 31 characters (IPSET_MAXNAMELEN); "p4_" and "_new" are added.
 MAX_ID_LENGTH = 24
@@ -30,34 +44,20 @@ IP_FAMILIES = ((4, "inet"), (6, "inet6"))
 def render_export(decision: ExportDecision) -> RenderedExport:
     """Return the file with the sets of networks for `ipset restore`. A comment above each set names its service."""
     network_services = list_network_services(decision, excluded_networks=list_management_networks(decision))
-    lines = make_comment(decision, "ipset")
-    members: list[str] = []
+    sets: list[tuple[str, str, str, list[str]]] = []  # subject, name, type and entries of each
     for service in network_services:
         for version, family in IP_FAMILIES:
             entries = list(_iterate_set_entries(service, version))
             if entries:
                 name = f"p{version}_{_shorten_service_id(service.id)}"
                 set_type = f"hash:net,port family {family}" if service.ports else f"hash:net family {family}"
-                lines += [
-                    f"# {service.id}",
-                    *_render_filled_set(name, f"{set_type} maxelem {_compute_set_size(entries)}", entries),
-                ]
-                members.append(name)
-    lines += ["# all of them", *_render_filled_set(ALL_SET_NAME, "list:set size 1024", members)]
+                sets.append((service.id, name, f"{set_type} maxelem {_compute_set_size(entries)}", entries))
+    sets.append(("all of them", ALL_SET_NAME, "list:set size 1024", [name for _, name, _, _ in sets]))
     return RenderedExport(
-        {"proscribe.ipset": encode_lines(lines)},
+        {"proscribe.ipset": render_template(TEMPLATE, decision, "ipset", sets=sets)},
         list_included_rules(network_services),
         tuple(list_left_out_networks(decision, has_general_rules=False)),
     )
-
-
-def _render_filled_set(name: str, set_type: str, entries: list[str]) -> Iterator[str]:
-    yield f"create {name} {set_type} -exist"
-    yield f"create {name}_new {set_type} -exist"
-    yield f"flush {name}_new"
-    yield from (f"add {name}_new {entry}" for entry in entries)
-    yield f"swap {name}_new {name}"
-    yield f"destroy {name}_new"
 
 
 def _iterate_set_entries(service: NetworkService, version: int) -> Iterator[str]:

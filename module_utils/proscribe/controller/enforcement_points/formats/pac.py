@@ -9,30 +9,33 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from ..file_header import encode_lines, make_comment
 from ..format_declaration import ExportDecision, ExportFormat, ExportOmission, RenderedExport
+from ..text_template import render_template
 from ..web_names import ExportedWebNames, add_left_out, collect_web_names, find_name_rule, is_site_blocked
 
-# The discard port of the client's machine: nothing listens there, so a connection is refused at once.
-DISCARD_PROXY = "PROXY 127.0.0.1:9"
-
-SCRIPT_BODY = f"""
+# Port 9 (discard) of the client's machine: nothing listens there, so a connection is refused at once.
+TEMPLATE = """\
+{{ header("//") }}
+// 1: blocked, 0: open; the longest name decides.
+var proscribeNames =
+{{ name_table }};
 // An organisation with a proxy of its own calls proscribeBlocks in its own FindProxyForURL.
-function proscribeBlocks(host) {{
+function proscribeBlocks(host) {
   var name = String(host).toLowerCase().replace(/\\.+$/, "");
-  while (name) {{
-    if (Object.prototype.hasOwnProperty.call(proscribeNames, name)) {{
+  while (name) {
+    if (Object.prototype.hasOwnProperty.call(proscribeNames, name)) {
       return proscribeNames[name] === 1;
-    }}
+    }
     var dot = name.indexOf(".");
     name = dot < 0 ? "" : name.substring(dot + 1);
-  }}
+  }
   return false;
-}}
+}
 
-function FindProxyForURL(url, host) {{
-  return proscribeBlocks(host) ? "{DISCARD_PROXY}" : "DIRECT";
-}}"""
+function FindProxyForURL(url, host) {
+  return proscribeBlocks(host) ? "PROXY 127.0.0.1:9" : "DIRECT";
+}
+"""
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:
@@ -41,14 +44,9 @@ def render_export(decision: ExportDecision) -> RenderedExport:
     name_table = json.dumps(
         {host: int(is_blocked) for host, is_blocked in site_names.is_blocked_by_host.items()}, indent=0
     )
-    lines = [
-        *make_comment(add_left_out(decision, site_names), "pac", "//"),
-        "// 1: blocked, 0: open; the longest name decides.",
-        "var proscribeNames =",
-    ]
-    script = f"{name_table};{SCRIPT_BODY}"
+    script = render_template(TEMPLATE, add_left_out(decision, site_names), "pac", name_table=name_table)
     left_out = [*site_names.left_out, *_list_unsupported_paths(decision, site_names)]
-    return RenderedExport({"proscribe.pac": encode_lines([*lines, script])}, site_names.included_rules, left_out)
+    return RenderedExport({"proscribe.pac": script}, site_names.included_rules, left_out)
 
 
 def _list_unsupported_paths(decision: ExportDecision, web_names: ExportedWebNames) -> Iterator[ExportOmission]:

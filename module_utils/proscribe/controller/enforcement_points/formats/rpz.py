@@ -14,9 +14,21 @@ from collections.abc import Iterable, Iterator
 from ....host.controls.dns.effect_test import EXPORT_WITNESS_NAME
 from ....host.controls.dns.names_to_block import find_covering_name
 from ..dns_names import collect_dns_names, is_name_blocked
-from ..file_header import encode_lines, make_comment, make_witness_text
+from ..file_header import make_witness_text
 from ..format_declaration import ExportDecision, ExportError, ExportFormat, ExportOmission, RenderedExport
+from ..text_template import render_template
 
+TEMPLATE = """\
+{{ header(";") }}
+$TTL 300
+@ SOA localhost. root.localhost. {{ serial }} 3600 600 86400 300
+@ NS localhost.
+{{ witness_name }} TXT "{{ witness_text }}"
+{% for name, record in zone_records %}
+{{ name }} {{ record }}
+*.{{ name }} {{ record }}
+{% endfor %}
+"""
 BLOCKED_RECORD, OPEN_RECORD = "CNAME .", "CNAME rpz-passthru."
 # A name and the zone's name share 255 bytes (RFC 1035). This leaves room for a wildcard and 40 bytes of the zone's
 # name.
@@ -43,23 +55,20 @@ def render_export(decision: ExportDecision) -> RenderedExport:
             for name in _iterate_intermediate_names(short_records)
         },
     }
-    lines = [
-        *make_comment(decision, "rpz", ";"),
-        "$TTL 300",
-        # The serial increases with each export: seconds since 1970, which fit until 2106.
-        f"@ SOA localhost. root.localhost. {int(decision.compiled_at.timestamp())} 3600 600 86400 300",
-        "@ NS localhost.",
-        f'{EXPORT_WITNESS_NAME} TXT "{make_witness_text(decision)}"',
-    ]
-    for name in sorted(zone_records):
-        lines += [f"{name} {zone_records[name]}", f"*.{name} {zone_records[name]}"]
+    zone = render_template(
+        TEMPLATE,
+        decision,
+        "rpz",
+        serial=int(decision.compiled_at.timestamp()),  # it increases with each export, and fits until 2106
+        witness_name=EXPORT_WITNESS_NAME,
+        witness_text=make_witness_text(decision),
+        zone_records=sorted(zone_records.items()),
+    )
     left_out = [
         ExportOmission("", f"name {name}", "It is too long for a name of a policy zone.")
         for name in sorted(records_by_name.keys() - short_records.keys())
     ]
-    return RenderedExport(
-        {"proscribe.rpz": encode_lines(lines)}, exported_names.included_rules, [*exported_names.left_out, *left_out]
-    )
+    return RenderedExport({"proscribe.rpz": zone}, exported_names.included_rules, [*exported_names.left_out, *left_out])
 
 
 def _iterate_intermediate_names(names: Iterable[str]) -> Iterator[str]:

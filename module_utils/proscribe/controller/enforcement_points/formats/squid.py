@@ -11,14 +11,42 @@ squid_opening.py.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 
 from ....host.controls.browser.site_rules import SiteName
 from ..dns_names import group_names_by_depth
-from ..file_header import encode_lines, make_comment
 from ..format_declaration import HTTP_PATHS, ExportDecision, ExportFormat, ExportOmission, RenderedExport
+from ..text_template import render_template
 from ..web_names import ExportedWebNames, add_left_out, collect_web_names, find_name_rule, is_site_blocked
 
+TEMPLATE = """\
+{{ header() }}
+{% for acl, hosts in name_levels %}
+{% for host in hosts %}
+acl {{ acl }} dstdomain -n .{{ host }}
+{% endfor %}
+{% endfor %}
+{% for blocked_and_open_level in name_levels | batch(2) %}
+http_access deny {{ blocked_and_open_level | map("first") | join(" !") }}
+{% endfor %}
+{% for path, open_hosts, open_paths in blocked_paths %}
+{% set acl = "proscribe_path_" ~ loop.index %}
+acl {{ acl }}_host dstdomain -n .{{ path.host }}
+acl {{ acl }}_path urlpath_regex {{ make_pattern(path.path) }}
+{% for host in open_hosts %}
+acl {{ acl }}_open dstdomain -n .{{ host }}
+{% endfor %}
+{% for open_path in open_paths %}
+{% set open_acl = acl ~ "_open_" ~ loop.index %}
+acl {{ open_acl }}_host dstdomain -n .{{ open_path.host }}
+acl {{ open_acl }}_path urlpath_regex {{ make_pattern(open_path.path) }}
+acl {{ open_acl }} all-of {{ open_acl }}_host {{ open_acl }}_path
+{% endfor %}
+http_access deny {{ acl }}_host {{ acl }}_path
+{%- if open_hosts %} !{{ acl }}_open{% endif %}
+{%- for _ in open_paths %} !{{ acl }}_open_{{ loop.index }}{% endfor +%}
+{% endfor %}
+"""
 # In the C library's expressions, a backslash before some characters has a special meaning.
 _SPECIAL_PATTERN = re.compile(r"[^A-Za-z0-9/_~%&,;=:@!-]")
 
@@ -26,58 +54,33 @@ _SPECIAL_PATTERN = re.compile(r"[^A-Za-z0-9/_~%&,;=:@!-]")
 def render_export(decision: ExportDecision) -> RenderedExport:
     """Return a file that the organisation includes before its own http_access lines."""
     site_names = collect_web_names(decision)
-    lines = [*make_comment(add_left_out(decision, site_names), "squid"), *render_rules(site_names)]
+    rules = render_template(TEMPLATE, add_left_out(decision, site_names), "squid", **make_rules(site_names))
     left_out = [*site_names.left_out, *list_unsupported_paths(decision, site_names)]
-    return RenderedExport({"proscribe.conf": encode_lines(lines)}, site_names.included_rules, left_out)
+    return RenderedExport({"proscribe.conf": rules}, site_names.included_rules, left_out)
 
 
-def render_rules(web_names: ExportedWebNames) -> Iterator[str]:
-    """Yield the rules that refuse blocked sites."""
-    yield from _render_host_rules(web_names.is_blocked_by_host)
-    yield from _render_path_rules(web_names)
+def make_rules(web_names: ExportedWebNames) -> dict[str, object]:
+    """Return the variables of the rules' template.
 
-
-def _render_host_rules(is_blocked_by_host: Mapping[str, bool]) -> Iterator[str]:
-    """Yield the rules for names without a path.
-
-    The first level of names is blocked; then open and blocked levels alternate.
+    The first level of names is blocked; then open and blocked levels alternate. With each blocked path are the hosts
+    and paths that a closer name opens.
     """
-    name_levels = group_names_by_depth(is_blocked_by_host)
-    acl_names = [f"proscribe_{'open' if number % 2 else 'blocked'}_{number}" for number in range(len(name_levels))]
-    for acl, level in zip(acl_names, name_levels):
-        yield from render_domain_acl(acl, level)
-    for number in range(0, len(acl_names), 2):
-        yield " ".join(
-            ["http_access deny", acl_names[number], *(f"!{acl}" for acl in acl_names[number + 1 : number + 2])]
+    name_levels = [
+        (f"proscribe_{'open' if number % 2 else 'blocked'}_{number}", level)
+        for number, level in enumerate(group_names_by_depth(web_names.is_blocked_by_host))
+    ]
+    open_hosts = [host for host, is_blocked in web_names.is_blocked_by_host.items() if not is_blocked]
+    open_paths = [path for path, is_blocked in web_names.is_blocked_by_path.items() if not is_blocked]
+    blocked_paths = [
+        (
+            blocked_path,
+            next(iter(group_names_by_depth(host for host in open_hosts if host.endswith(f".{blocked_path.host}"))), ()),
+            [open_path for open_path in open_paths if _is_closer(open_path, blocked_path)],
         )
-
-
-def _render_path_rules(web_names: ExportedWebNames) -> Iterator[str]:
-    """Yield a rule for each blocked start of a path. The rule excepts paths and hosts that a closer name opens."""
-    blocked_paths = [blocked_path for blocked_path, is_blocked in web_names.is_blocked_by_path.items() if is_blocked]
-    open_paths = [blocked_path for blocked_path, is_blocked in web_names.is_blocked_by_path.items() if not is_blocked]
-    for number, blocked_path in enumerate(blocked_paths, 1):
-        acl = f"proscribe_path_{number}"
-        yield from render_domain_acl(f"{acl}_host", [blocked_path.host])
-        yield f"acl {acl}_path urlpath_regex {_render_path_pattern(blocked_path.path)}"
-        acl_names = [f"{acl}_host", f"{acl}_path"]
-        open_hosts = [
-            host
-            for host, is_blocked in web_names.is_blocked_by_host.items()
-            if not is_blocked and host.endswith(f".{blocked_path.host}")
-        ]
-        if open_hosts:
-            yield from render_domain_acl(f"{acl}_open", group_names_by_depth(open_hosts)[0])
-            acl_names.append(f"!{acl}_open")
-        for inner_number, open_path in enumerate(
-            (open_path for open_path in open_paths if _is_closer(open_path, blocked_path)), 1
-        ):
-            inner_acl = f"{acl}_open_{inner_number}"
-            yield from render_domain_acl(f"{inner_acl}_host", [open_path.host])
-            yield f"acl {inner_acl}_path urlpath_regex {_render_path_pattern(open_path.path)}"
-            yield f"acl {inner_acl} all-of {inner_acl}_host {inner_acl}_path"
-            acl_names.append(f"!{inner_acl}")
-        yield " ".join(["http_access deny", *acl_names])
+        for blocked_path, is_blocked in web_names.is_blocked_by_path.items()
+        if is_blocked
+    ]
+    return {"name_levels": name_levels, "blocked_paths": blocked_paths, "make_pattern": _make_path_pattern}
 
 
 def _is_closer(first_name: SiteName, second_name: SiteName) -> bool:
@@ -88,12 +91,7 @@ def _is_closer(first_name: SiteName, second_name: SiteName) -> bool:
     return is_common and first_name.host.endswith(f".{second_name.host}")
 
 
-def render_domain_acl(acl: str, hosts: Sequence[str]) -> Iterator[str]:
-    """Return the lines of an ACL of hosts, each with all names below it."""
-    return (f"acl {acl} dstdomain -n .{host}" for host in hosts)
-
-
-def _render_path_pattern(path: str) -> str:
+def _make_path_pattern(path: str) -> str:
     return "^" + _SPECIAL_PATTERN.sub(lambda match: f"[{match[0]}]", path)
 
 

@@ -17,7 +17,7 @@ from ....host.controls.browser.chromium import CONTEXT_HEADER, make_microsoft_he
 from ....model.tenants import read_google_domains, read_microsoft_tenants
 from ....model.types.plan import ControlSettings
 from ..browser_formats import iterate_left_out_context
-from ..file_header import encode_lines, make_comment
+from ..file_header import encode_lines
 from ..format_declaration import (
     BY_TENANT_REASON,
     HTTPS_PATHS,
@@ -27,8 +27,9 @@ from ..format_declaration import (
     ExportOmission,
     RenderedExport,
 )
+from ..text_template import render_template
 from ..web_names import collect_web_names, is_site_blocked
-from .squid import list_unsupported_paths, render_rules
+from .squid import TEMPLATE, list_unsupported_paths, make_rules
 
 GOOGLE_DOMAIN, GOOGLE_HEADER = ".google.com", "X-GoogApps-Allowed-Domains"
 TENANT_RULES = (GOOGLE_TENANTS, MICROSOFT_TENANTS)
@@ -42,7 +43,8 @@ def render_export(decision: ExportDecision) -> RenderedExport:
     """
     site_names = collect_web_names(decision)
     section = decision.plan["controls"]["browser"]
-    lines = [*make_comment(decision, "squid_opening"), *render_rules(site_names), *_render_headers(section["settings"])]
+    rules = render_template(TEMPLATE, decision, "squid_opening", **make_rules(site_names))
+    header_lines = encode_lines(list(_render_headers(section["settings"])))
     left_out = [
         omission
         for omission in site_names.left_out
@@ -53,7 +55,7 @@ def render_export(decision: ExportDecision) -> RenderedExport:
     left_out.append(
         ExportOmission("", "connections that are not opened", "What Squid splices or tunnels has no paths.")
     )
-    return RenderedExport({"proscribe.conf": encode_lines(lines)}, site_names.included_rules, left_out)
+    return RenderedExport({"proscribe.conf": rules + header_lines}, site_names.included_rules, left_out)
 
 
 def _render_headers(settings: ControlSettings) -> Iterator[str]:
