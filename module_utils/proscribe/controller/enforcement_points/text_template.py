@@ -1,6 +1,7 @@
 """Text formats as templates (Jinja2): a template shows an export's file as its device reads it.
 
-A template neither escapes nor checks its variables, so a format passes checked text only.
+A template neither escapes nor checks its variables, so a format passes checked text only. An unknown variable is an
+error.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ def render_template(template: str, decision: ExportDecision, format_: str, **var
     In the template, `header("//")` is the file's header, in comments that begin with `//`.
     """
 
-    def header(comment_mark: str = "#") -> str:
+    def make_file_header(comment_mark: str = "#") -> str:
         return "\n".join(make_comment(decision, format_, comment_mark))
 
-    return _compile_template(template).render(variables, header=header).encode("ascii")
+    return _compile_template(template).render(variables, header=make_file_header).encode("ascii")
