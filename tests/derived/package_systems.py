@@ -62,7 +62,7 @@ def package_systems():
         lines += ["    OnDemandSystem(", *(f"        {text}," for text in texts)]
         lines += [f"        _load_{system.name},", *as_tuple(system.traces)]
         lines += [*["        has_named_directories=True,"] * bool(system.has_named_directories), "    ),"]
-    lines += [")", "# Of these also an account without a home may have something."]
+    lines += [")", "# An account without a home directory may have packages of these systems."]
     lines += ["NAMED_DIRECTORY_SYSTEMS = tuple(system for system in ON_DEMAND if system.has_named_directories)"]
     host_wide = [_answers(one) for one in always if one.declared.is_host_wide]
     lines += _listed("HOST_WIDE_SYSTEMS", "PackageSystem", host_wide)
@@ -78,14 +78,14 @@ def names():
     guarded = sorted({one.declared.catalogue_key for one in declared() if one.declared.is_guarded})
     lines = _begin(
         "Spelling of names in package systems, by their key in the catalogue.",
-        "# A regular expression of the whole name, and the same for people.",
+        "# Value: a regular expression that matches a whole name, and its description for error messages.",
         "NAMES: dict[str, tuple[str, str]] = {",
     )
     for key, ids in spelled.items():
         assert ids
         raw = f'r"{ids.id_pattern}"' if '"' not in ids.id_pattern else f"r'{ids.id_pattern}'"
         lines += [f"    {as_text(key)}: (", f"        {raw},", f"        {as_text(ids.meaning)},", "    ),"]
-    lines += ["}", "# Those whose packages are checked against the guard list."]
+    lines += ["}", "# The catalogue may not name a package of these systems that the guard list protects."]
     lines += _listed("GUARDED", "str", [as_text(key) for key in guarded])
     return "\n".join(lines) + "\n"
 
@@ -108,7 +108,7 @@ def reinstalls():
     spelled = {one.declared.catalogue_key: one.declared.id_format for one in declared() if one.declared.id_format}
     lines = _begin(
         "Commands of package systems that install removed packages again, by their name in findings.",
-        "# The spelling of ids, a package by its id, what stands before a version; commands by front and by mark.",
+        "# Value: the patterns of ids and of names, the separator before a version, the commands by front end and by mark.",
         "COMMANDS: dict[str, tuple[str, str, str, dict[str, str], dict[str, str]]] = {",
     )
     for one in sorted(declared(), key=lambda one: one.declared.name):

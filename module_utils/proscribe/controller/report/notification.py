@@ -43,7 +43,7 @@ class NotificationPayload(TypedDict):
 class QuotedLines(NamedTuple):
     """Lines with texts that hosts or users wrote: file names, users, reasons, names of publishers.
 
-    A chat shows them in a block, so that it interprets nothing in them.
+    A chat shows these lines in a quoted block, so that it interprets nothing in them. `heading` stands above the block.
     """
 
     lines: Sequence[str]
@@ -95,14 +95,17 @@ def build_notification(subject: str, lines: Sequence[str | QuotedLines], **facts
 
 
 class RuleChange(NamedTuple):
-    """A changed rule of a host. `rule` is "" for the host as a whole."""
+    """A changed rule of a host.
+
+    `rule` is "" for the host as a whole.
+    """
 
     rule: str
-    state: str
-    what: str
-    since: str | None
-    found: str | None = None
-    repaired: str | None = None
+    state: str  # the state after the change
+    what: str  # the change in words, such as its evidence
+    since: str | None  # begin (UTC) of the incident; None if unknown
+    found: str | None = None  # time (UTC) at which this run found the defect; None if it found none
+    repaired: str | None = None  # time (UTC) at which the host was observed as compliant again; None if it was not
     times: int = 0  # number of drifts of the rule on the host in the last PERIOD_DAYS
     ended_waiver: str | None = None  # id of the waiver whose end caused the change
 
@@ -119,8 +122,8 @@ class RunHistory(NamedTuple):
     """The facts about a run that only the history has."""
 
     incident_changes: Sequence[history_news.IncidentChange] = ()
-    drift_counts: Mapping[tuple[str, str], int] = {}
-    is_first_run: bool = False
+    drift_counts: Mapping[tuple[str, str], int] = {}  # (host, rule) -> number of drifts in the last PERIOD_DAYS
+    is_first_run: bool = False  # true if no earlier run over the inventory is stored, so nothing can have drifted
     # (host, control) with a new plan in this run: a defect there is no drift
     new_plans: frozenset[tuple[str, str]] = frozenset()
     no_longer_waived: frozenset[tuple[str, str]] = frozenset()  # (host, rule) that a waiver permitted before this run
@@ -131,7 +134,7 @@ class RunHistory(NamedTuple):
 def read_run_history(history: History | None, report: FleetReport) -> RunHistory | None:
     """Read from the history database what changed with the run of `report`; None without a history.
 
-    The result has incidents, drifts, new plans, ended waivers and new events between runs. Raises HistoryError.
+    The result has incidents, drifts, new plans, ended waivers and new events between two runs. Raises HistoryError.
     """
     if history is None:
         return None
@@ -153,7 +156,8 @@ def make_run_notification(
 ) -> Notification | None:
     """Make the notification of a run; None if nothing changed and the run was not stopped.
 
-    Without a history database, `run_history` is None and every defect counts as new.
+    Without a history database, `run_history` is None and every defect counts as new. `report_directory` is named in the
+    text.
     """
     news_by_host: dict[str, HostNews] = {}
     incident_changes = {
@@ -167,6 +171,7 @@ def make_run_notification(
         host_news = HostNews(record, rule_changes, _select_remarks(record, run_history))
         if host_news.rule_changes or host_news.remarks:
             news_by_host[record["host"]] = host_news
+    # (host, rule) of each change, without rules that are compliant again
     broken = {
         (host, rule_change.rule)
         for host, host_news in news_by_host.items()
@@ -234,6 +239,7 @@ def _select_remarks(record: HostRecord, run_history: RunHistory | None) -> list[
 
 
 def _make_remark_facts(remark: WatchRemark) -> dict[str, object]:
+    """Return the facts about an event between two runs for machines; the keys are fields of WatchRemark."""
     facts = {key: getattr(remark, key) for key in ("kind", "rule", "program", "user", "first", "last", "times")}
     return {**facts, "users": list(remark.users), "text": clean_text(remark.text)}
 
@@ -245,7 +251,8 @@ def _list_rule_changes(
 ) -> Iterable[RuleChange]:
     """Yield the rules of a host that the notification reports: new defects, corrections, ended defects.
 
-    Without a history, every defect and every correction counts as new. The rule "" stands for the host as a whole.
+    `incident_changes` has the incidents that began or ended in this run, by (host, rule). Without a history, every
+    defect and every correction counts as new. The rule "" stands for the host as a whole.
     """
     host = record["host"]
     drift_counts = run_history.drift_counts if run_history else {}
@@ -270,6 +277,7 @@ def _list_rule_changes(
             repaired_at,
             drift_counts.get((host, name), 0),
         )
+    # The host as a whole: it began or ceased to answer. Without a history, a host without an answer counts as a change.
     change = incident_changes.get((host, ""))
     if change is not None or (run_history is None and not record["rules_evaluated"]):
         end_state = change.ended if change else ""
@@ -281,6 +289,7 @@ def _list_rule_changes(
         yield RuleChange(
             "", COMPLIANT if end_state else record["state"], clean_text(description), change.opened if change else None
         )
+    # Rules that the record does not list any more, because they are compliant again.
     for (changed_host, name), change in incident_changes.items() if run_history else ():
         if changed_host == host and name and name not in listed_rules and change.ended in (COMPLIANT, REPAIRED):
             description, drift_count = (
@@ -323,9 +332,16 @@ def _list_unchanged_rules(host_news: HostNews) -> list[str]:
 
 
 def _format_subject(news_by_host: Mapping[str, HostNews], stop_reason: str, run_history: RunHistory | None) -> str:
-    """Format the subject line: for each kind of change, the number of hosts that have it."""
-    states = {host: {rule_change.state for rule_change in entry.rule_changes} for host, entry in news_by_host.items()}
-    corrected_hosts = {host for host, host_entries in states.items() if REPAIRED in host_entries}
+    """Format the subject line: for each kind of change, the number of hosts that have it.
+
+    A host may count for several kinds. `stop_reason` is why the run ended early; "" if it did not.
+    """
+    # host -> states of its changed rules
+    states = {
+        host: {rule_change.state for rule_change in host_news.rule_changes} for host, host_news in news_by_host.items()
+    }
+    # hosts with a corrected rule, and those of them that are wholly in order now
+    corrected_hosts = {host for host, changed_states in states.items() if REPAIRED in changed_states}
     repaired_hosts = {host for host in corrected_hosts if news_by_host[host].record["state"] not in OPEN_STATES}
     new_plans = run_history.new_plans if run_history else frozenset()
     drifted_hosts = {
@@ -333,15 +349,16 @@ def _format_subject(news_by_host: Mapping[str, HostNews], stop_reason: str, run_
         for host in repaired_hosts
         if any(_has_drifted(host, rule_change, new_plans) for rule_change in news_by_host[host].rule_changes)
     }
-    noncompliant_count = sum(bool(host_entries - {REPAIRED, COMPLIANT}) for host_entries in states.values())
-    remark_lists = [entry.remarks for entry in news_by_host.values() if entry.remarks]
+    noncompliant_count = sum(bool(changed_states - {REPAIRED, COMPLIANT}) for changed_states in states.values())
+    remark_lists = [host_news.remarks for host_news in news_by_host.values() if host_news.remarks]
     closed_count = sum(
-        any(entry.kind == INCIDENT and not entry.open_now for entry in host_entries) for host_entries in remark_lists
+        any(remark.kind == INCIDENT and not remark.open_now for remark in remarks) for remarks in remark_lists
     )
-    ended_count = sum(any(entry.kind == ENDED for entry in host_entries) for host_entries in remark_lists)
-    frozen_count = sum(any(entry.kind == FROZEN for entry in host_entries) for host_entries in remark_lists)
-    compliant_count = sum(host_entries == {COMPLIANT} for host_entries in states.values())
+    ended_count = sum(any(remark.kind == ENDED for remark in remarks) for remarks in remark_lists)
+    frozen_count = sum(any(remark.kind == FROZEN for remark in remarks) for remarks in remark_lists)
+    compliant_count = sum(changed_states == {COMPLIANT} for changed_states in states.values())
     is_first_run = bool(run_history and run_history.is_first_run)
+    # hosts on which every correction followed the end of a waiver
     waivers_ended = {
         host
         for host in repaired_hosts
@@ -381,7 +398,7 @@ def _has_drifted(host: str, rule_change: RuleChange, new_plans: Collection[tuple
 
 
 def _has_begun_earlier(rule_change: RuleChange) -> bool:
-    """Return whether a rule was already wrong before this run observed the host."""
+    """Return whether the incident of a rule began before this run observed the host."""
     return bool(rule_change.since and rule_change.found) and str(rule_change.since) < str(rule_change.found)
 
 
@@ -395,6 +412,7 @@ def _format_host_lines(host_news: HostNews) -> Iterable[str]:
         control = rule_change.rule.partition("/")[0]
         # Group the rules by control, because a missing policy file affects a hundred rules. Each app stays separate.
         subject = rule_change.rule if control == "apps" else control
+        # the host's changes with the same values are in one line
         cause = (
             subject,
             rule_change.state,

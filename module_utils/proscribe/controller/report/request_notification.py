@@ -27,8 +27,9 @@ def select_new_requests(stored_requests: Sequence[StoredRequest], run_id: str) -
 def make_request_notification(
     requests: Sequence[StoredRequest], departments: Mapping[str, DepartmentContact], command: str
 ) -> Notification:
-    """Make the notification of new requests. `command` is the command line that lists all requests.
+    """Make the notification of new requests.
 
+    `command` is the command line that lists all requests. `departments` has the contact of each department by its name.
     Users wrote the reasons, so each reason is a single marked line.
     """
     hosts = sorted({request.host for request in requests})
@@ -45,6 +46,7 @@ def make_request_notification(
     if len(requests) > MAX_LISTED_REQUESTS:
         lines.append(f"... and {format_count(len(requests) - MAX_LISTED_REQUESTS, 'more request')}")
     lines += ["", f"All of them, and how one is granted or refused: {command}"]
+    # the first six fields; the others are the inventory and the run
     facts = [
         {key: getattr(request, key) for key in StoredRequest._fields[:6]} for request in requests[:MAX_LISTED_REQUESTS]
     ]
@@ -54,11 +56,10 @@ def make_request_notification(
 def make_head_mails(
     requests: Sequence[StoredRequest], departments: Mapping[str, DepartmentContact], command: str
 ) -> list[dict[str, str]]:
-    """Make a mail for each head of a department who has an address.
+    """Make a mail about new requests for each head of a department who has an address.
 
-    Return the mails as {mail: the address, message: the text}.
-
-    The mail has only the requests from hosts of this head's departments.
+    A mail is {mail: the address, message: the mail as text}. It has only the requests from hosts of the head's
+    departments. The result is [] if no request is from such a host.
     """
     requests_by_mail: dict[str, list[StoredRequest]] = {}
     for request in requests:

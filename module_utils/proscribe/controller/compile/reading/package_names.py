@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-# A regular expression of the whole name, and the same for people.
+# Value: a regular expression that matches a whole name, and its description for error messages.
 NAMES: dict[str, tuple[str, str]] = {
     "apt": (
         r"[a-z0-9][a-z0-9+.-]{1,99}",
@@ -60,7 +60,7 @@ NAMES: dict[str, tuple[str, str]] = {
         "an Android application id such as org.example.app",
     ),
 }
-# Those whose packages are checked against the guard list.
+# The catalogue may not name a package of these systems that the guard list protects.
 GUARDED: tuple[str, ...] = (
     "apt",
     "brew",

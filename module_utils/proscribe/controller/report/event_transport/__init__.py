@@ -31,7 +31,11 @@ TRANSPORTS: Mapping[str, Callable[[EventSettings], Transport]] = {
 
 
 class EventSender(EventMaker):
-    """An export that sends the events of a report to all configured transports."""
+    """An export that sends the events of a report to all configured transports.
+
+    `settings` are the values of `proscribe_events`. `changes` are the changes of the run, from the history (None:
+    unknown). A transport that cannot be opened, or that fails later, is in `failures`.
+    """
 
     def __init__(self, report: FleetReport, changes: RunTransitions | None, settings: EventSettings) -> None:
         super().__init__(report, changes, self._send_event, settings["send"] == SEND_CHANGES, settings["limit"])
@@ -39,9 +43,9 @@ class EventSender(EventMaker):
         self.failures: dict[str, str] = {}
         self._transports: dict[str, Transport] = {}
         settings_by_name: Mapping[str, object] = settings
-        for name, open_ in TRANSPORTS.items():
+        for name, open_function in TRANSPORTS.items():
             if settings_by_name.get(name):
-                self._try_transport(name, self._open_transport, name, open_, settings)
+                self._try_transport(name, self._open_transport, name, open_function, settings)
 
     def finish_export(self) -> None:
         """Send the last events, and close all transports."""
@@ -49,15 +53,20 @@ class EventSender(EventMaker):
         for name, transport in list(self._transports.items()):
             self._try_transport(name, transport.close)
 
-    def _open_transport(self, name: str, open_: Callable[[EventSettings], Transport], settings: EventSettings) -> None:
-        self._transports[name] = open_(settings)
+    def _open_transport(
+        self, name: str, open_function: Callable[[EventSettings], Transport], settings: EventSettings
+    ) -> None:
+        self._transports[name] = open_function(settings)
 
     def _send_event(self, event: EncodedEvent) -> None:
         for name, transport in list(self._transports.items()):
             self._try_transport(name, transport.send_event, event)
 
     def _try_transport(self, name: str, call: Callable[..., None], *arguments: object) -> None:
-        """Call a function of a transport. If it fails, close the transport and store the reason."""
+        """Call a function of the transport `name` with these arguments.
+
+        If the call fails, the transport is closed without its unsent events, and `failures` gets the reason.
+        """
         try:
             call(*arguments)
         except (SendingError, OSError) as error:
@@ -77,8 +86,9 @@ def send_report_events(
 ) -> list[str]:
     """Send the events of a run by its settings (`proscribe_events`), and return the problems as sentences.
 
-    `changes` are the changes of the run by the history (None: unknown). `directory` is the present or future directory
-    of the report.
+    The result is [] if every event was sent. `changes` are the changes of the run, from the history (None: unknown).
+    `directory` is the directory of the run's report, which may be written later. The problems name a command that
+    prints all events of that report.
     """
     sender = EventSender(report, changes, settings)
     exports.fill_exports([sender], report, records)

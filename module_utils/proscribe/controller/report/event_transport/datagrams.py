@@ -1,4 +1,4 @@
-"""Events as datagrams to a local socket: to the journal with fields of its own, or to the local syslog.
+"""Events as datagrams to a local socket: to systemd's journal with searchable fields, or to the local syslog.
 
 A line fits into a datagram (exports/event_texts.py, MAX_LINE_BYTES), so the protocols for long messages are not needed.
 The socket is local: no datagram is lost, and a datagram without a receiver is an error.
@@ -27,7 +27,10 @@ MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 
 
 class DatagramTransport:
-    """A transport that sends each event as a datagram to a local socket."""
+    """A transport that sends each event immediately, as a datagram to the local socket `address`.
+
+    `encode_event` makes the datagram. Raises SendingError if no program listens at the address.
+    """
 
     def __init__(self, address: str, encode_event: Callable[[EncodedEvent], bytes]) -> None:
         self._address, self._encode_event, self.sent_count = address, encode_event, 0
@@ -40,7 +43,7 @@ class DatagramTransport:
             raise SendingError(f"{address}: {error}") from None
 
     def send_event(self, event: EncodedEvent) -> None:
-        """Send an event at once. Raises SendingError."""
+        """Send an event immediately. Raises SendingError."""
         try:
             self._socket.send(self._encode_event(event))
         except TimeoutError:
@@ -61,7 +64,7 @@ class DatagramTransport:
 def open_journal(settings: EventSettings) -> DatagramTransport:
     """Open the journal of systemd as a transport of events.
 
-    Each event becomes an entry with searchable fields. The entry's message is the whole line.
+    Each event becomes an entry with searchable fields. The entry's message is the event's whole line of JSON.
     """
     facility = SYSLOG_FACILITIES[settings["facility"]]
     return DatagramTransport(JOURNAL_SOCKET, lambda event: encode_journal_entry(event, facility))
@@ -93,7 +96,7 @@ def encode_journal_entry(event: EncodedEvent, facility: int) -> bytes:
     }
     parts = []
     for name, field_text in fields.items():
-        if field_text:
+        if field_text:  # an event about the run as a whole has no host, no rule and no state
             data = field_text.encode()
             parts.append(name.encode() + b"\n" + struct.pack("<Q", len(data)) + data + b"\n")
     return b"".join(parts)

@@ -23,7 +23,10 @@ LOCK_TIMEOUT_SECONDS = 10.0  # seconds to wait while another run writes to the f
 
 
 class LogFile:
-    """The open file to which a run appends events."""
+    """The open file to which a run appends events.
+
+    The constructor raises SendingError if another account could change the file or a directory on its path.
+    """
 
     def __init__(self, path: str) -> None:
         exposure = find_exposed_below(path, {os.geteuid()})
@@ -38,6 +41,7 @@ class LogFile:
         self.sent_count = 0
 
     def send_event(self, event: EncodedEvent) -> None:
+        """Store the line of an event, and write the stored lines when they reach BATCH_BYTES."""
         line = event.line.encode() + b"\n"
         self._lines.append(line)
         self._size += len(line)
@@ -45,6 +49,7 @@ class LogFile:
             self._write_batch()
 
     def close(self) -> None:
+        """Write the remaining lines, wait until the disk has all lines, and close the file."""
         self._write_batch()
         with name_file_in_errors(self._path):
             os.fsync(self._descriptor)
@@ -61,14 +66,14 @@ class LogFile:
         try:
             end = os.fstat(self._descriptor).st_size
             if end and os.pread(self._descriptor, 1, end - 1) != b"\n":
-                data = b"\n" + data  # a power failure has cut the last line of the file
+                data = b"\n" + data  # a power failure has cut the last line of the file, so end that line first
             written_bytes = 0
             try:
                 with name_file_in_errors(self._path):
                     while written_bytes < len(data):
                         written_bytes += os.write(self._descriptor, data[written_bytes:])
             except OSError:
-                if written_bytes:
+                if written_bytes:  # remove the part that was written, such as before the disk was full
                     os.ftruncate(self._descriptor, end)
                 raise
         finally:
@@ -87,6 +92,7 @@ def _open_descriptor(path: str) -> int:
     # With O_NONBLOCK, opening a named pipe without a reader does not block.
     flags = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
+        # Set the mode of a new file after its creation, because the umask would limit the mode before.
         descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
         os.fchmod(descriptor, FILE_MODE)
     except FileExistsError:

@@ -17,11 +17,17 @@ MAX_EVENT_LIMIT = 10_000_000
 
 
 class SendingError(Exception):
-    """An error: events cannot be sent. Its text has the reason."""
+    """An error: events cannot be sent.
+
+    Its text has the reason.
+    """
 
 
 class Transport(Protocol):
-    """The interface of a transport. Its methods raise SendingError or OSError."""
+    """The interface of a transport.
+
+    Its methods raise SendingError or OSError.
+    """
 
     sent_count: int  # number of events that were delivered
 

@@ -36,7 +36,10 @@ SHARED = frozenset(
 
 @functools.cache
 def list_export_formats() -> Mapping[str, ReportFormat]:
-    """Return all exports by name. The exports of the same module are adjacent."""
+    """Return all exports by name.
+
+    The exports of the same module are adjacent.
+    """
     module_names = sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name not in SHARED)
     export_formats: list[ReportFormat] = [
         export_format for name in module_names for export_format in import_module(f".{name}", __name__).FORMATS
@@ -50,14 +53,17 @@ def list_default_names() -> tuple[str, ...]:
 
 
 def list_fleet_state_names() -> frozenset[str]:
-    """Return the names of the exports about all known hosts. The other exports are about a single run."""
+    """Return the names of the exports that describe all known hosts, not only the hosts of a single run."""
     return frozenset(
         export_format.name for export_format in list_export_formats().values() if export_format.write_fleet_state
     )
 
 
 def has_history_exports(names: Iterable[str]) -> bool:
-    """Return whether one of these exports lists the changes of a run, and so needs the history."""
+    """Return whether one of these exports lists the changes of a run, and so needs the history.
+
+    Names of unknown exports are ignored.
+    """
     return any(list_export_formats()[name].make_from_history for name in names if name in list_export_formats())
 
 
@@ -72,16 +78,16 @@ def write_exports(
     """Write the named exports of a report into its directory, and return their paths.
 
     `records` are the reconciled records of all expected hosts; they are read once. Each file appears whole, and no file
-    appears if an export fails. `fleet_state` has all known hosts, for files that are read long after the run (None:
-    only this run). `transitions` are the changes of the run, from the history (None: unknown). Raises OSError, and
-    ValueError for an unknown export.
+    appears if an export fails. `fleet_state` has all known hosts (None: only this run is known). Exports that are read
+    long after the run, such as the metrics, describe these hosts. `transitions` are the changes of the run, from the
+    history (None: unknown). Raises OSError, and ValueError for an unknown export.
     """
     for name in format_names:
         if name not in list_export_formats():
             raise ValueError(f"there is no export {name!r}; expected some of {', '.join(list_export_formats())}")
     export_formats = [list_export_formats()[name] for name in format_names]
     paths = [directory / export_format.file_name for export_format in export_formats]
-    if len(set(paths)) < len(paths):
+    if len(set(paths)) < len(paths):  # an export and its variant have the same file, such as `sarif` and `sarif_open`
         raise ValueError(f"two exports would be one file: {', '.join(format_names)}")
     if not format_names:
         return paths
@@ -114,6 +120,7 @@ def write_export(
 def _make_export(
     export_format: ReportFormat, stream: TextIO, report: FleetReport, transitions: RunTransitions | None
 ) -> ReportExport:
+    """Make an export that writes to the stream, with the changes of the run if the export lists changes."""
     return (
         export_format.make_from_history(stream, report, transitions)
         if export_format.make_from_history
@@ -136,9 +143,9 @@ def fill_exports(exports: Sequence[ReportExport], report: FleetReport, records: 
 
 
 def refresh_exports(directory: Path, report: FleetReport, fleet_state: FleetState) -> None:
-    """Rewrite those exports of an earlier report that describe all known hosts. Raises OSError.
+    """Rewrite the exports beside an earlier report that describe all known hosts. Raises OSError.
 
-    Programs that read these files expect the present state.
+    Programs that read these files expect the present state. An export that the earlier report lacks is not created.
     """
     for export_format in list_export_formats().values():
         path = directory / export_format.file_name

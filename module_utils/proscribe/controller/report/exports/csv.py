@@ -65,8 +65,8 @@ class CsvExport:
     def add_host(self, host_entry: HostEntry) -> None:
         """Write the rows of a host: the same first and last cells around the cells of each finding."""
         record, platform = host_entry.record, host_entry.record["platform"]
-        # A report shows a host from which the ban was lifted as unknown. If the host is noncompliant by another
-        # control, it stays noncompliant.
+        # A host from which the ban was lifted is unknown in the report. Here it gets the state `lifted`, unless another
+        # control makes it noncompliant.
         state = LIFTED if host_entry.state == UNKNOWN and host_entry.host in self._lifted_hosts else host_entry.state
         first_cells = format_row(self._run_id, host_entry.host, state)
         platform_cells = platform.get("os"), platform.get("version")
@@ -79,6 +79,7 @@ class CsvExport:
             )
 
     def add_unserved_host(self, host: str, reason: str) -> None:
+        """Write the row of a host that Proscribe does not serve: without counts, platform, plan and time."""
         cells = _format_line_cells(RuleLine(HOST_RULE, NOT_SERVED, reason=reason))[0]
         self._stream.write(
             f"{format_row(self._run_id, make_host_label(host), NOT_SERVED)},{cells},"

@@ -12,14 +12,15 @@ from .host_entries import RuleLine
 def group_rule_lines(lines: Sequence[RuleLine], earlier_states: EarlierStates) -> list[list[RuleLine]]:
     """Group the lines of a host's rules that changed in the same way because of the same files.
 
-    A missing policy file makes a single group of all its rules. An app makes a separate group, and so does a rule that
-    did not change.
+    A missing policy file makes a single group of all its rules. Each app makes a separate group, and so does each rule
+    that did not change.
     """
     groups: dict[tuple[object, ...], list[RuleLine]] = {}
     for line in lines:
         key: tuple[object, ...] = (line.rule,)
         if line.rule in earlier_states.changed_rules and line.control != "apps":
             files = sorted({(finding["kind"], finding["path"]) for finding in line.findings if finding["path"]})
+            # Rules without files share no known cause, unless their incident ended: rules in order have no findings.
             if files or line.rule in earlier_states.end_states:
                 shared_cause = line.mode, line.state, line.waiver, line.reason, tuple(files)
                 key = (
@@ -33,7 +34,10 @@ def group_rule_lines(lines: Sequence[RuleLine], earlier_states: EarlierStates) -
 
 
 class EarlierStates(NamedTuple):
-    """The changes of a host's rules in a run, from the history. The rule "" is the host as a whole."""
+    """The changes of a host's rules in a run, from the history.
+
+    The rule "" is the host as a whole.
+    """
 
     changed_rules: frozenset[str] = frozenset()
     previous_states: Mapping[str, str] = {}  # rule -> state before this run, if known
@@ -42,7 +46,11 @@ class EarlierStates(NamedTuple):
 
     @classmethod
     def read_spans(cls, spans: Sequence[IncidentSpan]) -> EarlierStates:
-        """Read the changes from the incidents of a host, oldest first."""
+        """Read the changes from the incidents of a host, oldest first.
+
+        The state before this run is that of an incident that ended in the run. Without such an incident, the state of
+        one that continues counts.
+        """
         changed_rules: set[str] = set()
         continuing_states: dict[str, str] = {}
         previous_states: dict[str, str] = {}

@@ -57,11 +57,11 @@ AnyEvent = (
 
 
 class EventMaker:
-    """A maker of the events of a report. It passes each event to `emit_event`, host after host.
+    """A maker of the events of a report.
 
-    `transitions` are the changes of the run, from the history (None: unknown). With `only_changed`, events without a
-    known change are not made. Beyond `max_events`, events are only counted in `left_out_count`. Events of the gate and
-    of the run are always made.
+    The maker passes each event to `emit_event`, host after host. `transitions` are the changes of the run, from the
+    history (None: unknown). With `only_changed`, events without a known change are not made. Beyond `max_events`,
+    events are only counted in `left_out_count`. Events of the gate and of the run are always made.
     """
 
     def __init__(
@@ -78,6 +78,7 @@ class EventMaker:
         self._short_id = truncate_text(self._run_id, MAX_SHORT_BYTES)
         release = self._run.get("catalog")
         self._catalog = truncate_optional_text(release and release["version"], MAX_SHORT_BYTES)
+        # True if the run changed hosts. A merged report (`parts`) is about several runs, so its actions are not new.
         self._is_enforced = self._run["mode"] == "enforce" and not self._run.get("parts")
         # The value of `changed` for an event without a known change: False, or None if the history does not have the
         # run.
@@ -100,14 +101,17 @@ class EventMaker:
             if spans or new_ids:
                 self._hosts_with_changes.add(name)
         actions = record.get("actions") or ()
-        if self._only_changed and not spans and not actions and not new_ids:
+        if self._only_changed and not spans and not actions and not new_ids:  # nothing changed on this host
             return
         earlier_states = EarlierStates.read_spans(spans)
         observed_time = read_observation_time(record, self._run["started"], self._run["finished"])
         host_context = EventContext.make_context(host_entry.host, observed_time, record["plan"])
         self._emit_host_event(host_entry, earlier_states, host_context)
+        # Only the first lines of the entry are about rules. The host's event has the failures, and the reason.
         rule_lines = host_entry.lines[: len(record["rules"])]
         listed_rules = {line.rule for line in rule_lines}
+        # Rules of ended incidents that the record does not list, mostly because they are compliant now. The history may
+        # have a state that is not in the schema of events.
         ended_lines = [
             RuleLine(rule, state if (state := earlier_states.end_states[rule]) in EVENT_STATES else UNKNOWN)
             for rule in sorted(earlier_states.end_states.keys() - listed_rules - {""})
@@ -136,7 +140,7 @@ class EventMaker:
         """Emit the last events: of hosts that have left the inventory, of the gate, and of the run."""
         if self._transitions is not None:
             for host in self._transitions.iterate_hosts():
-                if host not in self._hosts_with_changes:
+                if host not in self._hosts_with_changes:  # the host has no record, because it left the inventory
                     previous = find_worst_state(span.state for span in self._transitions.list_spans(host))
                     self._emit_host_state(
                         EventContext.make_context(make_host_label(host), self._run["finished"]), GONE, previous, True
@@ -148,7 +152,11 @@ class EventMaker:
     # ------------------------------------------------------------------------------------------
 
     def _skip_event(self, kind: str, is_changed: bool | None) -> bool:
-        """Return whether an event of this kind is left out, and count the event."""
+        """Return whether an event of this kind is left out, and count the event.
+
+        An event is left out if only changed events are made, or if there are too many events. `is_changed` is None if
+        changes are unknown.
+        """
         if self._only_changed and not is_changed:
             return True
         if is_changed:
@@ -181,9 +189,10 @@ class EventMaker:
             states = [
                 state_before for rule, state_before in earlier_states.previous_states.items() if self._is_observed(rule)
             ]
-            # While a host does not answer, its earlier incidents stay open in the history, but the host itself is
-            # unknown.
+            # The state of the host as a whole (the rule "") counts first. While a host does not answer, it is unknown,
+            # although the earlier incidents of its rules stay open in the history.
             previous = earlier_states.previous_states.get("") or (find_worst_state(states) if states else None)
+            # Without a known previous state, only a host that is in order counts as unchanged.
             is_changed = state != previous if previous else state not in (COMPLIANT, NOT_APPLICABLE)
         evaluated_count = record["rules_evaluated"]
         self._emit_host_state(
@@ -202,7 +211,8 @@ class EventMaker:
     ) -> None:
         """Emit an event with the state of a host, unless events without a change are left out.
 
-        `previous` is the state before this run, None if unknown. `is_changed` is None if changes are unknown.
+        `previous` is the state before this run, None if unknown. `is_changed` is None if changes are unknown. `reason`
+        is why the host has no valid answer or is not served. `evaluated_count` is the number of its evaluated rules.
         """
         if self._skip_event(kinds.HOST, is_changed):
             return
@@ -229,7 +239,10 @@ class EventMaker:
         earlier_states: EarlierStates,
         same_cause_lines: Sequence[RuleLine],
     ) -> None:
-        """Emit the event about a rule, for all rules that changed with it for the same cause."""
+        """Emit the event about a rule and about the rules that changed in the same way for the same cause.
+
+        `line` has the rule, and `same_cause_lines` the other rules.
+        """
         is_changed = True if line.rule in earlier_states.changed_rules else self._unchanged_value
         if self._skip_event(kinds.RULE, is_changed):
             return
@@ -254,6 +267,7 @@ class EventMaker:
     def _emit_action_event(self, host_context: EventContext, index: int, action: RecordedAction) -> None:
         """Emit the event about an action of the run on a host.
 
+        The event counts as a change only if the run enforced. A dry run lists actions that it would take.
         `index` is the position of the action, for the event's id.
         """
         if self._skip_event(kinds.ACTION, self._is_enforced):
@@ -268,9 +282,9 @@ class EventMaker:
         self._emit_encoded(event, kinds.NORMAL_SEVERITY, host_context.host)
 
     def _emit_remark_event(self, host_context: EventContext, remark: WatchRemark, new_ids: frozenset[str]) -> None:
-        """Emit the event about something that happened on a host between two runs.
+        """Emit the event about an event on a host between two runs, such as an ended program.
 
-        `new_ids` are the ids of what no earlier run reported.
+        `new_ids` are the ids of the events and requests that no earlier run reported.
         """
         remark_id = identity_of(remark)
         is_changed = True if remark_id in new_ids else self._unchanged_value
@@ -302,7 +316,7 @@ class EventMaker:
     def _emit_request_event(self, host_context: EventContext, request: UserRequest, new_ids: frozenset[str]) -> None:
         """Emit the event about a user's request for an exception.
 
-        `new_ids` are the ids of what no earlier run reported.
+        `new_ids` are the ids of the events and requests that no earlier run reported.
         """
         request_id = hash_names(kinds.REQUEST, request["service"], request["id"], request["user"])
         is_changed = True if request_id in new_ids else self._unchanged_value
@@ -362,6 +376,7 @@ class EventMaker:
         self._emit_encoded(event, kinds.INFORMATION_SEVERITY)
 
     def _count_changed_events(self) -> types.EventCounts:
+        """Return the number of changed events by kind, without the events of the gate and of the run."""
         counts = self._changed_counts
         return {
             "host": counts[kinds.HOST],
@@ -376,7 +391,8 @@ class EventMaker:
     ) -> types.EventLine:
         """Return the fields that every event has.
 
-        `subject` distinguishes events of the same kind, host and rule.
+        `is_changed` is None if changes are unknown. `rule` and `subject` distinguish the ids of events of the same kind
+        and host.
         """
         return {
             "schema": EVENT_SCHEMA,

@@ -14,21 +14,26 @@ from .host_entries import RuleLine
 # Most bytes of an event's line. rsyslog cuts a message at 8 KiB, with its header, and a datagram has to contain the
 # whole message.
 MAX_LINE_BYTES = 7_680
+# Most bytes in an event: of a name, of a text (such as a reason), of a short text (such as an id), of a list.
 MAX_NAME_BYTES, MAX_TEXT_BYTES, MAX_SHORT_BYTES, MAX_LIST_BYTES = 600, 1_000, 300, 4_000
-MAX_CHARACTER_BYTES = 12  # most bytes of a character in JSON
+MAX_CHARACTER_BYTES = 12  # most bytes of a character in JSON: two escapes such as \ud83d
 
 SourceItem = TypeVar("SourceItem")
 EncodableItem = TypeVar("EncodableItem")
 
 
 def truncate_text(content: object, max_bytes: int) -> str:
-    """Return a printable text that takes at most `max_bytes` bytes in JSON. A cut text ends with `...`."""
+    """Return a printable text that takes at most `max_bytes` bytes in JSON.
+
+    A cut text ends with `...`.
+    """
     # `clean_text` needs no more characters, because each takes at least a byte
     text = clean_text(str(content)[: max_bytes + 1])
+    # A text that fits, whatever its characters are, need not be encoded. Its quotes take 2 bytes.
     if MAX_CHARACTER_BYTES * len(text) + 2 <= max_bytes:
         return text
     truncated, length = text, len(encode_compact_json(text))
-    while length > max_bytes:
+    while length > max_bytes:  # shorten in proportion, and by 4 more characters to make room for `...`
         text = text[: max(0, len(text) * max_bytes // length - 4)]
         truncated = f"{text}..."
         length = len(encode_compact_json(truncated))
@@ -41,7 +46,11 @@ def truncate_optional_text(content: object, max_bytes: int) -> str | None:
 
 
 class EventContext(NamedTuple):
-    """The values that all events of a host share. `host` is "" for the events of the run and of its gate."""
+    """The values that all events of a host share.
+
+    `host` is "" for the events of the run and of its gate. `time` is the time of the host's observation (UTC). `plan`
+    is the digest of the host's plan; None if unknown.
+    """
 
     host: str
     time: str
@@ -49,6 +58,7 @@ class EventContext(NamedTuple):
 
     @classmethod
     def make_context(cls, host: str, time: str, plan: str | None = None) -> EventContext:
+        """Make a context with texts that are cut for an event."""
         return cls(host, truncate_text(time, MAX_SHORT_BYTES), truncate_optional_text(plan, MAX_SHORT_BYTES))
 
 
@@ -67,6 +77,7 @@ def list_errors(errors: Sequence[RecordError]) -> tuple[list[EventError], int]:
             "refused": truncate_optional_text(record_error.get("refused"), max_bytes),
         }
 
+    # In an error that is too long, each of the three texts gets a third of the list, less 20 bytes for its key.
     return _fill_list(errors, make_event_error, MAX_LIST_BYTES, MAX_LIST_BYTES // 3 - 20)
 
 
@@ -96,6 +107,7 @@ def describe_rule_state(line: RuleLine) -> RuleEventState:
             "detail": truncate_optional_text(evidence["detail"], max_bytes),
         }
 
+    # In a finding that is too long, each of the seven texts gets a seventh of the list, less 20 bytes for its key.
     findings, left_out_count = _fill_list(line.findings, make_event_finding, MAX_LIST_BYTES, MAX_LIST_BYTES // 7 - 20)
     return {
         "rule": truncate_text(line.rule, MAX_NAME_BYTES),

@@ -32,7 +32,10 @@ class ReportExport(Protocol):
 
 
 class ReportFormat(NamedTuple):
-    """The declaration of an export. Its name is a value of `proscribe_exports`."""
+    """The declaration of an export.
+
+    Its name is a value of `proscribe_exports`.
+    """
 
     name: str
     file_name: str  # name of the file in the directory of the run's report

@@ -33,9 +33,10 @@ DerivedForm = TypeVar("DerivedForm")
 
 
 class RuleLine:
-    """A line about a rule of a host, or about the host itself. Each text is printable.
+    """A line about a rule of a host, or about the host itself.
 
-    Thousands of hosts have equal lines. So a line also caches the forms that exports derive from it.
+    Each text is printable. `waiver` is the id of the waiver that applies, and `reason` the reason of the state; "" for
+    none. Thousands of hosts have equal lines. So a line also caches the forms that exports derive from it.
     """
 
     __slots__ = ("_derived_forms", "findings", "mode", "reason", "rule", "state", "waiver")
@@ -57,7 +58,7 @@ class RuleLine:
     def cache_derived_form(self, name: str, derive: Callable[[RuleLine], DerivedForm]) -> DerivedForm:
         """Return the result of `derive` for this line, computed once and cached under `name`.
 
-        Each `derive` needs its own name.
+        Different functions need different names.
         """
         if name not in self._derived_forms:
             self._derived_forms[name] = derive(self)
@@ -75,6 +76,7 @@ class RuleLine:
 
 
 def _format_sentence(line: RuleLine) -> str:
+    """Format a line as a sentence: evidence, waiver and reason; the state if the line has none of these."""
     evidence_texts = describe_findings(line.findings)
     shown_texts = evidence_texts[:MAX_EVIDENCE]
     if len(evidence_texts) > MAX_EVIDENCE:
@@ -87,8 +89,9 @@ def _format_sentence(line: RuleLine) -> str:
 class HostEntry(NamedTuple):
     """The data of an expected host for the exports, made from its record.
 
-    The host has `compliant_count` compliant rules and `not_applicable_count` rules that do not apply. These rules have
-    no line.
+    `lines` are about the rules of the record, in their order, and after them about failures and the host as a whole.
+    `compliant_count` is the number of compliant rules without a line. `not_applicable_count` is the number of rules
+    without a line that do not apply.
     """
 
     host: str
@@ -146,12 +149,13 @@ class RecordReader:
                     reason=clean_text(message),
                 )
             )
-        # A host may be in a worse state than all its lines. Add a line with that state then.
+        # Add a line about the host as a whole if it has a reason, such as that of a missing answer. Add it also if the
+        # host is in a worse state than all its lines.
         state, reason = record["state"], clean_text(record["reason"] or "")
         if reason or (state not in (COMPLIANT, NOT_APPLICABLE) and _rank_worst_state(lines) > STATES.index(state)):
             lines.append(RuleLine(HOST_RULE, state, reason=reason or f"the host is {state}, whatever its rules say"))
         compliant_count = not_applicable_count = 0
-        if record["rules_evaluated"]:
+        if record["rules_evaluated"]:  # a host without an answer has no counts
             state_counts = count_rule_states(record)
             listed_states = [rule["state"] for rule in record["rules"]]
             compliant_count = state_counts[COMPLIANT] - listed_states.count(COMPLIANT)
@@ -167,7 +171,10 @@ class RecordReader:
         )
 
     def _get_rule_line(self, rule: RuleRecord) -> RuleLine:
-        """Return the line of a rule. Records that share the rule's object share the line."""
+        """Return the line of a rule.
+
+        Records that share the rule's object share the line.
+        """
         cached_line = self._lines.get(id(rule))
         if cached_line is None:
             if len(self._lines) >= self.MAX_CACHED_LINES:
@@ -192,4 +199,5 @@ def _list_remark_lines(record: HostRecord) -> list[RuleLine]:
 
 
 def _rank_worst_state(lines: Sequence[RuleLine]) -> int:
+    """Return the index in STATES (worst first) of the worst state of these lines; len(STATES) without lines."""
     return min(map(STATES.index, {line.state for line in lines}), default=len(STATES))

@@ -59,7 +59,7 @@ def format_host_suite(host_entry: HostEntry) -> str:
     ]
     if host_entry.compliant_count:
         test_cases.append(("", _format_case("rules that hold", "", COMPLIANT, host_entry.summary)))
-    elif not test_cases:
+    elif not test_cases:  # no rule applies to this host, and a suite needs a case
         test_cases.append(("skipped", _format_case("rules", "skipped", NOT_APPLICABLE, host_entry.summary)))
     test_cases += [(JUNIT_RESULTS[line.state], _format_line_case(line)) for line in host_entry.remark_lines]
     record = host_entry.record
@@ -102,14 +102,18 @@ def _format_suite(
 
 
 def _format_line_case(line: RuleLine) -> str:
+    """Format the test case of a line.
+
+    The markup of a pass has no state, so its message begins with the state.
+    """
     result = JUNIT_RESULTS[line.state]
     return _format_case(line.rule, result, line.state, line.text if result else f"{line.state}: {line.text}")
 
 
 def _format_case(name: str, result: str, state: str, message: str) -> str:
-    """Format a test case without its beginning, which contains the host. Many hosts share the result.
+    """Format a test case without its beginning, which contains the host.
 
-    `result` is JUnit's result, "" for a pass.
+    Many hosts share the result. `result` is JUnit's result, "" for a pass.
     """
     result_markup = (
         f'<{result} type="{state}" message="{_escape_text(message)}"/>'

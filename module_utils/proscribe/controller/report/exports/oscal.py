@@ -57,7 +57,10 @@ class ObservationKey(NamedTuple):
 
 @dataclass
 class ObservedGroup:
-    """The hosts of an observation, by their numbers in the export, and some of the evidence."""
+    """The hosts of an observation, by their numbers in the export, and some of the evidence.
+
+    The keys of `evidence` are the texts, in the order in which they came.
+    """
 
     hosts: array[int] = field(default_factory=lambda: array("I"))
     evidence: dict[str, None] = field(default_factory=dict)
@@ -97,6 +100,7 @@ class OscalExport:
         """Write the whole file: metadata, run, hosts, observations, risks and findings."""
         report, write = self._report, self._stream.write
         run = report["run"]
+        # worst state first
         self._groups = dict(sorted(self._groups.items(), key=lambda entry: (STATES.index(entry[0].state), entry[0])))
         waivers = {clean_text(waiver["id"]): waiver for waiver in report["waivers"]}
         used_waivers = {key.waiver: waivers[key.waiver] for key in self._groups if key.waiver in waivers}
@@ -128,8 +132,10 @@ class OscalExport:
                 "control-selections": [{"include-controls": [{"control-id": id_} for id_ in list_oscal_ids()]}]
             },
         }
+        # Both objects are written without their last brace, because further keys follow in them.
         write(
-            f'{{"assessment-results":{encode_compact_json(document_head)[:-1]},"results":[{encode_compact_json(result)[:-1]}'
+            f'{{"assessment-results":{encode_compact_json(document_head)[:-1]},'
+            f'"results":[{encode_compact_json(result)[:-1]}'
         )
         if self._hosts:
             write(',\n"local-definitions":{"inventory-items":')
@@ -148,10 +154,14 @@ class OscalExport:
         write(f'}}],\n"back-matter":{encode_compact_json({"resources": self._list_resources()})}}}}}\n')
 
     def _get_group(self, line: RuleLine) -> ObservedGroup:
+        """Return the group of hosts that share the observation of this line, and add the group if it is new."""
         return self._groups.setdefault(ObservationKey(line.rule, line.state, line.waiver, line.mode), ObservedGroup())
 
     def _make_metadata(self, waivers: Mapping[str, RunWaiver]) -> dict[str, object]:
-        """Return the file's metadata. The parties are Proscribe and the approvers of the waivers."""
+        """Return the file's metadata.
+
+        The parties are Proscribe and the approvers of `waivers`: the waivers, by id, that apply to a host.
+        """
         approvers = sorted({clean_text(waiver["approved_by"]) for waiver in waivers.values()})
         parties = [{"uuid": _make_uuid("organization", ""), "type": "organization", "name": "Proscribe"}]
         parties += [
@@ -214,15 +224,17 @@ class OscalExport:
         }
 
     def _format_findings(self, waivers: Mapping[str, RunWaiver]) -> Iterator[str]:
-        """Yield the findings as JSON. Each refers to its observation, and to the risk if a waiver applies.
+        """Yield the findings as JSON.
 
-        A finding is about a rule in a state. A rule that does not apply has none.
+        Each finding refers to its observation, and to the risk if one of `waivers` (by id) applies. A finding is about
+        a rule in a state. A rule that does not apply has none.
         """
         for key, group in self._groups.items():
             if key.state == NOT_APPLICABLE:
                 continue
             state, reason = OSCAL_STATUSES[key.state]
             served_clauses = list_clauses(key.rule.partition("/")[0])
+            # the target of the finding: of the clauses that the rule serves, the first with an id in OSCAL
             clause = next(clause for clause in served_clauses if clause.oscal_id)
             finding: dict[str, object] = {
                 "uuid": self._make_run_uuid("finding", *key),
@@ -244,6 +256,7 @@ class OscalExport:
             yield encode_compact_json(finding)
 
     def _list_resources(self) -> list[dict[str, object]]:
+        """Return the files to which the results refer: the compiled plans, and the records in hosts.jsonl."""
         return [
             {
                 "uuid": self._make_run_uuid("plan"),
@@ -260,7 +273,10 @@ class OscalExport:
 
 
 def _make_uuid(*names: str) -> str:
-    """Return the UUID of an object, derived from its names. So a host has the same UUID in every run."""
+    """Return the UUID of an object, derived from its names.
+
+    So a host has the same UUID in every run.
+    """
     return str(uuid.uuid5(UUID_NAMESPACE, "\n".join(names)))
 
 
@@ -271,7 +287,10 @@ def _format_inventory_item(host: str, host_uuid: str) -> str:
 
 
 def _make_properties(**contents: object) -> list[dict[str, str]]:
-    """Make OSCAL properties with the names of Proscribe. Empty values are left out."""
+    """Make OSCAL properties in Proscribe's namespace, with these names and values.
+
+    Empty values are left out.
+    """
     texts = {name.replace("_", "-"): _format_token(content) for name, content in contents.items() if content}
     return [{"name": name, "ns": PROPERTY_NAMESPACE, "value": text} for name, text in texts.items()]
 
@@ -299,6 +318,7 @@ def _format_token(content: object) -> str:
 
 
 def _describe_report(report: FleetReport) -> str:
+    """Describe a report in a line: hosts by state, what the run left out, and hosts that are not served."""
     summary = report["summary"]
     hosts = ", ".join(f"{count:,} {format_key(state)}" for state, count in summary["hosts"].items() if count)
     left_out_text = "".join(f"; {left_out_part}" for left_out_part in describe_restrictions(report["run"]))
@@ -310,6 +330,7 @@ def _describe_report(report: FleetReport) -> str:
 
 
 def _write_json_list(stream: TextIO, pieces: Iterable[str]) -> None:
+    """Write a JSON list of values that are encoded already, each on its own line."""
     stream.write("[")
     for index, piece in enumerate(pieces):
         stream.write((",\n" if index else "\n") + piece)

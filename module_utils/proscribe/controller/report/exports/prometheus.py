@@ -45,6 +45,7 @@ class PrometheusExport:
         """Do nothing, because `write_metrics` reads the hosts that are not served from the report."""
 
     def finish_export(self) -> None:
+        """Write the metrics of the run's hosts, with the lifts (removals of the ban) that followed the run."""
         self._fleet_state.finish_run(self._report, self._run_hosts)
         for lift in self._report.get("lifted") or ():
             lifting_run: ReportRun = {**self._report["run"], "id": lift["run"]}
@@ -52,7 +53,7 @@ class PrometheusExport:
         write_metrics(self._stream, self._report, self._fleet_state)
 
 
-# The metrics of each host, in this order.
+# The metrics of each host, in the order of the file. Key: the name without its prefix `proscribe_`. Value: help text.
 HOST_METRICS = {
     "host_state": "1 for the state that the host is in.",
     "host_info": "The inventory that the host belongs to.",
@@ -70,7 +71,11 @@ HOST_METRICS = {
 
 
 def write_metrics(stream: TextIO, report: FleetReport, fleet_state: FleetState) -> None:
-    """Write the fleet state as metrics. `report` is the fleet report of the newest run in the fleet state."""
+    """Write the fleet state as metrics.
+
+    `report` is the fleet report of the newest run in the fleet state. All lines of a metric have to be adjacent. So the
+    metrics of each host are collected in spools, one for each metric.
+    """
     fleet_counts = _FleetCounts()
     spools = {metric: TextSpool() for metric in HOST_METRICS}
     for host in fleet_state.iterate_hosts(_compute_oldest_times(fleet_state, report["run"]["finished"])):
@@ -107,7 +112,10 @@ def write_metrics(stream: TextIO, report: FleetReport, fleet_state: FleetState) 
 
 
 def _list_host_metrics(host: FleetHost, state: str) -> Iterator[tuple[str, str, int]]:
-    """Yield the metrics of a host as (name, labels, value). `state` is the host's worst state."""
+    """Yield the metrics of a host as (name, labels, value).
+
+    `state` is the host's worst state.
+    """
     name = f'host="{_escape_label(make_host_label(host.name))}"'
     yield "host_state", f'{name},state="{state}"', 1
     yield "host_info", f'{name},inventory="{_escape_label(host.inventory)}"', 1
@@ -141,23 +149,30 @@ class _RuleListCount:
 
 
 class _FleetCounts:
-    """The counts of hosts and rules for the metrics. Each host is added once."""
+    """The counts of hosts and rules for the metrics.
+
+    Each host is added once.
+    """
 
     def __init__(self) -> None:
-        self.host_counts = dict.fromkeys((*STATES, LIFTED), 0)
-        self.rule_counts = dict.fromkeys(STATES, 0)
-        self.observed_count = 0
-        self.refused_packets: Counter[str] = Counter()
+        self.host_counts = dict.fromkeys((*STATES, LIFTED), 0)  # state -> number of hosts
+        self.rule_counts = dict.fromkeys(STATES, 0)  # state -> number of rules of all hosts
+        self.observed_count = 0  # number of hosts with a valid observation of each control
+        self.refused_packets: Counter[str] = Counter()  # rule -> number of refused packets and queries
         self.request_count = 0
+        # Key "hosts": hosts with a watch. Key "opened": those on which a rule was not compliant between two runs.
         self._watch_counts: Counter[str] = Counter()
-        self._incident_counts: Counter[str] = Counter()
-        self._ended_counts: Counter[str] = Counter()
-        self._hosts_by_rule: Counter[tuple[str, str]] = Counter()
-        self._hosts_by_control: Counter[tuple[str, str, str]] = Counter()
+        self._incident_counts: Counter[str] = Counter()  # rule or control -> number of incidents between two runs
+        self._ended_counts: Counter[str] = Counter()  # rule -> number of ended program starts
+        self._hosts_by_rule: Counter[tuple[str, str]] = Counter()  # (rule, state) -> number of hosts
+        self._hosts_by_control: Counter[tuple[str, str, str]] = Counter()  # (control, mode, state) -> number of hosts
         self._rule_lists: dict[RuleStatePairs, _RuleListCount] = {}
 
     def count_host(self, host: FleetHost, state: str) -> None:
-        """Add a host to the counts. `state` is the host's worst state."""
+        """Add a host to the counts.
+
+        `state` is the host's worst state.
+        """
         self.host_counts[state] += 1
         self.observed_count += host.is_observed
         self.refused_packets.update(host.attempts)
@@ -170,21 +185,22 @@ class _FleetCounts:
         for control, observation in host.observations.items():
             control_state = OFF if observation.mode == OFF else observation.state
             self._hosts_by_control[control, observation.mode or "unknown", control_state] += 1
-            rules, not_applicable = observation.rules, 0
+            rules, listed_not_applicable = observation.rules, 0
             # Thousands of hosts share a list of rules. Count the hosts here, and the rules of the list once at the end.
             if rules:
                 rule_list = self._rule_lists.get(rules) or self._rule_lists.setdefault(rules, _RuleListCount(rules))
                 rule_list.observation_count += 1
-                not_applicable = rule_list.not_applicable_count
+                listed_not_applicable = rule_list.not_applicable_count
+            # The other evaluated rules, which the observation does not list, are compliant or not applicable.
             unlisted_count = max(0, observation.evaluated - len(rules))
-            not_applicable = min(unlisted_count, max(0, observation.not_applicable - not_applicable))
-            self.rule_counts[NOT_APPLICABLE] += not_applicable
-            self.rule_counts[COMPLIANT] += unlisted_count - not_applicable
+            unlisted_not_applicable = min(unlisted_count, max(0, observation.not_applicable - listed_not_applicable))
+            self.rule_counts[NOT_APPLICABLE] += unlisted_not_applicable
+            self.rule_counts[COMPLIANT] += unlisted_count - unlisted_not_applicable
 
     def format_watch_gauges(self) -> Iterator[str]:
         """Yield the metrics about the time between two runs, and about the users' requests.
 
-        The hosts' journals are the source of the former.
+        The time between two runs is known only of hosts with a watch, from their journals.
         """
         if self._watch_counts:
             yield from _format_gauge(
@@ -205,7 +221,10 @@ class _FleetCounts:
             yield from _format_gauge("requests_waiting", "Requests of users that wait.", [({}, self.request_count)])
 
     def format_gauges(self) -> Iterator[str]:
-        """Yield the metrics about hosts and rules by state, coverage, compliance and controls."""
+        """Yield the metrics about hosts and rules by state, coverage, compliance and controls.
+
+        Call this function only once, after the last host: it adds the rules of the shared lists to the counts.
+        """
         total = sum(self.host_counts.values())
         yield from _format_gauge("expected_hosts", "Hosts that had to answer.", [({}, total)])
         state_series = [({"state": state}, count) for state, count in self.host_counts.items()]
@@ -216,6 +235,7 @@ class _FleetCounts:
                 self.rule_counts[state] += rule_list.observation_count
         state_series = [({"state": state}, count) for state, count in self.rule_counts.items()]
         yield from _format_gauge("rules", "Evaluated rules of all hosts by state.", state_series)
+        # Coverage is a part of all hosts. Hosts to which no rule applies do not count for compliance.
         applicable = total - self.host_counts[NOT_APPLICABLE]
         compliant_count = self.host_counts[COMPLIANT] + self.host_counts[REPAIRED]
         for name, counted_hosts, all_hosts in (
@@ -356,9 +376,10 @@ def parse_utc_seconds(time_text: object) -> int | None:
 def _format_gauge(
     name: str, meaning: str, series: Sequence[tuple[Mapping[str, object], float]], type_: str = "gauge"
 ) -> Iterator[str]:
-    """Yield the lines of a metric: its head, and a line for each series. Yield nothing without series.
+    """Yield the lines of a metric: its head, and a line for each series.
 
-    `series` are pairs (labels, value). A label with the value None is left out.
+    Yield nothing without series. `series` are pairs (labels, value). A label with the value None is left out. `name`
+    has no prefix, `meaning` is the help text, and `type_` is Prometheus' type of the metric.
     """
     if series:
         yield _format_metric_head(name, meaning, type_)

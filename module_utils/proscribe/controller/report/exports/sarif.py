@@ -32,6 +32,7 @@ RESULT_KINDS = {
     COMPLIANT: ("pass", "none"),
     NOT_APPLICABLE: ("notApplicable", "none"),
 }
+# Keys of the run in report.json that the file repeats.
 RUN_KEYS = (
     "id", "mode", "catalog_version", "expected_hosts", "inventory", "limit", "controls", "whole", "left_out",
 )  # fmt: skip
@@ -42,11 +43,12 @@ NOTIFICATION_STATES = (ERROR, UNKNOWN)
 class SarifExport:
     """An export of the results, host after host, and then of the run with the states that are unknown."""
 
-    includes_waived = True
+    includes_waived = True  # true if waived rules are written, as suppressed results
 
     def __init__(self, stream: TextIO, report: FleetReport) -> None:
         self._stream = stream
         self._report = report
+        # id of a waiver -> its reason
         self._waiver_reasons = {clean_text(waiver["id"]): clean_text(waiver["reason"]) for waiver in report["waivers"]}
         self._notifications = TextSpool()
         self._unserved_notifications: list[dict[str, object]] = []
@@ -112,6 +114,7 @@ class SarifExport:
         }
         for notification in self._unserved_notifications:
             self._notifications.add_piece(encode_compact_json(notification), ",\n")
+        # `invocation` loses its last brace, because its list of notifications follows; `details` loses its first brace.
         self._stream.write(f'],\n"invocations":[{encode_compact_json(invocation)[:-1]},"toolExecutionNotifications":[')
         self._notifications.write_pieces(self._stream)
         self._stream.write(f"]}}],{encode_compact_json(details)[1:]}]}}\n")
@@ -155,7 +158,10 @@ def list_sarif_rules(report: FleetReport) -> Iterator[dict[str, object]]:
 
 
 def make_host_location(host: str) -> dict[str, object]:
-    """Make the location of a host's result: SARIF's file, which dashboards show, and the host's name."""
+    """Make the location of a host's result in SARIF.
+
+    Dashboards show a file for each result, so the host's name stands there as the address of a file.
+    """
     return {
         "physicalLocation": {"artifactLocation": {"uri": quote(host, safe="") or "host"}},
         "logicalLocations": [{"fullyQualifiedName": host, "kind": "host"}],
@@ -163,7 +169,10 @@ def make_host_location(host: str) -> dict[str, object]:
 
 
 def _group_unseen_rules(host_entry: HostEntry) -> dict[str, list[str]]:
-    """Return the rules of a host that could not be observed, by the reason. Many rules share a reason."""
+    """Return the rules of a host whose state is unknown or an error, by the reason.
+
+    Many rules share a reason.
+    """
     rules_by_cause: dict[str, list[str]] = {}
     for line in host_entry.lines:
         if line.state in NOTIFICATION_STATES:

@@ -17,12 +17,18 @@ class TextSpool(tempfile.SpooledTemporaryFile[str]):
         self.piece_count = 0
 
     def add_piece(self, piece: str, separator: str = "") -> None:
-        """Add a piece of text. The separator is written before all pieces but the first."""
+        """Add a piece of text.
+
+        The separator is written before all pieces but the first.
+        """
         self.write(separator + piece if self.piece_count else piece)
         self.piece_count += 1
 
     def write_pieces(self, stream: TextIO) -> None:
-        """Write all pieces to the stream. No piece can be added afterwards."""
+        """Write all pieces to the stream.
+
+        No piece can be added afterwards.
+        """
         with self:
             self.seek(0)
             shutil.copyfileobj(self, stream)

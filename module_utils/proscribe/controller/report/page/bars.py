@@ -11,7 +11,10 @@ BAR_WIDTH = 1000
 
 
 class BarPiece(NamedTuple):
-    """The piece of a bar that stands for a state. `x` and `width` are in units of the drawing."""
+    """The piece of a bar that stands for a state.
+
+    `x` and `width` are in units of the drawing.
+    """
 
     state: str
     x: float
@@ -19,12 +22,14 @@ class BarPiece(NamedTuple):
 
 
 def make_bar(counts: Mapping[str, int]) -> Sequence[BarPiece]:
-    """Make the pieces of a bar, worst state first. A state with a single host in thousands stays visible.
+    """Make the pieces of a bar, worst state first.
 
-    `counts` has the hosts by state. The bar is decoration: its caller also writes the counts as text.
+    A state with a single host in thousands stays visible. `counts` has the hosts by state. The bar is decoration: its
+    caller also writes the counts as text.
     """
     total = sum(counts.values())
     states = [state for state in STATES if counts.get(state)]
+    # Widen narrow pieces, so that they stay visible, and then shrink all pieces to the width of the bar.
     widths = {state: max(counts[state] * BAR_WIDTH / total, 6.0) for state in states}
     scale, x_offset, pieces = BAR_WIDTH / (sum(widths.values()) or 1), 0.0, []
     for state in states:

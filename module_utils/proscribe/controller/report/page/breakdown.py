@@ -16,15 +16,17 @@ from ..evaluation.watch_remark_groups import WatchRemark, list_open_requests, li
 # (host, rule) -> begin of the present state, a UTC time such as 2026-11-25T00:31:00Z
 StartTimes = Mapping[tuple[str, str], str]
 
-StateCounts = Mapping[str, int]
+StateCounts = Mapping[str, int]  # state -> number of hosts
 
-HOST_NUMBER = -1  # stands for the host as a whole instead of the number of a part: no answer, or a failure
+# Stands for the host as a whole where the number of a part is expected: a host without an answer, or with a failure. A
+# part (`GroupPart`) has rules of a host that share a control and a state, or an error of the host.
+HOST_NUMBER = -1
 
 
 class PageHost(NamedTuple):
     """The data of a host on the page: its record without rules.
 
-    `parts` are the numbers of its rules in groups.
+    `parts` has the rules and errors of the host, as indexes in `FleetBreakdown.parts`.
     """
 
     name: str
@@ -40,7 +42,10 @@ class PageHost(NamedTuple):
 
 
 class MissingNames(NamedTuple):
-    """Services or settings that are not in effect in the same controls, on the same number of hosts."""
+    """Services or settings that are not in effect in the same controls, on the same number of hosts.
+
+    `hosts` has the number of these hosts by state.
+    """
 
     controls: tuple[str, ...]
     names: tuple[str, ...]
@@ -50,7 +55,8 @@ class MissingNames(NamedTuple):
 class FleetBreakdown(NamedTuple):
     """A fleet as the page shows it.
 
-    `groups` are sorted worst first; `GroupPart.group` is an index of `groups`.
+    `groups` are sorted worst first. `GroupPart.group` is an index of `groups`, and `GroupPart.rules` are indexes of
+    `rules`.
     """
 
     hosts: Sequence[PageHost]  # sorted by name, with web2 before web10
@@ -79,9 +85,10 @@ def summarise_fleet(
     finished: str,
     setting_rules: Collection[str] = (),
 ) -> FleetBreakdown:
-    """Summarise the records of a fleet for the page. Each record is read once.
+    """Summarise the records of a fleet for the page.
 
-    `start_times` has the begin of the present states. Begin times after `finished`, the end of the run, are ignored.
+    Each record is read once. `departments` has the hosts of each department. `start_times` has the begin of the present
+    states; empty if unknown. Begin times after `finished`, the end of the run, come from later runs and are ignored.
     `setting_rules` are the rules that belong to no service.
     """
     departments_by_host: dict[str, list[str]] = {}
@@ -114,6 +121,7 @@ def summarise_fleet(
                 host_start_times,
             )
         )
+    # Sort the groups, worst first, and give the parts the new indexes of their groups.
     finding_groups = grouping.make_groups()
     group_order = sorted(range(len(finding_groups)), key=lambda number: rank_group(finding_groups[number]))
     new_numbers = {number: index for index, number in enumerate(group_order)}
@@ -147,7 +155,9 @@ def summarise_fleet(
 def make_natural_key(name: str) -> tuple[object, ...]:
     """Return a sort key for a name that compares numbers by value, so that web2 comes before web10."""
     pieces = re.split(r"([0-9]+)", name)  # Text and digits alternate, so that sorting never compares text with digits.
+    # A number with more digits is greater. Without its leading zeros, a number of the same length compares as text.
     pieces[1::2] = [digits.lstrip("0") for digits in pieces[1::2]]
+    # The name itself comes last, for names that differ only in leading zeros.
     return (*((len(piece), piece) if position % 2 else piece for position, piece in enumerate(pieces)), (0, name))
 
 
@@ -215,9 +225,9 @@ def _count_by_department(hosts: Iterable[PageHost], departments: Mapping[str, It
 def _count_by_name(
     hosts: Iterable[PageHost], parts: Sequence[GroupPart], list_part_names: Callable[[GroupPart], Iterable[str]]
 ) -> dict[str, StateCounts]:
-    """Count hosts by the worst state of their rules under each name. Equal hosts are evaluated once.
+    """Count for each name the hosts by the worst state of their rules under this name, worst name first.
 
-    `list_part_names` returns the names of a part, such as its services.
+    `list_part_names` returns the names of a part, such as its services. Hosts with the same parts are evaluated once.
     """
     names = [list(list_part_names(part)) for part in parts]
     counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
@@ -236,10 +246,8 @@ def _list_missing(
 ) -> Sequence[MissingNames]:
     """List the names of services or settings that are not in effect, most names first.
 
-    Names with the same controls and the same numbers of hosts are merged.
-
-    `list_part_names` returns the names of a part. Parts with findings are left out: they show a use, not a missing
-    block.
+    Names with the same controls and the same numbers of hosts are merged. `list_part_names` returns the names of a
+    part. Parts with findings are left out: findings show that somebody uses a service, not that its ban is missing.
     """
     controls_by_name: defaultdict[str, set[str]] = defaultdict(set)
 
@@ -250,6 +258,7 @@ def _list_missing(
             controls_by_name[name].add(part.control)
         return names
 
+    # (controls, numbers of hosts by state) -> names
     names_by_scope: defaultdict[tuple[tuple[str, ...], tuple[tuple[str, int], ...]], list[str]] = defaultdict(list)
     for name, counts in _count_by_name(hosts, parts, list_open_names).items():
         names_by_scope[tuple(sorted(controls_by_name[name], key=_rank_control)), tuple(sorted(counts.items()))].append(
@@ -280,9 +289,13 @@ def _count_attempts(hosts: Iterable[PageHost]) -> dict[str, tuple[int, int]]:
     }
 
 
-def _list_services(part: GroupPart, rules: Sequence[RuleRecord], settings: Collection[str]) -> list[str]:
+def _list_services(part: GroupPart, rules: Sequence[RuleRecord], setting_rules: Collection[str]) -> list[str]:
+    """Return the services of the rules of a part.
+
+    `setting_rules` belong to no service, and are left out.
+    """
     names = [rules[number]["rule"] for number in part.rules]
-    return [name.partition("/")[2] or name for name in names if name not in settings]
+    return [name.partition("/")[2] or name for name in names if name not in setting_rules]
 
 
 def _list_settings(part: GroupPart, rules: Sequence[RuleRecord], setting_rules: Collection[str]) -> list[str]:
@@ -290,6 +303,8 @@ def _list_settings(part: GroupPart, rules: Sequence[RuleRecord], setting_rules: 
 
 
 def _sort_worst_first(counts: Mapping[str, StateCounts]) -> dict[str, StateCounts]:
+    """Sort names by their numbers of hosts in the four worst states, worst state first, and then by name."""
+
     def rank_badness(name: str) -> tuple[object, ...]:
         return (*(-counts[name].get(state, 0) for state in STATES[:4]), make_natural_key(name))
 

@@ -19,10 +19,10 @@ class CountRow(NamedTuple):
     """A row of a table of counts: the hosts under a name, by state, as a bar and in words."""
 
     name: str  # "" in the row of the hosts without a department
-    shown: str
+    shown: str  # the name as the page shows it
     bar: Sequence[BarPiece]
     words: str
-    note: str
+    note: str  # follows `words`; "" for none
 
 
 class CountTable(NamedTuple):
@@ -42,8 +42,8 @@ class MissingRow(NamedTuple):
     """Services or settings that are not in effect in the same controls, on the same number of hosts."""
 
     controls: str
-    number: str
-    hosts: str
+    number: str  # number of the names, with its noun: `3 services`
+    hosts: str  # numbers of hosts by state, in words
     names: Sequence[str]
 
 
@@ -59,11 +59,12 @@ class MissingTable(NamedTuple):
 
 
 def make_count_tables(breakdown: FleetBreakdown, controls: Mapping[str, Mapping[str, object]]) -> Sequence[CountTable]:
-    """Make the tables of hosts by department, control and service, for several hosts and different rows.
+    """Make the tables of hosts by department, control and service.
 
-    Other sections describe a single host, and equal rows. `controls` are the counts of the report: {control: {mode:
-    ...}}.
+    A table is left out if the report has a single host, or if all rows are equal. Such a table would show nothing new.
+    `controls` are the counts of the report: {control: {mode: counts}}.
     """
+    # controls that every host only audits
     audited_controls = {name for name, modes in controls.items() if modes.keys() == {AUDIT}}
     control_note = "Hosts with a rule that is not compliant."
     table_kinds = (
@@ -122,7 +123,10 @@ def make_missing_tables(breakdown: FleetBreakdown) -> Sequence[MissingTable]:
 
 
 def _make_missing_row(missing: MissingNames, noun: str) -> MissingRow:
-    """Make a row in words from services or settings that are not in effect. `noun` is the noun for a name."""
+    """Make a row in words from services or settings that are not in effect.
+
+    `noun` is the noun for a name.
+    """
     return MissingRow(
         ", ".join(missing.controls),
         format_count(len(missing.names), noun),

@@ -30,7 +30,10 @@ RAN_CLASS, COMPLIANT_CLASS = "ran", "compliant"  # CSS classes of the foot of a 
 
 
 class DayPiece(NamedTuple):
-    """The piece of a day's column for the hosts in a state that does not meet the ban."""
+    """The piece of a day's column for the hosts in a state that does not meet the ban.
+
+    `y` is the upper end, in units of the drawing.
+    """
 
     state: str
     y: float
@@ -43,7 +46,7 @@ class TrendDay(NamedTuple):
     x: int
     words: str
     pieces: Sequence[DayPiece]  # from the bottom of the column upwards, worst state first
-    foot: str
+    foot: str  # CSS class of the foot: RAN_CLASS or COMPLIANT_CLASS
 
 
 class TrendPicture(NamedTuple):
@@ -52,7 +55,7 @@ class TrendPicture(NamedTuple):
     days: Sequence[TrendDay]
     title: str
     lines: Sequence[str]  # each line fits the width of the drawing
-    ends: tuple[str, str]
+    ends: tuple[str, str]  # the first and the last day of the drawing
     width: int = TREND_DAYS * DAY_WIDTH
     height: int = DRAWING_HEIGHT
 
@@ -60,12 +63,14 @@ class TrendPicture(NamedTuple):
 def make_days_picture(runs: Sequence[PastRun], finished: str, left_out_text: str = "") -> TrendPicture | None:
     """Make the drawing of the days up to `finished`, the end of a run; None for fewer than two runs.
 
+    The result is also None if no run ended within the TREND_DAYS days.
     `runs` are the last runs of each day. `left_out_text` describes the hosts and controls that these runs left out; ""
     if they left out none.
     """
     if len(runs) < 2:
         return None  # without a history, return before the time of the run is parsed
     last_date = parse_moment(finished).date()
+    # (number of the run's day in the drawing, the run); the first day has the number 0
     numbered_runs = [(TREND_DAYS - 1 - (last_date - parse_moment(run["finished"]).date()).days, run) for run in runs]
     shown_runs = [(day_number, run) for day_number, run in numbered_runs if 0 <= day_number < TREND_DAYS]
     if not shown_runs:
@@ -90,7 +95,10 @@ def render_svg(trend_picture: TrendPicture) -> str:
 
 
 def _make_day(day_number: int, run: PastRun, max_open: int) -> TrendDay:
-    """Make the column of a day from its last run. `max_open` is the number of hosts at the full height."""
+    """Make the column of a day from its last run.
+
+    `max_open` is the number of hosts at the full height.
+    """
     y_position, pieces = float(DRAWING_HEIGHT - FOOT_HEIGHT), []
     for state in OPEN_STATES:
         if count := run["hosts"].get(state, 0):

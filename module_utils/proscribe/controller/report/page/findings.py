@@ -19,24 +19,28 @@ MAX_EVIDENCE_HOSTS = 3  # most hosts whose evidence a row shows
 
 
 class FindingRow(NamedTuple):
-    """A row of the table of findings: a group of findings.
+    """A row of the table of findings: a group of findings, or hosts without an answer.
 
-    `evidence` are pairs (host, evidence); "" means all hosts.
+    `evidence` are pairs (host, evidence). The host "" stands for all hosts of the row.
     """
 
     state: str
     subject: str
     group: int | None  # number of the group in the script's data; None for hosts without an answer
-    hosts: int
+    hosts: int  # number of the hosts
     evidence: Sequence[tuple[str, str]]
     other_hosts: str  # the hosts that `evidence` does not name
     since: str  # UTC time; "" if unknown
-    ago: str
-    notes: Sequence[str] = ()
+    ago: str  # the age of the finding in words; "" if unknown
+    notes: Sequence[str] = ()  # texts about waivers that cover the finding but are not active
 
 
 class FindingTable(NamedTuple):
-    """The table of findings. `dated` is true if the begin of at least one finding is known."""
+    """The table of findings.
+
+    `dated` is true if the begin of at least one finding is known. `more` describes the findings that the table leaves
+    out; "" for none.
+    """
 
     rows: Sequence[FindingRow]
     dated: bool
@@ -59,6 +63,7 @@ def make_finding_table(breakdown: FleetBreakdown, finished: str, waivers: Sequen
         host.name: host.start_times[HOST_NUMBER] for host in breakdown.hosts if HOST_NUMBER in host.start_times
     }
     noncompliant_count = sum(row.state in (ERROR, NONCOMPLIANT) for row in rows)
+    # Hosts without an answer are unknown, so their rows stand between noncompliant findings and milder findings.
     rows[noncompliant_count:noncompliant_count] = [
         _make_silent_row(silent_hosts, start_times, finished) for silent_hosts in silent_groups[:MAX_ROWS]
     ]
@@ -72,7 +77,10 @@ def make_finding_table(breakdown: FleetBreakdown, finished: str, waivers: Sequen
 def _make_group_row(
     index: int, group: FindingGroup, start_time: str, finished: str, waivers: Sequence[RunWaiver]
 ) -> FindingRow:
-    """Make the row of a group of findings. `start_time` is the earliest begin (UTC), "" if unknown."""
+    """Make the row of a group of findings.
+
+    `index` is the number of the group in the script's data. `start_time` is the earliest begin (UTC), "" if unknown.
+    """
     evidence_pairs, other_hosts = _list_group_evidence(group)
     age_text, notes = format_age(start_time, finished), list_idle_waivers(group, waivers)
     return FindingRow(
@@ -81,9 +89,9 @@ def _make_group_row(
 
 
 def list_idle_waivers(group: FindingGroup, waivers: Iterable[RunWaiver]) -> list[str]:
-    """Describe the waivers that cover the rules and hosts of a group but are not active.
+    """Describe the waivers that cover the rules and hosts of a group but are not active; [] for none.
 
-    Users may rely on such a waiver, or should be aware that it ended.
+    Users may rely on such a waiver, or should be aware that it ended. Only a noncompliant group has such texts.
     """
     if group.state != NONCOMPLIANT:
         return []
@@ -93,6 +101,7 @@ def list_idle_waivers(group: FindingGroup, waivers: Iterable[RunWaiver]) -> list
         is_relevant = group.control in waiver.get("controls", ()) and not services.isdisjoint(
             waiver.get("services", ())
         )
+        # The text names the hosts of the group that the waiver covers, unless the waiver covers the whole group.
         if is_relevant and waiver["status"] != "active" and (hosts := set(waiver["hosts"]).intersection(group.hosts)):
             hosts_text = (
                 f"for {summarise_names(sorted(hosts), MAX_EVIDENCE_HOSTS)} " if len(hosts) < len(group.hosts) else ""
@@ -114,7 +123,7 @@ def list_idle_waivers(group: FindingGroup, waivers: Iterable[RunWaiver]) -> list
 def _list_group_evidence(group: FindingGroup) -> tuple[Sequence[tuple[str, str]], str]:
     """Return the evidence of a group as pairs (host, evidence), and the names of the remaining hosts.
 
-    If all hosts have the same evidence, there is a single pair with the host "".
+    If all hosts have the same evidence, there is a single pair with the host "". Then the names of all hosts follow.
     """
     note = f" ({group.causes_text})" if group.causes and group.evidence else ""
     if len({evidence for _, evidence in group.evidence}) > 1:
@@ -152,13 +161,13 @@ def _make_silent_row(silent_hosts: SilentHosts, start_times: Mapping[str, str], 
 def format_age(start_time: str, finished: str) -> str:
     """Format the age of a finding at the end of the run: `5 days`; "" if its begin is unknown.
 
-    An age below a day is in hours, and below an hour `new`.
+    An age below a day is in hours, and below an hour `new`. `finished` is the end of the run (UTC).
     """
     if not start_time:
         return ""
     try:
         age = datetime.datetime.fromisoformat(finished) - datetime.datetime.fromisoformat(start_time)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError):  # one of the times has another form, so show the begin instead of the age
         return format_readable_time(start_time)
     days, hours = max(age.days, 0), max(int(age.total_seconds()) // 3600, 0)
     return format_count(days, "day") if days else format_count(hours, "hour") if hours else "new"
@@ -216,6 +225,7 @@ def make_lifted_listing(report: FleetReport) -> TableListing | None:
 
 def make_unexpected_listing(report: FleetReport) -> TableListing | None:
     """Make the table of unexpected answers, such as from hosts that the run did not select; None for none."""
+    # A report without notes, which have the details, has at least the names of hosts that were not expected.
     hosts = [
         (unexpected_host["host"], unexpected_host["detail"]) for unexpected_host in report.get("unexpected") or ()
     ] or [
@@ -227,7 +237,10 @@ def make_unexpected_listing(report: FleetReport) -> TableListing | None:
 def _make_host_listing(
     section_id: str, heading: str, column: ListingColumn, hosts: Sequence[tuple[str, str]], note: str = ""
 ) -> TableListing | None:
-    """Make a table of hosts, each with a text; None without hosts. `hosts` are pairs (host, text)."""
+    """Make a table of hosts, each with a text; None without hosts.
+
+    `hosts` are pairs (host, text).
+    """
     columns, more_text = (("what", "Host"), column), describe_omitted_rows(hosts, "host", "report.json")
     return (
         TableListing(section_id, heading, heading, columns, hosts[:MAX_ROWS], "host", note=note, more=more_text)

@@ -18,7 +18,11 @@ from .trend import TrendDrawing, make_trend_drawing
 
 
 def format_title(report: FleetReport) -> str:
-    """Format the verdict on the fleet as a sentence, the title of the page."""
+    """Format the verdict on the fleet as a sentence, the title of the page.
+
+    The first fact that applies decides: no host, a lift (removal of the ban), noncompliant hosts, unknown hosts. The
+    next fact is a ban that applies nowhere yet. Otherwise the ban is in effect, and the title has its limits.
+    """
     hosts = report["summary"]["hosts"]
     expected_count = report["run"]["expected_hosts"]
     not_served_count = report["summary"].get("not_served") or 0
@@ -66,7 +70,10 @@ def format_title(report: FleetReport) -> str:
 
 
 def _format_lifted_title(report: FleetReport, noncompliant_count: int) -> str:
-    """Format the title of a report with hosts from which the ban was removed (lifted) after the run."""
+    """Format the title of a report with hosts from which the ban was removed (lifted) after the run.
+
+    The title says `in part` if no host lost the ban of all controls.
+    """
     expected_count = report["run"]["expected_hosts"]
     lifted_hosts = {lift["host"] for lift in report["lifted"]}
     wholly_lifted = {lift["host"] for lift in report["lifted"] if set(CONTROLS) <= {*lift["controls"]}}
@@ -89,7 +96,10 @@ def _format_lifted_title(report: FleetReport, noncompliant_count: int) -> str:
 
 
 def _format_scope(report: FleetReport) -> str:
-    """Format the scope of the hosts in a title; "" for a run over all hosts."""
+    """Format the scope of the hosts in a title; "" for a run over all hosts.
+
+    If the number of left-out hosts is unknown, the run counts as a run over selected hosts.
+    """
     if department := report.get("department"):
         is_partial = department["missing"] or department["partial"]
         return f" of {clean_text(department['name'])}" + (" in this run" if is_partial else "")

@@ -23,7 +23,8 @@ MAX_NAMED_HOSTS = 2000  # most hosts in a state that the page shows by name only
 class DetailedHostRow(NamedTuple):
     """A host with findings or remarks.
 
-    `why` are these, `side` are the host's departments, platform and time.
+    `why` has the reason of its state, its findings and its remarks in words. `side` has its departments, its platform
+    and the time of its observation.
     """
 
     name: str
@@ -36,13 +37,16 @@ class HostNameList(NamedTuple):
     """Hosts in the same state of which the page shows only the names."""
 
     state: str
-    hosts: int
+    hosts: int  # number of all these hosts
     names: Sequence[str]
-    more: str
+    more: str  # text about the hosts that `names` leaves out; "" for none
 
 
 class HostSection(NamedTuple):
-    """The section of the page about the hosts. `more` describes the hosts that it leaves out; "" for none."""
+    """The section of the page about the hosts.
+
+    `more` describes the hosts that it leaves out; "" for none.
+    """
 
     rows: Sequence[DetailedHostRow]
     more: str
@@ -54,6 +58,7 @@ def make_host_section(breakdown: FleetBreakdown) -> HostSection:
     detailed_hosts = sorted(
         (host for host in breakdown.hosts if not _is_unremarkable(host)), key=lambda host: STATES.index(host.state)
     )
+    # (state, names of the hosts in this state that have nothing else to show)
     quiet_hosts = [
         (state, [host.name for host in breakdown.hosts if _is_unremarkable(host) and host.state == state])
         for state in SETTLED_STATES
@@ -70,6 +75,7 @@ def make_host_section(breakdown: FleetBreakdown) -> HostSection:
 
 
 def _format_more(host_count: int) -> str:
+    """Describe the number of hosts that the page leaves out; "" if the number is not above 0."""
     return f"{format_count(host_count, 'host')} more in hosts.jsonl beside this page." if host_count > 0 else ""
 
 

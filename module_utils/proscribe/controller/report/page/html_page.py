@@ -23,6 +23,7 @@ from .days_picture import make_days_picture
 from .script_data import generate_script_data
 from .trend import TABLE_COLUMNS, select_runs_until, select_table_runs
 
+# The files of the page's script, joined in this order.
 SCRIPTS = ("data", "dom", "address", "choose", "list", "panel", "start")
 
 
@@ -35,11 +36,11 @@ def render_page(
     since: StartTimes | None = None,
     directory: str = "",
 ) -> Iterator[str]:
-    """Render the page of a report in pieces of HTML. `records` are read once, and none is stored.
+    """Render the page of a report in pieces of HTML.
 
-    `trend` are earlier runs and this run, oldest first. `days` are the last runs of each day. `since` has the begin of
-    the defects: {(host, rule): UTC time}. `directory` is the directory where the report will be, for commands that name
-    its files.
+    `records` are read once, and none is stored. `trend` are earlier runs and this run, oldest first. `days` are the
+    last runs of each day. `since` has the begin of the defects: {(host, rule): UTC time}. `directory` is the directory
+    where the report will be, for commands that name its files.
     """
     from .rendering import render_template  # imported here so that Jinja2 is loaded only if a page is written
 

@@ -81,7 +81,10 @@ def make_environment() -> Environment:
 
 
 class _TemplateCache(FileSystemBytecodeCache):
-    """A cache that stores compiled templates as files. It stores nothing where files cannot be written."""
+    """A cache that stores compiled templates as files.
+
+    Where files cannot be written, the cache stores nothing.
+    """
 
     def dump_bytecode(self, bucket: Bucket) -> None:
         with contextlib.suppress(OSError):  # a cache is not needed, and a checkout may be read-only
@@ -99,6 +102,7 @@ def _make_template_cache() -> _TemplateCache | None:
         return None
     try:
         directory = Path(importlib.util.cache_from_source(__file__)).parent
+        # other accounts could put code into the cache
         if describe_others(directory.stat(), {os.geteuid(), Path(__file__).stat().st_uid}, read_acl(directory)):
             return None
     except (NotImplementedError, OSError):
@@ -112,7 +116,7 @@ def _make_template_cache() -> _TemplateCache | None:
 def make_printable(content: object) -> str:
     """Format a value for a template as printable text in a single line.
 
-    Markup keeps its line breaks, and loses other special characters: it may come from a text that was escaped but not
+    Markup keeps its line breaks, and loses other special characters. It may come from a text that was escaped but not
     cleaned.
     """
     if isinstance(content, Markup):

@@ -23,6 +23,7 @@ def make_suggestions(report: FleetReport, breakdown: FleetBreakdown, directory: 
 
     `directory` is the directory where the report will be; "" if unknown.
     """
+    # `breakdown` has the records without their rules. The advice needs only the unknown rules, so add these.
     records: list[HostRecord] = [
         {**host.record, "rules": list(_list_unknown_rules(breakdown, host.parts))} for host in breakdown.hosts
     ]
@@ -30,9 +31,10 @@ def make_suggestions(report: FleetReport, breakdown: FleetBreakdown, directory: 
 
 
 def _list_unknown_rules(breakdown: FleetBreakdown, parts: Sequence[int]) -> Iterator[RuleRecord]:
-    """Yield those rules of a host that could not be observed.
+    """Yield the rules of a host that could not be observed.
 
-    The advice on next steps needs their reasons.
+    `parts` are indexes of `breakdown.parts`. The advice on next steps needs the reasons of these rules, such as that
+    only root can observe them.
     """
     for part in (breakdown.parts[number] for number in parts):
         if part.state == UNKNOWN:
@@ -87,9 +89,9 @@ def list_run_warnings(report: FleetReport) -> Sequence[str]:
 
 
 def list_run_facts(report: FleetReport) -> Sequence[tuple[str, str]]:
-    """Return the facts of the run that an auditor needs, as pairs (name, text). Empty facts are left out.
+    """Return the facts of the run that an auditor needs, as pairs (name, text).
 
-    The report of a department does not show which hosts the run selected.
+    Empty facts are left out. The report of a department does not show which hosts the run selected.
     """
     run, summary, department = report["run"], report["summary"], report.get("department")
     scope_facts = (

@@ -1,6 +1,7 @@
 """The hosts with their evidence as JSON for the page's script. Each text, finding, rule and part is stored once.
 
     {"states": [state], "finished": time, "texts": [text], "findings": [[text; one for each field of a finding]],
+    "fields": [name of a field of a finding],
     "rules": [[rule, state, waiver, reason, [finding], setting]], "parts": [[control, state, group, [rule], audited]],
     "groups": [title], "departments": [text], "platforms": [[key, value, ...]], "errors": [[control, message, ...]],
     "actions": [[control, action, ...]], "controls": [[control, its mode and state, ...]],
@@ -9,7 +10,8 @@
                controls, [event between two runs, ...]]]}
 
 A number is an index of the list of its kind; -1 means no value. Missing values at the end of a host are left out.
-`setting` is 1 for a rule that belongs to no service. `audited` is 1 for a part that no run corrects.
+`setting` is 1 for a rule that belongs to no service. A part has rules of a host that share a control and a state, or an
+error of the host. `audited` is 1 for a part that no run corrects.
 """
 
 from __future__ import annotations
@@ -33,7 +35,10 @@ MAX_HOST_ATTEMPTS = 10  # most rules of a host whose numbers of refused attempts
 
 
 class NumberedTexts:
-    """A list of distinct texts, each with a number: its index."""
+    """A list of distinct texts, each with a number: its index.
+
+    `numbers` has the texts as keys, in their order.
+    """
 
     def __init__(self) -> None:
         self.numbers: dict[str, int] = {}
@@ -46,7 +51,10 @@ class NumberedTexts:
 
 
 class NumberedLists:
-    """A list of distinct lists of numbers, each with a number: its index."""
+    """A list of distinct lists of numbers, each with a number: its index.
+
+    `numbers` has these lists as keys.
+    """
 
     def __init__(self) -> None:
         self.numbers: dict[tuple[int, ...], int] = {}
@@ -84,6 +92,7 @@ def generate_script_data(
     for number, host in enumerate(breakdown.hosts):
         yield (",\n" if number else "\n") + _encode_script_json(_encode_host(host, texts, departments, numbered_lists))
     yield "]"
+    # Encoding the hosts has added texts and lists to these, so they are written last.
     for name, numbered_list in numbered_lists.items():
         yield f',\n"{name}":' + _encode_script_json(list(numbered_list.numbers))
     yield ',\n"departments":' + _encode_script_json(list(departments))
@@ -105,7 +114,7 @@ def _encode_rules(
     max_characters: int,
     setting_rules: Collection[str],
 ) -> Iterator[list[object]]:
-    """Yield each rule as a list of numbers.
+    """Yield each rule as [rule, state, waiver, reason, findings, setting], with numbers.
 
     Rules beyond `max_characters` of evidence have None as findings.
     """
@@ -126,7 +135,10 @@ def _encode_rules(
 
 
 def _encode_part(part: GroupPart, texts: NumberedTexts) -> list[object]:
-    """Encode a part as [control, state, group, rules, audited], with numbers. The group is -1 for none."""
+    """Encode a part as [control, state, group, rules, audited], with numbers.
+
+    The group is -1 for none.
+    """
     group = -1 if part.group is None else part.group
     return [texts.assign_text_number(part.control), STATES.index(part.state), group, part.rules, int(part.is_audited)]
 
@@ -140,6 +152,7 @@ def _make_group_title(group: FindingGroup) -> list[str]:
 
 
 def _select_attempts(attempts: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Return the (rule, number of refused attempts) of the rules with the most attempts, at most ten."""
     return sorted(attempts.items(), key=lambda attempt: (-attempt[1], attempt[0]))[:MAX_HOST_ATTEMPTS]
 
 
@@ -154,7 +167,10 @@ def _describe_controls(controls: Mapping[str, ControlRecord]) -> Iterator[tuple[
 def _encode_host(
     host: PageHost, texts: NumberedTexts, departments: dict[str, int], numbered_lists: Mapping[str, NumberedLists]
 ) -> list[object]:
-    """Encode a host as a row of texts and numbers. Empty values at the end of the row are left out."""
+    """Encode a host as a row of texts and numbers, in the order that the module's docstring shows.
+
+    Empty values at the end of the row are left out. New texts, departments and lists are added to the arguments.
+    """
     record, actions = host.record, host.record.get("actions", ())
     row: list[object] = [
         make_host_label(host.name),
@@ -162,7 +178,7 @@ def _encode_host(
         host.parts,
         [departments.setdefault(clean_text(name), len(departments)) for name in host.departments],
         numbered_lists["platforms"].assign_list_number(
-            texts.assign_text_number(number) for pair in record["platform"].items() for number in pair
+            texts.assign_text_number(text) for pair in record["platform"].items() for text in pair
         ),
         texts.assign_text_number(record["checked_at"]),
         texts.assign_text_number(record.get("reason")),
@@ -185,9 +201,7 @@ def _encode_host(
             for number in (texts.assign_text_number(rule), attempt_count)
         ],
         numbered_lists["controls"].assign_list_number(
-            texts.assign_text_number(number)
-            for pair in _describe_controls(record.get("controls", {}))
-            for number in pair
+            texts.assign_text_number(text) for pair in _describe_controls(record.get("controls", {})) for text in pair
         ),
         [texts.assign_text_number(describe_remark(remark)) for remark in host.remarks[:MAX_HOST_REMARKS]],
     ]

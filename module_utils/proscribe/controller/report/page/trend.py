@@ -10,7 +10,7 @@ from ....model.types.history import PastRun
 from ..text.wording import format_count, format_key
 
 MAX_RUNS = 60  # most runs in the drawing and the table
-TABLE_COLUMNS = (  # columns of the table; see templates/trend.html.j2
+TABLE_COLUMNS = (  # (CSS class, heading) of the table's columns; see templates/trend.html.j2
     ("when", "Finished"),
     ("", "Mode"),
     *(("number", state) for state in OPEN_STATES),
@@ -32,7 +32,8 @@ class RunColumn(NamedTuple):
 class TrendDrawing(NamedTuple):
     """The drawing of the trend: a column for each run, oldest first, and the change in words.
 
-    `ends` are the times of the first and the last run.
+    `change` compares the last two runs. `summary` describes all runs, for readers who cannot see the drawing. `ends`
+    are the times of the first and the last run.
     """
 
     columns: Sequence[RunColumn]
@@ -52,6 +53,7 @@ def make_trend_drawing(trend: Sequence[PastRun], left_out_text: str = "") -> Tre
     if len(runs) < 2:
         return None
     max_open = max(1, *(_count_open_hosts(run) for run in runs))
+    # The drawing has room for 12 columns or more. Fewer runs stand at its right end, with columns of the same width.
     column_width = DRAWING_WIDTH / max(len(runs), 12)
     columns = [
         _make_run_column(run, index * column_width, column_width, max_open)
@@ -69,11 +71,14 @@ def make_trend_drawing(trend: Sequence[PastRun], left_out_text: str = "") -> Tre
 
 
 def _make_run_column(run: PastRun, x: float, column_width: float, max_open: int) -> RunColumn:
-    """Make the column of a run at `x`. `max_open` is the number of hosts at the full height."""
+    """Make the column of a run at `x`.
+
+    `max_open` is the number of hosts at the full height.
+    """
     counts = {state: count for state in OPEN_STATES if (count := run["hosts"].get(state, 0))}
     y_position, pieces = float(DRAWING_HEIGHT - 1), []
     for state, count in counts.items():  # the pieces stand on each other from the bottom, worst state first
-        height = max(count * (DRAWING_HEIGHT - 4) / max_open, 1.5)
+        height = max(count * (DRAWING_HEIGHT - 4) / max_open, 1.5)  # at least 1.5, so that a single host is visible
         y_position -= height
         pieces.append((state, x, y_position, max(column_width - 1.5, 1), height))
     run_text = ", ".join(f"{count:,} {format_key(state)}" for state, count in counts.items())
@@ -86,7 +91,7 @@ def _count_open_hosts(run: PastRun) -> int:
 
 
 def select_runs_until(trend: Sequence[PastRun], run_id: object) -> Sequence[PastRun]:
-    """Return the trend up to the run `run_id`, or the whole trend without that run.
+    """Return the trend up to the run `run_id`; the whole trend if that run is not in the trend.
 
     The page of an older run may be written again later, and shows no later runs.
     """

@@ -61,19 +61,20 @@ class WaiverPanel(NamedTuple):
     """A waiver: the texts of its head, and all its facts by name."""
 
     id: str
-    sign: str
+    sign: str  # the state of rules whose sign and colour mark the waiver
     status: str
-    waives: bool
-    scope: str
+    waives: bool  # true if the waiver is active
+    scope: str  # services and hosts in words
     until: str
     time_left: str  # remaining validity at the end of the run; "" if it was never valid
     facts: Sequence[tuple[str, str]]
 
 
 def make_waiver_panels(run_waivers: Sequence[RunWaiver], finished: str) -> Sequence[WaiverPanel]:
-    """Make a panel for each waiver of the run. Waivers that should be in effect and are not come first.
+    """Make a panel for each waiver of the run.
 
-    Remaining days are counted from `finished`, the end of the run.
+    Waivers that should be in effect and are not come first. Remaining days are counted from `finished`, the end of the
+    run.
     """
     return [
         _make_waiver_panel(waiver, finished)

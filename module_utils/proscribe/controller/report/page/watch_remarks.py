@@ -30,8 +30,8 @@ def describe_remark(remark: WatchRemark) -> str:
 def make_remark_listing(report: FleetReport, breakdown: FleetBreakdown) -> TableListing | None:
     """Make the table of events on hosts between two runs; None if no host has a watch.
 
-    The most frequent events come first. After them come watchers that are frozen, have not observed their host, or have
-    a plan without renewal.
+    The table has incidents and then ended programs, each with the most frequent first. After these it has watchers that
+    are frozen, have a plan without renewal, or have not observed their host.
     """
     watch = report.get("watch")
     if not watch:
@@ -63,6 +63,7 @@ def make_remark_listing(report: FleetReport, breakdown: FleetBreakdown) -> Table
 
 
 def _format_subject(remark: WatchRemark) -> str:
+    """Return the subject of an event: its rule, for an ended program with the program's user, or the watcher."""
     return f"{remark.rule}, {remark.user}" if remark.kind == ENDED else remark.rule or "the watcher"
 
 

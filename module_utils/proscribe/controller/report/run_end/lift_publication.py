@@ -31,7 +31,7 @@ def publish_lift(run: CompiledRun, lifted_at: str, results: Mapping[str, LiftRes
     """Store on disk that a run removed the ban from hosts (a lift) at `lifted_at` (UTC).
 
     The history, the fleet state and the reports about the present show the lift then. `results` has by host the lifted
-    controls. Returns failures to write as sentences.
+    controls. Returns the failures to write, in sentences; [] for none.
     """
     if not results:
         return []
@@ -49,6 +49,7 @@ def publish_lift(run: CompiledRun, lifted_at: str, results: Mapping[str, LiftRes
             fleet_state, problem = fleet_state_file.read_fleet_state(reports)
             warnings += [problem] if problem else []
             plans = run.get("policies") or {}
+            # host -> the policy of each control in the host's plan
             policies = {host: plans.get(digest) or {} for host, digest in run["hosts"].items()}
             fleet_state.apply_lift(run, lifted_at, results, policies)
             fleet_state_file.write_fleet_state(reports, fleet_state)
@@ -61,7 +62,10 @@ def publish_lift(run: CompiledRun, lifted_at: str, results: Mapping[str, LiftRes
 
 
 def _list_present_reports(reports: Path) -> list[Path]:
-    """Return the directories of the two reports about the present: `latest` and `newest`."""
+    """Return the directories of the reports about the present, to which the links `latest` and `newest` lead.
+
+    Both links may lead to the same report, and a missing report is left out.
+    """
     directories: list[Path] = []
     for name in (LATEST, NEWEST):
         with contextlib.suppress(UnknownRun):
@@ -72,11 +76,11 @@ def _list_present_reports(reports: Path) -> list[Path]:
 def _rewrite_lifted_report(directory: Path, reports: Path, fleet_state: FleetState) -> Iterator[str]:
     """Write the page and the exports of a report again, without the controls that are lifted now.
 
-    Yields failures as sentences.
+    Yields failures as sentences. Without the history, the page is still written, but it shows no trend.
     """
     try:
         report = read_report(directory)
-        lifts = {name: lifts for name, host in fleet_state.hosts.items() if (lifts := host.lifts)}
+        lifts = {name: host_lifts for name, host in fleet_state.hosts.items() if (host_lifts := host.lifts)}
         report, records = apply_lifts(report, collect_shared_records(read_records(directory)), lifts)
         page_history, changes = PageHistory(), None
         try:

@@ -22,7 +22,10 @@ from ..storage.report_reader import LATEST, UnknownRun, find_run
 
 
 class PageHistory(TypedDict, total=False):
-    """The part of the history that the page shows: the trend, the days, the begin of defects."""
+    """The part of the history that the page shows: the trend, the days, the begin of defects.
+
+    Without a history, all keys are missing.
+    """
 
     trend: Sequence[PastRun]
     days: Sequence[PastRun]
@@ -53,8 +56,8 @@ def record_history(
 ) -> PageHistory:
     """Store a run in the history, and return what the page shows of the history.
 
-    The history deletes runs that ended more than `keep_seconds` ago (0: none). If the history cannot be written, the
-    report gets a warning, and nothing else of the run is lost.
+    The result is {} without a history. The history deletes runs that ended more than `keep_seconds` ago (0: it deletes
+    none). If the history cannot be written, the report gets a warning, and nothing else of the run is lost.
     """
     try:
         history = open_history(report["run"].get("history") or "off", reports)
@@ -85,7 +88,10 @@ def publish_report(
             report["warnings"].append(unchanged_reason)
 
         def write_exports(export_directory: Path) -> None:
-            """Send the events of the run and write its exports. A failure becomes a warning of the report."""
+            """Send the events of the run and write its exports.
+
+            A failure becomes a warning of the report.
+            """
             changes = None
             try:
                 changes = read_changes(reports, run) if is_change_list_needed(run) else None
@@ -108,6 +114,8 @@ def publish_report(
         directory.write_report(
             records, report, page_lines, extras.host_lists, write_exports, is_latest=not unchanged_reason
         )
+        # The link `latest` still leads to an earlier report. Programs read the exports there, so these get the new
+        # fleet state.
         if unchanged_reason and fleet_state is not None:
             with contextlib.suppress(UnknownRun, OSError):  # a failure is ignored, because such an export shows its age
                 exports.refresh_exports(find_run(reports, LATEST), report, fleet_state)
@@ -122,9 +130,8 @@ def is_change_list_needed(run: ReportRun) -> bool:
 def read_changes(reports: Path, run: ReportRun, history: str = "") -> RunTransitions | None:
     """Read from the history what a run changed; None if the history does not have the run.
 
-    Raises HistoryError.
-
-    `history` replaces the location of the history in the run's report, unless it is "".
+    The result is also None without a history. `history` replaces the location of the history in the run's report,
+    unless `history` is "". Raises HistoryError.
     """
     opened_history = open_history(history or run.get("history") or "off", reports)
     return opened_history.read_transitions(run["id"]) if opened_history else None
@@ -132,7 +139,10 @@ def read_changes(reports: Path, run: ReportRun, history: str = "") -> RunTransit
 
 @contextlib.contextmanager
 def _warn_on_failure(report: FleetReport, failure: str) -> Iterator[None]:
-    """Add an exception in the `with` body to the warnings of the report. The report stays valid."""
+    """Add an exception in the `with` body to the warnings of the report.
+
+    `failure` is the beginning of the warning. The report stays valid.
+    """
     try:
         yield
     except Exception as error:
@@ -155,9 +165,10 @@ def _store_requests(reports: Path, report: FleetReport, records: Sequence[HostRe
 def _update_fleet_state(
     reports: Path, report: FleetReport, records: Sequence[HostRecord], extras: ReportExtras
 ) -> Iterator[FleetState | None]:
-    """Yield the fleet state with the results of this run. It stays locked until the end of the `with` body.
+    """Yield the fleet state with the results of this run.
 
-    The value is None if the file cannot be locked or written. The report gets a warning then.
+    The fleet state stays locked until the end of the `with` body. The value is None if the file cannot be locked or
+    written. The report gets a warning then.
     """
     with contextlib.ExitStack() as stack:
         fleet_state: FleetState | None = None
@@ -170,7 +181,7 @@ def _update_fleet_state(
             fleet_state_file.write_fleet_state(reports, fleet_state)
             corrections_file.update_open_controls(reports, report["run"], records)
             interrupted = report["run"].get("interrupted")
-            # if a later run closes this run, that later run has newer requests
+            # A later run closes a run that was killed. That later run has newer requests, which must not be replaced.
             if not (interrupted and interrupted["closed_by"]):
                 _store_requests(reports, report, records)
         except OSError as error:

@@ -18,9 +18,9 @@ from .publication import PageHistory
 
 
 def is_present_report(directory: Path, reports: Path) -> bool:
-    """Return whether a report is about the present: `latest` or `newest`.
+    """Return whether a report is about the present, because the link `latest` or `newest` leads to this report.
 
-    Other reports stay about their time.
+    All other reports describe the time of their run.
     """
     for name in (LATEST, NEWEST):
         try:

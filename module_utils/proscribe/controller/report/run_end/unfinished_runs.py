@@ -53,7 +53,8 @@ def _close_run(
 ) -> ClosedRun:
     """Close a run that was killed: replay its journal, and write its report.
 
-    Raises UnusableAnswer if the journal was not written or belongs to another run.
+    `closing_run_id` is the run that closes it. `report_problem` takes a message if the report cannot be written. Raises
+    UnusableAnswer if the journal was not written or belongs to another run.
     """
     if abandoned_run.run is None:
         raise UnusableAnswer("its journal could not be written, so nobody knows what it did")
@@ -78,7 +79,7 @@ def _close_run(
 def describe_ended_run(run: EndedRun, knows_all: bool = True) -> str:
     """Describe what an interrupted run did and did not do, in sentences.
 
-    `knows_all`: its journal is complete.
+    `knows_all` is true if the run's journal is complete. Otherwise nobody knows that the run did something on no host.
     """
     heading = "Not done:" if knows_all else "Not known whether done:"
     sentences = [
@@ -94,9 +95,9 @@ def describe_ended_run(run: EndedRun, knows_all: bool = True) -> str:
 
 
 def _format_hosts_sentence(missing_verb: str, heading: str, hosts: Sequence[str]) -> str:
-    """Format a sentence with some hosts after the heading.
+    """Format a sentence with some hosts after the heading, such as `It corrected 1 host (web1)`.
 
-    Without hosts, the sentence states that the run did this on no host; "" if `missing_verb` is "".
+    Without hosts, the sentence is `It corrected no host.` with the verb `missing_verb`; "" if `missing_verb` is "".
     """
     if hosts:
         return f"{heading} {format_count(len(hosts), 'host')} ({summarise_names(hosts, 5)})."

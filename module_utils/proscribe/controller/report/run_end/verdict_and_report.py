@@ -28,7 +28,10 @@ FailureReporter = Callable[[str], None]
 
 
 class EndedRun(NamedTuple):
-    """The end of a run. `directory` is the directory of the run's report, "" if no report was written."""
+    """The end of a run.
+
+    `directory` is the directory of the run's report, "" if no report was written.
+    """
 
     report: FleetReport
     records: Records
@@ -47,9 +50,10 @@ def end_run(
 ) -> EndedRun:
     """End a run: make its report and its verdict, and write the report.
 
-    `ansible_failed`: Ansible ends with an error. `report_failure` takes a message about a failure of the report itself;
-    such a run proves nothing. `closed_by` is the run that ends a killed run in its place. `observe_points` observes the
-    directories of exports to enforcement points at the end of this run.
+    `directory` is the directory for the report (None: no report is written). `ansible_failed` is true if Ansible ends
+    with an error. `report_failure` takes a message about a failure of the report itself; such a run proves nothing.
+    `closed_by` is the id of the later run that ends a killed run; "" for a run that ends itself. `observe_points`
+    observes the exports to enforcement points, such as a proxy, at the end of the run (None: none).
     """
     run = collector.run
     if collector.interruption_reason:
@@ -86,9 +90,11 @@ def _judge_end(
     deviations: Sequence[BaselineDeviation] | None,
     rollout: RolloutProgress | None,
 ) -> verdict.RunVerdict:
-    """Return the verdict on a run. An interruption decides first, then limits that stopped corrections.
+    """Return the verdict on a run.
 
-    `deviations` are the defects that the baseline lacks (None: no baseline).
+    An interruption decides first, then limits that stopped corrections. `deviations` are the defects that the baseline,
+    an earlier run, did not have (None: no baseline). `rollout` is None if the run corrected no hosts in batches. Hosts
+    that are set aside were left uncorrected, so that the others could be corrected.
     """
     gate_levels, not_served = list(run["gate"].values()), len(report["not_served"])
     interrupted = run.get("interrupted")
@@ -124,24 +130,30 @@ def _find_deviations(
 def _write_report(
     directory: ReportDirectory, run: CompiledRun, report: FleetReport, records: Records, rollout: RolloutProgress | None
 ) -> str:
-    """Write the history, the report and its other files, and return the report's directory."""
+    """Write the history, the report and its other files, and return the report's directory.
+
+    `rollout` names the hosts that were not corrected, for files beside the report (None: no corrections in batches).
+    """
     page_history = publication.record_history(
         directory.complete.parent, report, select_reached_records(records), run.get("history_keep", 0)
     )
     _prune_old_reports(directory, run, report)
-    host_lists_ = make_host_lists(report["run"], records)
+    host_lists = make_host_lists(report["run"], records)
     if rollout and not run.get("interrupted"):
         rollout_lists = {NOT_REACHED_FILE: list(rollout.not_reached), SET_ASIDE_FILE: list(rollout.set_aside)}
-        host_lists_ |= {name: hosts for name, hosts in rollout_lists.items() if hosts}
+        host_lists |= {name: hosts for name, hosts in rollout_lists.items() if hosts}
     stale_after = run.get("stale_after")
     extras = publication.ReportExtras(
-        run.get("left_out") or (), stale_after["hosts"] if stale_after else {}, page_history, host_lists_
+        run.get("left_out") or (), stale_after["hosts"] if stale_after else {}, page_history, host_lists
     )
     return str(publication.publish_report(directory, report, records, extras))
 
 
 def _prune_old_reports(directory: ReportDirectory, run: CompiledRun, report: FleetReport) -> None:
-    """Delete the reports that are older than the inventory allows (`reports_keep`, in seconds)."""
+    """Delete the reports that are older than the inventory allows (`reports_keep`, in seconds; 0: none).
+
+    The new report and the baseline are never deleted.
+    """
     if keep_seconds := run.get("reports_keep") or 0:
         needed_directories = [directory.partial, *([Path(run["baseline"])] if run.get("baseline") else [])]
         report["warnings"] += pruning.prune_reports(

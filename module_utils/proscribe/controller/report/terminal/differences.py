@@ -34,9 +34,9 @@ MIN_NAME_SHARE = 0.8  # least share of changed lines with a DNS name in a text t
 
 
 class ModuleChange(NamedTuple):
-    """A change by a module, with its changed lines. `heading` is the module's action.
+    """A change by an Ansible module, with its changed lines.
 
-    `is_complete` is false if the lines only summarise the change.
+    `heading` is the module's action in words. `is_complete` is false if the lines only summarise the change.
     """
 
     heading: str
@@ -49,7 +49,8 @@ def summarise_differences(
 ) -> list[ModuleChange]:
     """Summarise the changes in a module's answer: its `actions`, and differences that belong to no action.
 
-    A difference is {before_header, before, after_header, after}. Its header is the action to which it belongs.
+    A difference is {before_header, before, after_header, after}. Its header is the action to which it belongs, and
+    `before` and `after` are the whole texts. Differences with the same header become a single change.
     """
     changes_by_heading: dict[str, ModuleChange] = {
         clean_text(action): ModuleChange(clean_text(action)) for action in actions
@@ -61,9 +62,11 @@ def summarise_differences(
         if text_before == text_after:
             continue
         heading = clean_text(difference.get("after_header") or difference.get("before_header") or "")
+        # A host may send any number of differences, so further headings are only counted.
         if heading not in changes_by_heading and len(changes_by_heading) >= len(actions) + MAX_CHANGE_KINDS:
             omitted_count += 1
             continue
+        # Above MAX_CHANGE_KINDS different changes, a change is only a heading, without its lines.
         lines, is_complete = (
             _summarise_change(text_before, text_after) if len(line_groups) < MAX_CHANGE_KINDS else ((), False)
         )
@@ -126,6 +129,7 @@ def _summarise_change(text_before: str, text_after: str) -> tuple[Sequence[str],
         return ["the same lines in another order"], False
     if len(removed) + len(added) <= MAX_PLAIN_LINES:
         return [clean_text(f"{sign}{line}") for sign, lines in (("-", removed), ("+", added)) for line in lines], True
+    # Each function returns None for a text of another kind than its own. Otherwise count the lines.
     for summarise in (_summarise_json, _summarise_names, _summarise_sections):
         if (summary := summarise(text_before, text_after, removed, added)) is not None:
             return summary, False
@@ -153,7 +157,7 @@ def _summarise_names(
 ) -> list[str] | None:
     """Summarise a text with a DNS name in nearly every line, such as a hosts file; None for other texts.
 
-    The same name may be in two lines.
+    Lines and names are counted separately, because the same name may be in two lines.
     """
     matches = [DNS_NAME.search(line) for line in (*removed, *added)]
     if sum(match is not None for match in matches) < MIN_NAME_SHARE * len(matches):
@@ -173,9 +177,11 @@ def _summarise_sections(
 ) -> list[str] | None:
     """Summarise an nftables table: the elements of each set, and the other sections by their headings.
 
-    Returns None for a text without sets.
+    A section is an indented list of lines below its heading. Returns None for a text without sets, and for a text in
+    which no section differs.
     """
     old_sections, new_sections = _parse_sections(text_before), _parse_sections(text_after)
+    # A set has a line for its type or its flags. Without such a line, a section named `set ...` is no set of nftables.
     headings = list(dict.fromkeys([*new_sections, *old_sections]))
     set_headings = [
         heading
@@ -242,7 +248,7 @@ def _summarise_json(
 
     Returns None for other texts.
     """
-    flat_settings: list[dict[str, list[str] | str]] = []
+    flat_settings: list[dict[str, list[str] | str]] = []  # of the text before and of the text after: path -> value
     for text in (text_before, text_after):
         try:
             document = json.loads(text) if text.strip() else {}
@@ -286,7 +292,8 @@ def _summarise_json(
 def _flatten_json(node: object, path: str) -> Iterator[tuple[str, list[str] | str]]:
     """Yield (path, value) for each list and each simple value within a JSON value.
 
-    `path` is the path so far. Raises ValueError for a value with more than MAX_JSON_DEPTH levels.
+    `path` has the keys above `node`, separated by full stops. A value is JSON text, except for a text in a list, which
+    stays as it is. Raises ValueError for a value with more than MAX_JSON_DEPTH levels.
     """
     if path.count(".") > MAX_JSON_DEPTH:
         raise ValueError("too deep")
@@ -322,12 +329,17 @@ def _make_unified_difference(lines_before: Sequence[str], lines_after: Sequence[
         lines_before[common_start : len(lines_before) - common_end],
         lines_after[common_start : len(lines_after) - common_end],
     )
+    # `diff` gives an empty range the number of the line before it, so 1 is added only to a range with lines.
     yield f"@@ -{common_start + bool(old_lines)},{len(old_lines)} +{common_start + bool(new_lines)},{len(new_lines)} @@"
     yield from (f"-{line}" for line in old_lines)
     yield from (f"+{line}" for line in new_lines)
 
 
 def _split_lines(text: str) -> list[str]:
+    """Return the lines of a text.
+
+    A line break at its end begins no further line.
+    """
     return text.split("\n")[: -1 if text.endswith("\n") else None] if text else []
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from ..text.wording import clean_text, format_count, summarise_names
 from .differences import ModuleChange, format_changes
 
-MAX_NAMED_HOSTS = 8  # most hosts that a block names
+MAX_NAMED_HOSTS = 8  # most hosts that the heading of a list of changes names
 NOTE_PREFIX = "note: "
 
 
@@ -27,7 +27,7 @@ class DryRunChanges:
     """The changes that the modules of a dry run have reported so far."""
 
     def __init__(self) -> None:
-        self._hosts_by_entry: dict[_ModuleEntry, dict[str, None]] = {}
+        self._hosts_by_entry: dict[_ModuleEntry, dict[str, None]] = {}  # the keys of each value are the hosts, in order
         self._difference_files: dict[tuple[str, str], str] = {}  # (module, host) -> the file with the complete changes
 
     def add_host_changes(
@@ -38,7 +38,7 @@ class DryRunChanges:
         notes: Iterable[str] = (),
         difference_file: str = "",
     ) -> None:
-        """Add the changes that a module would make on a host.
+        """Add the changes that an Ansible module would make on a host, and its notes about them.
 
         `difference_file` has the complete changes; "" if the lines of the changes are complete.
         """
@@ -48,24 +48,29 @@ class DryRunChanges:
             self._difference_files[module, host] = difference_file
 
     def take_blocks(self) -> Iterator[list[str]]:
-        """Yield a block of lines for all hosts with the same changes, and delete the stored changes.
+        """Yield the lines for each set of hosts with the same changes, and delete the stored changes.
 
-        Blocks of most hosts come first.
+        Each result is a list: a heading with the hosts, and their changes. The largest set of hosts comes first.
         """
-        blocks: dict[tuple[str, ...], list[_ModuleEntry]] = {}
+        entries_by_hosts: dict[tuple[str, ...], list[_ModuleEntry]] = {}
         for entry, hosts in self._hosts_by_entry.items():
-            blocks.setdefault(tuple(sorted(hosts)), []).append(entry)
-        for host_names, entries in sorted(blocks.items(), key=lambda block: (-len(block[0]), block[0])):
+            entries_by_hosts.setdefault(tuple(sorted(hosts)), []).append(entry)
+        for host_names, entries in sorted(
+            entries_by_hosts.items(), key=lambda hosts_entry: (-len(hosts_entry[0]), hosts_entry[0])
+        ):
             count_text = "" if len(host_names) == 1 else f"{format_count(len(host_names), 'host')}: "
             yield [
                 f"would change on {count_text}{summarise_names(host_names, MAX_NAMED_HOSTS)}",
-                *self._format_block(host_names, entries),
+                *self._format_host_set(host_names, entries),
             ]
         self._hosts_by_entry.clear()
         self._difference_files.clear()
 
-    def _format_block(self, hosts: tuple[str, ...], entries: list[_ModuleEntry]) -> Iterator[str]:
-        """Yield the lines of a block, module by module, with the files that have the complete changes."""
+    def _format_host_set(self, hosts: tuple[str, ...], entries: list[_ModuleEntry]) -> Iterator[str]:
+        """Yield the lines for a set of hosts with the same changes, module by module.
+
+        If the changes of a module are shortened, the file with the complete changes follows them.
+        """
         for module in dict.fromkeys(entry.module for entry in entries):
             module_changes = [entry.change for entry in entries if entry.module == module]
             yield from (f"  {line}" for line in format_changes(module_changes))

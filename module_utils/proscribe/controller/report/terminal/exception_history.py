@@ -38,7 +38,8 @@ CSV_COLUMNS = (
 class WaiverRequester(NamedTuple):
     """The request of an exception.
 
-    `by` and `on` come from the waiver. The other fields are the user's stored request, "" without one.
+    `by`, `on` and `request`, the id of the user's request, come from the waiver. The other fields come from the stored
+    request; "" if no run has seen it.
     """
 
     by: str
@@ -69,11 +70,11 @@ class WaiverUsage(NamedTuple):
     """The findings that the waiver permitted, as runs observed them."""
 
     hosts: list[str]
-    first: str
+    first: str  # first time (UTC) of a finding; "" without findings
     last: str
-    found: list[str]
-    attempts_refused: int
-    starts_ended: int
+    found: list[str]  # the findings in words
+    attempts_refused: int  # attempts to use the services that hosts refused nevertheless
+    starts_ended: int  # program starts that hosts ended nevertheless
 
 
 class WaiverEnd(NamedTuple):
@@ -131,7 +132,7 @@ class ExceptionHistory(NamedTuple):
     """The exceptions that runs had in a period, and the users' requests that no waiver names."""
 
     now: str
-    since: str
+    since: str  # begin (UTC) of the period; "" for the whole history
     exceptions: list[ExceptionChain]
     requests: list[dict[str, str]]
 
@@ -147,15 +148,16 @@ class ExceptionHistory(NamedTuple):
 def gather_exceptions(history: History, since: str, now: datetime.datetime) -> ExceptionHistory:
     """Read from the history the exceptions that runs had since a UTC time. Raises HistoryError."""
     with history.database.open_for_reading() as session:
-        by_waiver: dict[tuple[str, str], list[WaiverPeriod]] = {}
-        for stretch in waiver_history.list_waiver_periods(session, since):
-            by_waiver.setdefault((stretch.inventory, stretch.id), []).append(stretch)
-        uses: dict[tuple[str, str], list[WaiverUse]] = {}
+        # (inventory, waiver id) -> periods, uses and terms of the waiver
+        periods_by_waiver: dict[tuple[str, str], list[WaiverPeriod]] = {}
+        for period in waiver_history.list_waiver_periods(session, since):
+            periods_by_waiver.setdefault((period.inventory, period.id), []).append(period)
+        uses_by_waiver: dict[tuple[str, str], list[WaiverUse]] = {}
         for use in waiver_history.list_waiver_uses(session, since):
-            uses.setdefault((use.inventory, use.waiver), []).append(use)
+            uses_by_waiver.setdefault((use.inventory, use.waiver), []).append(use)
         # The stored facts lack waiver_history.VOLATILE_KEYS, such as the hosts and the status.
         waivers: dict[tuple[str, str], RunWaiver] = {
-            key: json.loads(stretches[-1].facts) for key, stretches in by_waiver.items()
+            key: json.loads(periods[-1].facts) for key, periods in periods_by_waiver.items()
         }
         request_ids = [request for waiver in waivers.values() if (request := waiver.get("request"))]
         requests = waiver_history.find_requests(session, request_ids)
@@ -163,8 +165,8 @@ def gather_exceptions(history: History, since: str, now: datetime.datetime) -> E
             entry for entry in incident_entries.list_entries(session, since, limit=100_000) if entry.kind == ENDED
         ]
         chains = [
-            _make_chain(stretches, waivers[key], uses.get(key, ()), requests, ended_starts, format_moment(now))
-            for key, stretches in by_waiver.items()
+            _make_chain(periods, waivers[key], uses_by_waiver.get(key, ()), requests, ended_starts, format_moment(now))
+            for key, periods in periods_by_waiver.items()
         ]
         return ExceptionHistory(
             format_moment(now), since, chains, waiver_history.list_unanswered_requests(session, since, request_ids)
@@ -172,7 +174,7 @@ def gather_exceptions(history: History, since: str, now: datetime.datetime) -> E
 
 
 def _make_chain(
-    stretches: Sequence[WaiverPeriod],
+    periods: Sequence[WaiverPeriod],
     waiver: RunWaiver,
     uses: Sequence[WaiverUse],
     requests: Mapping[str, Mapping[str, str]],
@@ -181,14 +183,16 @@ def _make_chain(
 ) -> ExceptionChain:
     """Make the history of an exception from the periods of its waiver, oldest first.
 
-    `ended_starts` are programs that hosts ended. Those of the waiver's services and hosts count during its validity.
+    Within a period, the terms and the status of the waiver stay the same. `waiver` has the terms of the last period.
+    `requests` has the users' requests by id. `ended_starts` are programs that hosts ended. Only programs of the
+    waiver's services on its hosts count, and only during its validity.
     """
-    last_stretch = stretches[-1]
-    status, ended_on = _find_end(last_stretch, waiver, now)
-    first_opened = min((entry.opened for entry in stretches if entry.status == ACTIVE_STATUS), default="")
+    last_period = periods[-1]
+    status, ended_on = _find_end(last_period, waiver, now)
+    first_opened = min((period.opened for period in periods if period.status == ACTIVE_STATUS), default="")
     valid_from, hosts, services = (
         waiver.get("valid_from") or "",
-        json.loads(last_stretch.hosts),
+        json.loads(last_period.hosts),
         waiver.get("services") or [],
     )
     covered_starts = [
@@ -200,8 +204,8 @@ def _make_chain(
     request_id = waiver.get("request") or ""
     request_facts = requests.get(request_id, {})
     return ExceptionChain(
-        waiver=last_stretch.id,
-        inventory=last_stretch.inventory,
+        waiver=last_period.id,
+        inventory=last_period.inventory,
         status=status,
         services=services,
         controls=waiver.get("controls") or [],
@@ -223,11 +227,12 @@ def _make_chain(
         used=_summarise_usage(uses, sum(entry.times for entry in covered_starts)),
         expires=waiver.get("expires") or "",
         ended=WaiverEnd(ended_on, status if ended_on else ""),
-        changes=[(entry.opened, entry.status) for entry in stretches],
+        changes=[(period.opened, period.status) for period in periods],
     )
 
 
 def _list_limitations(waiver: RunWaiver) -> dict[str, list[str]]:
+    """Return the values of a waiver's keys in LIMITATION_KEYS; [] for a key that does not limit the waiver."""
     return {
         "users": waiver.get("users") or [],
         "posix_groups": waiver.get("posix_groups") or [],
@@ -238,9 +243,10 @@ def _list_limitations(waiver: RunWaiver) -> dict[str, list[str]]:
 
 
 def _summarise_usage(uses: Sequence[WaiverUse], starts_ended: int) -> WaiverUsage:
-    """Summarise the findings that a waiver permitted. `starts_ended` is the number of ended programs.
+    """Summarise the findings that a waiver permitted.
 
-    Several findings of a rule on a host share the count of refused attempts, so the count is added once.
+    `starts_ended` is the number of ended programs. Several findings of a rule on a host share the count of refused
+    attempts, so the count is added once.
     """
     attempts: dict[tuple[str, str], int] = {}
     for use in uses:
@@ -255,18 +261,19 @@ def _summarise_usage(uses: Sequence[WaiverUse], starts_ended: int) -> WaiverUsag
     )
 
 
-def _find_end(last_stretch: WaiverPeriod, waiver: RunWaiver, now: str) -> tuple[str, str]:
+def _find_end(last_period: WaiverPeriod, waiver: RunWaiver, now: str) -> tuple[str, str]:
     """Return the present status of a waiver, and when it ended ("" before its end).
 
-    A waiver may have ended after the last run, so its dates count too.
+    A waiver may have ended after the last run, so its dates count too. A deleted waiver has ended with the run that
+    noticed the deletion, unless its own end was earlier.
     """
     revoked = waiver.get("revoked")
-    end_time = find_waiver_end(waiver.get("expires") or "9999", revoked)
-    if last_stretch.status == REMOVED_STATUS and last_stretch.opened < end_time:
-        return REMOVED_STATUS, last_stretch.opened
+    end_time = find_waiver_end(waiver.get("expires") or "9999", revoked)  # "9999" is later than every time
+    if last_period.status == REMOVED_STATUS and last_period.opened < end_time:
+        return REMOVED_STATUS, last_period.opened
     if end_time <= now:
         return REVOKED_STATUS if revoked and end_time == revoked.get("on") else EXPIRED_STATUS, end_time
-    return last_stretch.status, ""
+    return last_period.status, ""
 
 
 def format_exceptions_csv(exception_history: ExceptionHistory) -> str:
@@ -279,6 +286,7 @@ def format_exceptions_csv(exception_history: ExceptionHistory) -> str:
             (chain.services, chain.controls, chain.hosts, *(chain.limitations[key] for key in LIMITATION_KEYS)),
         )
         hosts, first_use, last_use, findings, *refused_counts = chain.used
+        # all cells in the order of CSV_COLUMNS
         cells = (
             *chain[:3],
             *list_texts,

@@ -118,7 +118,11 @@ def render_history_summary(summary: HistorySummary, screen: TerminalScreen) -> s
 
 
 def _format_summary(summary: HistorySummary, width: int, max_rows: int, colours: bool) -> list[str]:
-    """Format all sections of the answer as lines. `max_rows` limits the rows of the longest section."""
+    """Format all sections of the answer as lines, without the empty sections.
+
+    `max_rows` limits the rows of the main sections. The other sections have a half or a quarter of these rows. The
+    incidents are shown only for a selected host or rule, and the trend only without a selection.
+    """
     is_single_subject = bool(summary.scope.host or summary.scope.rule)
     sections = [
         ("wrong now", _format_open_rules(summary, width, max_rows, colours)),
@@ -179,7 +183,10 @@ def _format_open_rules(summary: HistorySummary, width: int, max_rows: int, colou
 
 
 def _make_open_rule_rows(open_rules: Iterable[OpenRule], now: str) -> list[tuple[str, str, str]]:
-    """Make rows (subject, state, text) of rules that are not compliant or waived, for each group."""
+    """Make a row (subject, state, text) for each group of rules that are waived, or not compliant.
+
+    The text has the hosts and the age, and the evidence of the first host that had this state.
+    """
     rows = []
     for group in _group_open_rules(open_rules):
         first_rule = group[0]
@@ -281,6 +288,10 @@ def _describe_flapping_rule(flapping_rule: FlappingRule) -> str:
 
 
 def _format_unseen_hosts(summary: HistorySummary, width: int, max_rows: int) -> list[str]:
+    """Format the hosts that no run has observed for too long, below the title `not seen any more`.
+
+    The text of a host continues this title: `for 40 days`, or `ever` if the host never answered.
+    """
     entries = [
         f"{clean_text(host)}, for {_format_elapsed(summary.now, last_seen)} (since {format_readable_time(last_seen)})"
         if last_seen
@@ -311,7 +322,7 @@ def _format_incidents(summary: HistorySummary, width: int, max_rows: int, colour
 
 
 def _format_trend(past_runs: Sequence[PastRun], width: int, max_rows: int) -> list[str]:
-    """Format the trend: a line for each run, or for the last run of each day; [] for fewer than two."""
+    """Format the trend: a line for each run or for the last run of each day; [] for fewer than two lines."""
     if len(past_runs) > MAX_SINGLE_RUNS:  # keep only the last run of each day
         past_runs = list({past_run["finished"][:10]: past_run for past_run in past_runs}.values())
     if len(past_runs) < 2:
@@ -334,7 +345,10 @@ def _format_trend(past_runs: Sequence[PastRun], width: int, max_rows: int) -> li
 def _format_rows(
     rows: Sequence[tuple[str, str, str]], width: int, max_rows: int, colours: bool, noun: str
 ) -> list[str]:
-    """Format the first rows (subject, state, text) as a table, and the number of the remaining rows."""
+    """Format the first rows (subject, state, text) as a table, and the number of the remaining rows.
+
+    The result is [] without rows. `noun` is the noun with which the remaining rows are counted.
+    """
     shown_rows = rows[:max_rows]
     if not shown_rows:
         return []
@@ -359,7 +373,10 @@ def _format_rows(
 
 
 def _limit_texts(all_texts: Iterable[str], width: int, max_texts: int, noun: str) -> list[str]:
-    """Format the first `max_texts` texts as lines, and the number of the remaining texts."""
+    """Format the first `max_texts` texts as lines, and the number of the remaining texts.
+
+    `noun` follows that number: `and 3 more hosts`.
+    """
     texts = list(all_texts)
     omitted_text = [f"and {len(texts) - max_texts:,} {noun}; --json has them all"] if len(texts) > max_texts else []
     return [line for text in (*texts[:max_texts], *omitted_text) for line in wrap_text(text, width)]

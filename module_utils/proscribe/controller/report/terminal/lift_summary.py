@@ -16,12 +16,18 @@ MAX_NAMED_HOSTS = 3  # most hosts that are named before a command
 
 
 def list_lifted_hosts(expected_hosts: Mapping[str, str], host_results: Mapping[str, HostRunState]) -> list[str]:
-    """Return the hosts from which the ban was removed (lifted) without any failure."""
+    """Return the hosts from which the ban was removed (lifted) without any failure.
+
+    The keys of `expected_hosts` are the names of all expected hosts.
+    """
     return [host for host in expected_hosts if (host_result := host_results.get(host)) and _is_lifted(host_result)]
 
 
 def _is_lifted(host_result: HostRunState) -> bool:
-    """Return whether all modules of the lift answered on a host, without a failure."""
+    """Return whether all modules of the lift answered on a host, without a failure.
+
+    A module that began and gave no answer has left BEGUN_REASON in the changes of the host.
+    """
     return (
         host_result.is_touched
         and not host_result.has_failed
@@ -43,9 +49,9 @@ def render_lifting(
 ) -> str:
     """Render the result of a lift: the hosts from which the ban was removed, and the others with the reasons.
 
-    `is_check`: a dry run. `restore_command` is the command line that enforces the ban again (`ShellCommand.line`).
+    `is_check` is true for a dry run. `restore_command` is the command line that enforces the ban again; "" if unknown.
     `unserved_hosts` are the hosts that Proscribe does not serve, each with the reason. `controls` are the controls of
-    the run. `difference_file` has the complete changes.
+    the run. `difference_file` is the path of a file with all removed packages; "" for none.
     """
     lifted = list_lifted_hosts(expected_hosts, host_results)
     action_count = sum(len(host_results[host].actions) for host in lifted)
@@ -70,6 +76,7 @@ def render_lifting(
         lines += wrap_text(f"not served, and left alone: {clean_text(host)}, {clean_text(reason)}", width)
     if len(unserved_hosts) > MAX_LISTED:
         lines.append(f"... and {format_count(len(unserved_hosts) - MAX_LISTED, 'more host')} not served")
+    # what a host refused to change is no failure, so the host counts as lifted
     refused_errors = [(host, error["message"]) for host in lifted for error in host_results[host].errors]
     for host, message in refused_errors[:MAX_LISTED]:
         lines += wrap_text(f"{clean_text(host)}: {clean_text(message)}", width)
@@ -77,10 +84,11 @@ def render_lifting(
 
 
 def _format_removed_packages(host_results: Mapping[str, HostRunState], is_check: bool, width: int) -> list[str]:
-    """Format the packages that the ban removed and the lift does not install again.
+    """Format the packages that the ban removed and the lift does not install again; [] for none.
 
     The command that installs them is shown once for all hosts with equal packages.
     """
+    # (command that installs packages again, the packages without a command in words) -> hosts
     groups: dict[tuple[str, str], list[str]] = {}
     for host, host_result in host_results.items():
         if host_result.removed:
@@ -110,6 +118,10 @@ def _format_removed_packages(host_results: Mapping[str, HostRunState], is_check:
 
 
 def _format_reason(host_result: HostRunState | None) -> str:
+    """Format why the ban was not lifted on a host.
+
+    `host_result` is None if no event of the host has arrived.
+    """
     if host_result is None:
         return "no answer"
     return clean_text("; ".join(error["message"] for error in host_result.errors) or host_result.reason or "no answer")

@@ -94,12 +94,15 @@ class TerminalScreen(NamedTuple):
 
 
 class SummaryRow(NamedTuple):
-    """A row of the table. If it `is_whole`, its text is never cut."""
+    """A row of the table.
+
+    If it `is_whole`, its text is never cut.
+    """
 
     subject: str
     state: str
     text: str
-    colour: str
+    colour: str  # a key of terminal_layout.SGR_CODES
     is_whole: bool = False
 
 
@@ -123,12 +126,14 @@ def render_summary(
     # Even a fleet of thousands has to fit the screen. So reduce the rows, and the lines of each row, until the text
     # fits.
     for max_rows, max_lines in ((MAX_TABLE_ROWS, 0), (16, 3), (12, 2), (12, 1), (8, 1), (4, 1)):
+        # The first step, without a limit of lines, is for output that is no terminal: its height is `sys.maxsize`.
         if not max_lines and screen.height < sys.maxsize:
             continue
         table = _format_table(
             report, records, groups, silent_groups, remark_groups, max_rows, max_lines, width, screen.colours
         )
         lines = [*headline, *table, *next_steps]
+        # A line that is wider than the screen takes several lines of the screen.
         if sum(max(-(-measure_columns(line) // width), 1) for line in lines) < screen.height:
             break
     return "\n".join(lines)
@@ -228,16 +233,21 @@ def _limit_rows(
 ) -> list[SummaryRow]:
     """Make rows of the first `max_rows` sources, and a row with the number of the remaining sources.
 
-    Rows of the remaining sources are never made.
+    Rows of the remaining sources are never made. `noun` is the noun with which the remaining sources are counted.
     """
     return [*map(make_row, row_sources[:max_rows]), *_make_omission_rows(len(row_sources) - max_rows, noun)]
 
 
 def _return_row(row: SummaryRow) -> SummaryRow:
+    """Return the row, for `_limit_rows` with rows that are already made."""
     return row
 
 
 def _make_omission_rows(omitted_count: int, noun: str) -> list[SummaryRow]:
+    """Make the row with the number of the left-out rows; [] if none is left out.
+
+    `noun` is the noun for a row.
+    """
     return (
         [SummaryRow("...", "", f"and {format_count(omitted_count, f'more {noun}')}, see report.html", "")]
         if omitted_count > 0
@@ -246,7 +256,10 @@ def _make_omission_rows(omitted_count: int, noun: str) -> list[SummaryRow]:
 
 
 def _make_group_row(group: FindingGroup) -> SummaryRow:
-    """Make the row of a group of findings. The reason of a failure or of a refusal is never cut."""
+    """Make the row of a group of findings.
+
+    The reason of a failure or of a refusal is never cut.
+    """
     is_whole = group.state in (ERROR, UNKNOWN) or not group.rules
     return SummaryRow(
         group.subject, format_key(group.state), group.describe_group(), STATE_COLOURS[group.state], is_whole
@@ -254,10 +267,12 @@ def _make_group_row(group: FindingGroup) -> SummaryRow:
 
 
 def _make_silent_rows(silent_hosts: SilentHosts, max_rows: int) -> Iterable[SummaryRow]:
-    """Yield the rows of hosts without an answer. A reason that several hosts share is shown once.
+    """Yield the rows of hosts without an answer.
 
-    The host's name in such a reason is replaced.
+    A reason that several hosts share is shown once. Reasons that differ only in the host's name are the same reason:
+    `(name)` replaces the name. `max_rows` is the greatest number of reasons.
     """
+    # reason with `(name)` -> (host, original reason) of each host
     reasons: dict[str, list[tuple[str, str]]] = {}
     for host, host_reason in silent_hosts.hosts:
         reasons.setdefault(replace_name(host_reason, host), []).append((host, host_reason))
@@ -312,7 +327,11 @@ def _make_point_row(point: ReportedExport) -> SummaryRow:
 
 
 def _make_waiver_rows(waivers: Iterable[RunWaiver], finished: str) -> list[SummaryRow]:
-    """Make the rows of waivers. Waivers that are not active come first, because users may rely on them."""
+    """Make the rows of waivers.
+
+    Waivers that are not active come first, because users may rely on them. Remaining days are counted from `finished`,
+    the end of the run.
+    """
     rows = []
     for waiver in sorted(waivers, key=lambda waiver: (waiver["status"] == "active", waiver["expires"], waiver["id"])):
         scope = (
@@ -331,7 +350,7 @@ def _make_waiver_rows(waivers: Iterable[RunWaiver], finished: str) -> list[Summa
             "revoked": (f"waives nothing any more{reason_text}: {scope}", "blue"),
             "not_yet_valid": (f"waives nothing yet: {scope}, approved by {approver}", "yellow"),
         }.get(waiver["status"], (f"waives nothing{reason_text}: {scope}", "red"))
-        if waiver.get("review_overdue"):
+        if waiver.get("review_overdue"):  # the waiver is active, but its review is late
             overdue_text = (
                 f" since {review_date}" if (review_date := clean_text(waiver.get("review_by") or "")[:10]) else ""
             )
@@ -349,7 +368,7 @@ def _make_waiver_rows(waivers: Iterable[RunWaiver], finished: str) -> list[Summa
 
 
 def _make_unsearchable_rows(report: FleetReport) -> list[SummaryRow]:
-    """Make a row of the services for which a control has nothing to search; [] for none."""
+    """Make a row of the services for which the catalogue gives a control nothing to search; [] for none."""
     unsearchable_services = group_unsearchable_services(report)
     if not unsearchable_services:
         return []
@@ -364,7 +383,11 @@ def _make_unsearchable_rows(report: FleetReport) -> list[SummaryRow]:
 
 
 def _make_hosts_file_rows(records: Iterable[HostRecord]) -> list[SummaryRow]:
-    """Make a row of the hosts whose /etc/hosts blocks names but not the names below them; [] for none."""
+    """Make a row of the hosts whose /etc/hosts blocks names but not the names below them; [] for none.
+
+    A host without a local resolver has the rule SUB_DOMAINS_RULE. A host whose /etc/hosts is not as required is left
+    out, because it has a finding about that.
+    """
     hosts = [
         record["host"]
         for record in records
@@ -411,7 +434,11 @@ def _make_upcoming_rows(upcoming: Iterable[UpcomingRestriction]) -> list[Summary
 def _format_next_steps(
     steps: Sequence[CommandSuggestion], working_directory: str, width: int, directory: str
 ) -> list[str]:
-    """Format the next steps. Each command has a separate line and is never wrapped; see shell_commands.py."""
+    """Format the next steps, and the path of the page; [] for none.
+
+    Each command has a separate line and is never wrapped; see shell_commands.py. `directory` is the directory of the
+    report as the user may type it; "" if there is none.
+    """
     lines: list[str] = []
     for step in steps:
         lines += wrap_text(step.text, width - 6)

@@ -29,7 +29,10 @@ def format_point_name(point: ReportedExport) -> str:
 
 
 def describe_writing(point: ReportedExport) -> str:
-    """Describe when an export was written, from which plan, until when it is valid, and who signed it."""
+    """Describe when an export was written, from which plan, until when it is valid, and who signed it.
+
+    The text is `not known` if the time of writing is unknown.
+    """
     if point["written"] is None:
         return "not known"
     texts = [format_readable_time(point["written"]), f"plan {clean_text(point['plan'])[:19]}"]
@@ -39,7 +42,10 @@ def describe_writing(point: ReportedExport) -> str:
 
 
 def describe_fetches(point: ReportedExport) -> str:
-    """Describe which addresses fetched an export last, by the access log of the web server."""
+    """Describe which addresses fetched an export last, by the access log of the web server.
+
+    An address that fetched the export before its last writing has an earlier export.
+    """
     fetches = point["fetched_by"]
     if fetches is None:
         return f"not known: {clean_text(point['fetched_by_unknown'])}"

@@ -39,7 +39,10 @@ class NameRedaction:
                 self._add_name(name, is_own)
 
     def _add_name(self, name: str, is_own: bool) -> None:
-        """Add a name to the tree of names. A name without words is matched as it is."""
+        """Add a name to the tree of names.
+
+        A name without words is matched as it is. `is_own` is true for a name that stays in texts.
+        """
         words = WORD_PATTERN.findall(name.casefold())
         if words == [ORDINARY_WORD]:
             return

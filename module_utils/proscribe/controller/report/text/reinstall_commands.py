@@ -14,6 +14,10 @@ from .other_account import build_line_for_account
 from .package_commands import COMMANDS
 from .shell_commands import quote_word
 
+# Positions 0 to 2 in a value of COMMANDS: the pattern of ids, the pattern of names, the separator before a version.
+# Positions 3 and 4: the commands by front end (`RemovedPackage.how`), and by mark (`RemovedPackage.mark`).
+
+# The placeholders in a command: for all names of packages, or for a single name.
 NAMES_FIELD, NAME_FIELD = "{names}", "{name}"
 # The allowed forms of fields that a host reported. None of them can be an option or an address.
 FIELD_PATTERNS: Mapping[str, re.Pattern[str]] = {
@@ -29,7 +33,8 @@ DEFAULT_INSTALLATION = "default"  # flatpak's name of the system-wide installati
 def build_reinstall_command(packages: Sequence[RemovedPackage]) -> str:
     """Build the command line with which root installs removed packages again; "" for none.
 
-    Packages without a command are left out. Equal commands are joined.
+    Packages without a command are left out. Packages of the same user with the same command share this command, unless
+    it takes a single name. After the installation, a second command restores a package's mark, such as apt's `auto`.
     """
     lines: list[str] = []
     groups: dict[tuple[str, ...], list[RemovedPackage]] = {}
@@ -73,18 +78,22 @@ def list_without_command(packages: Sequence[RemovedPackage]) -> list[RemovedPack
 
 
 def _is_field_needed(package: RemovedPackage, key: str) -> bool:
-    """Return whether the command of a package contains a field, or the package has an installation place."""
+    """Return whether a field of a package has to be checked, because the command of the package contains the field.
+
+    A place is always checked unless it is "". Flatpak's command does not contain {place}, but {where} is made of it.
+    """
     return f"{{{key}}}" in COMMANDS[package.manager][3][package.how] or (key == "place" and bool(package.place))
 
 
 def _normalise_name(name: str) -> str:
+    """Return the name of a Python package in the spelling that all its equal names share."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _list_command_words(package: RemovedPackage) -> Iterator[str]:
     """Yield the words of the command that installs a package, with a placeholder for the name.
 
-    A word whose field is empty is left out.
+    A word whose field is empty is left out. The field `where` is flatpak's option for the installation.
     """
     installation_option = "--user" if package.user else f"--installation={package.place or DEFAULT_INSTALLATION}"
     fields = {"tool": package.tool, "place": package.place, "source": package.source, "where": installation_option}
@@ -109,6 +118,10 @@ def _build_command_line(
 
 
 def _fill_names(words: Sequence[str], names: Sequence[str]) -> Iterator[str]:
+    """Yield the words of a command with names of packages instead of the placeholders.
+
+    A command for a single name gets the first name.
+    """
     for word in words:
         if word == NAMES_FIELD:
             yield from names

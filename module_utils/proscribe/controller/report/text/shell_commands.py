@@ -53,10 +53,10 @@ class LauncherSubcommand(NamedTuple):
     If a playbook is called instead of the launcher, each option and value is a variable of that name.
     """
 
-    name: str = ""
+    name: str = ""  # "" for a command without subcommands
     # key: the option's name without its leading hyphens, such as max-age
     options: Mapping[str, str | Sequence[str]] = {}
-    positional_values: Mapping[str, str | Sequence[str]] = {}
+    positional_values: Mapping[str, str | Sequence[str]] = {}  # key: the name of the value's variable
 
     def list_words(self, inventory: Sequence[str]) -> tuple[str, ...]:
         """Return the words that follow the launcher's command.
@@ -77,7 +77,10 @@ class LauncherSubcommand(NamedTuple):
         )
 
     def make_variables(self, command: str) -> dict[str, str | list[str]]:
-        """Return the subcommand as variables of the command's playbook, such as {requests_do: list}."""
+        """Return the subcommand as variables of the command's playbook, such as {requests_do: list}.
+
+        `command` is the launcher's command, such as requests. Empty values are left out.
+        """
         named_values = {"do": self.name, **self.options, **self.positional_values}
         play_variables = {
             f"{command}_{name.replace('-', '_')}": content for name, content in named_values.items() if content
@@ -99,12 +102,13 @@ class CommandSuggestion(NamedTuple):
 
 
 class RunCall(NamedTuple):
-    """The call of a run. `collection/invocation.py` reads it, and report.json stores it as `run.command`.
+    """The call of a run.
 
-    `launcher_command` is the launcher's command, such as audit, or "" for plain ansible-playbook. In that case
-    `playbook` is the file as typed. `options` are all options except --limit, --check and --diff. `withheld` names the
-    variables whose values may be secrets; a command does not repeat these values. `is_dry_run`: the run was dry. Then
-    each derived command is dry too, unless its text states otherwise.
+    `collection/invocation.py` reads it, and report.json stores it as `run.command`. `launcher_command` is the
+    launcher's command, such as audit, or "" for plain ansible-playbook. In that case `playbook` is the file as typed.
+    `options` are all options except --limit, --check and --diff. `withheld` names the variables whose values may be
+    secrets; a command does not repeat these values. `is_dry_run` is true if the run was a dry run (--check). Then each
+    derived command is dry too, unless its text states otherwise.
     """
 
     program: tuple[str, ...] = (installation.LAUNCHER_PATH,)
@@ -163,7 +167,7 @@ class RunCall(NamedTuple):
     ) -> ShellCommand:
         """Return the command that repeats the run on the hosts of `limit` ("" for all hosts).
 
-        `is_dry_run`: whether the command is dry. None means: as the run was.
+        `more_options` follow the options of the run. `is_dry_run` is true for a dry command (None: dry if the run was).
         """
         return self._make_command(
             self.launcher_command,
@@ -178,13 +182,14 @@ class RunCall(NamedTuple):
     ) -> ShellCommand | None:
         """Return the command of another playbook of Proscribe with the same options.
 
-        The result is None if the user wrote the playbook of the run. That playbook sets hosts and variables, which a
-        playbook of Proscribe lacks.
+        `other_command` is the launcher's command for that playbook, such as enforce. The result is None if the user
+        wrote the playbook of the run. That playbook sets hosts and variables, which a playbook of Proscribe lacks.
         """
         playbook = ""
         if self.playbook:
             if not installation.is_playbook(self.playbook, self.cwd):
                 return None
+            # Prefer the path beside the typed path, as the user would type it, if Proscribe's playbook is there.
             sibling_playbook = os.path.join(os.path.dirname(self.playbook), f"{other_command}.yml")
             playbook = (
                 sibling_playbook
@@ -196,17 +201,20 @@ class RunCall(NamedTuple):
     def make_inventory_command(
         self, launcher_command: str, inventory: Sequence[str] = (), subcommand: LauncherSubcommand | None = None
     ) -> ShellCommand:
-        """Return a command that changes no host, with `-i` options for the sources in `inventory`."""
+        """Return a command that changes no host, with `-i` options for the sources in `inventory`.
+
+        `subcommand` has the options and values of the launcher's command (None: it has none).
+        """
         sources = tuple(part for source in inventory for part in ("-i", str(source)))
         return self.make_subcommand(launcher_command, sources, subcommand or LauncherSubcommand())
 
     def make_subcommand(
         self, launcher_command: str, options: Sequence[str], subcommand: LauncherSubcommand
     ) -> ShellCommand:
-        """Return a command that changes no host. `options` are the words of the inventory options.
+        """Return a command that changes no host.
 
-        Without a launcher, the subcommand becomes variables of a playbook. This applies to a collection, and to a user
-        who started a playbook.
+        `options` are the words of the inventory options. Without a launcher, the subcommand becomes variables of a
+        playbook. This applies to a collection, and to a user who started a playbook.
         """
         if not (self.playbook or installation.COLLECTION):
             return ShellCommand((*self.program, launcher_command, *subcommand.list_words(options)), self.cwd)
@@ -219,7 +227,7 @@ class RunCall(NamedTuple):
     def _make_command(
         self, launcher_command: str, playbook: str, limit: str, more_options: Sequence[str], is_dry_run: bool
     ) -> ShellCommand:
-        """Make a command that runs a playbook.
+        """Make a command that runs a playbook, or the launcher's command if `playbook` is "".
 
         Options that narrow the command stand directly behind the program.
         """
@@ -256,6 +264,7 @@ def quote_word(word: str) -> str:
 
 
 def _escape_character(character: str) -> str:
+    """Return a character as it stands within $'...': with a backslash, or as octal escapes of its bytes."""
     if character in "\\'":
         return f"\\{character}"
     if character.isprintable():

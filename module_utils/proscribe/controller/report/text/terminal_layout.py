@@ -30,6 +30,7 @@ def measure_columns(text: str) -> int:
 
 
 def _measure_character(character: str) -> int:
+    """Return the columns of a character: 0 for a combining mark, 2 for a wide character, otherwise 1."""
     if unicodedata.category(character) in ("Mn", "Me"):
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
@@ -52,18 +53,24 @@ def _count_fitting_characters(text: str, width: int) -> int:
 
 
 def apply_styles(text: str, *styles: str, colours: bool) -> str:
-    """Return the text in these styles (keys of SGR_CODES). Without `colours` the text is unchanged."""
+    """Return the text in these styles (keys of SGR_CODES).
+
+    Without `colours` the text is unchanged.
+    """
     codes = ";".join(SGR_CODES[style] for style in styles if style)
     return f"\x1b[{codes}m{text}\x1b[0m" if colours and codes else text
 
 
 def clip_text(text: str, width: int) -> str:
-    """Return a text that fits into `width` columns. A longer text is cut, and ends with `...`."""
+    """Return a text that fits into `width` columns.
+
+    A longer text is cut, and ends with `...`.
+    """
     return text if _count_fitting_characters(text, width) == len(text) else _cut_text(text, width)
 
 
 def _cut_text(text: str, width: int) -> str:
-    """Cut a text that does not fit: after a word, or within its only word."""
+    """Cut a text that does not fit, and add `...`: after a word, or within its only word."""
     words, separator, _ = text[: _count_fitting_characters(text, width - 4) + 1].rpartition(" ")
     if separator and words.strip():
         return words.rstrip(" ,;") + " ..."
@@ -71,9 +78,10 @@ def _cut_text(text: str, width: int) -> str:
 
 
 def wrap_text(text: str, width: int, max_lines: int = 0) -> list[str]:
-    """Wrap a text at blanks. A word that is too wide, such as a path, gets a separate line and stays whole.
+    """Wrap a text at blanks.
 
-    If the lines take more than `max_lines` lines of the screen, the last line is cut; 0 means no limit.
+    A word that is too wide, such as a path, gets a separate line and stays whole. If the lines take more than
+    `max_lines` lines of the screen, the last line is cut; 0 means no limit.
     """
     if not max_lines:
         return list(_fill_lines(text.split(), width)) or [""]
@@ -83,6 +91,7 @@ def wrap_text(text: str, width: int, max_lines: int = 0) -> list[str]:
         (max_lines + 1) * (width + 1),
     )
     lines = list(_fill_lines(clipped.split(), width))
+    # Take whole lines while they fit. A word that is wider than the screen takes several lines of the screen.
     shown_lines: list[str] = []
     free_lines = max_lines
     while lines and sum(_count_screen_lines(line, width) for line in lines) > free_lines:
@@ -133,6 +142,7 @@ def _split_word(word: str, width: int) -> Iterator[str]:
     if word.isascii() or "/" in word or measure_columns(word) <= width:
         yield word
         return
+    # A line may break before and after a wide character, but not before a combining mark, which takes no column.
     piece_start = 0
     for end in range(1, len(word)):
         if 2 in (_measure_character(word[end - 1]), _measure_character(word[end])) and _measure_character(word[end]):
@@ -142,9 +152,10 @@ def _split_word(word: str, width: int) -> Iterator[str]:
 
 
 def fit_lines(text: str, width: int) -> str:
-    """Fit the lines of a text into a width. The rest of a wider line is indented by two more columns.
+    """Fit the lines of a text into a width.
 
-    No command may pass here, because it would become two commands.
+    The rest of a wider line is indented by two more columns. No command may pass here, because it would become two
+    commands.
     """
     return "\n".join(output_line for line in text.split("\n") for output_line in _wrap_hanging_line(line, width))
 
@@ -158,13 +169,19 @@ def fit_message(text: str, width: int) -> str:
 
 
 def fit_warning(text: str) -> str:
-    """Fit a warning into the screen. Ansible prints the label `[WARNING]:` before the text."""
+    """Fit a warning into the screen.
+
+    Ansible prints the label `[WARNING]:` before the text.
+    """
     label = "[WARNING]:"
     return fit_message(f"{label} {text}", get_screen_width()).removeprefix(label).removeprefix(" ")
 
 
 def _wrap_hanging_line(line: str, width: int) -> list[str]:
-    """Wrap a line that is too wide. The further lines are indented by two more columns."""
+    """Wrap a line that is too wide.
+
+    The further lines are indented by two more columns.
+    """
     if measure_columns(line) <= width:
         return [line]
     indent = min(len(line) - len(line.lstrip()), width // 2)
@@ -173,7 +190,10 @@ def _wrap_hanging_line(line: str, width: int) -> list[str]:
 
 
 def pack_parts(parts: Iterable[str], width: int, separator: str = "   ") -> list[str]:
-    """Put as many texts side by side in a line as fit. A text that is too long for a line is wrapped."""
+    """Put as many texts side by side in a line as fit.
+
+    A text that is too long for a line is wrapped.
+    """
     lines: list[str] = []
     for part in parts:
         if lines and measure_columns(lines[-1]) + len(separator) + measure_columns(part) <= width:
@@ -199,6 +219,7 @@ def format_table_row(
         for word in shown_text.split()
         for piece in _split_word(word, width - indent)
     )
+    # The text goes below if its column would have less than 9/20 of the width.
     if has_wide_word or indent > width * 11 // 20 or measure_columns(left_cell) > left_width:
         return [
             *pack_parts([left_cell, middle_cell], width, "  "),
@@ -212,10 +233,10 @@ def format_table_row(
 
 
 def format_table(rows: Sequence[Sequence[str]], width: int) -> Iterator[str]:
-    """Yield a table of texts as lines. The first row has the headings.
+    """Yield a table of texts as lines.
 
-    If the table is too wide, each row is shown separately: its first cell, and the other cells with their headings.
-    Cells that are empty or `-` are left out then.
+    The first row has the headings. If the table is too wide, each row is shown separately, and its further cells have
+    their headings beside them. Cells that are empty or `-` are left out then.
     """
     widths = [max(measure_columns(table_row[index]) for table_row in rows) for index in range(len(rows[0]) - 1)]
     lines = ["  ".join([*map(_fill_column, table_row, widths), table_row[-1]]).rstrip() for table_row in rows]

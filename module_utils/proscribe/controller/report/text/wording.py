@@ -106,7 +106,10 @@ def format_key(key: object) -> str:
 
 
 def format_readable_time(time: object) -> str:
-    """Format a UTC time for readers, to the minute: `2026-11-25 08:00 UTC`. Other values stay as they are."""
+    """Format a UTC time for readers, to the minute: `2026-11-25 08:00 UTC`.
+
+    Other values stay as they are.
+    """
     parts = re.fullmatch(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d):\d\d(?:\.\d+)?Z", str(time))
     return f"{parts[1]} {parts[2]} UTC" if parts else clean_text(time)
 
@@ -123,7 +126,10 @@ def summarise_names(names: Sequence[str], max_names: int) -> str:
 
 
 def find_waiver_end(expires: str, revoked: WaiverRevocation | None = None) -> str:
-    """Return the end of a waiver (UTC): its expiry, or its revocation if that is earlier."""
+    """Return the end of a waiver (UTC): its expiry, or its revocation if that is earlier.
+
+    `revoked` is None for a waiver that was not revoked.
+    """
     return min(expires, (revoked and revoked.get("on")) or expires)
 
 
@@ -141,9 +147,9 @@ def count_days_left(waiver: RunWaiver, now: str) -> int | None:
 
 
 def describe_time_left(waiver: RunWaiver, now: str) -> str:
-    """Describe the remaining days of a waiver at the UTC time `now`: `5 days left`, `ends today`.
+    """Describe the remaining days of a waiver at the UTC time `now`: `5 days left`, `ends today`, `ended`.
 
-    The text is "" for a waiver that was never valid.
+    The text is "" for a waiver whose status has another reason than its time, and for invalid times.
     """
     if waiver["status"] not in DATED_STATUSES:
         return ""
@@ -167,7 +173,7 @@ def format_ratio(share: CountShare) -> str:
 
 
 def find_finding_user(finding: FindingRecord) -> str:
-    """Return the user whose finding it is; "" for a finding of the system."""
+    """Return the user to whom a finding belongs; "" for a finding of the whole system."""
     return str(finding["scope"] or "").partition("user:")[2]
 
 
@@ -186,9 +192,10 @@ def describe_finding(finding: FindingRecord) -> str:
 
 
 def describe_findings(findings: Iterable[FindingRecord]) -> list[str]:
-    """Describe each finding in a few words. Findings that differ only in their path are merged.
+    """Describe each finding in a few words.
 
-    The merged text lists the paths: `file dropbox: ... (2 places: /srv/dropbox, /opt/dropbox)`.
+    Findings that differ only in their path are merged. The merged text lists the paths: `file dropbox: ... (2 places:
+    /srv/dropbox, /opt/dropbox)`.
     """
     paths_by_text: dict[str, list[str]] = {}
     for finding in findings:
@@ -226,7 +233,10 @@ def group_unsearchable_services(report: FleetReport) -> dict[str, list[str]]:
 
 
 class SharedCause(NamedTuple):
-    """The cause of a defect with its package system and path, without the name of the rule's finding."""
+    """The cause of a defect with its package system and path, without the name in the finding.
+
+    Thus the defects of several rules can share the cause. `manager` and `path` are "" if the finding has none.
+    """
 
     text: str
     manager: str = ""
@@ -273,12 +283,16 @@ def describe_causes(all_causes: Sequence[SharedCause]) -> str:
 
 
 def _merge_places(clauses: Sequence[str]) -> list[str]:
-    """Merge the clauses about paths that only root can read into one clause with the first paths."""
+    """Merge the clauses about paths that only root can read into one clause with the first paths.
+
+    The other clauses are unchanged. The merged clause has the place of the first clause about such a path.
+    """
     places = {clause: match[1] for clause in clauses if (match := ROOT_ONLY_MESSAGE.fullmatch(clause))}
     if len(places) < 2:
         return list(clauses)
     first_clause = next(iter(places))
     names = list(dict.fromkeys(places.values()))
+    # A host that could not list all its paths ends the message with `(and 3 more)`.
     others_text = (
         " and others" if len(names) > MAX_NAMED_PLACES or any(clause.endswith(")") for clause in places) else ""
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 from functools import partial
@@ -235,9 +234,6 @@ def _rename_content(
 
 def _remove_quarantine(host: Host) -> None:
     """Delete the README and with it the empty quarantine. Raises ControlError if items are left."""
-    with contextlib.suppress(ValueError):  # the README is gone already
-        names = host.list_directory(QUARANTINE_DIRECTORY)
-        names.remove("README")
-        if names:
-            raise ControlError(f"{QUARANTINE_DIRECTORY} is left: {', '.join(names)} in it")
+    if names := [name for name in host.list_directory(QUARANTINE_DIRECTORY) if name != "README"]:
+        raise ControlError(f"{QUARANTINE_DIRECTORY} is left: {', '.join(names)} in it")
     host.delete_file(README_PATH)

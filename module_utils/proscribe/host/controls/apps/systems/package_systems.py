@@ -133,7 +133,7 @@ ON_DEMAND: tuple[OnDemandSystem, ...] = (
         ("~/.local/share/waydroid",),
     ),
 )
-# Of these also an account without a home may have something.
+# An account without a home directory may have packages of these systems.
 NAMED_DIRECTORY_SYSTEMS = tuple(system for system in ON_DEMAND if system.has_named_directories)
 HOST_WIDE_SYSTEMS: tuple[PackageSystem, ...] = (
     dpkg,
