@@ -108,7 +108,7 @@ def reinstalls():
     spelled = {one.declared.catalogue_key: one.declared.id_format for one in declared() if one.declared.id_format}
     lines = _begin(
         "Commands of package systems that install removed packages again, by their name in findings.",
-        "# Value: the patterns of ids and of names, the separator before a version, the commands by front end and by mark.",
+        "# Value: patterns of ids and of names, the separator before a version, commands by front end and by mark.",
         "COMMANDS: dict[str, tuple[str, str, str, dict[str, str], dict[str, str]]] = {",
     )
     for one in sorted(declared(), key=lambda one: one.declared.name):

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-# Value: the patterns of ids and of names, the separator before a version, the commands by front end and by mark.
+# Value: patterns of ids and of names, the separator before a version, commands by front end and by mark.
 COMMANDS: dict[str, tuple[str, str, str, dict[str, str], dict[str, str]]] = {
     "brew": ("[a-z0-9][a-z0-9@._+-]{0,99}", "{id}", "", {"": "{tool} install --formula {names}"}, {}),
     "brew_cask": ("[a-z0-9][a-z0-9@._+-]{0,99}", "{id}", "", {"": "{tool} install --cask {names}"}, {}),
