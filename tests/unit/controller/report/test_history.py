@@ -4,7 +4,6 @@ import argparse
 import datetime
 import json
 import os
-import re
 import sqlite3
 import string
 from pathlib import Path
@@ -400,9 +399,6 @@ def test_a_host_is_kept_where_it_is_worse_than_its_rules(said_of_host, about_hos
     assert evidence == ({"": stored} if stored else {})
 
 
-CONTROLS_OF_THE_HOST = Path(__file__).parents[4] / "module_utils" / "proscribe/host/controls"
-
-
 class ReportCommand:
     """`report` over a host with WeChat and a host whose plan has no apps."""
 
@@ -478,15 +474,3 @@ def test_only_rules_of_a_plan_are_answered(tmp_path_factory, rule):
     else:
         assert in_a_plan or a_setting
         assert answer
-
-
-def test_every_rule_that_a_control_makes_of_its_own_is_known():
-    result = set()
-    for path in CONTROLS_OF_THE_HOST.rglob("*.py"):
-        text = path.read_text()
-        for before in (r"(?:judge_rule|RuleVerdict)\(\s*", r"^\w*RULE(?:_NAME)? = "):
-            result |= set(re.findall(before + r'"((?:apps|browser|firewall|dns)/[a-z-]+)"', text, re.MULTILINE))
-    assert len(result) > 8
-    known_names = {f"{control}/{name}" for control in CONTROLS for name in list_own_rules(control)}
-    assert result - known_names == set()
-    assert {"browser/dns-over-https", "firewall/quic", "firewall/ruleset", "apps/unmanaged-browsers"} <= known_names

@@ -295,7 +295,11 @@ class Quiet(LaunchDaemon):
         pass
 
     def take_process(self, pid: int, *more: Any, **named: Any) -> None:
-        if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1] == str(os.getpid()):
+        try:
+            parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]
+        except OSError:
+            return  # another process of the machine, which has ended
+        if parent == str(os.getpid()):
             super().take_process(pid, *more, **named)
 
 
