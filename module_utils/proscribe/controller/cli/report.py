@@ -164,10 +164,10 @@ def compose_answer(arguments: argparse.Namespace, screen: summary.TerminalScreen
     options that contradict each other, and for a report or a history that cannot be read.
     """
     history_options = arguments.since or arguments.host or arguments.rule
-    if arguments.exceptions:
-        return _render_exceptions(arguments, screen, place)
     if arguments.json and arguments.format not in (None, JSON):
         raise CommandError(f"--json is --format json, and --format {arguments.format} is asked for too")
+    if arguments.exceptions:
+        return _render_exceptions(arguments, screen, place)
     output_format = _choose_format(arguments)
     arguments = argparse.Namespace(**{**vars(arguments), "format": output_format})
     report_pages.check_group_options(arguments, output_format)
@@ -216,7 +216,7 @@ def _render_exceptions(arguments: argparse.Namespace, screen: summary.TerminalSc
     output_format = _choose_format(arguments)
     if output_format not in (TABLE, JSON, CSV):
         raise CommandError(f"--exceptions has the formats {TABLE}, {JSON} and {CSV}")
-    for name in ("host", "rule", "run", "group", "write", "merge"):
+    for name in ("host", "rule", "run", "group", "write", "merge", "round"):
         if getattr(arguments, name):
             raise CommandError(f"--exceptions is about all waivers: --{name} does not go with it")
     try:

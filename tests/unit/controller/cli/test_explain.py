@@ -93,6 +93,11 @@ def test_difference_from_a_table_says_where_and_why(tmp_path, row, difference):
     assert found == (difference,)
 
 
+def test_address_is_open_as_expected_where_the_firewall_is_off(tmp_path):
+    ((_, found),) = compared(tmp_path, "lab01: {open: [192.0.2.1]}")
+    assert found == ()
+
+
 @pytest.mark.parametrize(
     ("text", "place", "expected"),
     [

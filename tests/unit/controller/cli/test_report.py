@@ -71,8 +71,9 @@ def notes(text):
         *((("--merge", "x", option), OF_ITS_OWN) for option in ("--host=x", "--rule=x/y", "--run=x", "--write")),
         *(
             (("--exceptions", option, "x"), f"--exceptions is about all waivers: {option} does not go with it")
-            for option in ("--host", "--rule", "--run", "--group", "--merge")
+            for option in ("--host", "--rule", "--run", "--group", "--merge", "--round")
         ),
+        (("--exceptions", "--json", "--format", "csv"), "--json is --format json, and --format csv is asked for too"),
         (("--exceptions", "--write"), "--exceptions is about all waivers: --write does not go with it"),
         *((("--json", "--format", name), f"--format {name} is asked for too") for name in ("csv", "table", "html")),
         (("--exceptions", "--format", "html"), "--exceptions has the formats table, json and csv$"),

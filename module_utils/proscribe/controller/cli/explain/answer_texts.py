@@ -14,7 +14,7 @@ from .. import CommandError
 from . import collected_facts, enforcement_points, expectations
 from .question import Question, parse_question
 from .reasons import DECIDING_CONTROLS, decide_answer, find_control_answers
-from .reasons.reason import STATUSES, ControlAnswer, EffectivePolicy
+from .reasons.reason import OFF, OPEN, STATUSES, ControlAnswer, EffectivePolicy
 from .relations import Subject, find_subject
 
 MAX_NAMED_HOSTS = 5
@@ -136,8 +136,9 @@ def compare_expectations(
             expected = "a host, a URL, an address, or a service, program or file of the catalogue"
             errors.append(document.make_error(expectation.path, expectation.name, expected))
             continue
+        # If all deciding controls are off, nothing blocks the name. The headline of `explain` says open, too.
         answers = [
-            (group.answer, group.hosts, _find_first_reason(group, DECIDING_CONTROLS[about.kind]))
+            (OPEN if group.answer == OFF else group.answer, group.hosts, _find_first_reason(group, DECIDING_CONTROLS[about.kind]))
             for group in answer_groups
         ]
         results.append(expectations.make_result(expectation, answers))

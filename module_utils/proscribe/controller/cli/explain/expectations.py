@@ -24,7 +24,7 @@ from .reasons.reason import OFF, STATUSES
 
 SCHEMA = "proscribe/expectations/1"
 EVERY_HOST = "all"
-# OFF is the answer of a single control. Usually another control answers for the name, so no row may expect OFF.
+# OFF is the answer of a single control. If all controls that decide for a name are off, the name counts as open.
 EXPECTED_ANSWERS = tuple(status for status in STATUSES if status != OFF)
 MAX_NAMED_HOSTS = 3  # most hosts that the text names per differing answer
 
