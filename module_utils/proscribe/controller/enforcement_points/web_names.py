@@ -37,6 +37,8 @@ class ExportedWebNames(NamedTuple):
     # key: a host and the beginning of a path. True if pages there are blocked although the host is open; False if they
     # are open although the host is blocked
     is_blocked_by_path: Mapping[SiteName, bool]
+    # key: a host and the beginning of a path. Value: the rule of the first restricted service that lists this name
+    rule_by_path: Mapping[SiteName, str]
     included_rules: tuple[str, ...]
     left_out: tuple[ExportOmission, ...]  # parts of the plan that a proxy lacks, without paths
 
@@ -57,9 +59,16 @@ def collect_web_names(decision: ExportDecision) -> ExportedWebNames:
     section = decision.plan["controls"][BROWSER_CONTROL]
     services = section["services"]
     minimal_names = sorted(make_minimal_names(services).items())
+    rule_by_path: dict[SiteName, str] = {}
+    for service_id, entry in sorted(services.items()):
+        if entry["mode"] in RESTRICTED_MODES:
+            for web_name in list_service_names(entry):
+                if web_name.path:
+                    rule_by_path.setdefault(web_name, f"{BROWSER_CONTROL}/{service_id}")
     return ExportedWebNames(
         {web_name.host: is_blocked for web_name, is_blocked in minimal_names if not web_name.path},
         {web_name: is_blocked for web_name, is_blocked in minimal_names if web_name.path},
+        rule_by_path,
         tuple(
             f"{BROWSER_CONTROL}/{service_id}"
             for service_id, entry in sorted(services.items())
@@ -72,17 +81,6 @@ def collect_web_names(decision: ExportDecision) -> ExportedWebNames:
 def add_left_out(decision: ExportDecision, web_names: ExportedWebNames) -> ExportDecision:
     """Return the decision with the parts that the proxy lacks in `left_out`, for the header of a file."""
     return decision._replace(left_out=(*decision.left_out, *web_names.left_out))
-
-
-def find_name_rule(decision: ExportDecision, web_name: SiteName) -> str:
-    """Return the rule of the first restricted service that lists a name; "" if no service lists exactly this name."""
-    services = decision.plan["controls"][BROWSER_CONTROL]["services"]
-    service_ids = (
-        service_id
-        for service_id, entry in sorted(services.items())
-        if entry["mode"] in RESTRICTED_MODES and web_name in list_service_names(entry)
-    )
-    return next((f"{BROWSER_CONTROL}/{service_id}" for service_id in service_ids), "")
 
 
 def is_site_blocked(plan: Plan, host: str, port: int | None = None) -> bool:

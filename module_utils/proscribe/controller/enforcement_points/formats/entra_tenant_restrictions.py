@@ -32,7 +32,7 @@ from ..format_declaration import (
     ExportOmission,
     RenderedExport,
 )
-from ..web_names import BROWSER_CONTROL, collect_web_names, find_name_rule
+from ..web_names import BROWSER_CONTROL, collect_web_names
 
 _TENANT_PATTERN = re.compile(r"[A-Za-z0-9.-]{1,253}", re.ASCII)
 HEADER_LIMIT = DeviceLimit(4_000, "characters of a header", "a figure of our own: Microsoft names none")
@@ -88,8 +88,9 @@ def _iterate_open_sites(decision: ExportDecision) -> Iterator[ExportOmission]:
     for service_id, entry in sorted(decision.plan["controls"][BROWSER_CONTROL]["services"].items()):
         if entry["mode"] in RESTRICTED_MODES:
             yield ExportOmission(f"{BROWSER_CONTROL}/{service_id}", "the service", ACCOUNTS_ONLY_REASON)
-    for web_name in collect_web_names(decision).is_blocked_by_path:
-        yield ExportOmission(find_name_rule(decision, web_name), f"path {web_name}", ACCOUNTS_ONLY_REASON)
+    web_names = collect_web_names(decision)
+    for web_name in web_names.is_blocked_by_path:
+        yield ExportOmission(web_names.rule_by_path.get(web_name, ""), f"path {web_name}", ACCOUNTS_ONLY_REASON)
 
 
 FORMAT = ExportFormat(

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from ..format_declaration import ExportDecision, ExportFormat, ExportOmission, RenderedExport
 from ..text_template import render_template
-from ..web_names import ExportedWebNames, add_left_out, collect_web_names, find_name_rule, is_site_blocked
+from ..web_names import ExportedWebNames, add_left_out, collect_web_names, is_site_blocked
 
 # Port 9 (discard) of the client's machine: nothing listens there, so a connection is refused at once.
 TEMPLATE = """\
@@ -45,15 +45,15 @@ def render_export(decision: ExportDecision) -> RenderedExport:
         {host: int(is_blocked) for host, is_blocked in site_names.is_blocked_by_host.items()}, indent=0
     )
     script = render_template(TEMPLATE, add_left_out(decision, site_names), "pac", name_table=name_table)
-    left_out = [*site_names.left_out, *_list_unsupported_paths(decision, site_names)]
+    left_out = [*site_names.left_out, *_list_unsupported_paths(site_names)]
     return RenderedExport({"proscribe.pac": script}, site_names.included_rules, left_out)
 
 
-def _list_unsupported_paths(decision: ExportDecision, web_names: ExportedWebNames) -> Iterator[ExportOmission]:
+def _list_unsupported_paths(web_names: ExportedWebNames) -> Iterator[ExportOmission]:
     for web_name, is_blocked in web_names.is_blocked_by_path.items():
         if is_blocked and not web_names.is_host_blocked(web_name.host):
             yield ExportOmission(
-                find_name_rule(decision, web_name),
+                web_names.rule_by_path.get(web_name, ""),
                 f"path {web_name}",
                 "Browsers show a PAC file no path, so it stays open.",
             )

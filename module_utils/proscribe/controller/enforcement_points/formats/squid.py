@@ -17,7 +17,7 @@ from ....host.controls.browser.site_rules import SiteName
 from ..dns_names import group_names_by_depth
 from ..format_declaration import HTTP_PATHS, ExportDecision, ExportFormat, ExportOmission, RenderedExport
 from ..text_template import render_template
-from ..web_names import ExportedWebNames, add_left_out, collect_web_names, find_name_rule, is_site_blocked
+from ..web_names import ExportedWebNames, add_left_out, collect_web_names, is_site_blocked
 
 TEMPLATE = """\
 {{ header() }}
@@ -55,7 +55,7 @@ def render_export(decision: ExportDecision) -> RenderedExport:
     """Return a file that the organisation includes before its own http_access lines."""
     site_names = collect_web_names(decision)
     rules = render_template(TEMPLATE, add_left_out(decision, site_names), "squid", **make_rules(site_names))
-    left_out = [*site_names.left_out, *list_unsupported_paths(decision, site_names)]
+    left_out = [*site_names.left_out, *list_unsupported_paths(site_names)]
     return RenderedExport({"proscribe.conf": rules}, site_names.included_rules, left_out)
 
 
@@ -95,7 +95,7 @@ def _make_path_pattern(path: str) -> str:
     return "^" + _SPECIAL_PATTERN.sub(lambda match: f"[{match[0]}]", path)
 
 
-def list_unsupported_paths(decision: ExportDecision, web_names: ExportedWebNames) -> Iterator[ExportOmission]:
+def list_unsupported_paths(web_names: ExportedWebNames) -> Iterator[ExportOmission]:
     """Yield a report entry for each path that Squid cannot block or open as the plan requires without decryption.
 
     Without decryption of HTTPS, Squid sees only the host. So it can neither block a path of an open host nor open a
@@ -104,7 +104,7 @@ def list_unsupported_paths(decision: ExportDecision, web_names: ExportedWebNames
     for web_name, is_blocked in web_names.is_blocked_by_path.items():
         if is_blocked and not web_names.is_host_blocked(web_name.host):
             reason = "Over HTTPS it stays open, unless Squid opens the connections (ssl_bump)."
-            yield ExportOmission(find_name_rule(decision, web_name), f"path {web_name}", reason)
+            yield ExportOmission(web_names.rule_by_path.get(web_name, ""), f"path {web_name}", reason)
         elif not is_blocked and web_names.is_host_blocked(web_name.host):
             yield ExportOmission(
                 "", f"path {web_name}, open on a blocked host", "Squid refuses the host, so it stays blocked."

@@ -50,7 +50,7 @@ def render_export(decision: ExportDecision) -> RenderedExport:
         for omission in site_names.left_out
         if omission.reason != BY_TENANT_REASON and omission.rule.partition("/")[2] not in TENANT_RULES
     ]
-    left_out += [omission for omission in list_unsupported_paths(decision, site_names) if not omission.rule]
+    left_out += [omission for omission in list_unsupported_paths(site_names) if not omission.rule]
     left_out += iterate_left_out_context(section)
     left_out.append(
         ExportOmission("", "connections that are not opened", "What Squid splices or tunnels has no paths.")
