@@ -260,6 +260,7 @@ ONE, FIFTEEN = f"1 {AHEAD.format('is', 'b1')}", ", ".join(f"b{number}" for numbe
         ([absent(1, flatpaks=["org.b1"])], "var/lib/flatpak/app/org.b1/x", ""),
         ([absent(1, flatpaks=["org.b1"])], "var/lib/flatpak/app/org.b2/x", ONE),
         ([absent(1, snaps=["b1"])], "snap/b1/x", ""),
+        ([absent(1, snaps=["b1"])], "var/lib/snapd/snap/b1/x", ""),
         ([absent(number) for number in range(15)], "", f"15 {AHEAD.format('are', FIFTEEN)}"),
         ([absent(number) for number in range(17)], "", f"17 {AHEAD.format('are', f'{FIFTEEN} and 2 more')}"),
         ([absent(1, paths=["/unseen"])], "", ""),  # it may be there

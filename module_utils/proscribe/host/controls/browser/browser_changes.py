@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from ....model.types.plan import Plan
 
 MAX_NAMED_BROWSERS = 15
-FLATPAK_DIRECTORY = "/var/lib/flatpak/app"
 FAMILY_MODULES = {"chromium": chromium_changes, "firefox": firefox_changes, "thunderbird": firefox_changes}
 
 
@@ -72,13 +71,8 @@ def _is_browser_missing(host: Host, place: PolicyPlace) -> bool:
 
     The result is False if that cannot be observed, or if the paths of the browsers are unknown.
     """
-    paths = [
-        *place.paths,
-        *(f"{FLATPAK_DIRECTORY}/{id_}" for id_ in place.flatpaks),
-        *(f"/snap/{name}" for name in place.snaps),
-    ]
     try:
-        return bool(place.paths) and all(host.find_entry(path) is None for path in paths)
+        return bool(place.paths) and not place.is_browser_installed(host)
     except ObservationError:
         return False
 

@@ -104,14 +104,7 @@ def list_packaged_browsers(host: Host, plan: Plan) -> Iterator[ProbeCandidate]:
     """Yield the flatpaks and snaps of the plan's places that are installed for all users."""
     for place in list_places(host, plan):
         if place.has_sites:
-            package_directories = [f"/var/lib/flatpak/app/{id_}" for id_ in place.flatpaks] + [
-                f"/snap/{id_}" for id_ in place.snaps
-            ]
-            yield from (
-                ProbeCandidate(place, package_directory)
-                for package_directory in package_directories
-                if host.find_entry(package_directory) is not None
-            )
+            yield from (ProbeCandidate(place, directory) for directory in place.find_packages(host))
 
 
 def _find_program(host: Host, path: str) -> str:

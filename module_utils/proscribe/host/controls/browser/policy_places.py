@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 THUNDERBIRD = "thunderbird"
 # Paths that exist where flatpak or snap is in use. Both isolate browsers from the host's files.
-PACKAGER_PATHS = ("/var/lib/flatpak", "/usr/bin/flatpak", "/snap", "/var/lib/snapd/snap")
+SNAP_DIRECTORIES = ("/snap", "/var/lib/snapd/snap")  # Fedora and openSUSE have /snap only if an administrator made it
+PACKAGER_PATHS = ("/var/lib/flatpak", "/usr/bin/flatpak", *SNAP_DIRECTORIES)
 FLATPAK_APPS = "/var/lib/flatpak/app"
 OWN_FILE = "proscribe.json"  # name of Proscribe's file in a folder of which Chromium and its relatives read every file
 OWN_EXTENSION_SUFFIX = ".proscribe"  # ending of Proscribe's extension for a flatpak that accepts several extensions
@@ -47,8 +48,16 @@ class PolicyPlace(NamedTuple):
 
         Homes of users are not searched.
         """
-        packaged_paths = [f"{FLATPAK_APPS}/{id_}" for id_ in self.flatpaks] + [f"/snap/{name}" for name in self.snaps]
-        return any(host.find_entry(path) is not None for path in (*self.paths, *packaged_paths))
+        return any(host.find_entry(path) is not None for path in self.paths) or bool(self.find_packages(host))
+
+    def find_packages(self, host: Host) -> list[str]:
+        """Return the directories of the flatpaks and snaps that read the file and are installed for all users."""
+        candidates = [
+            *((f"{FLATPAK_APPS}/{id_}",) for id_ in self.flatpaks),
+            *(tuple(f"{directory}/{name}" for directory in SNAP_DIRECTORIES) for name in self.snaps),
+        ]
+        present = (next((path for path in paths if host.find_entry(path) is not None), "") for paths in candidates)
+        return [path for path in present if path]
 
     @property
     def has_sites(self) -> bool:
