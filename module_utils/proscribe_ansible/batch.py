@@ -48,7 +48,9 @@ from proscribe_ansible.executor import MemberResults, run_executor
 from proscribe_ansible.private_names import SWEEP, has_all_names
 from proscribe_ansible.result_transfer import CapturedAction, HostOutcome, TaskMember, transfer
 
-MAX_SILENT_HOSTS = 64  # most silent hosts that a batch waits for, beside the hosts that `forks` allows
+# A batch contacts `forks` hosts at a time. A host that is silent before it is connected gives its place to another
+# host. The batch waits for at most this many such hosts.
+MAX_SILENT_HOSTS = 64
 MAX_SHELL_OUTPUT_BYTES = 64 * 1024  # bytes; no login shell prints more around an answer
 MODEL_ADDRESSES = ("a.invalid", "b.invalid")  # examples for which Ansible's plugin builds the `ssh` command
 

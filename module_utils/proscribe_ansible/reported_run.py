@@ -217,7 +217,11 @@ class ReportedPlaybookRun:
         self._exit_code.conclude_run(run.verdict)
 
     def _end_lift(self, failed: bool) -> None:
-        """End a run that lifts the ban: note the removed packages, print the summary, and add the exit code."""
+        """End a run that lifts the ban: record the lift on disk, print the summary, and add the exit code.
+
+        One file lists the removed packages. The history and the fleet state show the lift. In check mode nothing is
+        recorded.
+        """
         collector, is_check_mode = self.collector, bool(context.CLIARGS.get("check"))
         run = collector.run
         enforce_call = RunCall.read_run_call(run).make_other_playbook_command(

@@ -64,8 +64,8 @@ def options():
         meaning = textwrap.wrap(one.meaning, LINE, break_on_hyphens=False, break_long_words=False)
         lines += [f"proscribe_{name}:", "  description: >-", *(f"    {line}" for line in meaning)]
         lines += [f"  type: {type_of(one)}"]
-        if isinstance(one.read, ChoiceReader | NamesReader) and one.read.allowed:
-            lines += ["  choices:", *(f"    - {json.dumps(word)}" for word in one.read.allowed)]
+        if isinstance(one.read, ChoiceReader | NamesReader) and one.read.allowed_values:
+            lines += ["  choices:", *(f"    - {json.dumps(word)}" for word in one.read.allowed_values)]
         lines += [f"  default: {json.dumps(one.default)}"] if one.default is not None else []
     return "".join(f"{OPTIONS}{line}\n" for line in lines)
 

@@ -186,7 +186,7 @@ def run_call(head: StreamHead, code: bytes, plan: bytes) -> Mapping[str, object]
 
 def format_answer(answer: Mapping[str, object]) -> str:
     """Format an answer as JSON."""
-    if LACKING in answer:  # the host then also lacks the code of `format_json`
+    if LACKING in answer:  # `execute_call` then loaded no code of Proscribe, so `format_json` cannot be imported
         import json
 
         return json.dumps(answer)

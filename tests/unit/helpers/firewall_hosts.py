@@ -79,7 +79,7 @@ class FirewallHost(Host):
         """Leave the host as enforcing leaves it with this table."""
         self.answers |= {"list": ToolResult(0, text, ""), "is-active": DONE}
         self.lay(BOOT_FILE, text, 0o600)
-        self.lay(PROGRAM, boot_units.render_program(), 0o700)
+        self.lay(PROGRAM, boot_units.render_firewall_program(), 0o700)
         for unit in boot_units.make_units(NFT):
             self.lay(unit.path, unit.text)
             self.lay(unit.enabled_link)

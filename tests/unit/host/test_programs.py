@@ -31,7 +31,9 @@ def pacman_script(contact: str = "it@example.org", messages: Sequence[str] = ())
 
 @shells
 @pytest.mark.parametrize(
-    "text", [dpkg.BLOCK_SCRIPT_TEXT, pacman_script(), boot_units.render_program()], ids=["dpkg", "pacman", "firewall"]
+    "text",
+    [dpkg.BLOCK_SCRIPT_TEXT, pacman_script(), boot_units.render_firewall_program()],
+    ids=["dpkg", "pacman", "firewall"],
 )
 def test_script_of_a_host_is_read_by_every_sh(shell, text):
     done = subprocess.run([*shell, "-n"], input=text, text=True, capture_output=True)

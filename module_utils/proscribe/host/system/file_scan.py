@@ -248,16 +248,16 @@ class _FileScan:
                     child = prefix + name
                     if child not in closed_paths:
                         self._visit(_LazyDirectory(directory, name), child, depth)
-                    elif type_ := self._find_closed_type(child):
+                    elif type_ := self._find_skipped_mount_type(child):
                         self.unseen.append(explain_not_entered(child, type_))
         finally:
             if directory.descriptor >= 0:
                 os.close(directory.descriptor)
 
-    def _find_closed_type(self, path: str) -> str:
-        """Return the file system type of a directory that is not entered and may hide files.
+    def _find_skipped_mount_type(self, path: str) -> str:
+        """Return the type of the network or FUSE file system mounted at a path, where the scan may miss files.
 
-        Returns "" if nothing is hidden: no mount, a local file system, or a mounted AppImage. A whole disk gives ""
+        Returns "" if it misses none: no mount, a local file system, or a mounted AppImage. A whole disk gives ""
         too, because it is scanned as a root.
         """
         if path not in self.mount_table or self.mount_table[path].is_whole_disk:

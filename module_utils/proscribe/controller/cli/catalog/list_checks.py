@@ -79,7 +79,8 @@ def check_list(publisher: Publisher, fetched: FetchedList, kind: str, is_agreeme
             if not normalised:
                 wrong_count += "/" not in normalise_network(raw_value)  # IP addresses are left out, but are no mistake
                 continue
-        # A list that adds nothing brings no value into the catalogue. So only the width of its networks matters.
+        # With `adds: false` in publishers.yml, no value of the list gets into the catalogue. The entry only loses the
+        # networks that the list does not cover. So the check is only that each network is well-formed and not too wide.
         elif expectation := check_feed_value(normalised, kind) if publisher.adds else _check_width(normalised):
             raise ListFormatError(f"found {format_value(raw_value)}, expected {expectation}")
         value_counts[normalised] = 1

@@ -138,7 +138,11 @@ def compare_expectations(
             continue
         # If all deciding controls are off, nothing blocks the name. The headline of `explain` says open, too.
         answers = [
-            (OPEN if group.answer == OFF else group.answer, group.hosts, _find_first_reason(group, DECIDING_CONTROLS[about.kind]))
+            (
+                OPEN if group.answer == OFF else group.answer,
+                group.hosts,
+                _find_first_reason(group, DECIDING_CONTROLS[about.kind]),
+            )
             for group in answer_groups
         ]
         results.append(expectations.make_result(expectation, answers))

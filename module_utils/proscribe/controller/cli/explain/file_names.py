@@ -31,9 +31,10 @@ def is_scanned(word: str) -> bool:
 
 
 def match_file_name(word: str, names: AppNames) -> Iterator[tuple[str, str]]:
-    """Yield (service id, kind of match) for each service for which the file scan checks a file of that name.
+    """Yield (service id, kind of match) for each service whose app may have a file of this name.
 
-    `word` is a name or a path, of which only the last part counts. `names` has the names for which the scan searches.
+    `word` is a name or a path, of which only the last part counts. `names` has the names for which the file scan of a
+    host searches.
     """
     name = word.rpartition("/")[2]
     if name.lower().endswith(appimage.IMAGE_SUFFIX):
@@ -43,12 +44,14 @@ def match_file_name(word: str, names: AppNames) -> Iterator[tuple[str, str]]:
         for service in names.windows_paths[name]:
             yield service, WINDOWS
     elif name in names.programs or name in names.marked_programs:
+        # A program of `marked_programs` counts in a scan only if the file has the mark of its maker.
         for service in dict.fromkeys([*names.programs.get(name, ()), *names.marked_programs.get(name, ())]):
             yield service, PROGRAM
     elif name in names.desktop_files:
         for service in names.desktop_files[name]:
             yield service, DESKTOP
     elif name not in names.all_names:
+        # The name may still have additions to a program's name, such as a version or `linux`. The stem is without them.
         for service in names.services_by_stem.get(appimage.make_name_stem(name), ()):
             yield service, STEM
 

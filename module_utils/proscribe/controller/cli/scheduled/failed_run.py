@@ -14,7 +14,7 @@ from ....base.chat_text import OUTPUT_HEADING
 from ....host.schedule.timers import DRIFT_UNIT
 from ....model.types.run import RunInterruption
 from ...files import replace_file
-from ...report.evaluation.arithmetic import has_answered
+from ...report.evaluation.arithmetic import is_evaluated
 from ...report.evaluation.verdict import NOTHING_EXIT
 from ...report.notification import Notification, QuotedLines, build_notification
 from ...report.storage.report_directory import FILE_MODE, JOURNAL_FILE, PARTIAL_SUFFIX, open_report_file
@@ -146,7 +146,7 @@ def _find_unended_report(reports: Path) -> tuple[str, int]:
         return str(begun_reports[-1]), _count_answered_hosts(begun_reports[-1] / JOURNAL_FILE)
     if newest_run is None or not _has_just_ended(newest_run):
         return "", 0
-    return str(newest_run), sum(map(has_answered, read_records(newest_run)))
+    return str(newest_run), sum(map(is_evaluated, read_records(newest_run)))
 
 
 def _count_answered_hosts(journal: Path) -> int:

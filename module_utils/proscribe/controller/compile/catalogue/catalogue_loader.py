@@ -64,7 +64,8 @@ class Service:
     tenant_control: TenantControl
     nxdomain_canaries: tuple[str, ...]
     front_doors: tuple[str, ...]  # addresses that a user types: host, or host/path
-    decided: tuple[Decision, ...]  # a person's decisions about names of public lists and of known good lists
+    # A person's decisions: names of public lists that the entry leaves open, and known good names that it blocks.
+    decided: tuple[Decision, ...]
     overlaps_with: tuple[str, ...]
     retired: bool
     checked: str  # the day on which the entry was last compared with its sources; "" for never

@@ -20,36 +20,44 @@ MAX_NAME_BYTES = 255  # bytes in each part of a path: the limit of file systems
 
 
 class ChoiceReader:
-    """A reader for a word out of `allowed`."""
+    """A reader for a word out of `allowed_values`."""
 
-    def __init__(self, allowed: Iterable[str]) -> None:
-        self.allowed = tuple(allowed)
+    def __init__(self, allowed_values: Iterable[str]) -> None:
+        self.allowed_values = tuple(allowed_values)
 
     def __call__(self, setting: object) -> str:
         # YAML 1.1 reads an unquoted off as false
-        setting = "off" if setting is False and "off" in self.allowed else setting
-        return str(require_one_of(setting, self.allowed))
+        setting = "off" if setting is False and "off" in self.allowed_values else setting
+        return str(require_one_of(setting, self.allowed_values))
 
 
-def make_choice_reader(*allowed: str) -> ChoiceReader:
-    """Return a reader for a word out of `allowed`."""
-    return ChoiceReader(allowed)
+def make_choice_reader(*allowed_values: str) -> ChoiceReader:
+    """Return a reader for a word out of `allowed_values`."""
+    return ChoiceReader(allowed_values)
 
 
-def require_one_of(setting: object, allowed: Collection[str], description: str = "") -> object:
-    """Return the value. Raises UnexpectedValue unless it is in `allowed`."""
-    if setting not in tuple(allowed):
+def require_one_of(setting: object, allowed_values: Collection[str], description: str = "") -> object:
+    """Return the value. Raises UnexpectedValue unless it is in `allowed_values`.
+
+    `description` precedes the list of allowed values in the error: `a control, `.
+    """
+    if setting not in tuple(allowed_values):
         raise UnexpectedValue(
-            "", setting, f"{description}one of {', '.join(allowed)}{propose_similar_names(str(setting), allowed)}"
+            "",
+            setting,
+            f"{description}one of {', '.join(allowed_values)}{propose_similar_names(str(setting), allowed_values)}",
         )
     return setting
 
 
 class NamesReader:
-    """A reader for a list of words. If `allowed` is not empty, each word has to be in it."""
+    """A reader for a list of words. If `allowed_values` is not empty, each word has to be in it.
 
-    def __init__(self, allowed: Iterable[str], description: str) -> None:
-        self.allowed, self.description = tuple(allowed), description
+    `description` is the noun for the words in errors, such as `ids of feeds`.
+    """
+
+    def __init__(self, allowed_values: Iterable[str], description: str) -> None:
+        self.allowed_values, self.description = tuple(allowed_values), description
 
     def __call__(self, setting: object) -> tuple[str, ...]:
         if not isinstance(setting, list | tuple):
@@ -57,14 +65,17 @@ class NamesReader:
         for index, name in enumerate(setting):
             if not isinstance(name, str) or not name:
                 raise UnexpectedValue(f"[{index}]", name, self.description)
-            if self.allowed:
-                read_part(f"[{index}]", require_one_of, name, self.allowed)
+            if self.allowed_values:
+                read_part(f"[{index}]", require_one_of, name, self.allowed_values)
         return tuple(str(name) for name in dict.fromkeys(setting))
 
 
-def make_names_reader(allowed: Iterable[str] | None, description: str) -> NamesReader:
-    """Return a reader for a list of words. Each word has to be in `allowed`, unless `allowed` is None or empty."""
-    return NamesReader(allowed or (), description)
+def make_names_reader(allowed_values: Iterable[str] | None, description: str) -> NamesReader:
+    """Return a reader for a list of words.
+
+    Each word has to be in `allowed_values`, unless that is None or empty. `description` is that of NamesReader.
+    """
+    return NamesReader(allowed_values or (), description)
 
 
 def read_part(key: str, read_setting: Callable[..., Value], *arguments: object) -> Value:

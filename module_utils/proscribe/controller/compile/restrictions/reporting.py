@@ -17,7 +17,9 @@ from .event_values import read_events
 from .readers import read_exports, read_history, read_round
 from .variable import declare_settings, declare_variable
 
-ROOT, STORED = "root", "stored"  # values of proscribe_audit_with
+# Values of proscribe_audit_with. STORED: an audit does not need root rights, only the right to run one program. An
+# enforcing run has stored this program on the host.
+ROOT, STORED = "root", "stored"
 
 
 @declare_settings

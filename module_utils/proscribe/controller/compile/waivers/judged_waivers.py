@@ -103,19 +103,24 @@ def find_wrong_names(
         known_hosts = hosts.union(candidate.name for candidate in departures if candidate.kind == HOSTS)
         known_groups = groups.union(candidate.name for candidate in departures if candidate.kind == GROUPS)
         is_misspelled = not (known_hosts.issuperset(waiver.hosts) and known_groups.issuperset(waiver.groups))
-        # The services of a waiver are not checked if all of its hosts are outside this run (--limit): the catalogue of
-        # those hosts may have the services. A waiver may also cover no host because a host's or group's name is
-        # misspelled. Then its services are checked, so that all mistakes are reported together.
-        skips_services = services is None or (
-            covered_hosts.isdisjoint(in_run) and (bool(covered_hosts) or not is_misspelled)
-        )
-        permitted_services = frozenset(waiver.services if skips_services else services or ())
+        has_service_check = services is not None and _is_service_check_possible(covered_hosts, in_run, is_misspelled)
+        permitted_services = frozenset((services or ()) if has_service_check else waiver.services)
         yield from find_unknown_names(waiver, KnownNames(permitted_services, known_hosts, known_groups))
         if isinstance(waiver, Waiver):
-            yield from _check_closing(waiver, covered_hosts, restrictions)
+            yield from _check_hours_need_watch(waiver, covered_hosts, restrictions)
 
 
-def _check_closing(
+def _is_service_check_possible(covered_hosts: frozenset[str], hosts_in_run: set[str], is_misspelled: bool) -> bool:
+    """Return whether the catalogues of this run can show that a waiver's service is unknown.
+
+    They cannot if all hosts of the waiver are outside this run (--limit). The catalogue of those hosts may have the
+    service. A waiver may also cover no host because a host's or group's name is misspelled (`is_misspelled`). Then its
+    services are checked, so that all mistakes are reported together.
+    """
+    return not covered_hosts.isdisjoint(hosts_in_run) or (not covered_hosts and is_misspelled)
+
+
+def _check_hours_need_watch(
     waiver: Waiver, hosts: Iterable[str], restrictions: Mapping[str, Restrictions]
 ) -> Iterator[PolicyError]:
     """Yield an error if a waiver with weekly `hours` covers a host without a watch.

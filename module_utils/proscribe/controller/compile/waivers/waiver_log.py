@@ -79,7 +79,9 @@ def require_earlier_waivers(
             if seen.hosts & in_run and _is_whole_folder_missed(seen, open_waivers, missed_waivers)
         ]
         if lost_waivers:
-            raise PolicyErrors([_make_error(notes, lost_waivers, folders, {judged.waiver.id for judged in waivers})])
+            raise PolicyErrors(
+                [_make_lost_waivers_error(notes, lost_waivers, folders, {judged.waiver.id for judged in waivers})]
+            )
         gone_waivers = [seen for seen in missed_waivers if seen.hosts & in_run]
         warnings = [
             f"waiver {gone_waiver.id} is gone since run {notes.run}: what it opened is closed [{gone_waiver.file}]"
@@ -202,10 +204,13 @@ def _is_whole_folder_missed(
     return all(other_waiver in missed_waivers for other_waiver in noted_waivers if other_waiver.folder == seen.folder)
 
 
-def _make_error(
+def _make_lost_waivers_error(
     notes: WaiverNotes, lost_waivers: Sequence[SeenWaiver], folders: Sequence[Path], present_ids: Collection[str]
 ) -> PolicyError:
-    """Return the error about waivers of an earlier run that are lost, with the folders where they were expected."""
+    """Return the error about waivers of an earlier run that are lost, with the folders where they were expected.
+
+    `present_ids` are the ids of all waivers that this run has read, also of those that waive nothing.
+    """
     ids = [seen.id for seen in lost_waivers]
     shown_ids = ", ".join(ids[:MAX_IDS_SHOWN]) + (
         f" and {len(ids) - MAX_IDS_SHOWN} more" if ids[MAX_IDS_SHOWN:] else ""
@@ -213,6 +218,7 @@ def _make_error(
     places = ", ".join(dict.fromkeys(seen.folder for seen in lost_waivers))
     searched = ", ".join(map(str, folders)) or "no folder, since there is none beside the inventory"
     option = ",".join(ids) if len(ids) <= MAX_IDS_SHOWN else ALL_WAIVERS
+    # The file of the first lost waiver is still there, so its approver list or the approvers' keys are missing.
     if ids[0] in present_ids:
         description = f"waivers without their approvers.yml or {SIGNERS_FILE} beside the folder: {shown_ids}"
     else:

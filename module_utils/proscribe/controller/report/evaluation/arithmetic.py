@@ -40,17 +40,20 @@ def count_states(states: Iterable[str]) -> dict[str, int]:
     return counts
 
 
-def has_answered(record: HostRecord) -> bool:
-    """Return whether a host was evaluated: its record counts for its plan and has at least one rule."""
+def is_evaluated(record: HostRecord) -> bool:
+    """Return whether a host was evaluated: its record has at least one evaluated rule.
+
+    A host without a usable answer has none (record.make_silent_record).
+    """
     return int(record["rules_evaluated"]) > 0
 
 
 def is_covered(record: HostRecord) -> bool:
     """Return whether a host's record describes its present state.
 
-    The host answered, and no run changed it after the observation.
+    The host was evaluated, and no run changed it after the observation.
     """
-    return has_answered(record) and not record.get(UNOBSERVED)
+    return is_evaluated(record) and not record.get(UNOBSERVED)
 
 
 def count_rule_states(record: HostRecord) -> dict[str, int]:
@@ -105,7 +108,7 @@ def count_unsearchable_rules(
     counts: Counter[str] = Counter()
     host_counts_by_plan: Counter[str | None] = Counter()
     for record in records:
-        if has_answered(record):
+        if is_evaluated(record):
             host_counts_by_plan[record["plan"]] += 1
         unsearchable_rules = [
             rule["rule"] for rule in record["rules"] if (rule.get("reason") or "").startswith(NO_IDENTIFIERS_REASON)

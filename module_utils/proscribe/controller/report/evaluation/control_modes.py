@@ -22,7 +22,7 @@ from ....model.types.record import ControlRecord, HostRecord, RuleRecord
 from ....model.types.run import ControlPolicy
 from ....model.vocabulary import CONTROL_MODES
 from ..text.wording import format_count
-from .arithmetic import has_answered
+from .arithmetic import is_evaluated
 from .failures import list_failures
 from .unobserved_corrections import UNOBSERVED_KEY as UNOBSERVED
 
@@ -95,7 +95,7 @@ class ControlModes:
             is_observed = reported is not None or set(CONTROLS) <= {*self._observed}
         if not is_observed or mode == OFF:
             return summary
-        if not has_answered(record):
+        if not is_evaluated(record):
             return {**summary, "state": UNKNOWN}
         listed_states = [rule["state"] for rule in record["rules"] if rule["rule"].partition("/")[0] == name]
         evaluated_count, not_applicable_count = (

@@ -131,7 +131,10 @@ class Grouping:
         self._groups: list[_GroupBuilder] = []
 
     def add_record(self, record: HostRecord) -> tuple[int, ...]:
-        """Add a host's record, and return the indexes in `parts` of the rules and errors of this host."""
+        """Add a host's record, and return the indexes in `parts` of the parts of the record (GroupPart).
+
+        Hosts with equal rules, or with the same error, share a part.
+        """
         part_numbers: list[int] = []
         shared_rules: dict[tuple[str, str, bool], list[int]] = {}
         for rule in record["rules"]:

@@ -27,7 +27,7 @@ from ....model.types.record import ControlRecord, HostRecord, RuleRecord
 from ....model.types.report import FleetReport, ReportRun
 from ....model.types.run import ControlPolicy, RunWaiver, WaiverRevocation
 from . import watch_remark_groups
-from .arithmetic import has_answered
+from .arithmetic import is_evaluated
 from .control_modes import AUDIT, OFF
 from .lifts import Lift, LiftResult
 from .observation_time import is_observed_since
@@ -318,11 +318,11 @@ class FleetState:
             # EXTRA_RULE_GROUPS, but only on some hosts: there the record has a state for the group.
             elif name not in list_observed_controls(run) if name not in EXTRA_RULE_GROUPS else not state:
                 observations[name] = _apply_policy(previous, mode, policy)
-            elif has_answered(record) and not (mode or state):  # nothing shows that the host's plan has this control
+            elif is_evaluated(record) and not (mode or state):  # nothing shows that the host's plan has this control
                 observations[name] = ControlObservation(
                     state=NOT_APPLICABLE, observed_at=observed_at, run_id=run["id"], is_valid=True
                 )
-            elif not has_answered(record) or not state:
+            elif not is_evaluated(record) or not state:
                 observations[name] = _apply_policy(previous, mode, policy).invalidate_observation()
             # a run that ends later may have observed the host earlier
             elif _is_older(record, run, observed_at, previous):

@@ -25,7 +25,7 @@ from ....model.finding import (
 )
 from ....model.plan import CONTROLS
 from ....model.types.record import HostRecord
-from ..evaluation.arithmetic import has_answered
+from ..evaluation.arithmetic import is_evaluated
 from ..evaluation.lifts import make_lift_rule
 from ..evaluation.observation_time import is_observed_since, read_observation_time
 from .database import HistorySession
@@ -98,7 +98,7 @@ class BatchChanges:
         # then.
         observed_controls = (
             [control for control in self.controls if observation_time >= previous_host.observed_at.get(control, "")]
-            if has_answered(record)
+            if is_evaluated(record)
             else []
         )
         # Group policy and the watch have no column for their observation time, so they follow the controls.

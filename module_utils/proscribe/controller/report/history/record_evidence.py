@@ -20,7 +20,8 @@ class EvidenceReader:
     """A reader of the evidence in records. It caches the result for rules that thousands of hosts share."""
 
     def __init__(self) -> None:
-        # (controls, id() of each rule) -> (the rules, {rule: (state, evidence)})
+        # The evidence of each list of rules. The key has the observed controls, then the id() of each rule, because
+        # hosts share rules as objects. The value has the rules, and {name of the rule: (state, evidence)}.
         self._evidence_by_rules: dict[
             tuple[str | int, ...], tuple[Sequence[RuleRecord], Mapping[str, tuple[str, str]]]
         ] = {}

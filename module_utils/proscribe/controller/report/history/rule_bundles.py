@@ -10,8 +10,8 @@ from ....model.plan import format_canonical
 from .database import HistorySession
 from .tables import ADD_BUNDLE, make_bundles_query, make_parameters
 
-# Most bundles in memory while a run is written. There may be many, because the path of an app differs from host to
-# host.
+# Most bundles in memory while a run is saved in the history. The evidence of an app has its path, which differs from
+# host to host. So hosts with the same app may need a bundle each.
 MAX_CACHED_BUNDLES = 20_000
 BUNDLES_PER_QUERY = 500  # most bundles in a query
 

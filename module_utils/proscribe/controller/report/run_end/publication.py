@@ -181,7 +181,8 @@ def _update_fleet_state(
             fleet_state_file.write_fleet_state(reports, fleet_state)
             corrections_file.update_open_controls(reports, report["run"], records)
             interrupted = report["run"].get("interrupted")
-            # A later run closes a run that was killed. That later run has newer requests, which must not be replaced.
+            # This may be the report of a killed run, which the later run `closed_by` writes. The requests of that later
+            # run are newer, so they must not be replaced.
             if not (interrupted and interrupted["closed_by"]):
                 _store_requests(reports, report, records)
         except OSError as error:

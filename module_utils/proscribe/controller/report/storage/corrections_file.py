@@ -17,7 +17,7 @@ from ....model.types.record import HostRecord
 from ....model.types.report import ReportRun
 from ....model.types.run import CompiledRun
 from ...files import replace_file
-from ..evaluation.arithmetic import has_answered
+from ..evaluation.arithmetic import is_evaluated
 from ..evaluation.scope import AnyRun, list_observed_controls
 from ..evaluation.unobserved_corrections import UNOBSERVED_KEY, UnobservedCorrection
 from .pruning import RUN_ID_PATTERN
@@ -95,7 +95,7 @@ def update_open_controls(reports: Path, run: ReportRun, records: Sequence[HostRe
     covered_controls = _list_covered_controls(run)
     for record in records:
         host_controls = updated_controls.setdefault(record["host"], {})
-        observed_controls = covered_controls if has_answered(record) else ()
+        observed_controls = covered_controls if is_evaluated(record) else ()
         # If this run was killed, a later run completes its report. Then the entries of newer runs must stay. The ids of
         # runs begin with their start times, so a smaller id is an older run.
         older_controls = [

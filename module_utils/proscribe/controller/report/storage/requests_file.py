@@ -15,7 +15,7 @@ from typing import NamedTuple
 from ....model.types.record import HostRecord
 from ....model.types.report import FleetReport, ReportRun
 from ...files import replace_file
-from ..evaluation.arithmetic import has_answered
+from ..evaluation.arithmetic import is_evaluated
 from ..evaluation.fleet_state import name_run_inventory
 from ..evaluation.scope import is_whole_run, list_observed_controls
 from .report_directory import FILE_MODE, open_report_file
@@ -91,7 +91,7 @@ def _merge_requests(
     """
     inventory = name_run_inventory(run)
     requests_by_key = {request.key: request for request in stored_requests}
-    observed_hosts = {record["host"] for record in records if has_answered(record)}
+    observed_hosts = {record["host"] for record in records if is_evaluated(record)}
     departed_hosts = (
         {request.host for request in requests_by_key.values() if request.inventory == inventory}
         if is_whole_run(run)

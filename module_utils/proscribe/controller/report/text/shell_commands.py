@@ -257,6 +257,7 @@ def quote_word(word: str) -> str:
     if SAFE_WORD.fullmatch(word):
         return word
     if word.isprintable():
+        # shlex.quote may leave a = at the beginning without quotes, so it is quoted separately.
         return shlex.quote(word) if word[:1] != "=" else f"'{word[:1]}'{quote_word(word[1:]) if word[1:] else ''}"
     # Characters that are not printable could control the terminal or end the line. They become octal escapes in $'',
     # which bash, zsh and ksh read.

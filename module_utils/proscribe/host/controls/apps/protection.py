@@ -127,7 +127,7 @@ def explain_package_protection(name: str) -> str:
 
 
 def explain_program_protection(name: str) -> str:
-    """Explain why the system needs the programs with this base name, so that no service may name it, or return ""."""
+    """Explain why the programs with this base name are never removed or denied, or return ""."""
     return "the system needs it" if name in PROTECTED_PROGRAMS or _NUMBERED_PROGRAM_PATTERN.match(name) else ""
 
 

@@ -153,11 +153,11 @@ def judge_policies(
         if sign_in_findings and not findings:
             verdict = verdict._replace(drifted=False)  # no drift, because no run can correct it
         if verdict.state == COMPLIANT and setting in (GOOGLE_TENANTS, MICROSOFT_TENANTS):
-            from .tenant_mechanisms import list_tenant_mechanisms
+            from .tenant_mechanisms import list_tenant_policies
 
             verdict = verdict._replace(
                 findings=tuple(
-                    list_tenant_mechanisms(
+                    list_tenant_policies(
                         setting, desired.rules, [observed_place.place for observed_place in observed_places]
                     )
                 )

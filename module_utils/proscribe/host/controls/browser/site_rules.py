@@ -197,14 +197,15 @@ class NameList:
     """Names for the lists of a browser. The closest name to an address decides, as in Chromium."""
 
     def __init__(self, decided_names: Iterable[tuple[SiteName, bool]]) -> None:
-        """Keep the names about which the shorter names would decide otherwise.
+        """Keep only the names that change a decision.
 
-        `decided_names` has (name, whether it is blocked), each name after those that include it.
+        A name is left out if the names before it already decide the same about it. `decided_names` has (name, whether
+        it is blocked). A name comes after those that include it, as example.org includes a.example.org.
         """
         self.decisions: dict[SiteName, bool] = {}
         self._paths: dict[str, list[str]] = {}  # by host, the longest path first
         for site_name, is_blocked in decided_names:
-            if is_blocked != self.is_blocked(site_name):  # the names so far would decide otherwise
+            if is_blocked != self.is_blocked(site_name):  # the names before it decide otherwise
                 self.decisions[site_name] = is_blocked
                 self._paths.setdefault(site_name.host, []).insert(0, site_name.path)
 

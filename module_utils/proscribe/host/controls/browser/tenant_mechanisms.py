@@ -20,10 +20,10 @@ from .site_rules import BrowserRules, SiteName, is_covering
 MAX_NAMED_DOMAINS = 3
 
 
-def list_tenant_mechanisms(id_: str, rules: BrowserRules, places: Iterable[PolicyPlace]) -> Iterator[Finding]:
-    """Yield a finding for each family of browsers, with the policy that refuses other accounts and what it covers.
+def list_tenant_policies(id_: str, rules: BrowserRules, places: Iterable[PolicyPlace]) -> Iterator[Finding]:
+    """Yield a finding for each family of browsers: the policy that restricts accounts there, and what it covers.
 
-    `id_` is GOOGLE_TENANTS or MICROSOFT_TENANTS.
+    `id_` is GOOGLE_TENANTS or MICROSOFT_TENANTS: whose accounts the policy restricts. Thunderbird has no such policy.
     """
     place_ids_by_family: dict[str, list[str]] = {}
     for place in places:

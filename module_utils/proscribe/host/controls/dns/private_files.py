@@ -16,7 +16,7 @@ from ...system.mounts import is_remote_type, unescape_mount_point
 
 RESOLUTION_FILES = ("/etc/hosts", "/etc/resolv.conf", "/etc/nsswitch.conf")
 MAX_TABLE_BYTES = 4 * 1024 * 1024  # limit for a list of mounts; the kernel lets a user have 100,000 mounts
-MAX_COMPARED_BYTES = 1024 * 1024  # limit for a file that is compared
+MAX_COMPARED_BYTES = 1024 * 1024  # a larger file of a process counts as different from the host's file
 
 
 class FilesystemMount(NamedTuple):

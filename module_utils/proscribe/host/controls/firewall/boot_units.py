@@ -126,8 +126,11 @@ def make_units(nft: str) -> Sequence[FirewallUnit]:
     )
 
 
-def render_program() -> str:
-    """Return the text of the program that the watcher and unconfirmed changes need."""
+def render_firewall_program() -> str:
+    """Return the text of the host's program that restores a deleted table and reverts a change that nobody confirmed.
+
+    The watcher (the second unit) and change_trial.py run it.
+    """
     return program.render_program_text(BOOT_FILE_PATH, TABLE_NAME)
 
 
@@ -138,7 +141,7 @@ def is_program_intact(host: Host) -> bool:
         status
         and stat.S_ISREG(status.st_mode)
         and stat.S_IMODE(status.st_mode) == program.PROGRAM_MODE
-        and host.read_text(program.PROGRAM_PATH) == render_program()
+        and host.read_text(program.PROGRAM_PATH) == render_firewall_program()
     )
 
 

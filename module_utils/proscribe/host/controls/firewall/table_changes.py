@@ -74,7 +74,7 @@ def enforce_firewall(host: Host, section: PlanSection, resolver_uids: Sequence[i
     refusals = _make_refusals(section, host_exemptions, connections)
     if not boot_units.is_program_intact(host):
         actions.append(
-            _make_write_action(host, program.PROGRAM_PATH, boot_units.render_program(), program.PROGRAM_MODE)
+            _make_write_action(host, program.PROGRAM_PATH, boot_units.render_firewall_program(), program.PROGRAM_MODE)
         )
         watch_unit = boot_units.make_units(nft)[-1]
         if host.find_entry(boot_units.SYSTEMD_RUNS_PATH) is not None and boot_units.is_unit_active(

@@ -150,7 +150,7 @@ def _make_correcting_actions(
         else {POLICY_PATH: desired_gpo.policy}
     )
     current_files = {TEMPLATE_PATH: observed_gpo.template, POLICY_PATH: observed_gpo.policy}
-    # the template and its folders, if the object should have none; a folder comes after its content
+    # If the object should have no template: its template and the folders above it, the innermost folder first.
     stale_paths = (
         []
         if desired_gpo.template

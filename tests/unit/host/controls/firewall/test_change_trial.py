@@ -39,7 +39,7 @@ def host(tmp_path, monkeypatch):
     # what the gateways and resolvers were sent
     host.answers |= {"is-active": ToolResult(0, "", ""), "-I": ToolResult(0, "\n".join(BOTH), "")}
     host.lay("/proc/uptime", "1000.5 900.0\n")
-    host.lay(PROGRAM, boot_units.render_program(), 0o700)
+    host.lay(PROGRAM, boot_units.render_firewall_program(), 0o700)
     return host
 
 
@@ -259,7 +259,7 @@ def placed(tmp_path):
     nft = tmp_path / "bin/nft"
     nft.write_text(f'#!/bin/sh\necho "$*" >>{tmp_path}/called\n! grep -qs broken "$2"\n')
     nft.chmod(0o755)
-    text = boot_units.render_program().replace("PATH=", f"PATH={tmp_path}/bin:")
+    text = boot_units.render_firewall_program().replace("PATH=", f"PATH={tmp_path}/bin:")
     path = tmp_path / "program"
     path.write_text(text.replace(CHANGE_FOLDER, f"{tmp_path}/run").replace(TRACE, f"{tmp_path}/state/trace"))
     path.chmod(0o700)

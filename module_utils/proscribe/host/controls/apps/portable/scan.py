@@ -256,7 +256,8 @@ class _PortableAppSearch:
     ) -> None:
         """Check the files in a directory that have one of `chosen_names`, each by a method for its kind.
 
-        `neighbours` are the names of files in the directory that may be evidence. None means all names in it.
+        `neighbours` are names in the directory. Other names are neither checked nor evidence for a checked file. None
+        means all names in it.
         """
         present_names = set(self.host.list_directory(directory)) if neighbours is None else neighbours
         for name in sorted(present_names.intersection(chosen_names)):
@@ -275,6 +276,7 @@ class _PortableAppSearch:
             elif name.lower().endswith(appimage.IMAGE_SUFFIX) or (
                 self._is_unknown_program(name) and status.st_mode & 0o111
             ):
+                # An executable of an unknown name may be an AppImage without the suffix, or a release of a tool.
                 self._check_image(path, name, status.st_size)
             elif status.st_mode & 0o111:
                 self._check_program(path, name, present_names)

@@ -25,7 +25,8 @@ class PackageSystemCore(Protocol):
 
     def make_program_matcher(
         self, host: Host, ids: AbstractSet[str], packages: Sequence[Package]
-    ) -> Callable[[Process], str]: ...
+    ) -> Callable[[Process], str]:
+        """Make the function that returns the restricted package of a running program: its id, or ""."""
 
     def plan_removal(
         self, host: Host, packages: Sequence[Package]
@@ -86,6 +87,7 @@ class OnDemandSystem:
     def make_program_matcher(
         self, host: Host, ids: AbstractSet[str], packages: Sequence[Package]
     ) -> Callable[[Process], str]:
+        """Make the function that returns the restricted package of a running program: its id, or ""."""
         # a user's packages in `packages` count too, although the host does not have the system
         if ids and (packages or self.is_present(host, None)):
             return self.load_system().make_program_matcher(host, ids, packages)
