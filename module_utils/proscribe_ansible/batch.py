@@ -361,7 +361,10 @@ def _raise_error(error: Exception, _limiter: OutputLimiter) -> ObservationAnswer
 
 
 def _end_for_limit(reason: str, has_ended: bool, limiter: OutputLimiter) -> ObservationAnswer:
-    """Report through the limiter that a limit ended the command of the host; `has_ended`: its session has ended."""
+    """End the local processes of a host whose command exceeded a limit, and return an empty answer.
+
+    The limiter keeps the reason, and with `has_ended` that the session on the host has ended, too.
+    """
     limiter.end_processes(reason)
     limiter.has_ended = has_ended
     return {}

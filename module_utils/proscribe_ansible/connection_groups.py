@@ -66,9 +66,10 @@ def is_constant_task(task: Any) -> bool:
 
 @functools.cache
 def list_plugin_variables(*plugins: tuple[str, str]) -> frozenset[str]:
-    """Return the names of the variables that configure the plugins (kind, name), except those of the address.
+    """Return the names of the variables that configure the plugins (kind, name), without the address of the host.
 
-    These are the variables of the plugins' options, those that Ansible passes to any plugin, and the interpreter.
+    Hosts with the same values are reached alike; only their addresses differ. The variables are those of the plugins'
+    options, those that Ansible passes to any plugin, and the interpreter.
     """
     for kind, plugin in plugins:  # Ansible knows the variables of a plugin only after loading it
         getattr(loader, f"{kind}_loader").get(plugin, class_only=True)

@@ -169,7 +169,7 @@ def execute_call(head: StreamHead, packed: bytes, packed_plan: bytes) -> Mapping
 
 
 def run_call(head: StreamHead, code: bytes, plan: bytes) -> Mapping[str, object]:
-    """Return the answer to a stream.
+    """Execute the call in a stream (its head, code and plan), and return the answer.
 
     A signal ends the process once the time limit in the head of the stream is over. A limit of 0 is no limit.
     """

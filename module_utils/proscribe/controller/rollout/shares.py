@@ -104,7 +104,7 @@ def select_set_aside(
     ranked_hosts = sorted(removal_counts, key=removal_counts.__getitem__)[::-1]
     outlying_hosts: list[str] = []
     if "removals" in exceeded_limits:
-        # The most removals of any host that cannot be set aside.
+        # At most `max_set_aside` hosts can be left for a later run. This is the most removals of any other host.
         ordinary_count = removal_counts[ranked_hosts[max_set_aside]]
         max_removals = max(exceeded_limits["removals"] // SHARE_DIVISOR, ordinary_count)
         outlying_hosts = [host for host in ranked_hosts[:max_set_aside] if removal_counts[host] > max_removals]

@@ -64,7 +64,7 @@ PULL_FILES = {
     **dict.fromkeys(PULL_BASE_FILES.values(), 0o644),
     PULL_SETTINGS_PATH: 0o600,
     SIGNERS_PATH: 0o644,
-    # A file that Proscribe writes here records the directories above in the ledger, so they are removed when empty.
+    # Because of this file the ledger has the directories above it, so a lift removes them when they are empty.
     ABOUT_PATH: 0o644,
 }
 HIDDEN_PATHS = (RECORD_PATH, GUARD_SETTINGS_PATH)  # their content never appears in a diff

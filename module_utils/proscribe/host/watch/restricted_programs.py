@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from ...model.types.plan import PlanEntry, PlanSection
     from ...model.types.watch import VerifierSets
 
-APART_LIMITS = WorkLimits(seconds=1.0)  # for the verification of one program start
-# part of this second for the files around a program; the same time again for the packages of its user
+APART_LIMITS = WorkLimits(seconds=1.0)  # for the verification of one program start, apart from other starts
+# Limit for reading the files around a program, and again for the packages of its user: both are part of that second.
 READ_SECONDS = 0.4
 TOTAL_SECONDS = 3.0  # for all starts of one request together, because the daemon waits for the answer
 MAX_PROGRAMS = 8  # most programs of one process whose neighbouring files are scanned

@@ -37,10 +37,10 @@ def count_agreeing_families(lists: Sequence[CheckedList], min_families: int) -> 
 
 
 def _make_witness(publisher: Publisher) -> Witness:
-    """Return a publisher's list as a witness: its family, the sources of its names, and its subjects.
+    """Return what decides if a publisher's list counts as independent of others: its family and its sources.
 
-    Only recall.yml records sources and subjects. A list from elsewhere counts as independent, and as a list of this
-    subject alone.
+    The third field is true if the list has names of one subject only. Only recall.yml records sources and subjects. A
+    list from elsewhere counts as independent, and as a list of one subject.
     """
     public_list = publisher.public_list
     return (

@@ -248,7 +248,7 @@ class _YamlDocument:
             yield from self.find_template_edits(child_node)
 
     def _find_scalar_edits(self, node: yaml.ScalarNode, is_bare: bool) -> Iterator[Edit]:
-        """Yield the edits for the filters and tests in the template of a YAML scalar.
+        """Yield the edits that give filters and tests in a scalar's template the name of the collection.
 
         With `is_bare`, the whole scalar is an expression without braces, as in `when`. A scalar without a template
         gives no edit. Raises CommandError for a template that Jinja cannot read, and for an unknown name.

@@ -131,9 +131,9 @@ class Grouping:
         self._groups: list[_GroupBuilder] = []
 
     def add_record(self, record: HostRecord) -> tuple[int, ...]:
-        """Add a host's record, and return the indexes in `parts` of the parts of the record (GroupPart).
+        """Add a host's record, and return the positions in `self.parts` of the parts into which it is split.
 
-        Hosts with equal rules, or with the same error, share a part.
+        A part has the rules of a control with one state, or an error. Hosts with an equal part share it.
         """
         part_numbers: list[int] = []
         shared_rules: dict[tuple[str, str, bool], list[int]] = {}

@@ -20,7 +20,7 @@ from ..text.wording import clean_text, describe_findings, format_count, format_k
 
 # The rule of a line about a host as a whole. No control has this name.
 HOST_RULE = "host/answer"
-# The state of a host that is not served.
+# The state of a host that Proscribe does not observe, such as a network device.
 *_, NOT_SERVED = EXTRA_STATES
 # The part after the control in the rule of a line about a failure: `apps/error`.
 ERROR_SUBJECT = "error"

@@ -18,8 +18,8 @@ StartTimes = Mapping[tuple[str, str], str]
 
 StateCounts = Mapping[str, int]  # state -> number of hosts
 
-# Stands for the host as a whole where the number of a part is expected: a host without an answer, or with a failure. A
-# part (`GroupPart`) has rules of a host that share a control and a state, or an error of the host.
+# A part (`GroupPart`) has rules of a host that share a control and a state, or an error of the host. This number stands
+# for the host as a whole, if it has no answer or has failed.
 HOST_NUMBER = -1
 
 

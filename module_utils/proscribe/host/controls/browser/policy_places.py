@@ -51,7 +51,7 @@ class PolicyPlace(NamedTuple):
         return any(host.find_entry(path) is not None for path in self.paths) or bool(self.find_packages(host))
 
     def find_packages(self, host: Host) -> list[str]:
-        """Return the directories of the flatpaks and snaps that read the file and are installed for all users."""
+        """Return the directories of this place's flatpaks and snaps that are installed for all users."""
         candidates = [
             *((f"{FLATPAK_APPS}/{id_}",) for id_ in self.flatpaks),
             *(tuple(f"{directory}/{name}" for directory in SNAP_DIRECTORIES) for name in self.snaps),

@@ -253,7 +253,10 @@ def fit_names(section: PlanSection, other_controls: OtherControls | None = None)
     )
 
     def make_name_list(count: int) -> NameList:
-        """Return the list with the first `count` blocked names, and the exceptions that they need."""
+        """Return the list with its first `count` blocked names only, and with all exceptions.
+
+        `NameList.is_fitting` decides if it fits, since not every exception is still needed.
+        """
         chosen = set(blocked[:count])
         return NameList(
             (site_name, is_blocked)

@@ -189,7 +189,7 @@ def judge_services(
                 ),
             )
         verdict = judge_rule(f"dns/{service_id}", entry, findings, unseen_reason)
-        # drift is what a run would correct, and no run blocks an exempt name
+        # Drift is what a run would correct. No run blocks an exempt name, so a missing exempt name is no drift.
         verdicts.append(verdict._replace(drifted=verdict.drifted and bool(missing_names)))
     return verdicts
 

@@ -42,7 +42,7 @@ _RIGHT_BITS = {
     "FW": 0x120116,
     "FX": 0x1200A0,
 }
-# Last parts of the SIDs of administrators' groups, by which a child domain names them, with their short names.
+# Last part of the SID of a group of administrators -> its short name. In a child domain, an access list has the SID.
 _WELL_KNOWN_ACCOUNTS = {"-512": "DA", "-519": "EA"}
 DENYING_KINDS = ("D", "OD")
 MAX_NAMED_DEFECTS = 5

@@ -112,7 +112,7 @@ def reserve_control(host: Host, name: str, digest: str) -> str:
 
 
 def note_received_plans(host: Host, plans: Collection[str]) -> None:
-    """End reservations when a run has brought the watch its plans.
+    """End reservations (times in which the watch leaves a control to a run) once a run has brought its plans.
 
     `plans` are the digests of these plans. A reservation stays only if its run may still be in progress, and has
     another plan. The reservation for the installation of the watch ends too.
@@ -157,7 +157,7 @@ def note_observation(
         controls: dict[str, Reservation] = {}  # the reservations that stay
         for name, reservation in reservations.controls.items():
             if is_last and reservation.plan == digest:
-                # the watch itself is not kept reserved: its installation by this run has failed
+                # This run brought no plan, so its installation of the watch failed. Only other controls stay reserved.
                 if not has_plan and name != WATCH:
                     controls[name] = reservation._replace(deadline=None)
             # an earlier run has ended, and the control complies with the watch's plan: its reservation ends

@@ -117,7 +117,7 @@ def _find_conflict(
 
 
 def _make_claimant(service: Service) -> Claimant:
-    """Return an entry as a claimant, with all its claims to names.
+    """Return the names that an entry of the catalogue claims, for a search for conflicts with a proposed name.
 
     The rank 0 is the directory of the entry; a proposed name gets the rank 1 (_find_conflict).
     """

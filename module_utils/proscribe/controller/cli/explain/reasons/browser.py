@@ -83,7 +83,7 @@ def _list_families(policy: EffectivePolicy) -> frozenset[str]:
 
 
 def _find_all_reasons(subject: Subject, policy: EffectivePolicy, section: PlanSection) -> Iterator[Reason]:
-    """Yield the reasons of the browser policies for a subject of any kind but a file.
+    """Yield the reasons why browser policies block or open a subject of any kind but a file.
 
     `section` is the control's section of the plan.
     """

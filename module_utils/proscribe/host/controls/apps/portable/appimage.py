@@ -63,7 +63,8 @@ def _find_tail_start(name: str) -> int:
         if letter not in _SEPARATORS:
             word_at = i
             digit = i + (letter == "v")  # position of the digit that a version begins with
-            # True in two cases. A known word starts here, and a tail follows it. Or a version starts here, and a tail
+            # A tail is the end of the name that has only versions and known words. True in two cases. A known word starts
+            # here, and a tail follows it. Or a version starts here, and a tail
             # begins within its characters or directly after them.
             starts_word[i] = any(
                 is_tail[i + n] and name[i : i + n] in _EXTRA_WORDS for n in _EXTRA_WORD_LENGTHS if i + n <= length

@@ -116,6 +116,7 @@ class HidingHook(PartWithoutText):
         return f"takes the place of {HOOK_PATH}" if called_for and host.find_entry(self.path) else ""
 
     def enforce(self, host: Host) -> None:
+        """Delete the file that replaces Proscribe's hook."""
         host.delete_file(self.path)
 
 
