@@ -37,14 +37,14 @@ def count_agreeing_families(lists: Sequence[CheckedList], min_families: int) -> 
 
 
 def _make_witness(publisher: Publisher) -> Witness:
-    """Return what decides if a publisher's list counts as independent of others: its family and its sources.
+    """Return what decides if a publisher's list counts as independent of others.
 
-    The third field is true if the list has names of one subject only. Only recall.yml records sources and subjects. A
-    list from elsewhere counts as independent, and as a list of one subject.
+    A mixed list also has names of other subjects. Only recall.yml records sources and subjects. A list from elsewhere
+    counts as independent, and as not mixed.
     """
     public_list = publisher.public_list
     return (
-        Witness(publisher.family, public_list.takes_from, not public_list.about)
+        Witness(publisher.family, public_list.takes_from, is_mixed=not public_list.about)
         if public_list
         else Witness(publisher.family)
     )

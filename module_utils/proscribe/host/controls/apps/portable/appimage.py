@@ -63,9 +63,9 @@ def _find_tail_start(name: str) -> int:
         if letter not in _SEPARATORS:
             word_at = i
             digit = i + (letter == "v")  # position of the digit that a version begins with
-            # A tail is the end of the name that has only versions and known words. True in two cases. A known word starts
-            # here, and a tail follows it. Or a version starts here, and a tail
-            # begins within its characters or directly after them.
+            # A tail is the end of the name that has only versions and known words. True in two cases. A known word
+            # starts here, and a tail follows it. Or a version starts here, and a tail begins within its characters or
+            # directly after them.
             starts_word[i] = any(
                 is_tail[i + n] and name[i : i + n] in _EXTRA_WORDS for n in _EXTRA_WORD_LENGTHS if i + n <= length
             ) or (name[digit : digit + 1].isdecimal() and nearest[digit + 1] <= version_end)
