@@ -10,9 +10,8 @@ from proscribe.controller.compile.restrictions import RESTRICTIONS
 from proscribe.controller.policy_errors import UnexpectedValue
 
 ROLES = Path(__file__).resolve().parents[3] / "roles"
-OPTIONS = yaml.safe_load((ROLES / "compliance/meta/argument_specs.yml").read_text())["argument_specs"]["main"][
-    "options"
-]
+SPECS = yaml.safe_load((ROLES / "compliance/meta/argument_specs.yml").read_text())["argument_specs"]
+OPTIONS = SPECS["main"]["options"]
 VALUES = (
     *(True, False, "true", "false", "off", None),
     *(0, 1, 7, 60, "7", "7d", "30m", "25%", datetime.date(2026, 1, 1), "2026-01-01"),
@@ -22,10 +21,9 @@ VALUES = (
 
 
 def refused(name, value):
-    checked = ArgumentSpecValidator(
-        {name: {key: OPTIONS[name][key] for key in ("type", "choices") if key in OPTIONS[name]}}
-    )
-    return [str(message) for message in checked.validate({name: value}).error_messages]
+    spec = {key: OPTIONS[name][key] for key in ("type", "choices") if key in OPTIONS[name]}
+    checked = ArgumentSpecValidator({name: spec}).validate({name: value})
+    return [str(message) for message in checked.error_messages]
 
 
 def takes(name, value):

@@ -8,9 +8,8 @@ from proscribe.model.finding import Finding, RuleVerdict
 
 def describe_fields(fields: Mapping[str, Any]) -> list[str]:
     """List the fields that have a value, a line each."""
-    return [
-        f"  {name}: {sorted(value) if isinstance(value, Set) else value}" for name, value in fields.items() if value
-    ]
+    ordered = {name: sorted(value) if isinstance(value, Set) else value for name, value in fields.items()}
+    return [f"  {name}: {value}" for name, value in ordered.items() if value]
 
 
 def describe_finding(finding: Finding) -> str:

@@ -100,9 +100,8 @@ class Machine(Host):
         if "show" in argv:
             state = {True: ("active", 77), False: ("inactive", 0)}
             units = [(unit, *state[unit == self.unit]) for unit in argv[argv.index("--") + 1 :]]
-            return ToolResult(
-                0, "\n".join(f"Id={unit}\nActiveState={how}\nMainPID={pid}\n" for unit, how, pid in units), ""
-            )
+            lines = (f"Id={unit}\nActiveState={how}\nMainPID={pid}\n" for unit, how, pid in units)
+            return ToolResult(0, "\n".join(lines), "")
         if argv[0].endswith("/busctl"):  # no link has a domain of its own
             return ToolResult(0, '{"type":"aa{sv}","data":[]}', "")
         link = Path(self.root, SYSTEM, "multi-user.target.wants", argv[-1])

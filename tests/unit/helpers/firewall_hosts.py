@@ -37,13 +37,8 @@ class FirewallHost(Host):
         super().__init__(str(root), self.answer)
         listed = ToolResult(0, table, "") if isinstance(table, str) else table
         denied = ToolResult(1, "", "unshare: unshare failed: Operation not permitted")
-        self.answers = {
-            "counters": DONE,
-            "-y": DONE,
-            "list": listed,
-            "is-active": ToolResult(3, "", ""),
-            "unshare": denied,
-        }
+        self.answers = {"counters": DONE, "-y": DONE, "list": listed, "unshare": denied}
+        self.answers["is-active"] = ToolResult(3, "", "")
         self.ran: list[list[str]] = []
         self.inputs: list[str] = []
         self.generation: RulesetGeneration | None = None

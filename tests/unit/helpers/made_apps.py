@@ -132,40 +132,17 @@ def image(program: str, desktop: str = "", update: str = "", files: Mapping[str,
 def electron(program: str, package: str = "") -> dict[str, bytes]:
     """The files of an unpacked Electron app (electron-builder's linux-unpacked)."""
     files = {
-        program: elf(),
-        "chrome_100_percent.pak": pak(),
-        "resources.pak": pak(),
+        **dict.fromkeys((program, "libffmpeg.so", "chrome-sandbox", "chrome_crashpad_handler"), elf()),
+        **dict.fromkeys(("chrome_100_percent.pak", "resources.pak", "locales/en-US.pak", "locales/de.pak"), pak()),
         "icudtl.dat": icu(),
-        "libffmpeg.so": elf(),
         "snapshot_blob.bin": snapshot(),
-        "chrome-sandbox": elf(),
-        "chrome_crashpad_handler": elf(),
         "LICENSE.electron.txt": b"Copyright (c) Electron contributors\n",
         "LICENSES.chromium.html": b"<!doctype html>\n<title>Licenses</title>",
-        "locales/en-US.pak": pak(),
-        "locales/de.pak": pak(),
     }
     if package:
         files["resources/app.asar"] = asar({"name": package}, {"native.bin": 7})
         files["resources/app.asar.unpacked/native.bin"] = b"sevenB!"
     return files
-
-
-def tor_browser() -> dict[str, bytes]:
-    """The files of an unpacked Tor Browser, with what a user keeps in it."""
-    return {
-        "start-tor-browser.desktop": b"[Desktop Entry]\nType=Application\nName=Tor Browser\nExec=sh -c Browser/start\n",
-        "Browser/start-tor-browser": b"#!/usr/bin/env bash\n",
-        "Browser/firefox": b"#!/bin/sh\n",
-        "Browser/firefox.real": elf(),
-        "Browser/libxul.so": elf(),
-        "Browser/omni.ja": jar(),
-        "Browser/browser/omni.ja": jar(),
-        "Browser/application.ini": b"; Mozilla INI comment\n[App]\nVendor=Tor Project\nName=Firefox\n",
-        "Browser/TorBrowser/Tor/tor": elf(),
-        "Browser/TorBrowser/Data/Browser/profile.default/places.sqlite": b"SQLite format 3\0",
-        "Browser/Downloads/thesis.pdf": b"%PDF-1.7",
-    }
 
 
 def lay(host: Any, path: str, content: bytes | str = elf(), mode: int = 0o755) -> Path:

@@ -63,13 +63,8 @@ ENABLED = {"EnterprisePoliciesEnabled": True}
 BARE: dict[str, Any] = {"packages": {}, "processes": [], "paths": []}
 WECHAT: dict[str, Any] = {"name": "WeChat", "mode": "enforce", "processes": ["wechat"], "paths": []}
 WECHAT |= {"packages": {"brew_cask": ["wechat"]}, "bundle_ids": ["com.tencent.xinWeChat"]}
-SITES = {
-    "name": "WeChat",
-    "mode": "enforce",
-    "domains": ["wechat.example"],
-    "urls": [],
-    "allow": ["work.wechat.example"],
-}
+SITES = {"name": "WeChat", "mode": "enforce", "domains": ["wechat.example"]}
+SITES |= {"urls": [], "allow": ["work.wechat.example"]}
 SETTINGS = {"browsers": {"dns_over_https": "blocked", "proxies": "blocked"}, "extensions_allowed": [], "tenants": {}}
 
 

@@ -22,15 +22,8 @@ from watched_hosts import ENDED, INCIDENT, POLICY, REQUEST, asking, watched
 
 NOW = datetime.datetime(2026, 11, 25, 12, tzinfo=datetime.timezone.utc)
 STALE = 3 * 86400
-TABLES = (
-    "proscribe_run",
-    "proscribe_host",
-    "proscribe_bundle",
-    "proscribe_episode",
-    BETWEEN_TABLE,
-    OF_WAIVERS,
-    USES_TABLE,
-)
+TABLES = [f"proscribe_{name}" for name in ("run", "host", "bundle", "episode")]
+TABLES += [BETWEEN_TABLE, OF_WAIVERS, USES_TABLE]
 PRESS = {
     **WAIVERS[0], "id": "press", "valid_from": "2026-11-01T00:00:00Z", "request": REQUEST["id"],
     "requested_by": "alice", "requested_on": "2026-10-30T08:00:00Z", "approved_on": "2026-10-31T08:00:00Z",
@@ -109,56 +102,38 @@ def story(reports):
     for number, (day, changes) in enumerate(LATER, 8):
         hosts = {"flaps": good(), "mended": bad(), "partly": unseen()}
         yield "transitions", str(history.record_run(*past.made(hosts, day=day, number=number, **changes)))
-    history.record_run(
-        *past.made({"flaps": bad()}, day=12, number=20, limit="flaps"), keep_seconds=4 * 86400, now=PRUNED
-    )
+    last = past.made({"flaps": bad()}, day=12, number=20, limit="flaps")
+    history.record_run(*last, keep_seconds=4 * 86400, now=PRUNED)
     with history.database.open_for_reading() as session:
         yield "tables", tables(session)
 
 
 def events(report, records, moved):
     result = []
-    fill_exports(
-        [EventMaker(report, moved, result.append, only_changed=report["run"]["mode"] == "audit")], report, records
-    )
+    maker = EventMaker(report, moved, result.append, only_changed=report["run"]["mode"] == "audit")
+    fill_exports([maker], report, records)
     for item in result:
         yield f"{item[1:]}"
     yield outline([json.loads(item.line) for item in result])
 
 
 def answers(history):
-    yield (
-        "since",
-        outline({f"{host} {rule}": at for (host, rule), at in sorted(history.read_incident_starts().items())}),
-    )
-    shown = [
-        history.read_days("2026-11-05T12:00:00Z", 4),
-        history.read_trend(2),
-        history.read_trend(9, "2026-11-06T00:00:00Z"),
-    ]
+    starts = sorted(history.read_incident_starts().items())
+    yield "since", outline({f"{host} {rule}": at for (host, rule), at in starts})
+    shown = [history.read_days("2026-11-05T12:00:00Z", 4), history.read_trend(2)]
+    shown.append(history.read_trend(9, "2026-11-06T00:00:00Z"))
     yield "since", outline([[(run["run"], run["mode"], run["hosts"]) for run in runs] for runs in shown])
-    scopes = [
-        QueryScope(),
-        QueryScope("2026-11-05T00:00:00Z"),
-        QueryScope(host="flaps"),
-        QueryScope(rule="apps/wechat"),
-    ]
-    for number, scope in enumerate(
-        [*scopes, QueryScope(host="watched", rule="apps/wechat"), QueryScope(host="planned")]
-    ):
+    scopes = [QueryScope(), QueryScope("2026-11-05T00:00:00Z"), QueryScope(host="flaps")]
+    scopes += [QueryScope(rule="apps/wechat"), QueryScope(host="watched", rule="apps/wechat")]
+    scopes.append(QueryScope(host="planned"))
+    for number, scope in enumerate(scopes):
         result = history_summary.gather_history_summary(history, scope, NOW, STALE)
-        yield (
-            "past-screen",
-            history_summary.render_history_summary(
-                result, TerminalScreen(76, 30, True) if number == 1 else TerminalScreen(100, 200)
-            ),
-        )
+        screen = TerminalScreen(76, 30, True) if number == 1 else TerminalScreen(100, 200)
+        yield "past-screen", history_summary.render_history_summary(result, screen)
         if number == 2:
             yield "past", outline(result.make_document())
-        heights = (
-            history_summary.render_history_summary(result, TerminalScreen(100, height)).count("\n")
-            for height in range(6, 70, 4)
-        )
+        screens = (TerminalScreen(100, height) for height in range(6, 70, 4))
+        heights = (history_summary.render_history_summary(result, screen).count("\n") for screen in screens)
         yield "past-screen", f"lines: {' '.join(map(str, heights))}"
     for host, rule in WRONG:
         try:

@@ -95,11 +95,9 @@ def answers():
     result["policies"] = answer(
         *no_policy(services=["gmail", "line"]), wechat(*FOUND), evaluated=["dns/line"], errors=TROUBLE
     )
-    result["asking-twice"] = watched_hosts.asking(
-        watched_hosts.REQUEST,
-        {**watched_hosts.REQUEST, "id": "fedcba9876543210", "user": "bob", "service": "line", "answer": "granted"},
-        left_out=3,
-    )
+    other = {"id": "fedcba9876543210", "user": "bob", "service": "line", "answer": "granted"}
+    requests = (watched_hosts.REQUEST, {**watched_hosts.REQUEST, **other})
+    result["asking-twice"] = watched_hosts.asking(*requests, left_out=3)
     result["settings"] = answer(
         RuleVerdict("apps/install-block", "unknown", reason="needs root"),
         judge_rule("firewall/quic", {"mode": "enforce"}, [Finding("rule", "quic")]),
@@ -155,10 +153,8 @@ def audited(only=()):
             read_record("stranger", clean_answer()),
             read_record("holds", answer(evaluated=["apps/line", "dns/line"])),
         ]
-    reasons = {
-        "gone": "unreachable: no route to host",
-        **{host: f"unreachable: {host} has no address" for host in ("away1", "away2")},
-    }
+    reasons = {host: f"unreachable: {host} has no address" for host in ("away1", "away2")}
+    reasons["gone"] = "unreachable: no route to host"
     clock = StaleLimits.make_stale_limits(result, FINISHED)
     fleet = reconcile_records(digests, records, reasons, clock, result["rules"], ControlModes(POLICIES, CONTROLS))
     new = [

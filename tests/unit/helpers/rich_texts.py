@@ -99,33 +99,21 @@ def differences():
         item = {"before_header": name, "after_header": f"write {name}", "before": before, "after": after}
         everything.append(item)
         difference = [line for line in format_full_differences([item]) if line.strip()]
-        yield "\n".join(
-            [
-                f"== {name}",
-                *format_changes(summarise_differences([item])),
-                *(difference if name in ("short", "gone") else ()),
-            ]
-        )
+        shown = difference if name in ("short", "gone") else ()
+        yield "\n".join([f"== {name}", *format_changes(summarise_differences([item])), *shown])
     actions = ["write policy", "restart it\x1b", "write sets"]
     yield "\n".join(["== all", *format_changes(summarise_differences([*everything, *everything[:5]], actions))])
     dry = DryRunChanges()
     for number in range(6):
         file = f"diffs/web{number:02}.diff" if number % 2 else ""
-        dry.add_host_changes(
-            f"web{number:02}",
-            "browser",
-            summarise_differences(everything[4:6]),
-            ["a note\x1b"] if number < 3 else [],
-            file,
-        )
-        dry.add_host_changes(
-            f"web{number:02}", "apps", summarise_differences([], ["remove wechat"])
-        ) if number < 3 else None
+        notes = ["a note\x1b"] if number < 3 else []
+        dry.add_host_changes(f"web{number:02}", "browser", summarise_differences(everything[4:6]), notes, file)
+        if number < 3:
+            dry.add_host_changes(f"web{number:02}", "apps", summarise_differences([], ["remove wechat"]))
     for host in ("other2", "other1"):
         dry.add_host_changes(host, "apps", summarise_differences([], [f"remove {host}"]))
-    yield "\n".join(
-        ["== dry run", *(line for block in dry.take_blocks() for line in block), str(list(dry.take_blocks()))]
-    )
+    lines = [line for block in dry.take_blocks() for line in block]
+    yield "\n".join(["== dry run", *lines, str(list(dry.take_blocks()))])
 
 
 NEW = (
@@ -161,19 +149,15 @@ def decisions():
         yield f"{len(lifted)} of {len(expected)}, failed {failed}: lift {tuple(lift)}, quarantine {tuple(quarantine)}"
     decided = [verdict.RunVerdict(exit_, "why") for exit_ in (*verdict.EXITS_BY_PRIORITY, verdict.ANSIBLE_EXIT)]
     for first in decided:
-        ends = [
-            verdict.judge_stopped_run(first, "2 of 3\x1b hosts", 1200),
-            verdict.judge_set_aside_hosts(first, ["a", "b"]),
-        ]
+        stopped = verdict.judge_stopped_run(first, "2 of 3\x1b hosts", 1200)
+        ends = [stopped, verdict.judge_set_aside_hosts(first, ["a", "b"])]
         worst = [verdict.select_worst_exit([first.exit_code, other.exit_code]) for other in decided]
         yield f"{first.exit_code}: {[tuple(item) for item in ends]}"
         yield f"worst of {first.exit_code} and each: {' '.join(worst)}"
     kinds: Any = (([], ["never", "incomplete"], ["noncompliant", "never"]), (False, True), (False, True))
     for item, (levels, compared, failed) in product([decided[4], *decided[-2:]], product(*kinds)):
-        yield (
-            f"{item.exit_code} {levels} {compared} {failed}: "
-            f"{[*item.make_report_verdict(levels, compared, failed).values()]}"
-        )
+        values = [*item.make_report_verdict(levels, compared, failed).values()]
+        yield f"{item.exit_code} {levels} {compared} {failed}: {values}"
     yield f"interrupted: {tuple(verdict.judge_interrupted_run('by SIGINT'))} {verdict.select_worst_exit([])}"
     yield from ("", "scope of a run (is it whole, what it leaves out, what it can say; what it covers)")
     scopes = [RunScope(["b", "a/"], limit, controls) for limit in ("", "w*") for controls in ((), ["dns"])]
@@ -192,11 +176,8 @@ def decisions():
         ends = [(is_correctable(host), has_audited_noncompliance(host)) for host in hosts]
         yield f"{state} {'/'.join(map(str, apps or '-'))} {'audited' if dns else '-'}: {ends}"
     yield from ("", "hosts by two observations (state, seen, checked)")
-    seen = [
-        ControlObservation("off"),
-        ControlObservation(),
-        ControlObservation(state="unknown", observed_at="T1", is_valid=True),
-    ]
+    seen = [ControlObservation("off"), ControlObservation()]
+    seen.append(ControlObservation(state="unknown", observed_at="T1", is_valid=True))
     seen += [
         ControlObservation(state=state, observed_at="T2", is_valid=state != "lifted")
         for state in ("compliant", "error", "lifted")

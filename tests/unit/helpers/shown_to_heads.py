@@ -1,6 +1,7 @@
 """Made pages for people who run nothing: the whole page with 90 days, a department's page, and the trend's file."""
 
 import datetime
+from pathlib import Path
 
 from fleets import WAIVERS, answer, clean_answer, run
 from proscribe.controller.report.collection.collector import Collector
@@ -52,10 +53,7 @@ def fleet():
 def written(directory):
     report, records = fleet()
     trend = past()
-    paths = {
-        name: directory / file
-        for name, file in {"whole": "whole.html", "press": "press.html", "trend": "trend.svg"}.items()
-    }
+    paths = {Path(name).stem: directory / name for name in ("whole.html", "press.html", "trend.svg")}
     paths["whole"].write_text("".join(render_page(report, records, trend=trend[-20:], days=trend)), encoding="utf-8")
     paths["press"].write_text("".join(render_page(*make_department_report(report, records, "press"))), encoding="utf-8")
     drawn = make_days_picture(trend, FINISHED)

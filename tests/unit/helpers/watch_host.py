@@ -50,10 +50,8 @@ class Made(Host):
         self.ran.append(" ".join(argv))
         verb, names = argv[1], [word for word in argv[2:] if not word.startswith("-")]
         if verb == "is-active":
-            down = [
-                name in self.stopped or self.find_entry(f"{watch_units.UNIT_DIRECTORY}/{name}") is None
-                for name in names
-            ]
+            paths = {name: f"{watch_units.UNIT_DIRECTORY}/{name}" for name in names}
+            down = [name in self.stopped or self.find_entry(path) is None for name, path in paths.items()]
             return ToolResult(3 if any(down) else 0, "".join("inactive\n" if one else "active\n" for one in down), "")
         if verb == "reenable":
             self.write_file(watch_units.ENABLING_LINKS[names[0]], "a link")

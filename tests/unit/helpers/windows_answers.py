@@ -198,12 +198,7 @@ TELEGRAM: dict[str, Any] = {
 }
 APPS_SETTINGS: dict[str, Any] = {"exec_control": "off"}
 BROWSER_SETTINGS: dict[str, Any] = {
-    "browsers": {
-        "dns_over_https": "blocked",
-        "proxies": "blocked",
-        "proxy_extensions": "blocked",
-        "extensions": "blocked",
-    },
+    "browsers": dict.fromkeys(("dns_over_https", "proxies", "proxy_extensions", "extensions"), "blocked"),
     "extensions_allowed": [],
     "tenants": {},
 }

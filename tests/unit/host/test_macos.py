@@ -53,9 +53,8 @@ class ClosedHost(Host):
 
 def read_rules(host: Host, compiled: dict[str, Any], *controls: str) -> dict[str, dict[str, Any]]:
     """Return the rules that a Mac's record lists, after the reader of answers has taken it."""
-    return {
-        rule["rule"]: rule for rule in replies.read_unnamed_record(make_mac_record(host, compiled, controls))["rules"]
-    }
+    rules = replies.read_unnamed_record(make_mac_record(host, compiled, controls))["rules"]
+    return {rule["rule"]: rule for rule in rules}
 
 
 def test_more_programs_than_the_limit_are_an_error(mac, monkeypatch):

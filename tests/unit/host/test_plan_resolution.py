@@ -15,7 +15,7 @@ from proscribe.host.controls.firewall.exemptions import list_exempted_users
 from proscribe.host.plan_resolution import resolve_groups
 from proscribe.host.system import Host, User, groups
 from proscribe.model import plan as plans
-from proscribe.model.finding import Finding, find_covering_waiver, is_user_restricted, judge_rule
+from proscribe.model.finding import Finding, is_user_restricted, judge_rule
 from proscribe.model.plan_hours import resolve_hours
 
 OFFICE = [[day, 540, 1080] for day in range(5)]  # mon-fri 09:00-18:00
@@ -192,15 +192,6 @@ def test_member_that_a_directory_does_not_list_is_restricted_and_not_waived(monk
     now = entry(found, control="apps")
     assert (now["only"], missed) == ({"users": ["daemon"]}, [])
     assert now["exceptions"] == [{"waiver": "w1", "users": []}]
-
-
-def test_waivers_hours_and_groups_of_a_service_are_all_resolved(host):
-    exception = {"waiver": "w1", "users": [], "posix_groups": ["alice"], "hours": OFFICE}
-    policy = plan("apps", a={"only": {"posix_groups": ["press"]}, "exceptions": [exception]})
-    for moment, waiver in ((OPEN, "w1"), (CLOSED, "")):
-        now = entry(resolve_groups(host, resolve_hours(policy, clock(moment)))[0], control="apps")
-        assert now["only"] == {"users": ["alice", "bob"]}
-        assert (find_covering_waiver(now, of("alice")), find_covering_waiver(now, of("bob"))) == (waiver, "")
 
 
 def test_service_is_open_at_its_hours():

@@ -358,9 +358,8 @@ def test_concurrent_restores_and_runs_lose_and_double_no_program(host):
         return Host(host.root, lambda argv, **options: None)
 
     def restore():
-        run_quarantine_operation(
-            fresh(), "restore", [item.id for item in manifest.list_entries(fresh()) if item.id != resting]
-        )
+        ids = [item.id for item in manifest.list_entries(fresh()) if item.id != resting]
+        run_quarantine_operation(fresh(), "restore", ids)
 
     def take():
         other = fresh()

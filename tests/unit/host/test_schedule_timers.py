@@ -14,9 +14,7 @@ UNITS = "/etc/systemd/system/proscribe-"
 PULL_TEXTS = dict.fromkeys((timers.PULL_PROGRAM_PATH, timers.SIGNERS_PATH, timers.ABOUT_PATH), "text\n")
 PULL_FILES = {f"{UNITS}pull.timer": "a timer\n", **PULL_TEXTS}
 DRIFT_FILES = {f"{UNITS}drift{kind}": f"{kind}\n" for kind in (".service", ".timer")}
-REFRESH_FILES = {
-    f"{timers.UNIT_DIRECTORY}/{timers.CATALOGUE_UNIT}{kind}": f"{kind}\n" for kind in (".service", ".timer")
-}
+REFRESH_FILES = {f"{UNITS}catalogue{kind}": f"{kind}\n" for kind in (".service", ".timer")}
 RUNS = {"account": "root", "paths": []}
 
 
@@ -65,9 +63,8 @@ def machine(tmp_path):
     ("kind", "files"), [(timers.PULL_UNIT, PULL_FILES), (timers.DRIFT_UNIT, DRIFT_FILES | REFRESH_FILES)]
 )
 def test_lift_removes_a_schedule_whole(machine, kind, files):
-    machine.apply(
-        timers.plan_schedule(machine.host, kind, files, {"host": "web01"} if kind == timers.PULL_UNIT else {})
-    )
+    settings = {"host": "web01"} if kind == timers.PULL_UNIT else {}
+    machine.apply(timers.plan_schedule(machine.host, kind, files, settings))
     if kind == timers.PULL_UNIT:
         (machine.root / timers.RECORD_PATH[1:]).write_text("{}")
         (machine.root / f"{timers.TIMER_STAMP_DIRECTORY}/stamp-proscribe-pull.timer"[1:]).touch()
@@ -85,7 +82,13 @@ def test_file_of_no_schedule_is_refused(machine, kind, path):
         timers.plan_schedule(machine.host, kind, {path: ""}, {})
 
 
-def test_machine_without_systemd_is_reported(machine):
+def test_machine_without_systemd_or_with_an_old_python_is_refused(machine, monkeypatch):
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(ControlError, match=r"/usr/bin/python3, .* older than Python 3\.9"),
+    ):
+        patch.setattr(machine.host, "_run", lambda argv, **_: ToolResult(1 if "python3" in argv[0] else 0, "", ""))
+        timers.plan_schedule(machine.host, timers.DRIFT_UNIT, DRIFT_FILES, {}, RUNS)
     (machine.root / "run/systemd/system").rmdir()
     with pytest.raises(ControlError, match="does not run systemd"):
         timers.plan_schedule(machine.host, timers.DRIFT_UNIT, {}, {})
@@ -132,16 +135,9 @@ def test_place_of_alerts_is_installed_and_shown_in_no_difference(machine):
         machine.apply(done)
         settings = json.loads((machine.root / "etc/proscribe/schedule.json").read_text())
         assert settings.items() >= {**RUNS, "alerts": {"webhook": place}}.items()
-    assert not machine.apply(
-        timers.plan_schedule(machine.host, timers.DRIFT_UNIT, DRIFT_FILES, {}, RUNS, {"webhook": place})
-    )
+    again = timers.plan_schedule(machine.host, timers.DRIFT_UNIT, DRIFT_FILES, {}, RUNS, {"webhook": place})
+    assert not machine.apply(again)
     assert not [action for action in timers.plan_lift(machine.host).actions if "example.org" in action.before]
-
-
-def test_machine_with_an_old_python_is_refused(machine, monkeypatch):
-    monkeypatch.setattr(machine.host, "_run", lambda argv, **_: ToolResult(1 if "python3" in argv[0] else 0, "", ""))
-    with pytest.raises(ControlError, match=r"/usr/bin/python3, .* older than Python 3\.9"):
-        timers.plan_schedule(machine.host, timers.DRIFT_UNIT, DRIFT_FILES, {}, RUNS)
 
 
 def test_missing_file_that_runs_need_is_named_before_any_change(machine, tmp_path):
@@ -160,14 +156,16 @@ def test_link_to_a_missing_timer_is_removed(machine):
     assert not link.is_symlink() and machine.calls == ["daemon-reload"]
 
 
-def test_checkout_is_deleted_on_its_own_file_system_only(machine):
+def test_checkout_is_deleted_on_its_own_file_system_and_commands_have_their_timeouts(machine):
     (machine.root / "var/lib/proscribe/pull/checkout").mkdir(parents=True)
-    (machine.root / timers.ABOUT_PATH[1:]).write_text("about")
     ran, run = [], machine.host._run
-    machine.host._run = lambda argv, **options: ran.append(list(argv)) or run(argv, **options)
+    machine.host._run = lambda argv, **how: ran.append((list(argv), how.get("timeout"))) or run(argv, **how)
+    machine.apply(timers.plan_schedule(machine.host, timers.PULL_UNIT, {f"{UNITS}pull.timer": "x"}, {}))
     machine.apply(timers.plan_lift(machine.host, [timers.PULL_UNIT]))
-    removed = [argv[1:] for argv in ran if argv[0].endswith("rm")]
-    assert removed == [["-rf", "--one-file-system", "--", "/var/lib/proscribe/pull/checkout"]]
+    removed = [(argv[1:], seconds) for argv, seconds in ran if argv[0].endswith("rm")]
+    assert removed == [(["-rf", "--one-file-system", "--", "/var/lib/proscribe/pull/checkout"], 300)]
+    limits = {argv[1]: seconds for argv, seconds in ran if argv[0].endswith("systemctl")}
+    assert limits["restart"] == limits["daemon-reload"] == limits["stop"] == 120
 
 
 def test_other_run_is_kept_from_the_host_meanwhile_but_not_on_a_mac(machine, change, monkeypatch):
@@ -255,17 +253,6 @@ def test_masked_timer_is_written_again(machine):
     done = machine.apply(timers.plan_schedule(machine.host, timers.PULL_UNIT, PULL_FILES, {}))
     assert done == [f"write {UNITS}pull.timer", "load systemd's units", "start proscribe-pull.timer"]
     assert timer.read_text() == "a timer\n" and not timer.is_symlink()
-
-
-def test_commands_have_their_timeouts(machine):
-    (machine.root / "var/lib/proscribe/pull/checkout").mkdir(parents=True)
-    ran, run = [], machine.host._run
-    machine.host._run = lambda argv, **how: ran.append((" ".join(argv[:2]), how.get("timeout"))) or run(argv, **how)
-    machine.apply(timers.plan_schedule(machine.host, timers.PULL_UNIT, {f"{UNITS}pull.timer": "x"}, {}))
-    machine.apply(timers.plan_lift(machine.host, [timers.PULL_UNIT]))
-    limits = {line.rpartition("/")[2]: seconds for line, seconds in ran}
-    assert limits["systemctl restart"] == limits["systemctl daemon-reload"] == limits["systemctl stop"] == 120
-    assert limits["rm -rf"] == 300
 
 
 def test_files_that_are_run_have_to_be_the_accounts_own_and_visible_to_the_units(machine, monkeypatch):

@@ -24,7 +24,6 @@ from proscribe.host.system import (
     Host,
     ObservationError,
     Process,
-    User,
     escape_text,
     file_locks,
     format_one_line,
@@ -40,7 +39,6 @@ from proscribe.wire import installation
 from refusals import make_refusal
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: becomes another user")
-NOBODY = User("nobody", 65534, 65534, "/nonexistent")
 
 
 @pytest.fixture
@@ -53,9 +51,8 @@ def host(tmp_path):
 def test_file_is_renamed_once(host, tmp_path):
     host.write_file("/etc/a", "ours")
     host.write_file("/etc/b", "theirs")
-    assert (
-        host.rename_file("/etc/a", "b") and not host.rename_file("/etc/a", "b") and not host.rename_file("/none/a", "b")
-    )
+    assert host.rename_file("/etc/a", "b")
+    assert not host.rename_file("/etc/a", "b") and not host.rename_file("/none/a", "b")
     assert {path.name: path.read_text() for path in (tmp_path / "etc").iterdir()} == {"b": "ours"}
     (tmp_path / "etc/d").mkdir()
     with pytest.raises(ControlError, match="^cannot rename /etc/b: Is a directory$"):
@@ -69,27 +66,16 @@ def test_processes_with_hidden_executables_are_counted(host, monkeypatch):
     assert host.list_processes() == ([], 2)
 
 
-@pytest.mark.parametrize(
-    ("text", "name", "version"),
-    [
-        ('PRETTY_NAME="A B=C"\nID=debian\nVERSION_ID="12"\nno line\n\nA="x\n', "debian", "12"),
-        ("ID='rhel'\nVERSION_ID=9.4\nVARIANT_ID=x=y\n", "rhel", "9.4"),
-        ("ID=arch\n", "arch", ""),
-        *((text, sys.platform, "") for text in ("", None)),
-    ],
-)
-def test_platform_is_read_from_os_release(tmp_path, text, name, version):
+def test_platform_is_read_from_os_release_except_on_a_mac(tmp_path, monkeypatch):
     (tmp_path / "etc").mkdir()
-    if text is not None:
-        (tmp_path / "etc/os-release").write_text(text)
     machine = {"kernel": os.uname().release, "architecture": os.uname().machine}
-    python = f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}"
-    assert Host(str(tmp_path)).describe_platform() == {"os": name, "version": version, "python": python, **machine}
-
-
-def test_os_release_of_a_mac_is_not_read(tmp_path, monkeypatch):
-    (tmp_path / "etc").mkdir()
-    (tmp_path / "etc/os-release").write_text("ID=debian\nVERSION_ID=12\n")
+    machine["python"] = f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}"
+    debian = 'PRETTY_NAME="A B=C"\nID=debian\nVERSION_ID="12"\nno line\n\nA="x\n'
+    texts = {"": (sys.platform, ""), "ID=arch\n": ("arch", ""), "ID='rhel'\nVERSION_ID=9.4\nV=x=y\n": ("rhel", "9.4")}
+    for text, (name, version) in {None: (sys.platform, ""), **texts, debian: ("debian", "12")}.items():
+        if text is not None:
+            (tmp_path / "etc/os-release").write_text(text)
+        assert Host(str(tmp_path)).describe_platform() == {"os": name, "version": version, **machine}
     monkeypatch.setattr(Host, "kernel_name", DARWIN)
     found = Host(str(tmp_path)).describe_platform()
     assert (found["os"], found["version"]) == (sys.platform, "")
@@ -180,28 +166,22 @@ def test_datagram_is_exchanged_with_an_address_of_each_family(host, address):
         host.send_datagram(address, port, b"abc", LONGEST)
 
 
-@pytest.mark.parametrize(
-    ("text", "mode", "number"),
-    [("# no program\n", 0o700, errno.ENOEXEC), ("# no program\n", 0o600, errno.EACCES), (None, 0, errno.ENOENT)],
-)
-def test_file_that_is_no_program_is_refused(tmp_path, text, mode, number):
-    if text is not None:
-        (tmp_path / "file").write_text(text)
-        (tmp_path / "file").chmod(mode)
-    assert Host(str(tmp_path)).try_execution("/file") == number
+def test_file_that_is_no_program_is_refused(tmp_path):
+    host, file = Host(str(tmp_path)), tmp_path / "file"
+    assert host.try_execution("/file") == errno.ENOENT
+    file.write_text("# no program\n")
+    for mode, number in ((0o700, errno.ENOEXEC), (0o600, errno.EACCES)):
+        file.chmod(mode)
+        assert host.try_execution("/file") == number
 
 
 def test_directory_as_a_host_has_no_kernel_and_no_library(tmp_path, monkeypatch):
     monkeypatch.setattr(system, "read_ruleset_generation", lambda: "a state")
     monkeypatch.setattr(system, "is_destination_refused", lambda *given: given)
     monkeypatch.setattr(name_resolution, "resolve_name", lambda *given: given)
-
     for host, answers in ((Host(str(tmp_path)), [None] * 3), (Host(), ["a state", ("192.0.2.1", 5), ("x", 0, 2.0)])):
-        assert [
-            host.read_ruleset_generation(),
-            host.is_destination_refused("192.0.2.1", 5),
-            host.resolve_name("x", 0, 2.0),
-        ] == answers
+        state, refused = host.read_ruleset_generation(), host.is_destination_refused("192.0.2.1", 5)
+        assert [state, refused, host.resolve_name("x", 0, 2.0)] == answers
 
 
 @ROOT
@@ -210,13 +190,8 @@ def test_link_of_a_user_on_the_way_is_not_followed(host, tmp_path):
     (tmp_path / "secret/a").write_text("secret")
     (tmp_path / "home/alice").symlink_to(tmp_path / "secret")
     os.lchown(tmp_path / "home/alice", 65534, 65534)
-    for ask in (
-        host.read_file,
-        host.list_directory,
-        host.find_entry,
-        host.delete_file,
-        lambda path: host.write_file(path, "x"),
-    ):
+    asks = (host.read_file, host.list_directory, host.find_entry, host.delete_file)
+    for ask in (*asks, lambda path: host.write_file(path, "x")):
         with pytest.raises(ControlError, match="/home/alice is a link that uid 65534 made: not followed"):
             ask("/home/alice/a")
     assert (tmp_path / "secret/a").read_text() == "secret"
@@ -251,24 +226,16 @@ def test_escaped_text_is_printable(text):
     assert escape_text(text).isprintable() and format_one_line(text).isprintable()
 
 
-@pytest.mark.parametrize(("reasons", "joined_reasons"), [([], ""), (["no"], "no"), (["a", "b", "c"], "a (and 2 more)")])
-def test_several_reasons_are_the_first_and_a_number(reasons, joined_reasons):
-    assert summarise_reasons(reasons) == joined_reasons
+def test_several_reasons_are_the_first_and_a_number():
+    assert [summarise_reasons(reasons) for reasons in ([], ["no"], ["a", "b", "c"])] == ["", "no", "a (and 2 more)"]
 
 
-@pytest.mark.parametrize(
-    ("text", "name", "line"),
-    [
-        *((text, text, text) for text in ("grün", "")),
-        ("a\nJun 1 root: did nothing", "a\\x0aJun 1 root: did nothing", "a Jun 1 root: did nothing"),
-        ("\x1b[2Ja", "\\x1b[2Ja", "[2Ja"),
-        ("a\u202eb", "a\\u202eb", "a b"),
-        ("a\xadb\x80", "a\\xadb\\x80", "a b"),
-        ("\udc7f\udc80\udd00", "\\udc7f\\x80\\udd00", ""),
-    ],
-)
-def test_text_of_a_user_commands_no_terminal_and_begins_no_line(text, name, line):
-    assert (escape_text(text), format_one_line(text)) == (name, line)
+def test_text_of_a_user_commands_no_terminal_and_begins_no_line():
+    texts = {"a\nJun 1 root: did nothing": ("a\\x0aJun 1 root: did nothing", "a Jun 1 root: did nothing")}
+    texts |= {"grün": ("grün", "grün"), "": ("", ""), "\x1b[2Ja": ("\\x1b[2Ja", "[2Ja")}
+    texts |= {"a\u202eb": ("a\\u202eb", "a b"), "a\xadb\x80": ("a\\xadb\\x80", "a b")}
+    texts |= {"\udc7f\udc80\udd00": ("\\udc7f\\x80\\udd00", "")}
+    assert {text: (escape_text(text), format_one_line(text)) for text in texts} == texts
 
 
 def test_file_of_a_user_is_read_up_to_its_limit(tmp_path):
@@ -418,10 +385,8 @@ def test_real_c_library_answers_as_for_an_ordinary_user(tmp_path, order, mode, a
     (tmp_path / "hosts").chmod(mode)
     files = ("hosts", "nsswitch.conf", "resolv.conf")
     mounts = "".join(f"mount --bind {tmp_path}/{name} /etc/{name}; " for name in files)
-    code = (
-        "import sys; sys.path.insert(0, sys.argv[1]); from proscribe.host.system.name_resolution import resolve_name; "
-    )
-    asks = code + "print(*resolve_name('A.EXAMPLE', 0, 20).addresses)"
+    code = "import sys; sys.path.insert(0, sys.argv[1]); from proscribe.host.system.name_resolution import resolve_name"
+    asks = code + "; print(*resolve_name('A.EXAMPLE', 0, 20).addresses)"
     script = f'{mounts} exec "$0" -I -S -c "$1" "$2"'
     argv = ["unshare", "--mount", "--net", "sh", "-c", script, sys.executable, asks, str(installation.CODE_DIRECTORY)]
     assert sorted(subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()) == addresses

@@ -27,9 +27,7 @@ class Called:
         monkeypatch.setattr(watch_commands, "Host", lambda: host)
         monkeypatch.setattr(own_observation, "observe_host", self.observe)
 
-    def observe(
-        self, host: Made, settings: watch_files.WatchSettings, operations: Any, cached: Any, keep: Any
-    ) -> list[str]:
+    def observe(self, host: Made, settings: Any, operations: Any, cached: Any, keep: Any) -> list[str]:
         self.observed.append((host, settings, operations))
         self.found = {digest: cached(digest) for digest in self.reads}
         for digest, content in self.caches.items():

@@ -75,11 +75,8 @@ class Low(Action):
     def _low_level_execute_command(self, cmd, *_, **named):  # type: ignore[override]
         self.commands.append((cmd, named))
         answer = self.answers.pop(0)
-        return {
-            "rc": 3,
-            "stdout": answer if isinstance(answer, str) else print_answer(answer),
-            "stderr": " it  said\nso ",
-        }
+        printed = answer if isinstance(answer, str) else print_answer(answer)
+        return {"rc": 3, "stdout": printed, "stderr": " it  said\nso "}
 
 
 @pytest.fixture(autouse=True)

@@ -119,26 +119,14 @@ class TestAnswers:
         assert outcome is not None and outcome(limiter) == {}  # type: ignore[arg-type]
         assert limiter.reason.startswith("it took longer than")
 
-    @pytest.mark.parametrize(
-        ("ended", "raised", "why"),
-        [
-            (ExchangeResult(0, b"", b""), None, None),
-            (ExchangeResult(-1, b"", b"", cut_reason="it was too much"), None, "it was too much"),
-            (ExchangeResult(-1, b"", b"", refusal="Incorrect sudo password"), AnsibleError, "Incorrect sudo password"),
-        ],
-    )
-    def test_end_of_a_command_is_no_outcome_a_cut_or_an_error(self, ended, raised, why):
-        outcome = proscribe_batch._judge_ending(question(), ended)
-        if why is None:
-            assert outcome is None
-            return
-        assert outcome is not None
-        limiter = Limiter()
-        if raised is None:
-            assert outcome(limiter) == {} and limiter.reason == why  # type: ignore[arg-type]
-            return
-        with pytest.raises(raised, match=why):
-            outcome(limiter)  # type: ignore[arg-type]
+    def test_end_of_a_command_is_no_outcome_a_cut_or_an_error(self):
+        assert proscribe_batch._judge_ending(question(), ExchangeResult(0, b"", b"")) is None
+        limiter, ended = Limiter(), ExchangeResult(-1, b"", b"")
+        cut = proscribe_batch._judge_ending(question(), ended._replace(cut_reason="it was too much"))
+        assert cut is not None and cut(limiter) == {} and limiter.reason == "it was too much"  # type: ignore[arg-type]
+        refused = proscribe_batch._judge_ending(question(), ended._replace(refusal="Incorrect sudo password"))
+        with pytest.raises(AnsibleError, match="Incorrect sudo password"):
+            refused(limiter)  # type: ignore[arg-type, misc]
 
     def test_socket_that_serves_nobody_is_not_used(self, tmp_path):
         path = tmp_path / "left"

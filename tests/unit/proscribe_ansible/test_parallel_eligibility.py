@@ -38,16 +38,13 @@ def test_host_is_observed_with_others_over_ssh_and_by_no_program_of_its_own(vari
 
 UNUSUAL = ("loop", "loop_with", "until", "retries", "delegate_to", "run_once", "async_val", "throttle", "timeout")
 UNUSUAL += ("debugger",)
-UNUSUAL += ("debugger",)
 
 
 @pytest.mark.parametrize("keywords", [{"connection": "winrm"}, {"action": "ping"}, *({name: "x"} for name in UNUSUAL)])
 def test_task_with_an_unusual_keyword_is_asked_for_each_host(keywords):
     task = make_task(**keywords)
-    assert [parallel_eligibility.can_observe_together(LINEAR(), make_member(name, task)) for name in ("h1", "h2")] == [
-        False,
-        False,
-    ]
+    for name in ("h1", "h2"):
+        assert not parallel_eligibility.can_observe_together(LINEAR(), make_member(name, task))
 
 
 def test_handler_is_asked_for_each_host():

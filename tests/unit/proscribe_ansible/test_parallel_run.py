@@ -301,10 +301,8 @@ def test_answers_that_cannot_become_results_are_asked_for_one_by_one(ansible, mo
     monkeypatch.setattr(parallel_run.Display, "warning", lambda _, text: warned.append(text))
     parallel_run._news_event.clear()
     parallel_run._take_answers(batch.number, Plain("h1", FIRST), [("h2", ANSWER)])
-    assert (list(strategy._results), parallel_run._given_up_hosts) == (
-        [],
-        [(batch.number, ["h2"])],
-    ) and parallel_run._news_event.is_set()
+    assert (list(strategy._results), parallel_run._given_up_hosts) == ([], [(batch.number, ["h2"])])
+    assert parallel_run._news_event.is_set()
     assert len(warned) == 1 and "TypeError: ansible-core is another" in warned[0]
     parallel_run._take_answers(batch.number, Plain("h1", FIRST), [("nobody here", ANSWER)])
     assert len(warned) == 1 and len(parallel_run._given_up_hosts) == 1

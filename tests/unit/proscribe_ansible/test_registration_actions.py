@@ -9,15 +9,14 @@ PROJECT = Path(__file__).resolve().parents[3]
 # These run on the controller, whatever host they are for.
 CONTROLLER = {"fail", "set_fact", "include_role", "include_tasks", "import_tasks", "import_playbook", "import_role"}
 KEYWORDS = {"name", "when", "loop", "loop_control", "register", "run_once", "tags", "vars", "block", "rescue", "notify"}
+PARTS = ("tasks", "block", "rescue", "always", "handlers", "pre_tasks", "post_tasks")
 OURS = sorted(path.stem for path in (PROJECT / "library").glob("*.py"))
 
 
 def tasks(value):
     """The tasks of a file, those within blocks and plays too."""
     for item in value if isinstance(value, list) else []:
-        parts = [
-            key for key in ("tasks", "block", "rescue", "always", "handlers", "pre_tasks", "post_tasks") if key in item
-        ]
+        parts = [key for key in PARTS if key in item]
         for part in parts:
             yield from tasks(item[part])
         if not parts and "hosts" not in item:
@@ -25,11 +24,8 @@ def tasks(value):
 
 
 def files():
-    found = [
-        *PROJECT.glob("playbooks/**/*.yml"),
-        *PROJECT.glob("roles/*/tasks/*.yml"),
-        *PROJECT.glob("roles/*/handlers/*.yml"),
-    ]
+    patterns = ("playbooks/**/*.yml", "roles/*/tasks/*.yml", "roles/*/handlers/*.yml")
+    found = [path for pattern in patterns for path in PROJECT.glob(pattern)]
     return [path for path in found if "notify" not in (path.stem, path.parent.name)]  # which are for localhost alone
 
 

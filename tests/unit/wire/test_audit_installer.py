@@ -86,11 +86,8 @@ def test_program_is_of_a_host_with_an_old_python_and_has_the_paths_of_the_host()
     ast.parse(AUDIT_TEXT, feature_version=(3, 9))
     assert "@" not in AUDIT_TEXT
     assert (audit_installer.CONTROLS, set(audit_installer.GATES)) == (tuple(CONTROLS), set(finding.GATES))
-    paths = {
-        "CACHE_DIRECTORY": CACHE_DIRECTORY,
-        "PROGRAM_PATH": audit_program.PROGRAM_PATH,
-        "STATE_DIRECTORY": STATE_DIRECTORY,
-    }
+    paths = {"CACHE_DIRECTORY": CACHE_DIRECTORY, "STATE_DIRECTORY": STATE_DIRECTORY}
+    paths["PROGRAM_PATH"] = audit_program.PROGRAM_PATH
     assert [name for name, path in paths.items() if f'\n{name} = "{path}"' not in AUDIT_TEXT] == []
 
 

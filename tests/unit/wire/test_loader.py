@@ -136,11 +136,8 @@ def place(tmp_path):
 
 def make_stream(place, code=True, plan=True, limit=None, **call):
     texts = {name: text.replace("@PLACE@", str(place)) for name, text in CODE.items()}
-    packed = (
-        lzma.compress(json.dumps({"texts": texts, "packages": [*PACKAGES, "proscribe.inner"]}).encode())
-        if code
-        else b""
-    )
+    sources = json.dumps({"texts": texts, "packages": [*PACKAGES, "proscribe.inner"]}).encode()
+    packed = lzma.compress(sources) if code else b""
     packed_plan = zlib.compress(json.dumps(PLAN).encode()) if plan else b""
     head = {"code": "code", "plan": "plan", "call": call, **(limit or {})}
     return pack_for_pipe(TEXT.replace(loader.CACHE_DIRECTORY, str(place)), head, packed, packed_plan)

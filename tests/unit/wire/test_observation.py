@@ -7,10 +7,8 @@ import marshal
 from types import SimpleNamespace
 
 import pytest
-from ansible.inventory.manager import InventoryManager
-from ansible.parsing.dataloader import DataLoader
 from ansible.vars.hostvars import HostVars
-from ansible.vars.manager import VariableManager
+from ansible_inventory import read_hostvars
 from made_mac import plan
 from proscribe.base.timestamps import format_timestamp
 from proscribe.host.host_operations import compliance_state
@@ -18,15 +16,6 @@ from proscribe.host.system import DARWIN, Host
 from proscribe.model.plan import add_digest
 from proscribe.wire import observation
 from proscribe.wire.loader import LACKING
-from proscribe.wire.observation import (
-    HostObservation,
-    get_compiled_run,
-    get_registered,
-    has_no_answer,
-    is_macos,
-    make_observation,
-    parse_observation,
-)
 from proscribe.wire.plan_store import PlanStore
 from proscribe.wire.stream import MARK, SHELL_EXIT_LINE
 
@@ -65,7 +54,7 @@ def run(store):
 
 
 def observe(run, host="web01", text="", **call):
-    return make_observation(run, host, text, {**CALL, **call}, 60)  # type: ignore[arg-type, typeddict-item]
+    return observation.make_observation(run, host, text, {**CALL, **call}, 60)  # type: ignore[arg-type, typeddict-item]
 
 
 @pytest.mark.usefixtures("store")
@@ -84,21 +73,12 @@ def test_watched_host_is_sent_the_time(run, monkeypatch):
     assert watch == {"release": "1.0"}
 
 
-@pytest.mark.parametrize(
-    ("variables", "facts"),
-    [
-        ({}, {}),
-        ({"proscribe_compiled": {"failed": True}}, {}),
-        ({"proscribe_compiled": {"proscribe_run": {"id": "r1"}}}, {"id": "r1"}),
-    ],
-)
-def test_facts_of_a_run_are_the_compiled_ones(variables, facts):
-    assert get_compiled_run(variables) == facts  # type: ignore[arg-type]
-
-
 def test_output_with_a_mark_is_an_answer_and_any_other_is_none():
-    assert parse_observation("bash: python3: command not found\n") is None
-    assert parse_observation(f"motd\n{MARK}" + json.dumps({LACKING: True})) == {"changed": False, LACKING: True}
+    assert observation.parse_observation("bash: python3: command not found\n") is None
+    assert observation.parse_observation(f"motd\n{MARK}" + json.dumps({LACKING: True})) == {
+        "changed": False,
+        LACKING: True,
+    }
 
 
 @pytest.mark.parametrize(
@@ -112,7 +92,7 @@ def test_output_with_a_mark_is_an_answer_and_any_other_is_none():
     ],
 )
 def test_answer_reports_a_mac_and_a_host_that_lacks_code(answer, macos, lacking):
-    assert (is_macos(answer), has_no_answer(answer)) == (macos, lacking)
+    assert (observation.is_macos(answer), observation.has_no_answer(answer)) == (macos, lacking)
 
 
 # -- Macs
@@ -121,7 +101,7 @@ def test_answer_reports_a_mac_and_a_host_that_lacks_code(answer, macos, lacking)
 @pytest.fixture
 def mac_observation(tmp_path):
     store = PlanStore(tmp_path)
-    return HostObservation(
+    return observation.HostObservation(
         store,
         "mac",
         store.make_code_part(probe=False),
@@ -152,11 +132,9 @@ RECORD = {"record": {"rules": ["{{ never }}"]}}
 @pytest.fixture
 def hostvars():
     """Return two hosts of a real inventory; a task has registered a result for one of them."""
-    loader = DataLoader()
-    inventory = InventoryManager(loader, sources=["a,b"])
-    variables = VariableManager(loader, inventory)
-    variables.set_nonpersistent_facts("a", {"proscribe_observed": RECORD, "proscribe_nothing": None})
-    return HostVars(inventory, variables, loader)
+    hostvars = read_hostvars("a,b")
+    hostvars._variable_manager.set_nonpersistent_facts("a", {"proscribe_observed": RECORD, "proscribe_nothing": None})
+    return hostvars
 
 
 @pytest.mark.parametrize(
@@ -169,14 +147,14 @@ def hostvars():
     ],
 )
 def test_registered_result_is_the_one_of_hostvars(hostvars, monkeypatch, host, name, expected):
-    assert get_registered(hostvars, host, name) == expected == (hostvars.raw_get(host).get(name) or {})
+    assert observation.get_registered(hostvars, host, name) == expected == (hostvars.raw_get(host).get(name) or {})
     assert "b" not in hostvars._variable_manager._nonpersistent_fact_cache, "nothing is made by asking"
 
     class Elsewhere:
         # another Ansible, which keeps it in another place
         raw_get = hostvars.raw_get
 
-    assert get_registered(Elsewhere(), host, name) == expected
+    assert observation.get_registered(Elsewhere(), host, name) == expected
 
     monkeypatch.setattr(HostVars, "raw_get", lambda *_: pytest.fail("all variables of the host were gathered"))
-    assert get_registered(hostvars, host, name) == expected
+    assert observation.get_registered(hostvars, host, name) == expected

@@ -35,6 +35,7 @@ printf 'prompt:' >&2
 read -r word
 if [ "$word" = secret ]; then echo accepted; cat; else echo 'Sorry, try again' >&2; sleep 60; fi
 """
+SUDO_IN_PIECES = f"printf 'Hi\nprom' >&2; sleep 0.1; {SUDO.replace('prompt', 'pt')}"
 
 
 def shell(script, data=b"", limits=LIMITS, password=None):
@@ -58,11 +59,8 @@ def make_password(text):
         ("exec <&-; echo early", b"x" * 300_000, ExchangeResult(0, b"early\n", b"")),
         ("cat | wc -c", b"x" * 300_000, ExchangeResult(0, b"300000\n", b"")),
         ("kill -9 $$", b"", ExchangeResult(-9, b"", b"")),
-        (
-            "(sleep 60 >/dev/null &) ; echo over",
-            b"",
-            ExchangeResult(0, b"over\n", b""),
-        ),  # its errors stay open: ControlPersist
+        # its errors stay open: ControlPersist
+        ("(sleep 60 >/dev/null &) ; echo over", b"", ExchangeResult(0, b"over\n", b"")),
     ],
     ids=range(6),
 )
@@ -110,21 +108,10 @@ def test_command_that_prints_too_much_is_gone_once_its_pipe_is_closed(script, go
     [
         (SUDO, b"secret", ExchangeResult(0, b"accepted\ndata", b"prompt:")),
         (SUDO, b"guess", ExchangeResult(-1, b"", b"prompt:Sorry, try again\n", refusal="Incorrect password")),
-        (
-            f"printf 'Hi\nprom' >&2; sleep 0.1; {SUDO.replace('prompt', 'pt')}",
-            b"secret",
-            ExchangeResult(0, b"accepted\ndata", b"Hi\nprompt:"),
-        ),
-        (
-            "echo accepted; cat",
-            b"secret",
-            ExchangeResult(0, b"accepted\ndata", b""),
-        ),  # none was needed, so none was written
-        (
-            "cat >/dev/null; exit 1",
-            b"secret",
-            ExchangeResult(-1, b"", b"", cut_reason="it took longer than"),
-        ),  # it never asks
+        (SUDO_IN_PIECES, b"secret", ExchangeResult(0, b"accepted\ndata", b"Hi\nprompt:")),
+        ("echo accepted; cat", b"secret", ExchangeResult(0, b"accepted\ndata", b"")),  # none was needed or written
+        # it never asks
+        ("cat >/dev/null; exit 1", b"secret", ExchangeResult(-1, b"", b"", cut_reason="it took longer than")),
     ],
 )
 def test_password_is_written_at_its_prompt_and_the_data_once_it_is_accepted(script, word, expected):

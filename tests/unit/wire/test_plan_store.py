@@ -41,9 +41,8 @@ def prepare(place):
 
 def test_store_is_for_its_owner_alone(place):
     store, run = prepare(place)
-    store.record_host_store(
-        "web01", store.get_prepared_code(run["code"]), store.make_plan_part(digest=DIGEST), is_stored=True
-    )
+    parts = store.get_prepared_code(run["code"]), store.make_plan_part(digest=DIGEST)
+    store.record_host_store("web01", *parts, is_stored=True)
     assert {oct(path.stat().st_mode & 0o777) for path in (place, place / "kept")} == {"0o700"}
     assert {oct(path.stat().st_mode & 0o777) for path in place.rglob("*") if path.is_file()} == {"0o600"}
     assert place.parent.stat().st_mode & 0o727 == 0o700
@@ -197,10 +196,8 @@ def test_place_that_cannot_be_written_packs_code_again_and_refuses_a_plan(tmp_pa
     # Each host would fail for a plan that is nowhere, after the run has begun.
     for place in (tmp_path / "not-there" / "plans", tmp_path / "plans"):
         store = PlanStore(place)
-        assert (
-            store.get_prepared_code(store.prepare_plans({})["code"]).pack()
-            == PlanStore().make_code_part(probe=False).pack()
-        )
+        packed = store.get_prepared_code(store.prepare_plans({})["code"]).pack()
+        assert packed == PlanStore().make_code_part(probe=False).pack()
         with pytest.raises(UntrustedStore, match="No such file"):
             store.prepare_plans({DIGEST: PLAN})
     assert list(tmp_path.iterdir()) == [], "only `require` makes it, which refuses a place that others can change"
@@ -225,13 +222,10 @@ def test_plan_is_small_on_its_way_to_a_host():
 @pytest.mark.parametrize("host", ["web01", "a/b", "..", "x" * 100])
 def test_host_that_keeps_the_code_is_noted_until_there_is_another(place, host):
     fresh, run = prepare(place)
+    parts = fresh.get_prepared_code(run["code"]), fresh.make_plan_part(digest=DIGEST)
     for _ in range(2):  # to ask, and to note that nothing is kept, makes nothing
-        assert not fresh.is_stored_on_host(
-            host, fresh.get_prepared_code(run["code"]), fresh.make_plan_part(digest=DIGEST)
-        )
-        fresh.record_host_store(
-            host, fresh.get_prepared_code(run["code"]), fresh.make_plan_part(digest=DIGEST), is_stored=False
-        )
+        assert not fresh.is_stored_on_host(host, *parts)
+        fresh.record_host_store(host, *parts, is_stored=False)
     assert not (place / "kept").exists()
     code, plan, other = (StreamPart(letter * 64, bytes) for letter in "abc")
     store, _ = prepare(place)

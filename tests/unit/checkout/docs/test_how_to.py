@@ -52,12 +52,8 @@ def test_a_guide_shows_one_file_and_its_test(path):
 
 def test_the_guide_to_exports_has_all_that_an_export_gets():
     of_host_entry = {*HostEntry._fields, "rows", "summary"}
-    of_line = {
-        *(name for name in RuleLine.__slots__ if not name.startswith("_")),
-        "control",
-        "text",
-        "cache_derived_form",
-    }
+    of_line = {name for name in RuleLine.__slots__ if not name.startswith("_")}
+    of_line |= {"control", "text", "cache_derived_form"}
     text = (PROJECT / "docs/how-to/add-an-export.md").read_text()
     described = {
         kind: set(re.findall(rf"`{kind}\.(\w+)", "".join(re.findall(rf"^\| `{kind}\..*", text, re.MULTILINE))))
@@ -67,12 +63,8 @@ def test_the_guide_to_exports_has_all_that_an_export_gets():
 
 
 def test_the_guide_to_channels_has_all_keys_of_a_notification():
-    keys = {
-        *NotificationPayload.__annotations__,
-        "heads",
-        *build_notification("", ()).facts,
-        *make_failure_notification({}, "", 0).facts,
-    }
+    keys = {*NotificationPayload.__annotations__, "heads", *build_notification("", ()).facts}
+    keys |= make_failure_notification({}, "", 0).facts.keys()
     for module in (fed_exports, notification, request_notification):
         calls = [one for one in ast.walk(ast.parse(inspect.getsource(module))) if isinstance(one, ast.Call)]
         named = [one for one in calls if isinstance(one.func, ast.Name) and one.func.id == "build_notification"]

@@ -70,15 +70,13 @@ def test_a_package_system(checkout, tmp_path):
     courier.write_text(COURIER)
     (tmp_path / "exports").mkdir()
     shutil.copy(checkout / "catalog/browsers.yml", tmp_path / "catalog")
-    seen = json.loads(
-        run(checkout, str(ADDED / "acme_seen.py"), str(root), str(tmp_path / "exports"), str(courier.parents[1]))
-    )
+    arguments = (ADDED / "acme_seen.py", root, tmp_path / "exports", courier.parents[1])
+    seen = json.loads(run(checkout, *map(str, arguments)))
     assert "an Acme name: 2 to 20 lower case letters" in seen["mistake"]
     assert seen["plan"] == {"acme_store": ["telegram"]}
     (rule,) = [rule for rule in seen["record"] if rule["rule"] == "apps/courier"]
-    assert [(one["manager"], one["id"], one["path"]) for one in rule["findings"]] == [
-        ("acme", "telegram", "/opt/acme/telegram")
-    ]
+    (finding,) = rule["findings"]
+    assert (finding["manager"], finding["id"], finding["path"]) == ("acme", "telegram", "/opt/acme/telegram")
     assert seen["package systems"] == ["acme"]
     command = ["write /etc/proscribe/requests.json", "write /usr/local/bin/proscribe-request"]
     assert seen["actions"] == ["remove telegram", *command]

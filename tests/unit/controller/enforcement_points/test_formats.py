@@ -39,11 +39,9 @@ HOSTILE = st.text(
 )
 PLACES = ["domains", "allow", "urls", "canaries", "networks", "ports", "id", "catalogue", "waiver"]
 NET = r"[0-9a-f.:]+(/[0-9]+)?"
-JSON = [
-    name for name, one in EXPORT_FORMATS.items() if all(file.endswith(".json") for file in one.main_files.split(", "))
-]
-JSON = [name for name in JSON if name not in device_readers.DEVICES]  # these have a test of their own
-DEVICES = device_readers.DEVICES
+DEVICES = device_readers.DEVICES  # these have a test of their own
+FILES = {name: one.main_files.split(", ") for name, one in EXPORT_FORMATS.items() if name not in DEVICES}
+JSON = [name for name, files in FILES.items() if all(file.endswith(".json") for file in files)]
 WHY_NESTED = "What is blocked below it could not be blocked again, so all of it stays blocked."
 OWN, PARTNER = "2fd6bb84-ad40-4ec5-9369-a215b25c9952", "72f988bf-86f1-41af-91ab-2d7cd011db47"
 # Registry.pol is binary; each of the others is as a file of another browser, or in reverse.
@@ -257,11 +255,8 @@ def test_the_documents_have_an_example_for_each_format(project):
 
 def test_every_device_has_a_reader_and_says_where_its_facts_are_from():
     assert {name for name, one in EXPORT_FORMATS.items() if one.device and one.controls == ("dns",)} == set(DEVICES)
-    assert all(
-        one.device.wildcard_form and one.device.exception_form and one.device.fetch_method
-        for one in EXPORT_FORMATS.values()
-        if one.device
-    )
+    devices = [one.device for one in EXPORT_FORMATS.values() if one.device]
+    assert all(device.wildcard_form and device.exception_form and device.fetch_method for device in devices)
 
 
 @given(DNS_PLANS, HOSTS)
@@ -420,9 +415,8 @@ def recorded(name):
     # Entra takes a tenant by its id only.
     ids = (OWN, {"id": PARTNER, "domains": ["b.example"]}) if name == "entra_tenant_restrictions" else ()
     closed = SETTINGS if name == "chrome_enterprise" else ()  # every bypass of a block list
-    about = decision(rich_plan(*ids, closed=closed), format_.controls, "web")._replace(
-        valid_until=AT + datetime.timedelta(days=1)
-    )
+    about = decision(rich_plan(*ids, closed=closed), format_.controls, "web")
+    about = about._replace(valid_until=AT + datetime.timedelta(days=1))
     found = format_.render_export(about)
     parts = {path: shown(content) for path, content in sorted(found.files.items()) if not path.endswith(LEFT_OUT)}
     claims = manifest.make_manifest(format_, about, found)

@@ -7,14 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from properties import examples
 from proscribe.controller.enforcement_points.group_policy import registry_file
-from proscribe.host.controls.group_policy.registry_pol import (
-    BINARY_TYPE,
-    EMPTY_KEY_NAME,
-    SZ_TYPE,
-    RegistryEntry,
-    make_emptying_entry,
-    make_text_entry,
-)
+from proscribe.host.controls.group_policy import registry_pol
 
 SAID = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30)
 WHOLE_LINE = re.compile(
@@ -33,11 +26,8 @@ def lines(content):
 @pytest.mark.parametrize(
     "entry",
     [
-        make_text_entry("A]\r\n[-HKEY_LOCAL_MACHINE\\Software", "V", "x"),
-        make_text_entry("A", 'V"=-', "x"),
-        make_text_entry("A\\\\B", "V", "x"),
-        make_text_entry("", "V", "x"),
-        make_text_entry("A", "V\u2028", "x"),
+        *(registry_pol.make_text_entry(key, "V", "x") for key in ("A]\r\n[-HKEY_LOCAL_MACHINE\\S", "A\\\\B", "")),
+        *(registry_pol.make_text_entry("A", name, "x") for name in ('V"=-', "V\u2028")),
     ],
 )
 def test_a_name_that_is_more_than_a_name_is_refused(entry):
@@ -56,19 +46,16 @@ def test_a_comment_is_one_line():
 @given(SAID, SAID, st.binary(max_size=20))
 def test_no_text_becomes_a_line_of_its_own(one, other, data):
     chosen = [
-        make_text_entry("K", "V", one),
-        RegistryEntry("K", "B", BINARY_TYPE, data),
-        make_emptying_entry("K\\L"),
-        make_text_entry("K\\L", "1", other),
+        registry_pol.make_text_entry("K", "V", one),
+        registry_pol.RegistryEntry("K", "B", registry_pol.BINARY_TYPE, data),
+        registry_pol.make_emptying_entry("K\\L"),
+        registry_pol.make_text_entry("K\\L", "1", other),
     ]
-    for content in (
-        registry_file.render_setting_file(chosen, ["c"]),
-        registry_file.render_removing_file(chosen, ["c"]),
-    ):
-        assert all(WHOLE_LINE.fullmatch(line) for line in lines(content))
+    for render in (registry_file.render_setting_file, registry_file.render_removing_file):
+        assert all(WHOLE_LINE.fullmatch(line) for line in lines(render(chosen, ["c"])))
     set_ = lines(registry_file.render_setting_file(chosen, []))
     assert len(set_) == 12
     assert sum(line.startswith('"') for line in set_) == len(
-        [one for one in chosen if one.value_name != EMPTY_KEY_NAME]
+        [one for one in chosen if one.value_name != registry_pol.EMPTY_KEY_NAME]
     )
-    assert chosen[0].type == SZ_TYPE
+    assert chosen[0].type == registry_pol.SZ_TYPE

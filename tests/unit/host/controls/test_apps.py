@@ -187,12 +187,10 @@ def test_many_files_hide_no_program(host_with_apps, monkeypatch, place):
 
 def test_program_not_seen_in_time_is_not_innocent(host_with_apps, monkeypatch):
     start(host_with_apps, 7, ALONE)
-    assert verify(RestrictedPrograms(host_with_apps, None), {7: ALONE}).innocent_pids == [7], (
-        "where nothing is restricted"
-    )
-    monkeypatch.setattr(
-        restricted_programs.scan, "check_portable_app", mock.Mock(side_effect=ObservationError("over budget"))
-    )
+    nothing = RestrictedPrograms(host_with_apps, None)
+    assert verify(nothing, {7: ALONE}).innocent_pids == [7], "where nothing is restricted"
+    spent = mock.Mock(side_effect=ObservationError("over budget"))
+    monkeypatch.setattr(restricted_programs.scan, "check_portable_app", spent)
     verified = verify(RestrictedPrograms(host_with_apps, SECTION), {7: ALONE})
     assert (verified.unclear_pids, verified.innocent_pids) == ([7], [])
 
@@ -416,9 +414,8 @@ def identify(host, monkeypatch):
     monkeypatch.setattr(host, "has_host_root", lambda process: process.pid < 100)
     wechat = {"packages": PACKAGES_OF_X, "processes": ["wx"], "paths": ["/opt/x", "~/x"]}
     desired = DesiredApps(plan(wechat=wechat, qq={"processes": ["qq"]})["controls"]["apps"])
-    return running_programs.ProcessIdentifier(
-        host, desired, IDENTIFIED, {"/home/alice"}, {"/home/bob/apps/x": ["wechat"]}
-    )
+    places = {"/home/bob/apps/x": ["wechat"]}
+    return running_programs.ProcessIdentifier(host, desired, IDENTIFIED, {"/home/alice"}, places)
 
 
 @pytest.mark.parametrize(
@@ -440,11 +437,8 @@ def test_process(identify, pid, exe, expected):
 
 
 def test_processes_of_one_program_and_user_are_one_entry(host, monkeypatch):
-    x, other, sandboxed = (
-        ProgramIdentity(["a"], "x"),
-        ProgramIdentity(["b"], "x"),
-        ProgramIdentity(["a"], "com.x", "flatpak", "com.x"),
-    )
+    x, other = ProgramIdentity(["a"], "x"), ProgramIdentity(["b"], "x")
+    sandboxed = ProgramIdentity(["a"], "com.x", "flatpak", "com.x")
     doubtful = x._replace(doubt="it may be another")
     seen: dict[int, tuple[str, ProgramIdentity | None, Any, int]] = {
         1: ("/a/x", x, ALICE, 2),
@@ -469,18 +463,11 @@ def test_processes_of_one_program_and_user_are_one_entry(host, monkeypatch):
     ]
 
 
-@pytest.mark.parametrize(
-    ("exe", "services"),
-    [
-        ("/opt/app2/app", []),
-        ("/home/alice/own", ["b"]),
-        ("/home/bob/own/x", []),
-        ("/opt/app/" + "x" * (4096 - 9), ["a"]),
-        ("/opt/app/" + "x" * (4096 - 8), []),
-    ],
-)
-def test_program_below_a_path_has_its_services(exe, services):
-    assert running_programs.find_services_above(exe, {"/home/alice"}, {"/opt/app": ["a"], "~/own": ["b"]}) == services
+def test_program_below_a_path_has_its_services():
+    services = {"/opt/app2/app": [], "/home/alice/own": ["b"], "/home/bob/own/x": []}
+    services |= {"/opt/app/" + "x" * (4096 - 9): ["a"], "/opt/app/" + "x" * (4096 - 8): []}
+    find, paths = running_programs.find_services_above, {"/opt/app": ["a"], "~/own": ["b"]}
+    assert {exe: find(exe, {"/home/alice"}, paths) for exe in services} == services
 
 
 @pytest.mark.parametrize(

@@ -81,12 +81,6 @@ def test_package_that_one_service_permits_stays(host):
     assert losses(host, of) == []
 
 
-def test_install_block_lets_in_a_waived_version(host):
-    both = {**VERSION, "waiver": "w9", "users": ["alice"]}  # a block does not know for whom a package is
-    carry_out(apps.enforce(host, plan(wechat=wechat(VERSION, {**VERSION, "versions": ["2.0"]}, both))).actions)
-    assert (Path(host.root) / LIST).read_text().splitlines()[1:] == ["wechat", "wechat 1.0", "wechat 2.0"]
-
-
 def app(owner: User | None = None, version: str = "") -> Package:
     path = f"{owner.home}/.local/share/flatpak/app/com.tencent.WeChat" if owner else PATH
     return Package("flatpak", "com.tencent.WeChat", version, ("app/x",), owner, path)
@@ -107,9 +101,7 @@ def app(owner: User | None = None, version: str = "") -> Package:
 )
 def test_waiver_spares_the_installation_it_names(host, monkeypatch, packages, exception, state, counting):
     monkeypatch.setattr(flatpak, "find_packages", lambda host, ids: (packages, ""))
-    monkeypatch.setattr(
-        flatpak, "make_program_matcher", lambda host, ids, packages: lambda process: "com.tencent.WeChat"
-    )
+    monkeypatch.setattr(flatpak, "make_program_matcher", lambda *_: lambda process: "com.tencent.WeChat")
     host.program(7, "/app/bin/wechat")
     verdict = observe(host, plan(wechat=wechat(exception)))
     assert (verdict.state, kinds(verdict)) == (state, counting)

@@ -129,9 +129,7 @@ def test_hits_are_counted_where_the_filter_is_in_effect(tmp_path):
         assert observed(Machine(tmp_path, answers, journal), made(log_unit=logs))[0].attempts == count
 
 
-@pytest.mark.parametrize(
-    ("name", "opens"), [("photos.wechat.com", True), ("open.wechat.com", False), ("wx.qq.com", False)]
-)
+@pytest.mark.parametrize(("name", "opens"), [("w.wechat.com", True), ("open.wechat.com", False), ("wx.qq.com", False)])
 def test_foreign_line_that_opens_a_blocked_name_is_reported(tmp_path, name, opens):
     wechat, whole = observed(Machine(tmp_path), made(opening_lines=[("/etc/made/own.conf", f"server=/{name}/", name)]))
     detail = f"the organisation's own line opens it: server=/{name}/"
@@ -192,19 +190,14 @@ def test_unreadable_journal_has_no_hits(tmp_path, monkeypatch):
     host, calls = make_journal(tmp_path / "a", None)
     for privileged, of, count in ((True, Host(str(tmp_path)), 0), (True, host, 1), (False, host, 1)):
         monkeypatch.setattr(Host, "privileged", privileged)
-        assert (
-            refusal_counts.count_service_hits(of, "unbound.service", unbound.UNBOUND_LANGUAGE.hit_pattern, COUNTED),
-            len(calls),
-        ) == ({}, count)
+        hits = refusal_counts.count_service_hits(of, "unbound.service", unbound.UNBOUND_LANGUAGE.hit_pattern, COUNTED)
+        assert (hits, len(calls)) == ({}, count)
 
 
 @given(st.text(max_size=300))
 def test_reading_a_log_never_fails(text):
-    assert all(
-        name
-        for language in (dnsmasq.DNSMASQ_LANGUAGE, unbound.UNBOUND_LANGUAGE)
-        for name in refusal_counts.list_hit_names(text, language.hit_pattern)
-    )
+    for language in (dnsmasq.DNSMASQ_LANGUAGE, unbound.UNBOUND_LANGUAGE):
+        assert all(refusal_counts.list_hit_names(text, language.hit_pattern))
 
 
 @pytest.mark.parametrize(
@@ -249,9 +242,8 @@ def observed_servers(*servers: str, **more: Any) -> DnsObservation:
 )
 def test_filter_answers_at_the_first_name_server(tmp_path, server, address, past):
     of, check = observed_servers(server), ("dnsmasq", "--test")
-    found = drop_in.make_drop_in_filter(
-        Host(str(tmp_path)), of, "dnsmasq", DNSMASQ_UNIT, "/etc/a.conf", DNSMASQ_LANGUAGE, check
-    )
+    words = ("dnsmasq", DNSMASQ_UNIT, "/etc/a.conf", DNSMASQ_LANGUAGE, check)
+    found = drop_in.make_drop_in_filter(Host(str(tmp_path)), of, *words)
     expected = ("dnsmasq", "/etc/a.conf", check, (DNSMASQ_UNIT,))
     assert (found.manager, found.file_path, found.check_command, found.units) == expected
     assert ([item.id for item in found.bypasses], found.log_unit, found.is_raced) == (past, "", False)
@@ -262,9 +254,8 @@ def test_filter_answers_at_the_first_name_server(tmp_path, server, address, past
     ("unit", "stop"), [(DNSMASQ_UNIT, [AGAIN[0], ("systemctl", "try-restart", DNSMASQ_UNIT)]), ("named.service", [])]
 )
 def test_files_of_earlier_runs_go_and_a_running_resolver_restarts(unit, stop):
-    stages = drop_in.list_drop_in_stages(
-        observed_servers(pids_by_unit={unit: 0}), DNSMASQ_UNIT, ["/etc/a", "/etc/b", "/etc/a"]
-    )
+    of = observed_servers(pids_by_unit={unit: 0})
+    stages = drop_in.list_drop_in_stages(of, DNSMASQ_UNIT, ["/etc/a", "/etc/b", "/etc/a"])
     assert stages == [({path: ""}, (), (), (), stop, ()) for path in ("/etc/a", "/etc/b")]
 
 
@@ -471,9 +462,8 @@ def test_block_signed_by_an_earlier_version_is_ours():
 
 
 def test_names_that_the_host_needs_stay_open(tmp_path, host, hosts):
-    write_files(
-        tmp_path, {"etc/apt/sources.list": "deb https://apt.signal.org/ x\n", "etc/hostname": "chat.signal.org\n"}
-    )
+    files = {"etc/apt/sources.list": "deb https://apt.signal.org/ x\n", "etc/hostname": "chat.signal.org\n"}
+    write_files(tmp_path, files)
     changes = dns.enforce(host, plan(signal=["signal.org", "apt.signal.org", "chat.signal.org"]))
     apply(changes)
     assert hosts_block.find_blocked_names(hosts.read_bytes()) == {"signal.org"}

@@ -22,9 +22,8 @@ NAMES = st.sets(st.from_regex(r"[a-z]{1,5}(\.[a-z0-9]{1,4}){0,2}\.(com|org)", fu
 
 
 def described(host: Host, name: str) -> DnsFilter:
-    return filter_backends.load_backend(name).describe_filter(
-        host, choose_backend(host, {"backend": name}).observation, {}
-    )
+    observation = choose_backend(host, {"backend": name}).observation
+    return filter_backends.load_backend(name).describe_filter(host, observation, {})
 
 
 def language(name: str) -> ResolverLanguage:
@@ -61,10 +60,8 @@ def test_documents_say_of_it_what_is_so(name, host):
 
 
 def test_a_host_with_it_gets_it(name, host):
-    assert (
-        filter_backends.load_backend(name).find_obstacle(host, choose_backend(host, {"backend": name}).observation)
-        == ""
-    )
+    observation = choose_backend(host, {"backend": name}).observation
+    assert filter_backends.load_backend(name).find_obstacle(host, observation) == ""
     assert choose_backend(host, {"backend": "auto"}).backend_name == name
 
 
@@ -76,9 +73,8 @@ def test_accounts_of_a_backend_are_those_of_its_sample(name, host):
 @pytest.mark.slow
 @given(names=NAMES, through=NAMES)
 def test_the_names_come_back_out_of_its_text(name, names, through):
-    text = filter_text.render_filter(
-        language(name), DesiredNames({"service": sorted(names)}, {}, frozenset(through - names))
-    )
+    desired = DesiredNames({"service": sorted(names)}, {}, frozenset(through - names))
+    text = filter_text.render_filter(language(name), desired)
     assert set(language(name).blocked_pattern.findall(text)) == names and len(filter_text.find_digest(text)) == 32
 
 

@@ -18,16 +18,10 @@ from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.controller.policy_errors import PolicyErrors
 from proscribe.host.controls import dns
 from proscribe.host.controls.change_execution import apply_changes
-from proscribe.host.controls.dns import filter_text, hosts_block
+from proscribe.host.controls.dns import filter_text, hosts_block, names_to_block
 from proscribe.host.controls.dns.backend_choice import choose_backend, list_resolver_users
 from proscribe.host.controls.dns.backends import dnsmasq, resolved, unbound
 from proscribe.host.controls.dns.backends.filter_backends import FILTER_BACKENDS
-from proscribe.host.controls.dns.names_to_block import (
-    DesiredNames,
-    collect_desired_names,
-    judge_services,
-    sort_valid_names,
-)
 from proscribe.host.controls.dns.resolver_observation import (
     DnsObservation,
     find_bypasses,
@@ -112,9 +106,8 @@ def test_choice_fits_the_host(tmp_path, resolv_conf, files, tools, units, name, 
 
 def test_a_backend_that_a_host_cannot_have_is_an_error(tmp_path):
     host = Machine(tmp_path, {"etc/resolv.conf": REMOTE})
-    said = (
-        "proscribe_dns_backend is unbound, which this host cannot have: unbound.service does not run: install unbound"
-    )
+    why = "unbound.service does not run: install unbound"
+    said = f"proscribe_dns_backend is unbound, which this host cannot have: {why}"
     with pytest.raises(ControlError, match=said):
         dns.enforce(host, plan(backend="unbound"))
     record, drifted = observe(host, plan(backend="unbound"))
@@ -220,10 +213,8 @@ def test_library_that_asks_resolved_itself_is_named(tmp_path, line, servers, nam
 
 def test_running_and_enabled_resolvers_come_from_systemd(tmp_path):
     write_files(tmp_path, {}, ["usr/bin/systemctl"])
-    said = {
-        "a": ("active", "disabled", "1"),
-        "b": ("activating", "", "2"),
-        "c": ("reloading", "disabled", "3"),
+    said = {"a": ("active", "disabled", "1"), "b": ("activating", "", "2"), "c": ("reloading", "disabled", "3")}
+    said |= {
         "d": ("inactive", "enabled", "0"),
         "e": ("failed", "enabled-runtime", ""),
         "f": ("inactive", "disabled", "4"),
@@ -265,9 +256,9 @@ def test_service_has_a_verdict():
     pattern, lines = Finding("name", "", manager="made", path="/etc/made.conf"), []
     for case, (entry, names, left, blocked, idle, unseen) in CASES.items():
         services = {"s": {"name": "Service", "mode": "enforce", **entry}}
-        desired = DesiredNames({"s": names} if names else {}, left, frozenset())
+        desired = names_to_block.DesiredNames({"s": names} if names else {}, left, frozenset())
         section = {"mode": "enforce", "services": services, "settings": {}}
-        (found,) = judge_services(section, desired, blocked, pattern, idle, unseen)
+        (found,) = names_to_block.judge_services(section, desired, blocked, pattern, idle, unseen)
         lines += describe_verdict(case, found)
     compare(Path(__file__).parents[2] / "recorded/controls/dns_verdicts.txt", fold("\n".join(lines)))
 
@@ -284,7 +275,9 @@ def test_service_has_a_verdict():
 def test_hosts_lines_with_a_real_address_leave_names_open(tmp_path, line, found):
     entry = {"name": "S", "mode": "enforce", "domains": [A, B, C], "allow": []}
     plan = {"controls": {"dns": {"mode": "enforce", "services": {"s": entry}, "settings": {}}}}
-    left = collect_desired_names(Host(str(tmp_path)), plan, b"\xff\n" + line, canaries=False).spared_names
+    left = names_to_block.collect_desired_names(
+        Host(str(tmp_path)), plan, b"\xff\n" + line, canaries=False
+    ).spared_names
     assert left == {name: f"a line of the host's own says {address}" for name, address in found}
 
 
@@ -313,7 +306,7 @@ HOSTS_LINE = re.compile(rb"(?:0\.0\.0\.0|::) [a-z0-9._-]+|# .*|127\.80\.82\.83 f
 
 @given(st.sets(ANYTHING, max_size=5), st.sets(ANYTHING, max_size=3))
 def test_no_name_can_put_a_token_of_its_own_into_a_file(names, through):
-    desired = DesiredNames({"service": sorted(names)}, {}, frozenset(through))
+    desired = names_to_block.DesiredNames({"service": sorted(names)}, {}, frozenset(through))
     for language, pattern in ((dnsmasq.DNSMASQ_LANGUAGE, DNSMASQ_LINE), (unbound.UNBOUND_LANGUAGE, UNBOUND_LINE)):
         try:
             text = filter_text.render_filter(language, desired)
@@ -323,12 +316,11 @@ def test_no_name_can_put_a_token_of_its_own_into_a_file(names, through):
         assert lines.pop() == "" and all(pattern.fullmatch(line) for line in lines)
         assert len([line for line in lines if "local=/" in line or "always_nxdomain" in line]) == len(names)
     try:
-        blocked = sort_valid_names(names)
+        blocked = names_to_block.sort_valid_names(names)
     except ControlError:
         return
-    assert all(
-        HOSTS_LINE.fullmatch(line) for line in hosts_block.render_block(blocked, is_new_file=False).split(b"\n")[:-1]
-    )
+    lines = hosts_block.render_block(blocked, is_new_file=False).split(b"\n")[:-1]
+    assert all(map(HOSTS_LINE.fullmatch, lines))
 
 
 ADDRESS = st.ip_addresses().map(str)
@@ -378,10 +370,8 @@ def test_no_name_server_puts_a_line_of_its_own_into_the_filters_file(tmp_path, s
 )
 def test_lines_of_dnsmasq_that_open_a_name(line, names):
     assert [name for _, name in dnsmasq.parse_overrides(f"\n{line}\nport=53")] == names
-    expected = ("cname= D.org ,e.org", "d.org")
-    assert (
-        dnsmasq.parse_overrides(f"{line}\nserver=//10.0.0.1\ncname=.,e.org\n cname= D.org ,e.org # why")[-1] == expected
-    )
+    text = f"{line}\nserver=//10.0.0.1\ncname=.,e.org\n cname= D.org ,e.org # why"
+    assert dnsmasq.parse_overrides(text)[-1] == ("cname= D.org ,e.org", "d.org")
 
 
 @given(st.text(max_size=200))
@@ -394,7 +384,7 @@ def test_reading_the_organisations_files_never_fails(text):
 
 
 def test_the_file_of_a_resolver_begins_with_its_notice_and_ends_with_the_witness():
-    desired = DesiredNames({"a": ["b.org", "a.org"]}, {}, frozenset({"ok.b.org"}))
+    desired = names_to_block.DesiredNames({"a": ["b.org", "a.org"]}, {}, frozenset({"ok.b.org"}))
     body = ["local=/a.org/", "local=/b.org/", "server=/ok.b.org/#"]
     digest = hashlib.sha256("\n".join(body).encode()).hexdigest()[:32]
     name = "filter.proscribe.internal"

@@ -148,14 +148,12 @@ def test_foreign_table_that_bypasses_ours_is_reported(tmp_path, listing, state, 
     assert verdict.reason == ("reported only, without effect on the state" if state == NOT_APPLICABLE else "")
 
 
-@pytest.mark.parametrize(
-    ("answer", "states_"), [(ToolResult(0, "", ""), []), (ToolResult(1, LATE, "Error: x"), [UNKNOWN])]
-)
-def test_only_neighbours_that_cannot_be_listed_are_a_rule(tmp_path, answer, states_):
+@pytest.mark.parametrize(("answer", "seen"), [(ToolResult(0, "", ""), []), (ToolResult(1, LATE, "Error"), [UNKNOWN])])
+def test_only_neighbours_that_cannot_be_listed_are_a_rule(tmp_path, answer, seen):
     host = FirewallHost(tmp_path)
     host.answers["-y"] = answer
-    assert [verdict.state for verdict in other_tables.observe_other_tables(host, "nft")] == states_
-    without_flowtables = [["nft", "-y", "list chains"]] * len(states_)  # an older kernel has none
+    assert [verdict.state for verdict in other_tables.observe_other_tables(host, "nft")] == seen
+    without_flowtables = [["nft", "-y", "list chains"]] * len(seen)  # an older kernel has none
     assert host.ran == [["nft", "-y", "list chains; list flowtables"], *without_flowtables]
 
 
@@ -193,13 +191,11 @@ def test_lift_without_nft_deletes_stored_files_and_says_what_may_be_loaded(tmp_p
 def test_lift_disables_a_masked_unit_all_the_same(tmp_path):
     host, unit = FirewallHost(tmp_path, "systemctl"), boot_units.make_units("nft")[0]
     host.path("/run/systemd/system").rmdir()
-    host.lay(unit.path).unlink()
-    host.path(unit.path).symlink_to("/dev/null")
+    place = host.lay(unit.path)
+    place.unlink()
+    place.symlink_to("/dev/null")
     real, seen = host.read_command_output, []
-    host.read_command_output = lambda argv, **options: (
-        seen.append(host.path(unit.path).is_symlink()),
-        real(argv, **options),
-    )[1]
+    host.read_command_output = lambda argv, **options: (seen.append(place.is_symlink()), real(argv, **options))[1]
     apply(firewall.lift(host, plan()))
     assert host.ran == [["systemctl", "disable", unit.name]] and host.find_entry(unit.path) is None
     assert seen == [False]  # systemctl disables no unit that is masked
@@ -220,10 +216,6 @@ def elements(text: str, name: str) -> set[str]:
     return set(parse_table(text)["set", name].elements)
 
 
-def names(text: str, kind: str) -> set[str]:
-    return {name for kind_, name in parse_table(text) if kind_ == kind}
-
-
 def test_a_limit_for_connections_to_the_hosts_own_sshd_stands_before_loopback_passes():
     text = render_ruleset(make_section(local_ssh=8), FirewallExemptions(ssh_ports=(22, 2222)))
     limit = "tcp dport { 22, 2222 } ct state new meta skuid != 0 ct count over 8 jump refuse-local-ssh"
@@ -240,10 +232,8 @@ def changed(text: str, old: str, new: str) -> dict[str, list[str]]:
     return {rule: [f"{f.kind} {f.id}: {f.detail}" for f in all_] for rule, all_ in found.items()}
 
 
-RULES_TEXT = render_ruleset(
-    make_section({"telegram": ["203.0.113.7", "203.0.113.9", "198.51.100.0/24"]}, dns_over_tls="blocked"),
-    FirewallExemptions(),
-)
+TELEGRAM = make_section({"telegram": ["203.0.113.7", "203.0.113.9", "198.51.100.0/24"]}, dns_over_tls="blocked")
+RULES_TEXT = render_ruleset(TELEGRAM, FirewallExemptions())
 JUMP, REJECT = "ip daddr @nets4_telegram jump refuse_telegram", 'counter name "refused_telegram"\n'
 TYPED = "set foreign {\ntype ipv4_addr\n}\n"
 # What is replaced, by what, the rule that this counts against, what is said of it.
@@ -273,11 +263,8 @@ def test_a_change_to_the_table_is_named_and_counts_against_its_rule(old, new, ru
     st.dictionaries(st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True), st.lists(NETWORKS, max_size=8), max_size=4)
 )
 def test_every_address_of_a_service_is_in_its_sets_and_no_other(services):
-    parts = parse_table(
-        render_ruleset(
-            make_section({id_: merge_networks(nets) for id_, nets in services.items()}), FirewallExemptions()
-        )
-    )
+    section = make_section({id_: merge_networks(nets) for id_, nets in services.items()})
+    parts = parse_table(render_ruleset(section, FirewallExemptions()))
     for id_, given_networks in services.items():
         held = [
             ipaddress.ip_network(element)

@@ -7,26 +7,11 @@ from typing import Any
 
 import pytest
 from domain_controllers import plan
-from proscribe.host.controls.group_policy import domain
-from proscribe.host.controls.group_policy.desired_gpos import (
-    DesiredGpo,
-    collect_desired_gpos,
-    make_gpo_attributes,
-)
+from proscribe.host.controls.group_policy import domain, permissions
+from proscribe.host.controls.group_policy.desired_gpos import DesiredGpo, collect_desired_gpos, make_gpo_attributes
 from proscribe.host.controls.group_policy.domain import SambaDomain
 from proscribe.host.controls.group_policy.identity import make_gpo_guid
-from proscribe.host.controls.group_policy.ldif import (
-    LdifEntry,
-    format_line,
-    parse_ldif,
-)
-from proscribe.host.controls.group_policy.permissions import (
-    DIRECTORY_DESCRIPTOR,
-    FILES_DESCRIPTOR,
-    PERMISSION_XATTRS,
-    compute_permissions_hash,
-    find_permission_defects,
-)
+from proscribe.host.controls.group_policy.ldif import LdifEntry, format_line, parse_ldif
 from proscribe.host.controls.group_policy.state import STATE_PATH, GroupPolicyState, read_state, write_state
 from proscribe.host.system import WRITTEN_BY, ControlError, Host, ToolResult
 
@@ -61,9 +46,7 @@ def test_state_file_is_written_read_and_deleted(host):
     assert host.find_entry(STATE_PATH) is None
 
 
-@pytest.mark.parametrize(
-    "text", ["[" * 100_000, '{"names": ["1"], "right": []}', '{"names": {"1": "x"}}', "", "{", "[]"]
-)
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"names": [1], "right": []}', '{"names": {"1": "x"}}', "", "{", "[]"])
 def test_foreign_text_is_no_state(host, text):
     host.write_file(STATE_PATH, text)
     assert read_state(host) == NONE
@@ -82,15 +65,12 @@ def make_controller(rc: int) -> tuple[Host, list[str]]:
     return host, ran
 
 
-def test_a_tool_that_is_missing_names_its_packages():
+def test_missing_tool_names_its_packages_and_a_failing_one_is_an_error_unless_it_may():
     host, ran = make_controller(0)
     with pytest.raises(ControlError, match=f"testparm is not installed on this host: {domain.MISSING_TOOL_ADVICE}"):
         domain.run_samba_tool(host, ["testparm"])
     assert ran == []
     assert domain.run_samba_tool(host, ["ldbsearch", "-H", "x"]) == "printed" and ran == ["ldbsearch -H x"]
-
-
-def test_a_tool_that_fails_is_an_error_unless_it_may():
     host, _ = make_controller(1)
     assert domain.run_samba_tool(host, ["ldbsearch"], may_fail=True) == ""
     with pytest.raises(ControlError, match="no such object"):
@@ -122,39 +102,18 @@ dn:: Q049Yg==
 
 
 def test_ldif_answer_is_parsed_into_entries():
+    attributes = {"displayname": ["Desktops"], "member": ["CN=one,DC=example", "CN=two"], "flags": ["0"]}
+    attributes |= {"note": ["M\u00fcme"], "odd": ["\ufffd"], **dict.fromkeys(("empty", "broken", "strange"), [""])}
     one, other = parse_ldif(ANSWER)
-    assert one == LdifEntry(
-        "CN=a,DC=example",
-        {
-            "displayname": ["Desktops"],
-            "member": ["CN=one,DC=example", "CN=two"],
-            "flags": ["0"],
-            "note": ["M\u00fcme"],
-            "odd": ["\ufffd"],
-            "empty": [""],
-            "broken": [""],
-            "strange": [""],
-        },
-    )
-    assert other == LdifEntry("CN=b", {})
+    assert (one, other) == (LdifEntry("CN=a,DC=example", attributes), LdifEntry("CN=b", {}))
     expected = ("Desktops", "CN=one,DC=example", "")
     assert (one.get_value("displayName"), one.get_value("member"), one.get_value("absent")) == expected
 
 
-@pytest.mark.parametrize(
-    ("value", "written"),
-    [
-        ("in the middle : < ok", "a: in the middle : < ok"),
-        ("", "a:: "),
-        (" x", "a:: IHg="),
-        ("<x", "a:: PHg="),
-        ("\u00e4", "a:: w6Q="),
-        ("x" * 80, "a: " + "x" * 80),
-        ("\n" * 60, "a:: " + "CgoK" * 20),
-    ],
-)
-def test_a_value_that_could_be_taken_for_something_else_is_encoded(value, written):
-    assert format_line("a", value) == written
+def test_a_value_that_could_be_taken_for_something_else_is_encoded():
+    lines = {"in the middle : < ok": "a: in the middle : < ok", "": "a:: ", " x": "a:: IHg=", "<x": "a:: PHg="}
+    lines |= {"\u00e4": "a:: w6Q=", "x" * 80: "a: " + "x" * 80, "\n" * 60: "a:: " + "CgoK" * 20}
+    assert {value: format_line("a", value) for value in lines} == lines
 
 
 def test_the_page_of_requests_is_the_groups():
@@ -181,33 +140,23 @@ def test_directory_attributes_follow_from_the_object(rules, extensions):
     domain = SambaDomain("/sam.ldb", "DC=Example,DC=com", "/sysvol")
     found = dict(make_gpo_attributes(domain, DesiredGpo("Ours", [], False, True, b"", rules), "{1}"))
     assert re.findall(r"\{[^}]*\}", found.pop("gPCMachineExtensionNames")) == extensions
-    assert found == {
-        "displayName": "Ours",
-        "description": f"{WRITTEN_BY} Its name: Ours",
-        "flags": "0",
-        "gPCFileSysPath": "\\\\example.com\\sysvol\\example.com\\Policies\\{1}",
-        "gPCFunctionalityVersion": "2",
-        "gPCUserExtensionNames": "",
-        "gPCWQLFilter": "",
-    }
+    names = {"displayName": "Ours", "description": f"{WRITTEN_BY} Its name: Ours", "flags": "0"}
+    names |= dict.fromkeys(("gPCUserExtensionNames", "gPCWQLFilter"), "")
+    path = "\\\\example.com\\sysvol\\example.com\\Policies\\{1}"
+    assert found == {**names, "gPCFileSysPath": path, "gPCFunctionalityVersion": "2"}
 
 
 DOMAIN, SHORT = "S-1-5-21-1-2-3", "O:DAG:DAD:P(A;;RP;;;AU)"
-BITS = {
-    **{pair: 1 << bit for bit, pair in enumerate(["CC", "DC", "LC", "SW", "RP", "WP", "DT", "LO", "CR"])},
-    **{pair: 1 << 16 << bit for bit, pair in enumerate(["SD", "RC", "WD", "WO"])},
-    "FA": 0x1F01FF,
-    "FR": 0x120089,
-    "FW": 0x120116,
-    "FX": 0x1200A0,  # of files (winnt.h)
-}
+BITS = {pair: 1 << bit for bit, pair in enumerate(["CC", "DC", "LC", "SW", "RP", "WP", "DT", "LO", "CR"])}
+BITS |= {pair: 1 << 16 << bit for bit, pair in enumerate(["SD", "RC", "WD", "WO"])}
+BITS |= {"FA": 0x1F01FF, "FR": 0x120089, "FW": 0x120116, "FX": 0x1200A0}  # of files (winnt.h)
 
 
 @pytest.mark.parametrize(
     ("sddl", "desired", "said"),
     [
-        (DIRECTORY_DESCRIPTOR, DIRECTORY_DESCRIPTOR, []),
-        (FILES_DESCRIPTOR, FILES_DESCRIPTOR, []),
+        (permissions.DIRECTORY_DESCRIPTOR, permissions.DIRECTORY_DESCRIPTOR, []),
+        (permissions.FILES_DESCRIPTOR, permissions.FILES_DESCRIPTOR, []),
         (f"{SHORT}S:(AU;SA;WP;;;WD)\n(x", SHORT, []),  # who is noted in a log
         (SHORT.replace("AU", f"{DOMAIN}-512"), SHORT.replace("AU", "DA"), []),
         (SHORT.replace("AU", f"{DOMAIN}-519"), SHORT.replace("AU", "EA"), []),
@@ -227,23 +176,23 @@ BITS = {
     ],
 )
 def test_different_permissions_are_named(sddl, desired, said):
-    assert find_permission_defects(sddl, desired) == said
+    assert permissions.find_permission_defects(sddl, desired) == said
 
 
 def test_the_print_of_a_file_changes_with_each_part_of_its_permissions(tmp_path, monkeypatch):
     values: dict[str, bytes | None] = {"security.NTACL": b"a"}
     monkeypatch.setattr(Host, "read_attribute", lambda self, path, name: values.get(name))
     host, file = Host(str(tmp_path)), tmp_path / "a"
-    assert compute_permissions_hash(host, "/a") == ""
+    assert permissions.compute_permissions_hash(host, "/a") == ""
     file.touch(0o644)
-    prints = [compute_permissions_hash(host, "/a")]
+    prints = [permissions.compute_permissions_hash(host, "/a")]
     (tmp_path / "b").touch(0o644)
-    assert compute_permissions_hash(host, "/b") == prints[0] and len(prints[0]) == 64
+    assert permissions.compute_permissions_hash(host, "/b") == prints[0] and len(prints[0]) == 64
     file.chmod(0o640)
-    prints.append(compute_permissions_hash(host, "/a"))
+    prints.append(permissions.compute_permissions_hash(host, "/a"))
     for name in ("security.NTACL", "system.posix_acl_access", "system.posix_acl_default"):
         values[name] = b"b"
-        prints.append(compute_permissions_hash(host, "/a"))
-    assert len(set(prints)) == 5 and len(PERMISSION_XATTRS) == 3
+        prints.append(permissions.compute_permissions_hash(host, "/a"))
+    assert len(set(prints)) == 5 and len(permissions.PERMISSION_XATTRS) == 3
     values["security.NTACL"] = None
-    assert compute_permissions_hash(host, "/a") == ""
+    assert permissions.compute_permissions_hash(host, "/a") == ""

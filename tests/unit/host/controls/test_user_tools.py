@@ -96,9 +96,7 @@ def refused_of(answer: Any, user: User) -> list[str]:
     return [reason for subject, reason in subjects if f"(user:{user.name})" in subject]
 
 
-@pytest.mark.parametrize(
-    "make_doing", [lambda: host_operations.apply_changes, correction.LimitedChanges], ids=["run", "watch"]
-)
+@pytest.mark.parametrize("make_doing", [lambda: host_operations.apply_changes, correction.LimitedChanges])
 def test_a_user_whose_tool_sleeps_keeps_neither_the_lock_nor_another_user(host, make_doing):
     doing = make_doing()
     host.installs(MALLORY, SLEEPS, IDS)
@@ -149,9 +147,8 @@ def test_users_together_have_a_budget_too_and_the_next_observation_begins_with_w
     host.installs(MALLORY, WORKS, IDS[:1])
     answer = host_operations.change(host, plan(), "apps")
     assert (len(host.notes(BOB)), host.notes(MALLORY)) == (1, [])
-    assert refused_of(answer, MALLORY)[0].endswith(
-        "over budget: tools of users took 3 s in this observation; the next one goes on"
-    )
+    spent = "over budget: tools of users took 3 s in this observation; the next one goes on"
+    assert refused_of(answer, MALLORY)[0].endswith(spent)
     host_operations.change(host, plan(), "apps")
     assert (len(host.notes(BOB)), len(host.notes(MALLORY)), host.has(MALLORY)) == (2, 1, [])
 

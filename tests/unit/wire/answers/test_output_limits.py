@@ -54,9 +54,7 @@ def test_flood_is_cut_and_its_program_ended(run_program, argv):
 
 def test_wait_for_no_program_is_given_up_in_time():
     with pytest.raises(TimeLimitExceeded), OutputLimiter(100, 0.2) as leash:
-        signal.setitimer(
-            signal.ITIMER_REAL, 0.2, 0.2
-        )  # the exception comes some seconds after the killing; here at once
+        signal.setitimer(signal.ITIMER_REAL, 0.2, 0.2)  # the exception comes seconds after the killing; here at once
         until(lambda: False)
     assert leash.reason == "it took longer than 0.2 seconds"
 

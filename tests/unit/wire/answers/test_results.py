@@ -260,9 +260,8 @@ def test_answer_of_a_hostile_host_harms_nobody(directory, honest_cost, data):
     requests = requests_file.read_requests(directory)
     assert [one.id for one in requests if one.host == "web01"] == [watched_hosts.REQUEST["id"]]
     assert {one.host for one in requests} <= {"web01", "web02"} and len(requests) <= 101
-    news = request_notification.make_request_notification(
-        request_notification.select_new_requests(requests, run["id"]), {}, "requests"
-    )
+    selected = request_notification.select_new_requests(requests, run["id"])
+    news = request_notification.make_request_notification(selected, {}, "requests")
     assert not CONTROL.search(news.text)
     json.dumps(news.make_payload()).encode()
 
@@ -299,14 +298,9 @@ def test_answer_of_a_hostile_host_about_its_quarantine_harms_nobody(data):
     assert (honest["id"], honest["next_run"]["state"]) == ("wechat-0123abcd", "taken")
     course.do = "restore"
     assert not course.list_outcomes()[0].is_done, "the other one's answer is none of this host's"
-    texts = [
-        quarantine_texts.format_quarantine_table(course, 80),
-        quarantine_texts.describe_result(course, is_check=False, width=80),
-    ]
-    texts += [
-        *quarantine_texts.describe_operation("restore", rows, is_check=False),
-        quarantine_texts.describe_unaccepted_losses(rows),
-    ]
+    texts = [quarantine_texts.format_quarantine_table(course, 80), quarantine_texts.describe_unaccepted_losses(rows)]
+    texts.append(quarantine_texts.describe_result(course, is_check=False, width=80))
+    texts += quarantine_texts.describe_operation("restore", rows, is_check=False)
     assert not CONTROL.search("\n".join(texts))
     json.dumps(course.make_document()).encode()
 
@@ -450,17 +444,15 @@ def test_evidence_of_a_run_has_a_limit_and_each_host_a_share_of_its_own(monkeypa
     assert ["left out" in text for text in texts_of] == [False, False, True, True, True, False]
 
 
+def make_incidents(names):
+    places = range(0, len(names), 20)
+    return [{**watched_hosts.INCIDENT, "cause": names[at], "rules": names[at : at + 20]} for at in places]
+
+
 MADE_UP = {
     "rules": lambda names, record: {"rules": [{**record["rules"][0], "rule": name} for name in names]},
     "attempts": lambda names, record: {"attempts": dict.fromkeys(names, 1)},
-    "incidents": lambda names, record: {
-        "watch": watched_hosts.watch(
-            *(
-                {**watched_hosts.INCIDENT, "cause": one, "rules": names[20 * at : 20 * at + 20]}
-                for at, one in enumerate(names[::20])
-            )
-        )
-    },
+    "incidents": lambda names, record: {"watch": watched_hosts.watch(*make_incidents(names))},
     "ended": lambda names, record: {
         "watch": watched_hosts.watch(ended=[{**watched_hosts.ENDED, "rule": name} for name in names[:200]]),
         "attempts": dict.fromkeys(names[200:], 1),

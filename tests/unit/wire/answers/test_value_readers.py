@@ -47,13 +47,6 @@ def test_value_that_is_no_count_is_refused(value, why):
         value_readers.read_count(value, "it", 5)
 
 
-@pytest.mark.parametrize("value", ["c", None, ["a"], "a\n"])
-def test_word_outside_a_closed_set_is_refused(value):
-    assert value_readers.read_choice("a", ("a", "b"), "word") == "a"
-    with pytest.raises(UnusableAnswer, match="is no word$"):
-        value_readers.read_choice(value, ("a", "b"), "word")
-
-
 def test_mapping_and_list_with_more_items_than_their_limit_are_refused():
     full = {"a": 1, "b": 2}
     assert value_readers.require_mapping(full, "it", 2) is full and value_readers.require_mapping({}, "it") == {}

@@ -78,10 +78,8 @@ def test_values_at_their_bounds_are_read_whole():
     left_out = {name: number for number, name in enumerate(others, 1)}
     often = {**INCIDENT, "times": 3, "corrected": 3, "rules_left_out": 9_007_199_254_740_992}
     mine = watch(often, {**often, "cause": "another"}, left_out={**left_out, "journal": 9_007_199_254_740_992})
-    assert (
-        watch_record.read_watch(mine) == mine
-        and watch_record.read_watch({**mine, "left_out": {"dns": 0}})["left_out"] == {}
-    )
+    assert watch_record.read_watch(mine) == mine
+    assert watch_record.read_watch({**mine, "left_out": {"dns": 0}})["left_out"] == {}
     least = watch_record.read_watch({"every": 0, "stale": True})
     assert least == {**dict.fromkeys(("renewed", "last", "since")), "every": 0, "stale": True, "incidents": [],
         "ended": [], "left_out": {}}  # fmt: skip

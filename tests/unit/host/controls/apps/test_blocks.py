@@ -41,23 +41,16 @@ def at(host: MadeHost, path: str = PLACE) -> Path:
     return Path(host.root + path)
 
 
+def find_state(part: Any, host: MadeHost) -> tuple[str, str, bool]:
+    return part.find_problem(host, True), part.find_problem(host, False), part.is_in_place(host)
+
+
 def test_own_file_is_written_and_deleted(host):
-    assert (FILE.find_problem(host, True), FILE.find_problem(host, False), FILE.is_in_place(host)) == (
-        MISSING,
-        "",
-        False,
-    )
+    assert find_state(FILE, host) == (MISSING, "", False)
     FILE.enforce(host)
-    assert (FILE.find_problem(host, True), FILE.find_problem(host, False), FILE.is_in_place(host)) == (
-        "",
-        LEFT_OVER,
-        True,
-    )
-    assert (FILE.read_current_text(host), FILE.make_desired_text(host), FILE.make_lifted_text(host)) == (
-        "ours\n",
-        "ours\n",
-        "",
-    )
+    assert find_state(FILE, host) == ("", LEFT_OVER, True)
+    texts = (FILE.read_current_text(host), FILE.make_desired_text(host), FILE.make_lifted_text(host))
+    assert texts == ("ours\n", "ours\n", "")
     assert at(host).stat().st_mode & 0o777 == 0o640
     FILE.lift(host)
     assert not at(host).exists()
@@ -79,17 +72,12 @@ def test_own_file_with_another_mode_content_owner_or_kind_is_wrong(host):
     assert FILE.find_problem(host, True) == "not a regular file"
 
 
-def test_file_is_written_where_its_trial_succeeds(host, monkeypatch):
-    trial = mock.Mock()
+def test_trial_of_a_file_runs_before_it_is_written(host, monkeypatch):
+    trial = mock.Mock(side_effect=lambda *_, **__: at(host).exists() and pytest.fail("it is written already"))
     monkeypatch.setattr(host, "read_command_output", trial)
     FILE._replace(trial_command=("check", "it"), trial_environment=(("A", "b"),)).enforce(host)
     trial.assert_called_once_with(("check", "it"), environment={"A": "b"}, timeout=30)
     assert at(host).exists()
-    FILE.lift(host)
-    trial.side_effect = ControlError("no")
-    with pytest.raises(ControlError):
-        FILE._replace(trial_command=("check",)).enforce(host)
-    assert not at(host).exists()
 
 
 @pytest.mark.parametrize(("needs", "concerns"), [((), True), (("/a", PLACE), True), (("/a", "/b"), False)])
@@ -111,12 +99,8 @@ def test_part_concerns_hosts_with_a_need(host, needs, concerns):
 def test_shared_file(host, text, wrong, left_over, desired, remaining):
     if text is not None:
         at(host).write_bytes(text)
-    assert (PART.find_problem(host, True), PART.find_problem(host, False)) == (wrong, left_over)
-    assert (PART.make_desired_text(host), PART.make_lifted_text(host), PART.is_in_place(host)) == (
-        desired,
-        remaining,
-        bool(left_over),
-    )
+    assert find_state(PART, host) == (wrong, left_over, bool(left_over))
+    assert (PART.make_desired_text(host), PART.make_lifted_text(host)) == (desired, remaining)
     assert PART.read_current_text(host) == (text or b"").decode("utf-8", "replace")
 
 
@@ -147,22 +131,16 @@ def test_own_directory_of_a_user_becomes_roots(host):
     assert (part.find_problem(host, True), part.is_applicable(host)) == ("", True)
     at(host, "/etc/own").mkdir()
     os.chown(at(host, "/etc/own"), 1234, -1)
-    assert (
-        part.find_problem(host, True).startswith("it can be changed by others (")
-        and part.find_problem(host, False) == ""
-    )
+    assert part.find_problem(host, True).startswith("it can be changed by others (")
+    assert part.find_problem(host, False) == ""
     part.enforce(host)
     assert part.find_problem(host, True) == ""
 
 
 @pytest.mark.parametrize("part", [OwnDirectory("/etc/own"), BlockTrial("x", lambda _: (), lambda _: "open")])
 def test_part_without_text_is_never_deleted(host, part):
-    assert (
-        part.is_in_place(host),
-        part.read_current_text(host),
-        part.make_desired_text(host),
-        part.make_lifted_text(host),
-    ) == (False, "", "", "")
+    texts = (part.read_current_text(host), part.make_desired_text(host), part.make_lifted_text(host))
+    assert (part.is_in_place(host), *texts) == (False, "", "", "")
     at(host, "/etc/own").mkdir()
     part.lift(host)
     assert at(host, "/etc/own").exists() and part.is_applicable(host)
@@ -173,9 +151,7 @@ class Ruled:
     def __init__(self, host: MadeHost, patch: pytest.MonkeyPatch, *own: Any, is_applicable: bool = True) -> None:
         self.host, self.patch = host, patch
         names = {"MANAGER": "dpkg", "CATALOGUE_KEY": "apt"}
-        system = package_system(
-            **names, is_block_applicable=lambda _: is_applicable, make_block_parts=lambda block: own
-        )
+        system = package_system(**names, is_block_applicable=lambda _: is_applicable, make_block_parts=lambda _: own)
         other = package_system(is_block_applicable=lambda _: True, make_block_parts=lambda _: ())
         patch.setattr(install_block, "SYSTEMS", [system, other])
 
@@ -221,9 +197,8 @@ def test_trials_on_the_host_itself_give_the_verdict(host, monkeypatch):
     monkeypatch.setattr(BlockFile, "find_problem", lambda *_: "")
     monkeypatch.setattr(BlockFile, "is_applicable", lambda *_: True)
     monkeypatch.setattr(host, "root", "/")  # trials are made on no other root
-    assert Ruled(host, monkeypatch, FILE, rule, TRIAL, is_applicable=False).observed() == [] == names, (
-        "none is called for"
-    )
+    undue = Ruled(host, monkeypatch, FILE, rule, TRIAL, is_applicable=False)
+    assert undue.observed() == [] == names, "none is called for"
     here = Ruled(host, monkeypatch, FILE, rule, TRIAL)
     assert here.observed() == [("compliant", False, "", [])]
     assert names == [f"dpkg {rule.path}", f"dpkg {PLACE}"]
@@ -326,9 +301,8 @@ def test_file_that_changed_a_tenth_of_a_second_ago_is_tried_again(block, monkeyp
 def test_damaged_answer_is_not_used(block, damage):
     block.observed()
     place, stored = block.root / TRIED_PATH.lstrip("/"), trial_cache.read_memory(Host(str(block.root)), TRIED_PATH)
-    place.write_text(
-        "nonsense!" if damage == "content" else trial_cache.format_memory({**stored, "version": stored["version"] + 1})
-    )
+    later = {**stored, "version": stored["version"] + 1}
+    place.write_text("nonsense!" if damage == "content" else trial_cache.format_memory(later))
     if damage == "others":
         place.write_text(trial_cache.format_memory(stored))
         place.chmod(0o666)

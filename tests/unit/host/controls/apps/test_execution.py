@@ -63,9 +63,7 @@ class Fapolicyd(Host):
             return ToolResult(0, "", self.cli)
         if argv[:2] == ["fapolicyd-cli", "--check-rules"]:
             assert not self.loaded and "deny_syslog" in Path(self.root + argv[2]).read_text()
-            return ToolResult(
-                5 if self.is_destination_refused else 0, "", "bad rule" if self.is_destination_refused else ""
-            )
+            return ToolResult(5, "", "bad rule") if self.is_destination_refused else ToolResult(0, "", "")
         if argv[0] == self.denies and self.loaded:
             if argv[0] == "sshd":
                 raise ControlError(f"{argv[0]} cannot be run: Operation not permitted")

@@ -60,9 +60,8 @@ def test_parts_of_users_are_put_together(host, monkeypatch):
 def parts(host: MadeHost, unit: UserUnit, memory: ScanMemory | None = None, **services: Any) -> list[dict[str, Any]]:
     desired = DesiredApps(plan(**(services or {"wechat": {"processes": ["wechat"]}}))["controls"]["apps"])
     names = AppNames(desired.services, ["/home/alice"])
-    common = UserScanContext(
-        desired, names, {"/home/alice"}, [], memory or ScanMemory({}, "s", "now", 0, is_fresh=True)
-    )
+    memory = memory or ScanMemory({}, "s", "now", 0, is_fresh=True)
+    common = UserScanContext(desired, names, {"/home/alice"}, [], memory)
     return list(per_user_observation._observe_unit(host, common, unit))
 
 
@@ -82,20 +81,6 @@ def test_answer_of_a_users_process_is_not_remembered(host, monkeypatch):
     )
     seen = per_user_observation.observe_users(host, mock.Mock(**{"desired.network_homes": "scan"}), {})
     assert (seen.texts_by_uid, seen.present_systems) == ({"1000": None}, {"npm"})
-
-
-@pytest.mark.parametrize(("has", "is_sole"), [(True, True), (True, False), (False, True)])
-def test_package_system_is_there_where_it_alone_identifies_a_service(host, has, is_sole, monkeypatch):
-    monkeypatch.setattr(per_user_observation, "SYSTEMS", [package_system(is_present=lambda host, user: has)])
-    host.has_accounts(ALICE)
-    entry = {"packages": {"npm": ["parrot"]}, **({} if is_sole else {"processes": ["parrot"]})}
-    desired = DesiredApps(plan(parrot=entry)["controls"]["apps"])
-    managers = frozenset(manager for listed in desired.package_only_services.values() for manager in listed)
-    memory = ScanMemory({}, "s", "now", 0, is_fresh=True)
-    common = UserScanContext(desired, AppNames(desired.services), {"/home/alice"}, [], memory, managers)
-    assert per_user_observation.observe_users(host, common, {}).present_systems == (
-        {"npm"} if has and is_sole else set()
-    )
 
 
 @needs_root
@@ -146,11 +131,8 @@ def test_silent_package_system_is_unknown_for_its_services_alone(host, monkeypat
     odd, known = ([], "its list is odd"), ([], "")
     find_packages = mock.Mock(return_value=odd if silent == "the host" else known)
     find_user_packages = mock.Mock(return_value=odd if silent == "root" else known)
-    monkeypatch.setattr(
-        apps_observation,
-        "SYSTEMS",
-        [package_system(find_packages=find_packages, find_user_packages=find_user_packages)],
-    )
+    system = package_system(find_packages=find_packages, find_user_packages=find_user_packages)
+    monkeypatch.setattr(apps_observation, "SYSTEMS", [system])
     assert apps_observation.observe_apps(host, NPM_PLAN).unseen_reasons == {"wechat": "its list is odd"}
     assert find_packages.called and {call.args[1].name for call in find_user_packages.call_args_list} == {"root"}
 
@@ -169,15 +151,11 @@ def test_silent_package_system_is_unknown_for_its_services_alone(host, monkeypat
 )
 def test_service_is_uncertain_where_all_its_evidence_is_doubtful(portable_apps, programs, packages, uncertain):
     desired = DesiredApps(plan(a=WECHAT, b=WECHAT)["controls"]["apps"])
+    of_both = [(["a"], Package("dpkg", "a"))] * packages + [(["b"], Package("dpkg", "b"))]
+    running = [RunningProgram(ProgramIdentity(["a"], "a", doubt=why), "x", "", [Process(1, "/x")]) for why in programs]
     apps = [("a", doubt) for doubt in portable_apps] + [("b", CERTAIN)]
-    seen = apps_observation.AppsObservation(
-        desired,
-        [(["a"], Package("dpkg", "a"))] * packages + [(["b"], Package("dpkg", "b"))],
-        [RunningProgram(ProgramIdentity(["a"], "a", doubt=doubt), "x", "", [Process(1, "/x")]) for doubt in programs],
-        lambda process: None,
-        {},
-        [PortableApp([id_], "program", f"/x/{id_}", id_, None, "", doubt) for id_, doubt in apps],
-    )
+    portable = [PortableApp([id_], "program", f"/x/{id_}", id_, None, "", doubt) for id_, doubt in apps]
+    seen = apps_observation.AppsObservation(desired, of_both, running, lambda process: None, {}, portable)
     assert seen.is_service_uncertain("a") is uncertain and not seen.is_service_uncertain("b")
     assert len(seen.list_findings("a")) == len(portable_apps) + len(programs) + packages
 
@@ -223,11 +201,9 @@ def test_user_without_anything_is_forgotten(host):
 @needs_root
 def test_a_web_app_in_roots_home_is_roots(host):
     host.has_accounts(User("root", 0, 0, "/root"), ALICE)
+    icon = {f"_crx_{make_web_app_id('https://wechat.com/')}/i.png": b"\x89PNG\r\n\x1a\n"}
     for home in ("/root", "/home/alice"):
-        folder = f"{home}/.config/google-chrome/Default/Web Applications"
-        fake.put(
-            Path(host.root + folder), {f"_crx_{make_web_app_id('https://wechat.com/')}/i.png": b"\x89PNG\r\n\x1a\n"}
-        )
+        fake.put(Path(f"{host.root}{home}/.config/google-chrome/Default/Web Applications"), icon)
     of = plan(wechat={"web_hosts": ["wechat.com"], "processes": ["wechat"]})
     seen = apps_observation.observe_apps(host, of["controls"]["apps"])
     assert sorted(copy.make_finding().scope for copy in seen.portable_apps) == ["user:alice", "user:root"]

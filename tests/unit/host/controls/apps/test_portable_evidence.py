@@ -134,9 +134,8 @@ def test_moved_file_is_checked_again(tmp_path, kind, original, names, content, u
         (tmp_path / "content").write_bytes(content)
     own = own_files.OwnFiles(["Telegram"], [], uid)
     (service, *_) = names.names_by_service
-    reason = evidence.explain_moved_difference(
-        Host(str(tmp_path)), "/content", original, kind=kind, names=names, service=service, own_files=own
-    )
+    of = {"kind": kind, "names": names, "service": service, "own_files": own}
+    reason = evidence.explain_moved_difference(Host(str(tmp_path)), "/content", original, **of)
     assert doubt in reason and bool(doubt) == bool(reason)
 
 
@@ -232,28 +231,18 @@ def test_path_of_the_catalogue_counts_where_only_root_writes(tmp_path, place, mo
     tmp_path.chmod(0o755)
     fake.put(tmp_path / "opt/wechat", {"notes": b"text"})
     host, program = Host(str(tmp_path)), "/opt/wechat/wechat"
-    assert (
-        evidence.identify_named_directory(host, "/opt/wechat")
-        is evidence.identify_named_file(host, "/opt/wechat/notes", is_own_directory=True)
-        is None
-    )
+    notes = evidence.identify_named_file(host, "/opt/wechat/notes", is_own_directory=True)
+    assert evidence.identify_named_directory(host, "/opt/wechat") is notes is None
     fake.put(tmp_path / "opt/wechat", {"wechat": fake.elf()})
     match = evidence.identify_named_directory(host, "/opt/wechat")
-    assert (
-        match
-        and (match.doubt, match.is_own_directory) == ("", True)
-        and match == evidence.identify_named_file(host, program, is_own_directory=True)
-    )
+    assert match and (match.doubt, match.is_own_directory) == ("", True)
+    assert match == evidence.identify_named_file(host, program, is_own_directory=True)
     assert evidence.identify_named_file(host, program, is_own_directory=False) == match._replace(is_own_directory=False)
     (tmp_path / place).chmod(mode)
     os.chown(tmp_path / place, owner, owner)
     match = evidence.identify_named_directory(host, "/opt/wechat")
-    assert (
-        match
-        and match.doubt
-        and not match.is_own_directory
-        and match == evidence.identify_named_file(host, program, is_own_directory=True)
-    )
+    assert match and match.doubt and not match.is_own_directory
+    assert match == evidence.identify_named_file(host, program, is_own_directory=True)
     assert not evidence.is_root_only(host, "/opt/nothing")
 
 
@@ -303,13 +292,9 @@ def test_vendor_of_a_browser_is_evidence(tmp_path, ini, vendor):
     host, tor = Host(str(tmp_path)), {"processes": ["firefox"], "markers": {"gecko": ["Tor Project"]}}
     assert (evidence.read_gecko_vendor(host, "/x"), evidence.read_gecko_vendor(host, "/none")) == (vendor, "")
     names = named(tor=tor, other={"processes": ["firefox"]})
-    match, other = (
-        evidence.identify_program(host, "/x/firefox", names, id_, host.list_directory("/x")) for id_ in ("tor", "other")
-    )
-    assert match and (match.is_own_directory, "another vendor" in match.doubt) == (
-        vendor == "Tor Project",
-        vendor != "Tor Project",
-    )
+    around, is_tor = host.list_directory("/x"), vendor == "Tor Project"
+    match, other = (evidence.identify_program(host, "/x/firefox", names, id_, around) for id_ in ("tor", "other"))
+    assert match and (match.is_own_directory, "another vendor" in match.doubt) == (is_tor, not is_tor)
     assert other == evidence.AppEvidence("a program of that name, beside libxul.so")
 
 
@@ -336,26 +321,20 @@ def test_a_tool_is_known_by_one_of_its_services_packages(tmp_path):
     fake.put(tmp_path, {"x": fake.go("github.com/b"), "y": fake.go("github.com/" + "c" * 200), "z": fake.elf()})
     names = named(tunnels={"markers": {"go": ["github.com/a", "github.com/b", "github.com"], "programs": ["x", "z"]}})
     host = Host(str(tmp_path))
-    assert evidence.identify_marked_tool(host, "/x", names, "tunnels") == evidence.AppEvidence(
-        "a program built from github.com/b"
-    )
+    built = evidence.AppEvidence("a program built from github.com/b")
+    assert evidence.identify_marked_tool(host, "/x", names, "tunnels") == built
     long = evidence.identify_marked_tool(host, "/y", names, "tunnels")
     assert long and len(long.reason) == 21 + 120
-    assert (
-        evidence.identify_marked_tool(host, "/z", names, "tunnels")
-        is evidence.identify_program(host, "/z", names, "tunnels", ["x"])
-        is None
-    )
+    assert evidence.identify_marked_tool(host, "/z", names, "tunnels") is None
+    assert evidence.identify_program(host, "/z", names, "tunnels", ["x"]) is None
     assert evidence.identify_program(host, "/x", names, "tunnels", []), "it needs nothing beside it"
 
 
 def test_file_listed_by_the_archive_is_the_apps_own_with_that_size(tmp_path):
     fake.put(tmp_path / "wechat", fake.electron("wechat", "wechat"))
     host, native = Host(str(tmp_path)), "resources/app.asar.unpacked/native.bin"
-    assert (
-        evidence.list_unpacked_files(host, "/wechat") == {f"/wechat/{native}": 7}
-        and evidence.list_unpacked_files(host, "/none") == {}
-    )
+    assert evidence.list_unpacked_files(host, "/wechat") == {f"/wechat/{native}": 7}
+    assert evidence.list_unpacked_files(host, "/none") == {}
     assert evidence.choose_moved_parts(host, "/wechat", "/wechat/wechat", WECHAT_NAMES, "wechat", ME) == ([], "", "")
     (tmp_path / "wechat" / native).write_bytes(b"eightB!!")
     parts, stays, nothing = evidence.choose_moved_parts(host, "/wechat", "/wechat/wechat", WECHAT_NAMES, "wechat", ME)
@@ -392,10 +371,7 @@ def test_many_names_hide_no_evidence(tmp_path, monkeypatch, name):
 
 
 ELF, SCRIPT = fake.elf(), b"#!/bin/sh\n"
-INI_FILES = (
-    *("application.ini", "crashreporter.ini", "defaults.ini"),
-    *("platform.ini", "update-settings.ini", "updater.ini"),
-)
+INI_NAMES = ("application", "crashreporter", "defaults", "platform", "update-settings", "updater")
 # Every name that the quarantine takes by, with what an app has under it. A user's file of that name stays.
 OWN_NAMES: dict[str, list[bytes]] = {
     "AppRun": [SCRIPT, ELF], "Updater": [ELF], "chrome-sandbox": [ELF], "chrome_100_percent.pak": [fake.pak()],
@@ -405,7 +381,8 @@ OWN_NAMES: dict[str, list[bytes]] = {
     "LICENSE": [b"Licence", b"LICENSE", b"(c) copyright"], "LICENSE.electron.txt": [b"Copyright"],
     "LICENSES.chromium.html": [b"<title>Licenses"], "app-update.yml": [b"owner: a\nprovider: github\n"],
     "chrome.manifest": [b"manifest chrome/a\n", b"content x y\n", b"resource a b\n", b"locale a b\n"],
-    **dict.fromkeys(INI_FILES, [b"; Mozilla\n\n[App]\n"]), "dependentlibs.list": [b"libnspr4.so\nlibxul.so\n"],
+    **dict.fromkeys([f"{name}.ini" for name in INI_NAMES], [b"; Mozilla\n\n[App]\n"]),
+    "dependentlibs.list": [b"libnspr4.so\nlibxul.so\n"],
     "package-type": [b"deb", b"deb\n"], "precomplete": [b'remove "a"\n', b'rmdir "a/"\n'], "qt.conf": [b"[Paths]\n"],
     "removed-files": [b"browser/a\n"], "version": [b"v30.0.1\n", b"4.1"],
     "vk_swiftshader_icd.json": [b'{"file_format_version": "1.0.0"}'],
@@ -471,9 +448,8 @@ def test_a_text_that_is_larger_than_any_licence_stays(tmp_path):
     for name in ("LICENSE", "libx.so"):
         os.truncate(tmp_path / "app" / name, own_files.MAX_TEXT_BYTES + 1)
     own = own_files.OwnFiles([], [], ME)
-    assert own.make_layout(Host(str(tmp_path)), "/app") == own_files.DirectoryLayout(
-        False, ["/app/libx.so"], ["LICENSE"]
-    )
+    layout = own_files.DirectoryLayout(False, ["/app/libx.so"], ["LICENSE"])
+    assert own.make_layout(Host(str(tmp_path)), "/app") == layout
     os.truncate(tmp_path / "app/LICENSE", own_files.MAX_TEXT_BYTES)
     assert own.make_layout(Host(str(tmp_path)), "/app").is_whole
 

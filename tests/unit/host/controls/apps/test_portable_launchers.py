@@ -24,14 +24,8 @@ from proscribe.host.controls.apps.portable.desktop_entries import (
 from proscribe.host.system import ControlError, Host, ObservationError, ToolResult
 
 NOTHING: dict[str, Any] = {"packages": {}, "processes": [], "paths": []}
-WECHAT: dict[str, Any] = {
-    "packages": {"flatpak": ["com.tencent.WeChat"]},
-    "processes": ["wechat"],
-    "paths": [],
-    "web_hosts": ["wechat.example"],
-    "desktop_files": ["wechat-entry.desktop"],
-    "names": ["微信"],
-}
+WECHAT: dict[str, Any] = {**NOTHING, "packages": {"flatpak": ["com.tencent.WeChat"]}, "processes": ["wechat"]}
+WECHAT |= {"web_hosts": ["wechat.example"], "desktop_files": ["wechat-entry.desktop"], "names": ["微信"]}
 QQ: dict[str, Any] = {**NOTHING, "processes": ["qq"], "web_hosts": ["chat.example"], "names": ["微信"]}
 SERVICES = {"wechat": WECHAT, "qq": QQ}
 OPENS = "[Desktop Entry]\nType=Application\nExec=firefox https://wechat.example/\n"
@@ -124,13 +118,8 @@ def test_launcher_service(tmp_path, path, text, service, kind, why, doubt):
         ("list_directory", MENU, ControlError("no"), [], ["no"]),
         ("read_file", f"{MENU}/a.desktop", ObservationError("no"), ["b.desktop"], ["no"]),
         ("read_file", f"{MENU}/a.desktop", ControlError("no"), ["b.desktop"], []),  # a pipe or a link is no launcher
-        (
-            "list_directory",
-            "/home/alice/.local/bin",
-            ObservationError("no"),
-            ["a.desktop", "b.desktop"],
-            [],
-        ),  # the file scan reports that
+        # the file scan reports that
+        ("list_directory", "/home/alice/.local/bin", ObservationError("no"), ["a.desktop", "b.desktop"], []),
     ],
 )
 def test_unread_launcher_is_reported(tmp_path, monkeypatch, method, closed, error, names, unseen):
@@ -177,35 +166,25 @@ def test_a_web_app_that_a_browser_installed(tmp_path):
 def test_a_web_app_of_a_package_stays_what_it_is(tmp_path):
     root = tree(tmp_path)
     put(root, "/usr/bin/dpkg-query", "", 0o755)
-    put(root, f"/opt/Web Applications/_crx_{APP}/icon.png", "")
+    path = f"/opt/Web Applications/_crx_{APP}"
+    put(root, f"{path}/icon.png", "")
     host = Host(str(root), lambda *_, **__: ToolResult(0, "some: x\n", ""))
-    (copy,) = launchers.find_installed_web_apps(
-        host, SERVICES, [f"/opt/Web Applications/_crx_{APP}"], lambda path: None
-    )
+    (copy,) = launchers.find_installed_web_apps(host, SERVICES, [path], lambda path: None)
     assert (copy.doubt, copy.uid) == ("it belongs to the dpkg package some, so it is not moved", -1)
 
 
+TELEGRAM = {"flatpak": ["org.telegram.desktop"], "android": ["org.telegram.messenger"]}
 BOXED: dict[str, dict[str, Any]] = {
-    "telegram": {
-        "packages": {"flatpak": ["org.telegram.desktop"], "android": ["org.telegram.messenger"]},
-        "processes": ["telegram-desktop"],
-        "paths": ["/opt/telegram/Telegram"],
-    },
-    "wechat": {
-        "packages": {"android": ["com.tencent.mm"]},
-        "processes": ["wechat"],
-        "paths": ["/opt/wechat"],
-        "desktop_files": ["wechat.desktop"],
-    },
+    "telegram": {"packages": TELEGRAM, "processes": ["telegram-desktop"], "paths": ["/opt/telegram/Telegram"]},
+    "wechat": {"packages": {"android": ["com.tencent.mm"]}, "processes": ["wechat"], "paths": ["/opt/wechat"]},
 }
+BOXED["wechat"]["desktop_files"] = ["wechat.desktop"]
 find_boxed = functools.partial(find_services, BOXED)
 
 
 DBX = "distrobox-enter"
-PODMAN, TOOLBOX = (
-    ["-e", "--env", "-u", "--user", "-w", "--workdir"],
-    ["-c", "--container", "-d", "--distro", "-r", "--release"],
-)
+PODMAN = ["-e", "--env", "-u", "--user", "-w", "--workdir"]
+TOOLBOX = ["-c", "--container", "-d", "--distro", "-r", "--release"]
 
 
 @pytest.mark.parametrize(
@@ -300,42 +279,29 @@ def test_a_script_that_distrobox_exported(tmp_path, name, text, certain):
     assert (seen, unseen) == ([("launcher", path, is_certain) for is_certain in certain], [])
 
 
-@pytest.mark.parametrize(
-    ("command", "words"),
-    [
-        ("a b %U c %%", ["a", "b", "c", "%%"]),
-        ('"/opt/my app/x" --y="a b"', ["/opt/my app/x", "--y=a b"]),
-        (r'"a\"b\\c"', [r'a"b\c']),
-        ('a "b\\', ["a", "b"]),
-        (r'a\"b c"', ["a\\b c"]),
-        (r'"a b" c\ d e\f \"', ["a b", "c\\", "d", "e\\f", "\\"]),
-        ("flatpak run x @@u %u @@", ["flatpak", "run", "x"]),
-        ("%1 %é a% %Ux %", ["%1", "%é", "a%", "%Ux", "%"]),
-        ('"@@" "@@u" "%u" "%1" "a%"', ["%1", "a%"]),
-        ('""', []),
-    ],
-)
-def test_line_is_split_into_arguments(command, words):
-    assert parse_arguments(command) == words
+def test_line_is_split_into_arguments():
+    lines = {
+        "a b %U c %%": ["a", "b", "c", "%%"],
+        '"/opt/my app/x" --y="a b"': ["/opt/my app/x", "--y=a b"],
+        r'"a\"b\\c"': [r'a"b\c'],
+        'a "b\\': ["a", "b"],
+        r'a\"b c"': ["a\\b c"],
+        r'"a b" c\ d e\f \"': ["a b", "c\\", "d", "e\\f", "\\"],
+        "flatpak run x @@u %u @@": ["flatpak", "run", "x"],
+        "%1 %é a% %Ux %": ["%1", "%é", "a%", "%Ux", "%"],
+        '"@@" "@@u" "%u" "%1" "a%"': ["%1", "a%"],
+        '""': [],
+    }
+    assert {line: parse_arguments(line) for line in lines} == lines
 
 
-@pytest.mark.parametrize(
-    ("command", "program", "flatpak"),
-    [
-        ("env A=b C=d y", "y", ""),
-        ("-/usr/bin/y", "/usr/bin/y", ""),
-        ("/usr/bin/flatpak run --branch=stable --command=y org.x.Y --z", "/usr/bin/flatpak", "org.x.Y"),
-        ("flatpak run", "flatpak", ""),
-        ("/usr/bin/snap run --shell y z", "y", ""),
-        ("snap run", "", ""),
-        ("y run z", "y", ""),
-        *((f"/usr/bin/{by} -n A=b y", "y", "") for by in ("env", "nice", "ionice", "nohup", "setsid", "exec")),
-        ("é=1 y", "é=1", ""),
-        ("env", "", ""),
-    ],
-)
-def test_line_starts_a_program_or_a_flatpak(command, program, flatpak):
-    assert parse_started_program(parse_arguments(command)) == (program, flatpak)
+def test_line_starts_a_program_or_a_flatpak():
+    commands = {"/usr/bin/flatpak run --branch=stable --command=y org.x.Y --z": ("/usr/bin/flatpak", "org.x.Y")}
+    commands |= {"env A=b C=d y": ("y", ""), "-/usr/bin/y": ("/usr/bin/y", ""), "flatpak run": ("flatpak", "")}
+    commands |= {"/usr/bin/snap run --shell y z": ("y", ""), "snap run": ("", ""), "y run z": ("y", "")}
+    starters = ("env", "nice", "ionice", "nohup", "setsid", "exec")
+    commands |= {"é=1 y": ("é=1", ""), "env": ("", ""), **{f"/usr/bin/{by} -n A=b y": ("y", "") for by in starters}}
+    assert {command: parse_started_program(parse_arguments(command)) for command in commands} == commands
 
 
 def test_address_has_host_and_path_as_a_browser_reads_it():
@@ -349,9 +315,8 @@ def test_address_has_host_and_path_as_a_browser_reads_it():
         "a.example/x": ("", ""),
     }
     assert {address: desktop_entries.split_address(address) for address in addresses} == addresses
-    assert (
-        make_web_app_id("https://www.youtube.com/?feature=ytca") == "agimnkijcaahngcdmfeangaknmldooml"
-    )  # in every Chromium
+    id_ = make_web_app_id("https://www.youtube.com/?feature=ytca")
+    assert id_ == "agimnkijcaahngcdmfeangaknmldooml", "in every Chromium"
     web = WebHosts({"a": {"web_hosts": ["a.example", "b.example/x/"], "web_allow": ["ok.a.example"]}})
     long = "x" * (253 - len(".a.example"))
     urls = {"w.a.example/y": ["a"], "b.example/x/y": ["a"], "b.example/xy": [], "ba.example": [], "ok.a.example": []}

@@ -198,23 +198,13 @@ def test_a_version_stands_in_the_name_or_in_that_of_its_directory(host):
     assert {(app.name.lower()[:6], app.owner) for app in results} == {("signal", ALICE)}
 
 
-def test_portable_app_has_owner_and_evidence(host):
-    put(host, "/home/alice/x/wechat")
-    (app,) = scan_region(host).portable_apps
-    assert app.make_finding()[:6] == ("file", "wechat", "program", "", "user:alice", "/home/alice/x/wechat")
-    assert "known by its name alone" in app.make_finding().detail
-    assert (app.uid, app.parts, app.leftovers) == (os.getuid(), (), "")
-
-
 @pytest.mark.parametrize(
     "damage", [ObservationError("x"), ControlError("x"), ValueError(), EOFError(), TypeError(), ["stamp"]]
 )
 def test_damaged_memory_is_read_anew(host, monkeypatch, damage):
     monkeypatch.setattr(scan_cache, "read_memory", mock.Mock(side_effect=[damage] * 2))
-    assert (
-        read_scan_memory(host, "names", 30).is_fresh
-        and read_remembered_directories(host, ScanMemory({}, "s", "now", 0), 1000) == {}
-    )
+    assert read_scan_memory(host, "names", 30).is_fresh
+    assert read_remembered_directories(host, ScanMemory({}, "s", "now", 0), 1000) == {}
 
 
 @pytest.mark.parametrize(
@@ -224,11 +214,8 @@ def test_damaged_memory_is_read_anew(host, monkeypatch, damage):
 def test_memory_of_same_names_is_used(host, names, every, begins, runs):
     save_scan_memory(host, MEMORY._replace(names_stamp=read_scan_memory(host, "names", 1).names_stamp), begins)
     results = read_scan_memory(host, names, every)
-    expected = (
-        ScanMemory({}, results.names_stamp, results.full_scan_at, 0, is_fresh=True)
-        if runs is None
-        else MEMORY._replace(run_count=runs)
-    )
+    fresh = ScanMemory({}, results.names_stamp, results.full_scan_at, 0, is_fresh=True)
+    expected = fresh if runs is None else MEMORY._replace(run_count=runs)
     assert results == expected._replace(names_stamp=results.names_stamp)
 
 
@@ -261,11 +248,8 @@ def test_files_of_users_who_are_gone_and_of_earlier_releases_go(host):
         host.write_file(f"/var/lib/proscribe/apps/{name}", name)
     save_scan_memory(host, ScanMemory({}, "s", "now", 0, texts_by_uid={"1": None, "2": "", "4": "text"}))
     assert sorted(os.listdir(host.root + "/var/lib/proscribe/apps")) == ["other", "walk", "walk-1", "walk-4"]
-    assert [path.rpartition("/")[2] for path in sorted(scan_cache.list_memory_files(host))] == [
-        "walk",
-        "walk-1",
-        "walk-4",
-    ]
+    files = [path.rpartition("/")[2] for path in sorted(scan_cache.list_memory_files(host))]
+    assert files == ["walk", "walk-1", "walk-4"]
 
 
 @pytest.mark.parametrize(("owned", "kind"), [("/opt/venv", "program"), ("/opt/ven", "tree")])
@@ -273,9 +257,8 @@ def test_app_of_a_package_system_is_reported_and_stays(host, owned, kind):
     for name in ("wechat", "libcef.so"):
         put(host, f"/opt/venv/wechat/{name}")
     place = search(host, ScanRegion({}, ["/opt"], owned_directories=[owned]))
-    place._add_portable_app(
-        "wechat", "program", "/opt/venv/wechat/wechat", evidence.AppEvidence("why", is_own_directory=True)
-    )
+    found = evidence.AppEvidence("why", is_own_directory=True)
+    place._add_portable_app("wechat", "program", "/opt/venv/wechat/wechat", found)
     (app,) = place.portable_apps
     assert (app.kind, "a package system owns it" in app.doubt, bool(app.parts)) == (kind, kind == "program", False)
 
@@ -306,9 +289,8 @@ def test_browser_counts_in_a_home(host, directory, content, sign, counts):
         put(host, f"{directory}/libcef.so")
     place = search(host, ScanRegion(HOMES, ["/opt"]), tor={"copies": ["firefox"]})
     place.check_directory(directory, ["_crx_abc", "firefox"])  # a web app is checked elsewhere
-    assert [(app.kind, app.path) for app in place.portable_apps] == (
-        [("program", f"{directory}/firefox")] if counts else []
-    )
+    expected = [("program", f"{directory}/firefox")] if counts else []
+    assert [(app.kind, app.path) for app in place.portable_apps] == expected
 
 
 @pytest.mark.parametrize(("mode", "state"), [("report", "not_applicable"), ("audit", "noncompliant")])
@@ -319,9 +301,8 @@ def test_browsers_that_no_policy_reaches_are_reported(host, mode, state):
         put(host, path, fake.icu())
     put(host, f"{HOME}/x/chrome")  # nothing of a browser around it
     of = plan(**SERVICES)
-    of["controls"]["apps"]["settings"] = {
-        "unmanaged_browsers": {**EMPTY, "mode": mode, "name": "", "processes": ["dillo"], "copies": ["chrome"]}
-    }
+    browsers = {**EMPTY, "mode": mode, "name": "", "processes": ["dillo"], "copies": ["chrome"]}
+    of["controls"]["apps"]["settings"] = {"unmanaged_browsers": browsers}
     verdicts = apps.observe(host, of)
     (verdict,) = [verdict for verdict in verdicts if verdict.rule == "apps/unmanaged-browsers"]
     assert (verdict.state, verdict.drifted) == (state, False)
@@ -404,45 +385,29 @@ def test_key_of_an_entry_gives_names_of_its_kind():
     sole = dict.fromkeys(("wechatappex", *packages, "wechat", "wxtool"), ["wechat"])
     assert NAMES.services_by_stem == {"wx": ["wechat", "chat"], "xchat": ["chat"], **sole}
     assert NAMES.own_folders["wechat"] == {"wx", "weixin"}, "`files` and `lib` are directories of many apps"
-    assert NAMES.names_by_service["wechat"] == {
-        *("wx", "wechatappex", "wechat-entry", "wxtool"),
-        *(*packages, "com.tencent.flat", "wechat-npm"),
-    }
+    own = {"wx", "wechatappex", "wechat-entry", "wxtool", *packages, "com.tencent.flat", "wechat-npm"}
+    assert NAMES.names_by_service["wechat"] == own
     assert NAMES.all_names == {"wx", "WeChatAppEx", "box-sync", "Box", "WeChat.exe", "Wechat-Entry.desktop", "WxTool"}
     assert NAMES.list_programs("wechat") == ["wx", "WeChatAppEx", "WxTool"]
     assert NAMES.list_programs("boxapp") == ["box-sync"]
     assert (NAMES.list_desktop_entries("wechat"), NAMES.list_desktop_entries("chat")) == (["Wechat-Entry.desktop"], [])
 
 
-@pytest.mark.parametrize(
-    ("directory", "service", "own"),
-    [
-        ("/home/alice/weixin", "wechat", True),
-        ("/home/alice/WeChat-4.1.0-x86_64", "wechat", True),  # as a stem
-        ("/home/alice/weixin", "chat", False),
-        ("/home/alice/weixin/sub", "wechat", False),
-        ("/opt/apps/wechat/files", "wechat", False),
-    ],
-)
-def test_a_directory_that_is_an_apps_own(directory, service, own):
-    assert NAMES.is_own_directory(directory, service) is own
+def test_a_directory_that_is_an_apps_own():
+    own = {"/home/alice/weixin": True, "/home/alice/WeChat-4.1.0-x86_64": True}
+    own |= {"/home/alice/weixin/sub": False, "/opt/apps/wechat/files": False}
+    assert {directory: NAMES.is_own_directory(directory, "wechat") for directory in own} == own
+    assert not NAMES.is_own_directory("/home/alice/weixin", "chat")
 
 
-@pytest.mark.parametrize(
-    ("directory", "name", "chosen"),
-    [
-        ("/srv", "wx", True),
-        ("/srv", "wechat-apt", False),  # no program folder, no suffix
-        ("/srv", "wechat-apt-4.1.AppImage", True),
-        ("/srv", "微信.AppImage", True),
-        ("/a/Web Applications", "_crx_abc", True),
-        ("/a/Web Applications", "abc_crx_", False),  # a host has thousands of names; each check costs
-        ("/a/My Web Applications", "_crx_abc", False),
-    ],
-)
-def test_only_names_of_portable_apps_are_checked_in_a_directory(directory, name, chosen):
-    for names in ([name], [name, "other.AppImage"]):
-        assert set(NAMES.choose_names(directory, names)) == ({name} if chosen else set())
+def test_only_names_of_portable_apps_are_checked_in_a_directory():
+    """A host has thousands of names; each check costs."""
+    chosen = {("/srv", "wx"): True, ("/srv", "wechat-apt-4.1.AppImage"): True, ("/srv", "微信.AppImage"): True}
+    chosen |= {("/srv", "wechat-apt"): False, ("/a/Web Applications", "_crx_abc"): True}  # no program folder, no suffix
+    chosen |= {("/a/Web Applications", "abc_crx_"): False, ("/a/My Web Applications", "_crx_abc"): False}
+    for (directory, name), is_chosen in chosen.items():
+        for names in ([name], [name, "other.AppImage"]):
+            assert set(NAMES.choose_names(directory, names)) == ({name} if is_chosen else set()), (directory, name)
 
 
 def test_more_directories_of_many_things_take_no_name_away():

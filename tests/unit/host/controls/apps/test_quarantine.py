@@ -150,9 +150,8 @@ def test_only_the_file_that_was_seen_is_taken(host, tmp_path, two):
     for wrong in ((seen.st_dev + 1, seen.st_ino), (seen.st_dev, seen.st_ino + 1)):
         with pytest.raises(ControlError, match="something else is there by now"):
             take(host, identity=wrong)
-    move_in.make_move_action(
-        host, move_in.MoveRequest(FILE, [], "appimage", identity=(seen.st_dev, seen.st_ino))
-    ).apply()
+    request = move_in.MoveRequest(FILE, [], "appimage", identity=(seen.st_dev, seen.st_ino))
+    move_in.make_move_action(host, request).apply()
     assert next(folders(host)).startswith("appimage-"), "what belongs to no service is called by its kind"
 
 
@@ -265,9 +264,7 @@ def test_exchanged_file_fails_no_run(host, tmp_path, two, swapped, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("two", [False, True], ids=["one file system", "two file systems"])
-@pytest.mark.parametrize(
-    ("killed", "path"), [("move", TREE), ("move", FILE), ("restoration", TREE), ("restoration", FILE)]
-)
+@pytest.mark.parametrize(("killed", "path"), [*itertools.product(("move", "restoration"), (TREE, FILE))])
 def test_run_killed_at_any_step_loses_nothing_and_is_completed(tmp_path, monkeypatch, two, killed, path):
     expected = {"move": {"written", "moved", "sealed", "kept"}, "restoration": {"unsealed", "placed", "dropped"}}
     steps = set()
@@ -370,10 +367,8 @@ def test_item_that_had_not_moved_is_not_restored_and_not_reported_as_kept(host, 
     if step == "hold made":
         in_two_file_systems(monkeypatch, tmp_path)
     before = picture(tmp_path, "home")
-    for restore in (
-        lambda: restoration.restore_entry(host, item_of(host, FILE)),
-        lambda: lifted(host).refusals or None,
-    ):
+    restores = (lambda: restoration.restore_entry(host, item_of(host, FILE)), lambda: lifted(host).refusals or None)
+    for restore in restores:
         cut_short(step, lambda: enforced(host, FILE))
         assert restore() is None and list(folders(host)) == [] and picture(tmp_path, "home") == before
     cut_short("moved", lambda: enforced(host, FILE))
@@ -401,17 +396,10 @@ def test_restoring_a_doubtful_file_is_a_step_too(host, tmp_path, monkeypatch):
 def test_names_on_disk_stay_the_same(tmp_path):
     """Another version completes what this one has begun, and finds it by them."""
     assert (manifest.TAKE, manifest.RESTORE, manifest.PRUNE) == ("take", "restore", "prune")
-    assert (manifest.MANIFEST_NAME, manifest.TEMPORARY_NAME, manifest.CONTENT_NAME) == (
-        "manifest.json",
-        ".manifest.json~",
-        "content",
-    )
-    assert (manifest.HOLD_PREFIX, quarantine_rule.QUARANTINE_DIRECTORY, quarantine_rule.UNFINISHED_SUFFIX) == (
-        ".proscribe-quarantine-",
-        ITEMS,
-        ".unfinished",
-    )
-    assert ("copying", f"{ITEMS}/README") == (move_completion.COPY_NAME, move_in.README_PATH)
+    assert (manifest.MANIFEST_NAME, manifest.TEMPORARY_NAME) == ("manifest.json", ".manifest.json~")
+    assert (manifest.CONTENT_NAME, move_completion.COPY_NAME) == ("content", "copying")
+    assert (manifest.HOLD_PREFIX, quarantine_rule.UNFINISHED_SUFFIX) == (".proscribe-quarantine-", ".unfinished")
+    assert (ITEMS, f"{ITEMS}/README") == (quarantine_rule.QUARANTINE_DIRECTORY, move_in.README_PATH)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes what another user owns")
@@ -422,13 +410,8 @@ def test_users_file_that_grew_fails_no_later_run(host, tmp_path, monkeypatch):
     assert killed_at(9, lambda: enforced(host, FILE)) == "moved"
     monkeypatch.setattr(capacity, "count_free_bytes", lambda _: 100)  # bytes
     done: list[str] = []
-    changes = Changes(
-        [
-            *move_completion.make_complete_actions(host),
-            ControlAction("write", "a block", lambda: done.append("a block")),
-        ],
-        is_independent=True,
-    )
+    block = ControlAction("write", "a block", lambda: done.append("a block"))
+    changes = Changes([*move_completion.make_complete_actions(host), block], is_independent=True)
     carried = change_execution.apply_changes(changes)
     assert done == ["a block"]
     [(action, why)] = carried["left"]

@@ -54,23 +54,11 @@ def change_manifest(folder: Path, **fields: Any) -> None:
     place.write_text(json.dumps({**json.loads(place.read_text()), **fields}))
 
 
-def cut_short(root: Path, id_: str, do: str) -> Path:
-    """Leave an item as a run leaves it that is killed while it does this."""
-    folder = root / ITEMS[1:] / id_
-    change_manifest(folder, doing=do, kept=do != "take")
-    return folder.rename(f"{folder}.unfinished")
-
-
 def test_a_folder_that_is_not_ours_hides_nothing_and_is_reported(host, tmp_path):
     (id_,) = take_paths(host, FILE)
     text = (tmp_path / ITEMS[1:] / id_ / "manifest.json").read_text()
-    odd = {
-        "copied-00000001": text,  # the manifest of another one
-        "climbs-00000001": text.replace(id_, "../../../../etc"),
-        "empty-00000001": "",
-        "list-00000001": "[1]",
-        "Odd Name": text.replace(id_, "Odd Name"),
-    }
+    odd = {"copied-00000001": text, "empty-00000001": "", "list-00000001": "[1]"}  # the first is another one's
+    odd |= {"climbs-00000001": text.replace(id_, "../../../../etc"), "Odd Name": text.replace(id_, "Odd Name")}
     texts = ["path", "kind", "taken_at", "owner", "kept_until", "group", "whole", "doing", "hold", "privileged"]
     wrong: dict[str, Any] = {**dict.fromkeys(texts, 5), "services": [1], "parent_owner": "0", "size": -1, "disk": -1}
     for field, value in {**wrong, "attributes": {**json.loads(text)["attributes"], "uid": -1}}.items():
@@ -95,9 +83,8 @@ def test_a_folder_that_is_not_ours_hides_nothing_and_is_reported(host, tmp_path)
 def test_manifest_and_list_say_all_of_an_item(host, tmp_path):
     """Another version restores, and an operator decides, by them."""
     part, was = f"{TREE}/Telegram", os.stat(tmp_path / f"{TREE}/Telegram"[1:])
-    move_in.make_move_action(
-        host, move_in.MoveRequest(TREE, ["wechat", "qq"], "tree", [part, f"{TREE}/deep"], keep_seconds=DAY)
-    ).apply()
+    request = move_in.MoveRequest(TREE, ["wechat", "qq"], "tree", [part, f"{TREE}/deep"], keep_seconds=DAY)
+    move_in.make_move_action(host, request).apply()
     (id_,) = [item.id for item in manifest.list_entries(host) if item.path == part]
     place = tmp_path / ITEMS[1:] / id_
     text = json.loads((place / "manifest.json").read_text())
@@ -124,19 +111,17 @@ def test_manifest_and_list_say_all_of_an_item(host, tmp_path):
     }]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("error", "reason"),
-    [
+def test_error_of_a_move_is_reported_with_the_attempted_action():
+    rest = "; what was taken is kept, and the next run goes on"
+    for error, reason in (
         (ControlError("cannot keep x: a link"), "a link"),
         (ObservationError("closed"), "closed"),
         (OSError(5, "Input/output error"), "Input/output error"),
-        (OSError(28, "No space"), "No space; what was taken is kept, and the next run goes on"),
-        (OSError(122, "Disk quota"), "Disk quota; what was taken is kept, and the next run goes on"),
-    ],
-)
-def test_error_of_a_move_is_reported_with_the_attempted_action(error, reason):
-    with pytest.raises(ControlError, match=f"^cannot keep x: {reason}$"), manifest.explain_errors("cannot keep x"):
-        raise error
+        (OSError(28, "No space"), f"No space{rest}"),
+        (OSError(122, "Disk quota"), f"Disk quota{rest}"),
+    ):
+        with pytest.raises(ControlError, match=f"^cannot keep x: {reason}$"), manifest.explain_errors("cannot keep x"):
+            raise error
 
 
 def test_report_has_a_maximum_length_and_says_how_many_more_there_are(host, tmp_path, monkeypatch):
@@ -222,7 +207,8 @@ def test_only_named_and_finished_items_are_pruned_or_restored(host, tmp_path):
     tree, file = take_paths(host, TREE, FILE)
     assert restored(host, tree, do="prune") == {tree: ""}
     assert list(folders(host)) == [file] and not host.find_entry(TREE) and not host.find_entry(FILE)
-    folder = cut_short(tmp_path, file, "restore")
+    change_manifest(tmp_path / ITEMS[1:] / file, doing="restore", kept=True)  # as a run leaves it that is killed
+    folder = (tmp_path / ITEMS[1:] / file).rename(tmp_path / ITEMS[1:] / f"{file}.unfinished")
     assert "was cut short" in restored(host, file, do="prune")[file] and (folder / "content").exists()
     change_manifest(folder, doing="take", kept=False)
     (folder / "content").unlink()
@@ -331,10 +317,8 @@ def test_only_what_is_copied_needs_room(host, monkeypatch):
     assert [capacity.explain_lacking_room(host, paths) for paths in (["/home/alice/gone/deeper"], [])] == ["", ""]
     with monkeypatch.context() as patch:
         patch.setattr(capacity, "MAX_FILES", 2)
-        assert (
-            "it has more than 2 files" in capacity.explain_lacking_room(host, [TREE])
-            and capacity.explain_lacking_room(host, [FILE]) == ""
-        )
+        assert "it has more than 2 files" in capacity.explain_lacking_room(host, [TREE])
+        assert capacity.explain_lacking_room(host, [FILE]) == ""
     monkeypatch.setattr(os, "stat", stat_elsewhere)
     assert "there is no room for it in /var/lib/proscribe" in capacity.explain_lacking_room(host, [FILE])
 
@@ -417,9 +401,8 @@ TAKEN, LONGEST = 1_767_225_600, 40 * 366 * DAY  # 2026-01-01T00:00:00Z
 )
 def test_item_is_over_at_its_time_and_never_by_a_wrong_clock(fields, keep, seconds, is_over):
     """What is pruned is gone for good."""
-    item = QuarantineEntry(
-        "x", "/x", [], "", "2026-01-01T00:00:00Z", "", [], manifest.FileAttributes(0, 0, 0, 0, 0, {}), at_rest=True
-    )
+    attributes = manifest.FileAttributes(0, 0, 0, 0, 0, {})
+    item = QuarantineEntry("x", "/x", [], "", "2026-01-01T00:00:00Z", "", [], attributes, at_rest=True)
     item = item._replace(**{"doing": "", "kept_until": "2026-01-02T00:00:00Z", **fields})
     assert capacity.is_expired(item, keep, TAKEN + seconds) is is_over
 
@@ -437,12 +420,10 @@ def test_record_has_owners_with_the_most_of_what_was_read(host, tmp_path, monkey
     monkeypatch.setattr(quarantine_rule, "MAX_NAMED_ACCOUNTS", 2)
     assert list(quarantine_rule.summarise_quarantine(host, ["README", *sizes])[0]["owners"]) == ["alice", "bob"]
     monkeypatch.setattr(quarantine_rule, "MAX_COUNTED_ENTRIES", 2)
-    assert quarantine_rule.summarise_quarantine(host, ["README", *sizes, "d"]) == (
-        {"items": 5, "bytes": 15, "oldest": "2026-11-21T08:00:00Z", "owners": {"alice": 10, "bob": 5}}, []
-    )  # fmt: skip
-    assert quarantine_rule.summarise_quarantine(host, ["d"])[1] == ["d"] and quarantine_rule.summarise_quarantine(
-        host, ["README"]
-    ) == (None, [])
+    counted = {"items": 5, "bytes": 15, "oldest": "2026-11-21T08:00:00Z", "owners": {"alice": 10, "bob": 5}}
+    assert quarantine_rule.summarise_quarantine(host, ["README", *sizes, "d"]) == (counted, [])
+    assert quarantine_rule.summarise_quarantine(host, ["d"])[1] == ["d"]
+    assert quarantine_rule.summarise_quarantine(host, ["README"]) == (None, [])
 
 
 @as_root

@@ -48,10 +48,8 @@ def test_damaged_memory_has_no_package(host, content):
     host.write_file(REMOVED_PACKAGES_PATH, content)
     assert read_removed_packages(host) == []
     note_removed_packages(host, [removed(), removed("elf")])
-    host.write_file(
-        REMOVED_PACKAGES_PATH,
-        (host.read_text(REMOVED_PACKAGES_PATH) or "").replace('"packages": [', '"packages": [5, {"id": "x"},'),
-    )
+    text = (host.read_text(REMOVED_PACKAGES_PATH) or "").replace('"packages": [', '"packages": [5, {"id": "x"},')
+    host.write_file(REMOVED_PACKAGES_PATH, text)
     assert {item.id for item in read_removed_packages(host)} == {"owl", "elf"}
 
 
@@ -65,11 +63,8 @@ def package_manager(*packages: Package, manager: str = "dpkg", fails: Exception 
             raise fails
         return [item for item in packages if item.owner == user and item.id in ids], ""
 
-    parts = {
-        "find_packages": lambda host, ids: find_user_packages(host, None, ids),
-        "find_user_packages": find_user_packages,
-    }
-    return package_system(MANAGER=manager, queries=queries, **parts)
+    parts = {"find_packages": lambda host, ids: find_user_packages(host, None, ids)}
+    return package_system(MANAGER=manager, queries=queries, find_user_packages=find_user_packages, **parts)
 
 
 def test_system_is_asked_once_for_all_packages(host):
@@ -109,12 +104,10 @@ def test_package_is_back_in_any_version_of_the_same_place_and_architecture(host,
 
 def test_newest_removals_of_a_user_are_remembered_and_hide_none_of_others(host):
     rows = [removed(f"p{number}", "user:ann", f"2026-11-01T00:00:{number:02}Z") for number in range(51)]
-    note_removed_packages(
-        host, [*rows, removed("b", at="2020-01-01T00:00:00Z"), removed("c", "user:bob", "2020-01-01T00:00:00Z")]
-    )
-    note_removed_packages(host, [rows[50]._replace(version="2.0")])
-    of_ann = [rows[50]._replace(version="2.0"), *rows[49:0:-1]]
-    expected = [removed("b", at="2020-01-01T00:00:00Z"), *of_ann, removed("c", "user:bob", "2020-01-01T00:00:00Z")]
-    assert (
-        read_removed_packages(host) == expected and os.stat(host.root + REMOVED_PACKAGES_PATH).st_mode & 0o777 == 0o600
-    )
+    old = "2020-01-01T00:00:00Z"
+    of_host, of_bob = removed("b", at=old), removed("c", "user:bob", old)
+    note_removed_packages(host, [*rows, of_host, of_bob])
+    newest = rows[50]._replace(version="2.0")
+    note_removed_packages(host, [newest])
+    assert read_removed_packages(host) == [of_host, newest, *rows[49:0:-1], of_bob]
+    assert os.stat(host.root + REMOVED_PACKAGES_PATH).st_mode & 0o777 == 0o600

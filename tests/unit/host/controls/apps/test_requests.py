@@ -87,9 +87,8 @@ def test_newest_requests_come_first_each_with_the_number_of_its_user(host):
     rows, left_out = request_files.read_user_requests(host, ALICE)
     assert [row[4][17:19] for row in rows[1:]] == [f"{count:02}" for count in range(20, 1, -1)] and left_out == 2
     assert rows[0][1:4] == ("alice", "wechat", "x" * 300) and "2020-12" < rows[0][4] < future, "a time to come is now"
-    assert [row[0] for row in rows[1:]] == [
-        request_files.make_request_id(ME, name(count)) for count in range(20, 1, -1)
-    ]
+    ids = [request_files.make_request_id(ME, name(count)) for count in range(20, 1, -1)]
+    assert [row[0] for row in rows[1:]] == ids
     numbers = [request_files.make_request_id(uid, "0123456789abcdef.json") for uid in (1000, 1001)]
     assert numbers == ["707864022e781172", "961f87f86ee5fa15"]
 
@@ -216,10 +215,8 @@ def test_request_has_the_answer_to_its_user_and_service(answer, fields):
     of = {**plan(wechat=WECHAT), "answers": {"bob0": {"answer": "granted", **answer}}}
     (row,) = rows("bob", 1)
     request = dict(zip(("id", "user", "service", "reason", "at"), row))
-    assert request_files.make_reported_requests(of, [([row], 0)]) == {
-        "requests": [{**request, **fields}],
-        "requests_left_out": 0,
-    }
+    reported = {"requests": [{**request, **fields}], "requests_left_out": 0}
+    assert request_files.make_reported_requests(of, [([row], 0)]) == reported
 
 
 def test_answers_are_written_on_change_and_deleted(host, monkeypatch):
@@ -264,12 +261,9 @@ def test_list_has_each_restricted_service_with_its_names():
     text = command.format_service_list({**of, "request_url": "https://x.example"})
     listed = json.loads(text)
     assert listed.pop("written_by").startswith("Written by Proscribe") and text.endswith("}\n")
-    assert listed == {
-        "schema": "proscribe/requests/1",
-        "contact": "it-security@example.org",
-        "request_url": "https://x.example",
-        "services": [{"id": "elk", "names": ["elk"]}, {"id": "owl", "names": ["Owl", "Eule", "Hibou"]}],
-    }
+    services = [{"id": "elk", "names": ["elk"]}, {"id": "owl", "names": ["Owl", "Eule", "Hibou"]}]
+    about = {"schema": "proscribe/requests/1", "contact": "it-security@example.org", "request_url": "https://x.example"}
+    assert listed == {**about, "services": services}
 
 
 @pytest.mark.parametrize("lost", ["digest", "apps", "dns", "service"])
@@ -306,19 +300,13 @@ def test_command_is_observed(host, monkeypatch):
 
 def test_command_is_installed_and_deleted_and_its_mode_content_and_kind_are_checked(host):
     program, text, place = RequestCommand(DIGEST), f"a program, SHA-256 {DIGEST}\n", Path(host.root + COMMAND)
-    assert (program.find_problem(host, True), program.find_problem(host, False), program.is_in_place(host)) == (
-        "missing",
-        "",
-        False,
-    )
+    assert (program.find_problem(host, True), program.find_problem(host, False)) == ("missing", "")
+    assert not program.is_in_place(host)
     assert (program.read_current_text(host), program.make_desired_text(host)) == ("", text)
     program.enforce(host)
     assert program.find_problem(host, True) == "" and program.find_problem(host, False).startswith("left over")
-    assert (program.is_in_place(host), program.read_current_text(host), program.make_lifted_text(host)) == (
-        True,
-        text,
-        "",
-    )
+    texts = (program.read_current_text(host), program.make_lifted_text(host))
+    assert program.is_in_place(host) and texts == (text, "")
     assert place.stat().st_mode & 0o777 == 0o755 and program.is_applicable(host)
     assert "does not say" in RequestCommand("0").find_problem(host, True)
     place.chmod(0o775)

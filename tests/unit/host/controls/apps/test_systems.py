@@ -14,7 +14,8 @@ from unittest import mock
 
 import proscribe
 import pytest
-from derived.app_routes import cells
+from derived.app_routes import HEAD, cells, routes, table
+from derived.other_routes import ROUTES as OTHERS
 from derived.package_systems import declared
 from fake_tools import package_system
 from made_users import ALICE, put, put_link, tree
@@ -30,32 +31,22 @@ from proscribe.host.controls.apps.systems import (
     installed_packages,
     nix,
     npm,
+    package_systems,
     pip,
     pipx,
     snap,
+    uninstall_actions,
 )
 from proscribe.host.controls.apps.systems import uv as uv_tools
 from proscribe.host.controls.apps.systems.on_demand_system import OnDemandSystem
 from proscribe.host.controls.apps.systems.package import InstallBlock, Package, find_program_place
-from proscribe.host.controls.apps.systems.package_systems import (
-    HOST_WIDE_SYSTEMS,
-    NAMED_DIRECTORY_SYSTEMS,
-    ON_DEMAND,
-    SYSTEMS,
-)
-from proscribe.host.controls.apps.systems.uninstall_actions import (
-    PackageTools,
-    explain_foreign_ownership,
-    make_uninstall_action,
-    plan_package_removals,
-)
 from proscribe.host.controls.apps.systems.user_links import read_link
 from proscribe.host.controls.base import ControlAction
 from proscribe.host.system import ControlError, Host, ObservationError, Process, ToolResult, User
 from proscribe.model.removal_record import RemovedPackage
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes what another user owns")
-ROWS: dict[str, Any] = {system.MANAGER: system for system in SYSTEMS}
+ROWS: dict[str, Any] = {system.MANAGER: system for system in package_systems.SYSTEMS}
 ALL = [item.declared for item in declared()]
 SPELLED = {item.catalogue_key: item.id_format for item in ALL if item.id_format}
 HOME = "/home/alice"
@@ -148,8 +139,10 @@ PLACES = {
     ),
     "waydroid": Places([], [], *(at_home(f".local/share/waydroid{inside}") for inside in ("", "/data/data"))),
 }
-ANSWERS: dict[str, Any] = {system.MANAGER: system for system in SYSTEMS}
-ANSWERS |= {system.MANAGER: system.load_system() for system in ON_DEMAND}  # without asking first whether it is there
+ANSWERS: dict[str, Any] = {system.MANAGER: system for system in package_systems.SYSTEMS}
+ANSWERS |= {
+    system.MANAGER: system.load_system() for system in package_systems.ON_DEMAND
+}  # without asking first whether it is there
 
 
 @pytest.mark.parametrize("name", PLACES)
@@ -169,20 +162,17 @@ def test_tables_and_documents_have_what_a_system_declares(project, item):
     row, system = ROWS[item.declared.name], item.declared
     file = importlib.import_module(f"{systems.__name__}.{item.file}")
     answers = getattr(file, system.implementation) if system.implementation else file
-    assert (row.load_system() if row in ON_DEMAND else row) is answers
+    assert (row.load_system() if row in package_systems.ON_DEMAND else row) is answers
     assert getattr(answers, "MANAGER", getattr(answers, "manager", "")) == row.MANAGER == system.name
-    assert (row.CATALOGUE_KEY, row in HOST_WIDE_SYSTEMS) == (system.catalogue_key, system.is_host_wide)
-    assert (getattr(row, "traces", ()), getattr(row, "has_named_directories", False)) == (
-        tuple(system.traces),
-        system.has_named_directories,
-    )
+    assert (row.CATALOGUE_KEY, row in package_systems.HOST_WIDE_SYSTEMS) == (system.catalogue_key, system.is_host_wide)
+    places = (tuple(system.traces), system.has_named_directories)
+    assert (getattr(row, "traces", ()), getattr(row, "has_named_directories", False)) == places
     if ids := system.id_format:
         assert NAMES[system.catalogue_key] == (ids.id_pattern, ids.meaning) and ids.source
         assert re.fullmatch(ids.id_pattern, ids.valid_example) and ids.invalid_examples
         assert not [bad for bad in ids.invalid_examples if not bad or re.fullmatch(ids.id_pattern, bad)]
-    assert (system.catalogue_key in GUARDED) is any(
-        item.is_guarded for item in ALL if item.catalogue_key == system.catalogue_key
-    )
+    of_key = [item for item in ALL if item.catalogue_key == system.catalogue_key]
+    assert (system.catalogue_key in GUARDED) is any(item.is_guarded for item in of_key)
     how, ids = system.reinstall, SPELLED[system.catalogue_key]
     result = (
         (ids.id_pattern, how.name_pattern, how.version_separator, dict(how.commands), dict(how.mark_commands))
@@ -201,9 +191,8 @@ def test_tables_and_documents_have_what_a_system_declares(project, item):
 def test_tables_know_no_other_system():
     assert NAMES.keys() == SPELLED.keys() and {*GUARDED} <= NAMES.keys()
     assert COMMANDS.keys() <= ROWS.keys() == {item.name for item in ALL}
-    assert [system.MANAGER for system in NAMED_DIRECTORY_SYSTEMS] == ["guix", "nix"], (
-        "asked about accounts without a home, too"
-    )
+    named = [system.MANAGER for system in package_systems.NAMED_DIRECTORY_SYSTEMS]
+    assert named == ["guix", "nix"], "asked about accounts without a home, too"
 
 
 PROGRAM = """
@@ -222,7 +211,7 @@ FEW = {item.file for item in declared() if item.declared.traces} | {"store_paths
 
 def loaded(root: Path) -> set[str]:
     source = Path(proscribe.__file__).parents[1]
-    keys = json.dumps([system.CATALOGUE_KEY for system in SYSTEMS])
+    keys = json.dumps([system.CATALOGUE_KEY for system in package_systems.SYSTEMS])
     command = [sys.executable, "-I", "-c", PROGRAM, str(source), str(root), keys]
     return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
 
@@ -234,7 +223,7 @@ def test_host_compiles_the_files_of_systems_that_it_has(tmp_path):
     assert loaded(root) & FEW == {"nix", "store_paths"}
 
 
-@pytest.mark.parametrize("system", ON_DEMAND, ids=lambda system: system.MANAGER)
+@pytest.mark.parametrize("system", package_systems.ON_DEMAND, ids=lambda system: system.MANAGER)
 @pytest.mark.parametrize("error", [ObservationError("a dead mount"), ControlError("a link")])
 def test_unseen_system_is_asked(tmp_path, monkeypatch, system, error):
     monkeypatch.setattr(Host, "find_entry", mock.Mock(side_effect=error))
@@ -257,18 +246,13 @@ def test_file_of_a_system_is_asked_for_wanted_traces_alone(root, ids, present):
     assert system.find_packages(host, ids) == system.find_user_packages(host, ALICE, ids) == answer
     assert inner.find_packages.call_count == inner.find_user_packages.call_count == is_queried
     assert system.make_program_matcher(host, ids, [])(Process(1, "/x")) == ("p" if is_queried else "")
-    assert system.make_program_matcher(host, ids, ["p"])(Process(1, "/x")) == ("p" if ids else ""), (
-        "of a user's, there is one"
-    )
+    of_user = system.make_program_matcher(host, ids, ["p"])(Process(1, "/x"))
+    assert of_user == ("p" if ids else ""), "of a user's, there is one"
     assert system.plan_removal(host, ["p"]) is inner.plan_removal.return_value
-    assert [system.list_owned_directories(host, user) for user in (None, ALICE)] == (
-        [["t"], ["t"]] if present else [(), ()]
-    )
-    assert (
-        not system.has_named_directories
-        and not system.is_block_applicable(host)
-        and system.make_block_parts(InstallBlock(ids, "contact")) == ()
-    )
+    owned = [system.list_owned_directories(host, user) for user in (None, ALICE)]
+    assert owned == ([["t"], ["t"]] if present else [(), ()])
+    assert not system.has_named_directories and not system.is_block_applicable(host)
+    assert system.make_block_parts(InstallBlock(ids, "contact")) == ()
 
 
 @pytest.mark.parametrize(
@@ -327,7 +311,7 @@ def test_place_behind_a_users_link_is_unseen(root, name, place):
 
 
 @root_only
-@pytest.mark.parametrize("system", ON_DEMAND, ids=lambda system: system.MANAGER)
+@pytest.mark.parametrize("system", package_systems.ON_DEMAND, ids=lambda system: system.MANAGER)
 def test_system_behind_a_users_link_does_not_count_as_absent(root, system):
     traces = [trace[2:] for trace in system.traces if trace.startswith("~/.") and "/" in trace[3:]]
     for above in {os.path.dirname(trace) for trace in traces}:
@@ -342,12 +326,8 @@ def test_present_systems_are_those_of_the_host_or_of_a_user(host, monkeypatch):
 
     monkeypatch.setattr(installed_packages, "HOST_WIDE_SYSTEMS", [named("a", None), named("b", ALICE)])
     monkeypatch.setattr(installed_packages, "ON_DEMAND", [named("c", None), named("d", ALICE), named("e", None, ALICE)])
-    assert installed_packages.list_present_systems(host) == ["a", "c", "e"] and installed_packages.list_user_systems(
-        host, ALICE
-    ) == [
-        "d",
-        "e",
-    ]
+    assert installed_packages.list_present_systems(host) == ["a", "c", "e"]
+    assert installed_packages.list_user_systems(host, ALICE) == ["d", "e"]
 
 
 @root_only
@@ -457,10 +437,8 @@ def test_tool_of_an_owner_is_called_with_these_words(root, monkeypatch, system, 
 )  # fmt: skip
 def test_package_without_its_tool_stays(root, system, item, reason):
     put(root, item.path or "/x")
-    assert system.plan_removal(Host(str(root), mock.Mock(side_effect=ControlError("missing"))), [item]) == (
-        [],
-        [(item, reason)],
-    )
+    host = Host(str(root), mock.Mock(side_effect=ControlError("missing")))
+    assert system.plan_removal(host, [item]) == ([], [(item, reason)])
 
 
 class OwnedTools:
@@ -478,14 +456,14 @@ class OwnedTools:
 def test_root_runs_no_tool_of_a_users(root):
     os.chown(put(root, "/usr/local/npm", mode=0o755), ALICE.uid, -1)
     put_link(root, "home/alice/link", "/usr")
-    tools = PackageTools(Host(str(root), OwnedTools()))
+    tools = uninstall_actions.PackageTools(Host(str(root), OwnedTools()))
     assert tools.find_tool(OF_HOST, "npm", ["/usr/local/npm"]) == ""
     assert tools.find_tool(OF_ALICE, "npm", ["/home/alice/link/bin/npm", "/usr/local/npm"]) == "/usr/local/npm"
 
 
 def test_a_users_own_tool_is_chosen_by_its_place_and_not_run(root):
     tools = OwnedTools()
-    of = PackageTools(Host(str(root), tools)).find_tool
+    of = uninstall_actions.PackageTools(Host(str(root), tools)).find_tool
     put(root, "/opt/npm", mode=0o755)
     assert [of(OF_ALICE, "npm", user_paths=["/gone", *OWN_TOOLS]) for _ in range(2)] == ["/opt/npm", "/opt/npm"]
     put_link(root, "home/alice/profile", "/nix")
@@ -496,7 +474,9 @@ def test_a_users_own_tool_is_chosen_by_its_place_and_not_run(root):
 def test_package_has_an_action_or_a_reason():
     action, errors = ControlAction("remove", "a", str), [ControlError("raised"), ObservationError("raised")]
     packages = [Package("npm", id_) for id_ in "abcde"]
-    actions, refused = plan_package_removals(packages, mock.Mock(side_effect=[action, "said", *errors, action]))
+    actions, refused = uninstall_actions.plan_package_removals(
+        packages, mock.Mock(side_effect=[action, "said", *errors, action])
+    )
     assert actions == [action, action] and refused == list(zip(packages[1:4], ["said", "raised", "raised"]))
 
 
@@ -514,14 +494,14 @@ def test_root_runs_nothing_out_of_a_place_that_users_can_change(root, monkeypatc
     put(root, "/opt/own/x")
     put(root, "/opt/open", mode=0o666)
     monkeypatch.setattr(host, "find_changeable_part", lambda place: changeable.get(place, ""))
-    answer = explain_foreign_ownership(host, package, "/x", places)
+    answer = uninstall_actions.explain_foreign_ownership(host, package, "/x", places)
     assert answer.startswith(why) and bool(answer) is bool(why)
 
 
 def test_uninstall_runs_the_tool_as_the_owner(root):
     tools, place = OwnedTools("npm"), put(root, OF_ALICE.path)
     host = Host(str(root), lambda argv, **options: (tools(argv, **options), place.unlink())[0])
-    action = make_uninstall_action(host, OF_ALICE, ["npm", "rm"], "/home/alice", {"A": "b"})
+    action = uninstall_actions.make_uninstall_action(host, OF_ALICE, ["npm", "rm"], "/home/alice", {"A": "b"})
     assert (str(action), action.before) == ("remove owl (user:alice) from /home/alice", "owl 1.0\n")
     (gone,) = action.removed_packages
     assert gone == RemovedPackage("npm", "owl", "1.0", "user:alice", "owl", tool="npm", place="/home/alice", at=gone.at)
@@ -530,15 +510,42 @@ def test_uninstall_runs_the_tool_as_the_owner(root):
     assert tools.ran == [("npm rm", {"user": ALICE, "environment": {"A": "b"}, "timeout": 300})]
 
 
-def test_uninstall_fails_if_the_package_remains(root):
-    tools = OwnedTools("npm")
-    host = Host(str(root), tools)
-    present, gone = [True, True], RemovedPackage("npm", "owl", "1.0", "system", "owl")
-    action = make_uninstall_action(host, OF_HOST, ["npm"], "/opt", None, gone, lambda: present.pop())
-    with pytest.raises(ControlError, match="^npm ended well, and owl is still there$"):
-        action.apply()
-    assert action.removed_packages == (gone,) and tools.ran[0][1]["environment"] == {} and present == []
+def test_uninstall_fails_with_its_tool(root):
+    host = Host(str(root), OwnedTools())
+    action = uninstall_actions.make_uninstall_action(host, OF_HOST, ["npm"], "/opt", is_still_installed=lambda: True)
     with pytest.raises(ControlError, match="ended with 1"):
-        make_uninstall_action(
-            Host(str(root), OwnedTools()), OF_HOST, ["npm"], "/opt", is_still_installed=lambda: True
-        ).apply()
+        action.apply()
+
+
+# The table of installation routes: each claim in it names an existing test, and docs/coverage_data.md shows it.
+ROUTES = routes()
+
+
+def test_coverage_data_shows_the_table(project):
+    assert table() in (project / "docs/coverage_data.md").read_text(encoding="utf-8")
+
+
+def test_a_system_that_leaves_traces_has_no_install_block():
+    """Its file is compiled only where something is installed, so it is never asked for one (on_demand_system.py)."""
+    traced = [item for item in declared() if item.declared.traces]
+    modules = {item.file: importlib.import_module(f"{systems.__name__}.{item.file}") for item in traced}
+    assert [name for name, module in modules.items() if hasattr(module, "make_block_parts")] == []
+    assert [route.route for item in traced for route in item.declared.routes if route.prevention] == []
+
+
+@pytest.mark.parametrize("row", OTHERS, ids=lambda row: row.route[:20])
+def test_claim_of_a_row_names_a_test(project, row):
+    for claim in filter(None, (row.detection, row.removal, row.prevention)):
+        path, _, name = claim.test_name.partition("::")
+        assert claim.statement and f"def {name}(" in (project / f"tests/{path}.py").read_text(encoding="utf-8")
+
+
+def test_unseen_route_is_neither_removed_nor_silently_open():
+    for row in ROUTES:
+        assert row.detection or not (row.removed or row.prevention), row.route
+        assert row.remaining_gap or (row.removed and row.prevention), row.route
+
+
+def test_cells_do_not_break_the_table():
+    rows = table().splitlines()
+    assert len(rows) == len(ROUTES) + 2 and {row.count("|") for row in rows} == {len(HEAD) + 1}

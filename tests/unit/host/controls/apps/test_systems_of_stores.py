@@ -94,10 +94,8 @@ def test_more_profiles_than_anybody_has_are_unseen_and_hide_nothing_of_others(ro
 @pytest.mark.parametrize("manifest", ["{", "[" * 100_000, "\x00", "1" * 5000 + "x"])
 def test_manifest_that_cannot_be_read_is_unknown(root, manifest):
     lay_nix_profile(root, f"{OWN}/profile", manifest)
-    assert nix.find_user_packages(Host(str(root)), ALICE, IDS) == (
-        [],
-        "a manifest.json of a profile of Nix cannot be read",
-    )
+    unread = "a manifest.json of a profile of Nix cannot be read"
+    assert nix.find_user_packages(Host(str(root)), ALICE, IDS) == ([], unread)
     assert nix.parse_manifest(version3("/nix/store/telegram-desktop").encode()) == [], "no path of a store"
     os.truncate(root / f"{ENVIRONMENT}/manifest.json".lstrip("/"), 1 << 40)
     assert "is larger than" in nix.find_user_packages(Host(str(root)), ALICE, IDS)[1]
@@ -115,17 +113,10 @@ def test_anything_else_is_unseen_or_nothing(content):
     assert nix.parse_env_manifest(content) == [] and all(len(entry) == 4 for entry in guix.parse_manifest(content))
 
 
-@pytest.mark.parametrize(
-    ("base", "result"),
-    [
-        ("rclone-1.70.0-man", ("rclone", "1.70.0-man")),
-        ("signal-desktop", ("signal-desktop", "")),
-        ("a-b-1c", ("a-b", "1c")),
-        ("-1", ("", "1")),
-    ],
-)
-def test_the_name_of_a_store_path(base, result):
-    assert store_paths.split_store_name(f"{DIGESTS[0]}-{base}") == result
+def test_the_name_of_a_store_path():
+    bases = {"rclone-1.70.0-man": ("rclone", "1.70.0-man"), "signal-desktop": ("signal-desktop", "")}
+    bases |= {"a-b-1c": ("a-b", "1c"), "-1": ("", "1")}
+    assert {base: store_paths.split_store_name(f"{DIGESTS[0]}-{base}") for base in bases} == bases
 
 
 @root_only
@@ -179,12 +170,10 @@ def lay_guix_profile(root: Path, manifest: str, place: str = PROFILE) -> None:
 @pytest.mark.parametrize("place", [PROFILE, "/home/alice/.guix-extra-profiles/chat/chat"])
 def test_package_of_a_profile_counts_without_its_inputs(root, manifest, place):
     lay_guix_profile(root, manifest, place)
-    result, unseen = everywhere(ROWS["guix"], Host(str(root)), IDS)
-    assert result == [Package("guix", "telegram-desktop", "4.9.1", (place, "profile"), ALICE, GUIX_TELEGRAM)]
-    assert unseen == ""
-    assert (
-        guix.find_user_packages(Host(str(root)), ALICE, set()) == guix.find_packages(Host(str(root)), IDS) == ([], "")
-    )
+    host, handles = Host(str(root)), (place, "profile")
+    item = Package("guix", "telegram-desktop", "4.9.1", handles, ALICE, GUIX_TELEGRAM)
+    assert everywhere(ROWS["guix"], host, IDS) == ([item], "")
+    assert guix.find_user_packages(host, ALICE, set()) == guix.find_packages(host, IDS) == ([], "")
 
 
 def test_the_packages_of_a_whole_home(root):
@@ -201,10 +190,8 @@ def test_the_packages_of_a_whole_home(root):
 @pytest.mark.parametrize("text", ["{", "\x00" * 10, "(packages)", " "])
 def test_damaged_manifest_is_unknown(root, text):
     lay_guix_profile(root, text)
-    assert guix.find_user_packages(Host(str(root)), ALICE, IDS) == (
-        [],
-        f"{GUIX_STORE}-profile/manifest is no manifest of Guix",
-    )
+    unread = f"{GUIX_STORE}-profile/manifest is no manifest of Guix"
+    assert guix.find_user_packages(Host(str(root)), ALICE, IDS) == ([], unread)
     os.truncate(root / f"{GUIX_STORE}-profile/manifest".lstrip("/"), 1 << 40)
     assert "is larger than" in guix.find_user_packages(Host(str(root)), ALICE, IDS)[1]
 
@@ -277,10 +264,8 @@ def test_an_android_app_is_seen_by_its_data_and_reported_with_who_can_remove_it(
     result, unseen = everywhere(ROWS["waydroid"], host, {"com.tencent.mm", "com.whatsapp"})
     place = "/home/alice/.local/share/waydroid/data/data/com.tencent.mm"
     app = Package("waydroid", "com.tencent.mm", "", (), ALICE, place)
-    assert (result, app.make_finding()[:6]) == (
-        [app],
-        ("package", "com.tencent.mm", "waydroid", "", "user:alice", place),
-    )
+    finding = ("package", "com.tencent.mm", "waydroid", "", "user:alice", place)
+    assert (result, app.make_finding()[:6]) == ([app], finding)
     actions, ((refused, why),) = waydroid.plan_removal(host, result)
     assert (unseen, actions, refused) == ("", [], app) and "waydroid app remove com.tencent.mm" in why
     assert waydroid.list_owned_directories(host, ALICE) == ["/home/alice/.local/share/waydroid"]

@@ -31,9 +31,8 @@ HINT = 'To request an exception: proscribe-request {} "reason"'
     ],
 )
 def test_notice_is_shown_before_losses_alone(text, verbs, actions):
-    result = user_notice.make_notify_actions(
-        Host("/nonexistent"), text, [ControlAction(verb, "x", str) for verb in verbs]
-    )
+    losses = [ControlAction(verb, "x", str) for verb in verbs]
+    result = user_notice.make_notify_actions(Host("/nonexistent"), text, losses)
     assert [(str(item), item.before, item.after) for item in result] == [(item, "", f"{text}\n") for item in actions]
 
 
@@ -135,9 +134,8 @@ def test_desktops_are_asked_as_their_users_with_a_limit(alice, monkeypatch):
     ],
 )
 def test_a_notice_in_two_languages_is_shown_in_both_in_their_order(text, verb, until, shown):
-    (notification,) = user_notice.make_notify_actions(
-        Host("/nonexistent"), text, [ControlAction(verb, "x", str)], until
-    )
+    losses = [ControlAction(verb, "x", str)]
+    (notification,) = user_notice.make_notify_actions(Host("/nonexistent"), text, losses, until)
     assert notification.after == shown
 
 

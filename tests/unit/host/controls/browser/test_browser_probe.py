@@ -187,8 +187,6 @@ def test_relatives_of_which_a_policy_folder_is_known_are_started_too(tmp_path, m
     started = []
     monkeypatch.setattr(Host, "privileged", True)
     monkeypatch.setattr(browser_probe, "start_browser", lambda *words: started.append(words) or REFUSED)
-    verdict = browser_probe.probe_browsers(host, made)
+    verdict, outcomes = browser_probe.probe_browsers(host, made), [(candidate, REFUSED) for candidate in found]
     assert started == [(host, candidate, SiteName("mail.example")) for candidate in found]
-    assert verdict == browser_probe.judge_outcomes(
-        made["controls"]["browser"], [(candidate, REFUSED) for candidate in found]
-    )
+    assert verdict == browser_probe.judge_outcomes(made["controls"]["browser"], outcomes)

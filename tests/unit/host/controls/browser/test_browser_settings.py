@@ -39,9 +39,8 @@ def said(
         lists = ("URLBlocklist", "URLAllowlist", "NetworkPredictionOptions", "proscribe")
         return {name: value for name, value in policies.items() if name not in lists}
     policies = firefox.make_policies(desired, where, firefox.make_filter_lists(desired))
-    if (
-        policies.get(firefox.PREFERENCES_POLICY) == firefox.NO_SPECULATION_PREFERENCE
-    ):  # which comes with the list of sites
+    # It comes with the list of sites.
+    if policies.get(firefox.PREFERENCES_POLICY) == firefox.NO_SPECULATION_PREFERENCE:
         del policies[firefox.PREFERENCES_POLICY]
     return {name: value for name, value in policies.items() if name != "WebsiteFilter"}
 
@@ -93,10 +92,8 @@ RECORDED = Path(__file__).parents[3] / "recorded/controls/browser/firefox_settin
 
 
 def test_all_settings_have_a_default_and_the_policies_that_browsers_document():
-    assert all(
-        row.meaning.endswith(".") and format_rule_name(id_) == f"browser/{id_.replace('_', '-')}"
-        for id_, row in SETTINGS.items()
-    )
+    assert all(row.meaning.endswith(".") for row in SETTINGS.values())
+    assert all(format_rule_name(id_) == f"browser/{id_.replace('_', '-')}" for id_ in SETTINGS)
     facts: dict[str, Any] = {one: said(place(one, family=one), ALL) for one in ("firefox", "thunderbird")}
     facts["default, values"] = {
         format_rule_name(id_): ", ".join([row.default, *row.allowed_values]) for id_, row in SETTINGS.items()

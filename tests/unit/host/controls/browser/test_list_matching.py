@@ -10,13 +10,7 @@ import re
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from proscribe.host.controls.browser.list_matching import (
-    ClosestMatch,
-    FilterMatch,
-    SiteListEntry,
-    parse_chromium_entry,
-    parse_firefox_entry,
-)
+from proscribe.host.controls.browser import list_matching
 from proscribe.host.controls.browser.site_rules import SiteName
 
 LABELS = ("a", "b", "com", "xn--a")
@@ -68,7 +62,7 @@ def test_chromium_closest_filter_decides(block, allow, address):
     # "*" with a path is read as no filter of the web's hosts; Proscribe writes none, and nobody is known to.
     block = [text for text in block if not text.startswith("*/")]
     allow = [text for text in allow if not text.startswith("*/")]
-    assert ClosestMatch(block, allow).is_blocked(address) == chromium_says(block, allow, address)
+    assert list_matching.ClosestMatch(block, allow).is_blocked(address) == chromium_says(block, allow, address)
 
 
 @given(st.lists(FILTERS | EXACT, max_size=6), st.lists(FILTERS | EXACT, max_size=6), ADDRESSES)
@@ -76,50 +70,50 @@ def test_name_read_as_blocked_is_blocked_by_chromium(block, allow, address):
     """Also with foreign blocks of one host alone, which are read so that they speak against us."""
     block = [text for text in block if not text.startswith("*/")]
     allow = [text for text in allow if not text.startswith("*/")]
-    if ClosestMatch(block, allow).is_blocked(address):
+    if list_matching.ClosestMatch(block, allow).is_blocked(address):
         assert chromium_says(block, allow, address)
 
 
 @given(st.lists(BELOW | ALL, max_size=6), st.lists(BELOW | ALONE | ALL, max_size=6), ADDRESSES)
 def test_firefox_blocks_unless_there_is_an_exception(block, exceptions, address):
-    assert FilterMatch(block, exceptions).is_blocked(address) == firefox_says(block, exceptions, address)
+    assert list_matching.FilterMatch(block, exceptions).is_blocked(address) == firefox_says(block, exceptions, address)
 
 
 @given(st.lists(BELOW | ALONE | ALL, max_size=6), st.lists(BELOW | ALONE | ALL, max_size=6), ADDRESSES)
 def test_name_read_as_blocked_is_blocked_by_firefox(block, exceptions, address):
-    if FilterMatch(block, exceptions).is_blocked(address):
+    if list_matching.FilterMatch(block, exceptions).is_blocked(address):
         assert firefox_says(block, exceptions, address)
 
 
 @pytest.mark.parametrize(
     ("text", "entry"),
     [
-        ("a.com", SiteListEntry(SiteName("a.com"))),
-        (".A.com/X", SiteListEntry(SiteName("a.com", "/X"), includes_below=False)),
-        ("a.com/x*", SiteListEntry(SiteName("a.com", "/x"))),
-        ("*", SiteListEntry(SiteName("*"))),
-        ("*://a.com:*/x", SiteListEntry(SiteName("a.com", "/x"))),
-        ("a.com:8443", SiteListEntry(SiteName("a.com"), is_whole=False)),
-        ("a.com/x?y=z", SiteListEntry(SiteName("a.com", "/x"), is_whole=False)),
+        ("a.com", list_matching.SiteListEntry(SiteName("a.com"))),
+        (".A.com/X", list_matching.SiteListEntry(SiteName("a.com", "/X"), includes_below=False)),
+        ("a.com/x*", list_matching.SiteListEntry(SiteName("a.com", "/x"))),
+        ("*", list_matching.SiteListEntry(SiteName("*"))),
+        ("*://a.com:*/x", list_matching.SiteListEntry(SiteName("a.com", "/x"))),
+        ("a.com:8443", list_matching.SiteListEntry(SiteName("a.com"), is_whole=False)),
+        ("a.com/x?y=z", list_matching.SiteListEntry(SiteName("a.com", "/x"), is_whole=False)),
         *((text, None) for text in ("*.a.com", "a*", "user@a.com", "", "/x", 5, None, ["a.com"])),
     ],
 )
 def test_an_entry_of_chromiums(text, entry):
-    assert parse_chromium_entry(text) == entry
+    assert list_matching.parse_chromium_entry(text) == entry
 
 
 @pytest.mark.parametrize(
     ("text", "entry"),
     [
-        ("<all_urls>", SiteListEntry(SiteName("*"))),
-        ("*://*/*", SiteListEntry(SiteName("*"))),
-        ("*://*.A.com/*", SiteListEntry(SiteName("a.com"))),
-        ("*://a.com/*", SiteListEntry(SiteName("a.com"), includes_below=False)),
-        ("*://*.a.com/X*", SiteListEntry(SiteName("a.com", "/x"))),
-        ("https://*.a.com/*", SiteListEntry(SiteName("a.com"), is_whole=False)),
-        ("*://*.a.com/x", SiteListEntry(SiteName("a.com", "/x"), is_whole=False)),
+        ("<all_urls>", list_matching.SiteListEntry(SiteName("*"))),
+        ("*://*/*", list_matching.SiteListEntry(SiteName("*"))),
+        ("*://*.A.com/*", list_matching.SiteListEntry(SiteName("a.com"))),
+        ("*://a.com/*", list_matching.SiteListEntry(SiteName("a.com"), includes_below=False)),
+        ("*://*.a.com/X*", list_matching.SiteListEntry(SiteName("a.com", "/x"))),
+        ("https://*.a.com/*", list_matching.SiteListEntry(SiteName("a.com"), is_whole=False)),
+        ("*://*.a.com/x", list_matching.SiteListEntry(SiteName("a.com", "/x"), is_whole=False)),
         *((text, None) for text in ("a.com", "*://a.com", "*://a*.com/", "about://a.com/", "*://a.com:80/", 5, None)),
     ],
 )
 def test_an_entry_of_firefoxs(text, entry):
-    assert parse_firefox_entry(text) == entry
+    assert list_matching.parse_firefox_entry(text) == entry

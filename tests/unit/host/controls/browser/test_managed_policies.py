@@ -51,11 +51,8 @@ def test_policies_of_one_table_are_judged():
     lines = []
     for case, (place, due, said) in CASES.items():
         seen = managed_policies.check_managed_policies(DESIRED, place._replace(fallbacks=("/usr/lib/x",)), due, said)
-        opened = (
-            []
-            if seen.is_complete
-            else [str(name) for name in seen.list_open_names([SiteName("mail.example"), SiteName("b.example")])]
-        )
+        names = [] if seen.is_complete else seen.list_open_names([SiteName("mail.example"), SiteName("b.example")])
+        opened = [str(name) for name in names]
         lines += [f"{case}:", *describe_fields({"open": opened, **seen._replace(effect=None)._asdict()})]
     compare(RECORDED / "managed_tables.txt", fold("\n".join(lines)))
 
@@ -99,11 +96,8 @@ def seen(*pairs: Any) -> list[ObservedPlace]:
     return [ObservedPlace(place, observed) for place, observed in zip(pairs[::2], pairs[1::2])]
 
 
-NO_FILE, X, OTHERS = (
-    PolicyObservation(general_reason="no file"),
-    PolicyObservation(unseen_reason="x"),
-    ALL._replace(unblocked_extensions={A, FOX}),
-)
+NO_FILE, X = PolicyObservation(general_reason="no file"), PolicyObservation(unseen_reason="x")
+OTHERS = ALL._replace(unblocked_extensions={A, FOX})
 OPENED = PolicyObservation(Blocking("mail.example"), foreign_openers=[(SiteName("x.b.example"), "theirs opens it")])
 PAIRS: dict[str, tuple[Any, ...]] = {
     "blocked": (CHROMIUM, WHOLE, FIREFOX, ALL, BIRD, PolicyObservation()),
@@ -171,7 +165,6 @@ def test_open_names_are_listed_once(observed, opened):
 
 def test_without_a_policy_to_set_nothing_else_is_said():
     plan = {"browsers": BROWSERS, "controls": {"browser": section()}}
-    found = managed_policies.judge_managed_policies(
-        plan, DesiredPolicies(plan), [ObservedPlace(CHROMIUM, PolicyObservation(is_complete=True))], [], "", "macOS"
-    )
+    places = seen(CHROMIUM, WHOLE)
+    found = managed_policies.judge_managed_policies(plan, DesiredPolicies(plan), places, [], "", "macOS")
     assert found == [RuleVerdict("browser/policy-file", NOT_APPLICABLE, reason="no policy to set")]

@@ -120,9 +120,8 @@ def test_firefox_blocks_what_has_to_be_blocked_and_more_only_where_it_says_so(se
     desired = site_rules.make_rules(section(services))
     listed = firefox.make_filter_lists(desired)
     closed = [name for name, _ in listed.closed_names]
-    alone = [
-        name for name in desired.allowed_names if f"*://{name.host}{name.path or '/'}*" in listed.exception_patterns
-    ]
+    exceptions = listed.exception_patterns
+    alone = [name for name in desired.allowed_names if f"*://{name.host}{name.path or '/'}*" in exceptions]
     for address in addresses(services):
         blocked = firefox_says(listed.blocked_patterns, listed.exception_patterns, SiteName(*address))
         if has_to_be_blocked(services, address):
@@ -202,9 +201,7 @@ def test_typed_names_are_listed_before_pages_and_short_names_of_each_service():
 def test_host_without_a_resolver_gets_the_best_list_and_reports_the_rest(tmp_path):
     services = {"many": {"domains": MANY}, "bin": {"domains": ["filebin.example", "x1.filebin2.example"]}}
     tree = Tree(tmp_path, section(services, browsers={"dns_over_https": "blocked"}))
-    tree.plan["controls"]["dns"] = section(
-        {"bin": {"domains": ["filebin.example", "filebin2.example"], "allow": []}}, backend="hosts"
-    )
+    tree.plan["controls"]["dns"] = section({"bin": {**BIN["bin"], "allow": []}}, backend="hosts")
     tree.enforce()
     blocked = tree.read(CHROMIUM_PATH)["URLBlocklist"]
     assert (len(blocked), "filebin.example" in blocked) == (1000, False)

@@ -48,9 +48,8 @@ class Resolver(Host):
             self.candidate = self.read_text(filter_changes.CANDIDATE_PATH)
         if self.gone and self.gone in line:
             self.resolves = False
-        return (
-            ToolResult(1, "", "no") if self.refused_command and self.refused_command in line else ToolResult(0, "", "")
-        )
+        is_refused = self.refused_command and self.refused_command in line
+        return ToolResult(1, "", "no") if is_refused else ToolResult(0, "", "")
 
     def send_datagram(self, address: str, port: int, message: bytes, timeout: float) -> bytes | None:
         where = (address, port)
@@ -61,9 +60,8 @@ class Resolver(Host):
             raise ConnectionRefusedError
         if int.from_bytes(message[-4:-2], "big") == NS_TYPE:
             return make_reply(message, code=0 if self.resolves else 2)
-        return make_reply(
-            message, "old" if where in self.deaf else filter_text.find_digest(self.read_text(NAMES) or "")
-        )
+        digest = filter_text.find_digest(self.read_text(NAMES) or "")
+        return make_reply(message, "old" if where in self.deaf else digest)
 
     def list_service_commands(self) -> list[str]:
         return [line for line in self.ran if "check" not in line]
@@ -115,9 +113,8 @@ def test_silent_resolver_is_restarted_only_if_it_is_stopped(host, held, monkeypa
 
 
 def test_tool_may_want_the_file_before_its_options_and_none_is_needed(host):
-    filter_changes.install_filter(
-        host, made()._replace(check_command=lambda path: ("check", path, "--strict")), DESIRED
-    )[0].apply()
+    strict = made()._replace(check_command=lambda path: ("check", path, "--strict"))
+    filter_changes.install_filter(host, strict, DESIRED)[0].apply()
     assert host.ran[0] == f"/usr/bin/check {filter_changes.CANDIDATE_PATH} --strict" and host.candidate == TEXT
     host.delete_file(NAMES)
     host.ran.clear()

@@ -41,9 +41,8 @@ def test_large_set_is_shown_by_its_differences():
 
 
 def text_of(*networks: str, **more: list[str]) -> str:
-    return render_ruleset(
-        make_section({"telegram": list(networks), **more}, dns_over_tls="blocked"), FirewallExemptions()
-    )
+    section = make_section({"telegram": list(networks), **more}, dns_over_tls="blocked")
+    return render_ruleset(section, FirewallExemptions())
 
 
 TEXT = text_of("203.0.113.7")
@@ -141,17 +140,14 @@ def test_large_change_replaces_the_table(before, after):
     ],
 )
 def test_single_address_is_exchanged_in_place(before, after, commands):
-    expected = [
-        f"{verb} element inet proscribe {name}_telegram {{ {address} }}\n"
-        for verb, name, address in map(str.split, commands)
-    ]
+    words = [command.split() for command in commands]
+    expected = [f"{verb} element inet proscribe {name}_telegram {{ {address} }}\n" for verb, name, address in words]
     assert table_update.render_transaction(parse_table(text_of(*before)), {}, text_of(*after)) == "".join(expected)
 
 
 def load(host: FirewallHost, generation: RulesetGeneration) -> None:
-    table_update.load_table(
-        host, "nft", FirewallObservation(parse_table(text_of(ONE)), {}, generation=generation), text_of(ONE, TWO)
-    )
+    observation = FirewallObservation(parse_table(text_of(ONE)), {}, generation=generation)
+    table_update.load_table(host, "nft", observation, text_of(ONE, TWO))
 
 
 def test_the_one_change_that_was_ours_is_known(host):

@@ -50,17 +50,11 @@ def plan(
     ],
 )
 def test_the_values_of_the_registry(made, machine, user):
-    assert [
-        (item.key, item.value_name, decode_entry(item)) for item in account_restrictions.list_machine_entries(made)
-    ] == machine
-    found = [(item.key, item.value_name, decode_entry(item)) for item in account_restrictions.list_user_entries(made)]
-    assert found == user
+    of_machine = list(account_restrictions.list_machine_entries(made))
+    for entries, expected in ((of_machine, machine), (account_restrictions.list_user_entries(made), user)):
+        assert [(item.key, item.value_name, decode_entry(item)) for item in entries] == expected
     if "browser" in made["controls"]:
-        assert [
-            entry
-            for entry in list_policy_entries(made)
-            if entry in list(account_restrictions.list_machine_entries(made))
-        ] == list(account_restrictions.list_machine_entries(made))
+        assert [entry for entry in list_policy_entries(made) if entry in of_machine] == of_machine
 
 
 # By domain of preferences, the keys with the types of their values: "Deploy and configure the OneDrive sync app for

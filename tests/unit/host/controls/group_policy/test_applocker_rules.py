@@ -168,20 +168,15 @@ def test_rules_of_others_at_any_unit_of_an_object_are_named(controller):
 
 
 SECEDIT, LACKS, FOREIGN = TEMPLATE_PATH.rpartition("/")[0], "SYSVOL lacks it", "it is not of this object"
+TEMPLATE = f"file {TEMPLATE_PATH}"
 
 
 @pytest.mark.parametrize(
     ("tamper", "named"),
     [
-        (
-            lambda c: file(c, TEMPLATE_PATH).write_bytes(encode_template() + b"x"),
-            f"file {TEMPLATE_PATH}: it was changed",
-        ),
-        (lambda c: file(c, TEMPLATE_PATH).unlink(), f"file {TEMPLATE_PATH}: {LACKS}"),
-        (
-            lambda c: (file(c, TEMPLATE_PATH).unlink(), file(c, TEMPLATE_PATH).mkdir()),
-            f"file {TEMPLATE_PATH}/: {FOREIGN}",
-        ),
+        (lambda c: file(c, TEMPLATE_PATH).write_bytes(encode_template() + b"x"), f"{TEMPLATE}: it was changed"),
+        (lambda c: file(c, TEMPLATE_PATH).unlink(), f"{TEMPLATE}: {LACKS}"),
+        (lambda c: (file(c, TEMPLATE_PATH).unlink(), file(c, TEMPLATE_PATH).mkdir()), f"{TEMPLATE}/: {FOREIGN}"),
         (lambda c: (file(c, TEMPLATE_PATH).unlink(), file(c, SECEDIT).rmdir()), f"file {SECEDIT}: {LACKS}"),
         (lambda c: file(c, f"{SECEDIT}/Other.inf").write_bytes(b"x"), f"file {SECEDIT}/Other.inf: {FOREIGN}"),
         (
@@ -229,6 +224,4 @@ def test_rules_are_audited_or_enforced_and_go_with_the_variable(controller, mode
     assert {entry.data for entry in rules if entry.value_name == "EnforcementMode"} == {number + b"\0\0\0"}
     enforce(controller, WITHOUT)
     assert not file(controller, "Machine/Microsoft").exists() and found(controller, WITHOUT) == []
-    assert not [
-        entry for entry in parse_entries(file(controller, POLICY_PATH).read_bytes()) if "SRPV2" in entry.key.upper()
-    ]
+    assert b"SRPV2" not in file(controller, POLICY_PATH).read_bytes().upper().replace(b"\0", b"")

@@ -2,7 +2,7 @@
 
 import copy
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import domain_controllers
@@ -118,8 +118,16 @@ def said(**values: str) -> Callable[[Controller], object]:
     return lambda c: c.objects[OBJECT].update({name: [value] for name, value in values.items()})
 
 
+def rewritten(change: Callable[[list[RegistryEntry]], Iterable[RegistryEntry]]) -> Callable[[Controller], object]:
+    return lambda c: put(c, POLICY_PATH, render_entries(change(parse_entries(read(c, POLICY_PATH)))))
+
+
 def added(*entries: RegistryEntry) -> Callable[[Controller], object]:
-    return lambda c: put(c, POLICY_PATH, render_entries([*parse_entries(read(c, POLICY_PATH)), *entries]))
+    return rewritten(lambda items: [*items, *entries])
+
+
+def permitted(descriptor: str) -> Callable[[Controller], object]:
+    return said(nTSecurityDescriptor=descriptor)
 
 
 def place_of(controller: Controller, path: str) -> Path:
@@ -134,9 +142,10 @@ def laid(path: str, content: bytes) -> Callable[[Controller], object]:
     return lambda c: put(c, path, content)
 
 
-TEST, TESU = (f"mail.tes{end}".encode("utf-16-le") for end in "tu")
+MAIL, TEST, TESU = (text.encode("utf-16-le") for text in ("mail", "mail.test", "mail.tesu"))
 BRAVE = "policy Software\\Policies\\BraveSoftware\\Brave\\URLBlocklist\\1:"
 GPO, VERSION, PERMISSIONS = f"gpo {GUID}:", f"version {GUID}:", f"gpo {GUID}: its permissions differ:"
+POLICY, EXTRA = f"policy {POLICY_PATH}:", "is not of the plan:"
 ENDED, FOREIGN = "a run that was ended left it", "it is not of this object"
 ELSEWHERE = "the object is linked there, and the plan does not name it"
 SCRIPT = "Machine/Scripts/Startup/evil.cmd"
@@ -145,31 +154,12 @@ TAMPERED: list[tuple[Callable[[Controller], object], str]] = [
         lambda c: put(c, POLICY_PATH, read(c, POLICY_PATH).replace(TEST, TESU)),
         f"{BRAVE} is 'mail.tesu' instead of 'mail.test'",
     ),
-    (
-        added(make_text_entry("Software\\Policies\\X", "Y", "z")),
-        "policy Software\\Policies\\X\\Y: is not of the plan: 'z'",
-    ),
-    (
-        added(RegistryEntry("Software\\X", "Y", 4, b"1")),
-        "policy Software\\X\\Y: is not of the plan: no value of its type",
-    ),
-    (
-        lambda c: put(
-            c,
-            POLICY_PATH,
-            render_entries([item for item in parse_entries(read(c, POLICY_PATH)) if item.data[:8] != b"m\0a\0i\0l\0"]),
-        ),
-        f"{BRAVE} is missing: 'mail.test'",
-    ),
+    (added(make_text_entry("Software\\Policies\\X", "Y", "z")), f"policy Software\\Policies\\X\\Y: {EXTRA} 'z'"),
+    (added(RegistryEntry("Software\\X", "Y", 4, b"1")), f"policy Software\\X\\Y: {EXTRA} no value of its type"),
+    (rewritten(lambda items: [one for one in items if one.data[:8] != MAIL]), f"{BRAVE} is missing: 'mail.test'"),
     (added(*(make_text_entry("A", f"{n}", "z") for n in range(12))), f"policy {POLICY_PATH}: 2 more values differ"),
-    (
-        lambda c: put(c, POLICY_PATH, render_entries(reversed(parse_entries(read(c, POLICY_PATH))))),
-        f"policy {POLICY_PATH}: the order of its values",
-    ),
-    (
-        laid(POLICY_PATH, b"PReg\x01\0\0\0[\0half"),
-        f"policy {POLICY_PATH}: cannot be read: byte 10: a name without its end",
-    ),
+    (rewritten(reversed), f"{POLICY} the order of its values"),
+    (laid(POLICY_PATH, b"PReg\x01\0\0\0[\0half"), f"{POLICY} cannot be read: byte 10: a name without its end"),
     (lambda c: place_of(c, POLICY_PATH).unlink(), f"file {POLICY_PATH}: SYSVOL lacks it"),
     (
         lambda c: (place_of(c, GPT_INI_PATH).unlink(), place_of(c, GPT_INI_PATH).symlink_to("/etc/passwd")),
@@ -182,15 +172,9 @@ TAMPERED: list[tuple[Callable[[Controller], object], str]] = [
     (said(displayName="Nothing\x1b[2J"), f"{GPO} displayName is not ours: 'Nothing [2J'"),
     (lambda c: c.objects[OBJECT].pop("description"), f"{GPO} description is not ours: ''"),
     (said(flags="2"), f"{GPO} its settings for computers are switched off"),
-    (
-        said(nTSecurityDescriptor=DIRECTORY_DESCRIPTOR + ACCESS + "S:AI(AU;SA;WP;;;WD)"),
-        f"{PERMISSIONS} {ACCOUNT} has 0xf00ff",
-    ),
-    (
-        said(nTSecurityDescriptor=DIRECTORY_DESCRIPTOR.replace("(A;CI;LCRPLORC;;;AU)", "")),
-        f"{PERMISSIONS} AU lacks 0x20094",
-    ),
-    (said(nTSecurityDescriptor="O:DAG:DAD:(" + ";" * 100_000), f"{PERMISSIONS} it cannot be read"),
+    (permitted(DIRECTORY_DESCRIPTOR + ACCESS + "S:AI(AU;SA;WP;;;WD)"), f"{PERMISSIONS} {ACCOUNT} has 0xf00ff"),
+    (permitted(DIRECTORY_DESCRIPTOR.replace("(A;CI;LCRPLORC;;;AU)", "")), f"{PERMISSIONS} AU lacks 0x20094"),
+    (permitted("O:DAG:DAD:(" + ";" * 100_000), f"{PERMISSIONS} it cannot be read"),
     (
         lambda c: c.read_command_output(
             ["samba-tool", "ntacl", "set", "O:WDG:DAD:P(A;;FA;;;WD)", f"{FOLDER}/{POLICY_PATH}"]
@@ -333,9 +317,8 @@ def test_run_killed_before_any_tool_is_healed_by_the_next(tmp_path, lift):
         if killed:
             change(controller, PLAN, "group_policy", lift=lift)
         if not lift:
-            assert b"Version=2\r\n" in read(controller, GPT_INI_PATH) or b"Version=3\r\n" in read(
-                controller, GPT_INI_PATH
-            )
+            versions = read(controller, GPT_INI_PATH)
+            assert b"Version=2\r\n" in versions or b"Version=3\r\n" in versions
             assert rules(controller) == {"all": ("compliant", [])}
             change(controller, PLAN, "group_policy", lift=True)
         assert everything(controller) == before
@@ -392,11 +375,8 @@ def steps(done: Changes) -> list[Step]:
 
 def test_object_is_made_changed_and_lifted_in_steps(controller):
     plain, lift = planned(), changes.lift_group_policy
-    works = [("made", changes.enforce_group_policy, plain), ("made again", changes.enforce_group_policy, plain)]
-    works += [
-        ("with rules", changes.enforce_group_policy, WITH_RULES),
-        ("without rules", changes.enforce_group_policy, plain),
-    ]
+    plans = {"made": plain, "made again": plain, "with rules": WITH_RULES, "without rules": plain}
+    works = [(name, changes.enforce_group_policy, plan) for name, plan in plans.items()]
     found = []
     for name, work, plan in [*works, ("lifted", lift, plain), ("lifted again", lift, none())]:
         found.append(f"{name}:\n")

@@ -58,9 +58,8 @@ def test_deployed_branch_has_the_version_that_it_states(root, text, version, own
         (path / COMMIT / "deploy").write_text(text)
     else:
         (path / ("ab" * 32)).mkdir()
-    app = Package(
-        "flatpak", WECHAT, version, (f"app/{WECHAT}/x86_64/stable",), owner, f"{place}/{WECHAT}/x86_64/stable"
-    )
+    handles, at = (f"app/{WECHAT}/x86_64/stable",), f"{place}/{WECHAT}/x86_64/stable"
+    app = Package("flatpak", WECHAT, version, handles, owner, at)
     assert everywhere(flatpak, Host(str(root)), {WECHAT}) == ([app], "")
 
 
@@ -95,14 +94,11 @@ def test_app_is_removed_as_its_owner_and_data_and_runtimes_stay(root):
     usb, own = (f"{place}/{branch[4:]}" for place in ("/usb/app", ALICE.home + PERSONAL))
     others = [app._replace(handles=(beta,)), app._replace(owner=ALICE, path=own), app._replace(path=usb)]
     actions, refused = flatpak.plan_removal(Host(str(root), tools), [app, *others])
-    assert ([(str(action), action.before) for action in actions], refused) == (
-        [
-            (f"remove {WECHAT} (system)", f"{branch} 1\n{beta} 1\n"),
-            (f"remove {WECHAT} (user:alice)", f"{branch} 1\n"),
-            (f"remove {WECHAT} (system, installation usb)", f"{branch} 1\n"),
-        ],
-        [],
-    )
+    assert refused == [] and [(str(action), action.before) for action in actions] == [
+        (f"remove {WECHAT} (system)", f"{branch} 1\n{beta} 1\n"),
+        (f"remove {WECHAT} (user:alice)", f"{branch} 1\n"),
+        (f"remove {WECHAT} (system, installation usb)", f"{branch} 1\n"),
+    ]
     assert [action.removed_packages for action in actions] == [
         [RemovedPackage("flatpak", WECHAT, "1", "system", name, place="default") for name in (branch, beta)],
         [RemovedPackage("flatpak", WECHAT, "1", "user:alice", branch)],
@@ -139,11 +135,8 @@ def modified(root):
 def test_a_remote_is_filtered_and_let_go(root, modified):
     host, calls = modified
     remote(root)
-    assert (FILTERS.find_problem(host, True), FILTERS.find_problem(host, False), FILTERS.is_applicable(host)) == (
-        "missing",
-        "",
-        True,
-    )
+    assert (FILTERS.find_problem(host, True), FILTERS.find_problem(host, False)) == ("missing", "")
+    assert FILTERS.is_applicable(host)
     FILTERS.enforce(host)
     assert (FILTERS.find_problem(host, True), FILTERS.is_in_place(host)) == ("", True)
     assert FILTERS.find_problem(host, False).startswith("left over")
@@ -222,13 +215,7 @@ def host(root):
     return Host(str(root))
 
 
-REMOTES = [
-    FlatpakRemote("default", "flathub", "/etc/theirs"),
-    FlatpakRemote("default", "plain", ""),
-    FlatpakRemote("usb", "own", f"{OURS}/usb/own.filter"),
-]
-
-
+OWN_REMOTE = FlatpakRemote("usb", "own", f"{OURS}/usb/own.filter")
 OWLS = RemoteFilters(("org.owl", "org.elk"))
 
 
@@ -240,13 +227,10 @@ def test_filters_are_shown_with_their_texts(host):
 
 
 def test_wrong_filter_is_named_with_its_remote(host, root):
-    assert OWLS.find_problem(host, True).split("; ") == [
-        "flathub: missing",
-        "plain: missing",
-        f"own: {DIFFERENT_PROBLEM}",
-    ]
+    problems = ["flathub: missing", "plain: missing", f"own: {DIFFERENT_PROBLEM}"]
+    assert OWLS.find_problem(host, True).split("; ") == problems
     assert OWLS.is_in_place(host) and OWLS.find_problem(host, False).startswith("left over")
-    put(root, f"{OURS}/usb/own.filter", OWLS.make_filter_text(host, REMOTES[2]))
+    put(root, f"{OURS}/usb/own.filter", OWLS.make_filter_text(host, OWN_REMOTE))
     assert OWLS.find_problem(Host(str(root)), True) == "flathub: missing; plain: missing"
     (root / "media/usb/repo/config").unlink()
     assert OWLS.find_problem(Host(str(root)), True) == "missing" and OWLS.is_in_place(Host(str(root)))
@@ -257,9 +241,8 @@ def test_wrong_filter_is_named_with_its_remote(host, root):
 def test_all_parts_of_the_block(host, root):
     filters, rule, trial = flatpak.make_block_parts(InstallBlock({"org.owl", "org.elk"}, "it", {"org.elk": ["1"]}))
     assert filters == RemoteFilters(("org.owl",))
-    assert rule.path == "/etc/polkit-1/rules.d/00-proscribe-flatpak.rules" and '["org.owl"]' in rule.make_desired_text(
-        host
-    )
+    assert rule.path == "/etc/polkit-1/rules.d/00-proscribe-flatpak.rules"
+    assert '["org.owl"]' in rule.make_desired_text(host)
     assert isinstance(trial, BlockTrial) and trial.run_trial(host) == ""
     folders = ["/etc/flatpak/remotes.d", "/usr/share/flatpak/remotes.d"]
     assert list(trial.list_dependencies(host)) == [*folders, "/var/lib/flatpak/repo/config"]

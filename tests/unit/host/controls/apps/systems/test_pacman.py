@@ -109,9 +109,8 @@ def test_removal_that_takes_others_along_or_fails_is_refused(root, answer, reaso
 class Removed:
     def __init__(self, root: Path) -> None:
         self.host, self.calls = pacman_host(root, {})
-        self.lock, self.mark = (
-            root / path.lstrip("/") for path in (pacman_removal.LOCK_PATH, pacman_removal.REMOVAL_MARK_PATH)
-        )
+        paths = (pacman_removal.LOCK_PATH, pacman_removal.REMOVAL_MARK_PATH)
+        self.lock, self.mark = (root / path.lstrip("/") for path in paths)
         for directory in (self.lock.parent, self.mark.parent, root / "proc"):
             directory.mkdir(parents=True, exist_ok=True)
         [self.action], _ = pacman_removal.plan_removal(self.host, [QQ, WECHAT])
@@ -194,9 +193,8 @@ def test_any_other_lock_stays_and_is_waited_for(root, whose, monkeypatch):
 
 def test_script_of_the_hook_runs_nothing_from_contact_or_messages(tmp_path):
     messages = ("it's %s {} \\c $(id)", "本電腦不得安裝此軟件。")
-    script, hook, *_ = pacman.make_block_parts(
-        InstallBlock({"wechat-bin"}, "$(touch x) `id` '\"; exit 0 #", messages=messages)
-    )
+    block = InstallBlock({"wechat-bin"}, "$(touch x) `id` '\"; exit 0 #", messages=messages)
+    script, hook, *_ = pacman.make_block_parts(block)
     place = put(tmp_path, "gate", script.content, 0o755)
     done = subprocess.run([place], input="wechat-bin\n", capture_output=True, text=True, cwd=tmp_path, check=False)
     refusal, *rest = done.stdout.splitlines()[-3:]

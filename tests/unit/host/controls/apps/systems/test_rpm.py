@@ -73,10 +73,8 @@ def test_any_answer_of_rpm_names_no_other_package(answer, ids):
 
 
 def test_database_that_cannot_be_read_is_unseen_and_a_broken_one_an_error(root, monkeypatch):
-    assert rpm.find_packages(host(root, tools=()), {"wechat"}) == (
-        [],
-        "there is an rpm database, and no rpm to read it",
-    )
+    unread = ([], "there is an rpm database, and no rpm to read it")
+    assert rpm.find_packages(host(root, tools=()), {"wechat"}) == unread
     answer = ToolResult(1, "package wechat is not installed\n", "error: rpmdb: damaged header #7\n")
     with pytest.raises(ControlError, match="damaged header #7"):
         rpm.find_packages(host(root, ("-q", answer)), {"wechat"})
@@ -87,27 +85,20 @@ def test_database_that_cannot_be_read_is_unseen_and_a_broken_one_an_error(root, 
         BLOCK_GUARD.find_problem(closed, True)
 
 
+FIND_DNF, FIND_ZYPPER = rpm_removal.find_dnf_objection, rpm_removal.find_zypper_objection
+
+
 @pytest.mark.parametrize(
     ("objection", "rc", "out", "reason"),
     [
-        (rpm_removal.find_dnf_objection, 1, DNF4.format("Remove  1 Package"), ""),
-        (rpm_removal.find_dnf_objection, 1, DNF5.format(" Removing:           1 package"), ""),
-        (
-            rpm_removal.find_dnf_objection,
-            1,
-            DNF4.format("Install  1 Package\nRemove   1 Package"),
-            "install 1, remove 1",
-        ),
-        (
-            rpm_removal.find_dnf_objection,
-            1,
-            DNF5.format(" Removing: 2 packages\n Replacing: 1 package"),
-            "2, replacing 1",
-        ),
-        (rpm_removal.find_dnf_objection, 1, "Error: protected packages: wechat", "Error: protected packages: wechat"),
-        (rpm_removal.find_zypper_objection, 0, ZYPPER.format(REMOVES.format("wechat")), ""),
-        (rpm_removal.find_zypper_objection, 0, ZYPPER.format(OTHERS), "would also install tim, remove moments"),
-        (rpm_removal.find_zypper_objection, 4, ZYPPER.format('<message type="error">locked</message>'), "locked"),
+        (FIND_DNF, 1, DNF4.format("Remove  1 Package"), ""),
+        (FIND_DNF, 1, DNF5.format(" Removing:           1 package"), ""),
+        (FIND_DNF, 1, DNF4.format("Install  1 Package\nRemove   1 Package"), "install 1, remove 1"),
+        (FIND_DNF, 1, DNF5.format(" Removing: 2 packages\n Replacing: 1 package"), "2, replacing 1"),
+        (FIND_DNF, 1, "Error: protected packages: wechat", "Error: protected packages: wechat"),
+        (FIND_ZYPPER, 0, ZYPPER.format(REMOVES.format("wechat")), ""),
+        (FIND_ZYPPER, 0, ZYPPER.format(OTHERS), "would also install tim, remove moments"),
+        (FIND_ZYPPER, 4, ZYPPER.format('<message type="error">locked</message>'), "locked"),
     ],
 )
 def test_simulation_of_a_front_end_decides(objection, rc, out, reason):
@@ -184,9 +175,8 @@ def test_locks_in_another_order_are_the_same_locks():
 
 
 def guard_host(root: Path, release: str, *provided: str) -> Host:
-    query = (
-        ToolResult(0, f"proscribe-guard\t{release}", "") if release else ToolResult(1, "package proscribe-guard is", "")
-    )
+    missing = ToolResult(1, "package proscribe-guard is", "")
+    query = ToolResult(0, f"proscribe-guard\t{release}", "") if release else missing
     provides = ToolResult(0, "\n".join(provided), "")
     return host(root, ("-q --qf --whatprovides viber wechat", provides), ("-q --qf proscribe-guard", query))
 
@@ -273,11 +263,8 @@ def test_guard_package_says_all_that_rpm_needs():
         1112: [8, 8], 1113: [f"{version}-7f"] * 2, 1124: "cpio", 1125: "gzip", 1126: "9",
         5092: [hashlib.sha256(payload).hexdigest()], 5093: [8],
     }  # fmt: skip
-    assert [rpm_guard_package.format_policy_version(text) for text in ("x" * 201, f"{'x' * 199}!y", "!")] == [
-        "x" * 200,
-        "x" * 199,
-        "0",
-    ]
+    versions = {"x" * 201: "x" * 200, f"{'x' * 199}!y": "x" * 199, "!": "0"}
+    assert {text: rpm_guard_package.format_policy_version(text) for text in versions} == versions
     assert read(rpm_guard_package.build_package((), "0", "p"))[1000] == "proscribe-guard"
 
 
@@ -287,9 +274,8 @@ def test_permitted_version_has_two_conflicts_and_odd_names_have_none():
     assert list(list_conflicts(["owl", "elk", "yak"], permitted)) == pairs
     parts = rpm_block.make_block_parts(InstallBlock({"wechat", "we*", "a,b", "-e", "x y", "[abc]"}, "it@example.org"))
     assert parts[0].make_desired_text(Host("/nonexistent")).count("=wechat\n") == 1
-    assert [part.conflicts for part in parts if isinstance(part, rpm_block.GuardPackage)] == [
-        (PackageConflict("wechat"),)
-    ]
+    (guard,) = (part for part in parts if isinstance(part, rpm_block.GuardPackage))
+    assert guard.conflicts == (PackageConflict("wechat"),)
 
 
 @pytest.mark.parametrize("rc", [0, 1])
@@ -309,26 +295,17 @@ def test_guard_is_installed_from_a_file_that_is_deleted(root, rc):
 
 def test_block_has_settings_of_each_front_end_and_the_guard(root):
     here = Host(str(root))
-    block = InstallBlock({"owl", "elk"}, "it@example.org", {"elk": ["1"]}, messages=["Ask IT."])
+    block = InstallBlock({"owl", "elk"}, "it@example.org", {"elk": ["2:1.0-1"]}, messages=["Ask IT."])
     dnf, guard, protected, zypper, shop, trial = rpm_block.make_block_parts(block)
-    assert guard.conflicts == (
-        PackageConflict("elk", "<", "1"),
-        PackageConflict("elk", ">", "1"),
-        PackageConflict("owl"),
-    )
-    lines = "Conflicts: elk < 1\nConflicts: elk > 1\nConflicts: owl\n"
-    assert (
-        guard.make_desired_text(here) == f"proscribe-guard {guard.make_release(set())}\n{lines}"
-        and guard.read_current_text(here) == ""
-    )
+    assert guard.conflicts == (*CONFLICTS[1:], CONFLICTS[0]) and guard.read_current_text(here) == ""
+    lines = "Conflicts: elk < 2:1.0-1\nConflicts: elk > 2:1.0-1\nConflicts: owl\n"
+    assert guard.make_desired_text(here) == f"proscribe-guard {guard.make_release(set())}\n{lines}"
     paths = ["/etc/dnf/dnf.conf", "/etc/dnf/protected.d/proscribe.conf", "/etc/zypp/locks", "a made package"]
     assert [part.path for part in (dnf, protected, zypper, trial)] == paths
     assert "excludepkgs=owl\n" in dnf.make_desired_text(here) and f"# {POLICY}\n" in dnf.make_desired_text(here)
     assert protected.make_desired_text(here).endswith("\nproscribe-guard\n")
-    assert rpm_block.list_locked_names(zypper.make_desired_text(here)) == {
-        "owl",
-        "proscribe-guard",
-    } and POLICY in zypper.make_desired_text(here)
+    locks = zypper.make_desired_text(here)
+    assert rpm_block.list_locked_names(locks) == {"owl", "proscribe-guard"} and POLICY in locks
     assert shop.path.endswith("packagekit-rpm.rules") and '["owl"]' in shop.make_desired_text(here)
     nothing = rpm_block.make_block_parts(InstallBlock())
     assert [guard.is_applicable(here), nothing[1].is_applicable(here)] == [True, False]
@@ -357,10 +334,8 @@ def test_query_reads_packages_and_files(root):
         ["rpm", "-q", "--qf", FORMAT, "--", "elk", "owl", "yak"],
         *(["rpm", "-ql", "--", handle] for handle in ("elk-1-1.noarch", "owl-1-1.x86_64")),
     ]
-    assert (
-        rpm.find_packages(host, set()) == rpm.find_user_packages(host, ALICE, {"owl"}) == ([], "")
-        and len(tools.ran) == 3
-    )
+    assert rpm.find_packages(host, set()) == rpm.find_user_packages(host, ALICE, {"owl"}) == ([], "")
+    assert len(tools.ran) == 3
 
 
 def test_a_program_belongs_to_the_package_with_its_file(root, monkeypatch):

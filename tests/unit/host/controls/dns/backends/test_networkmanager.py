@@ -112,11 +112,7 @@ CONFIGURATION = [
     ("answer", "lent", "unseen"),
     [
         (ToolResult(0, configuration("~a.WeChat.com", "corp.example"), ""), ["a.wechat.com", "corp.example"], ""),
-        (
-            ToolResult(0, configuration("~.", "."), ""),
-            [],
-            "",
-        ),  # for every name, and dnsmasq has our names for wider ones
+        (ToolResult(0, configuration("~.", "."), ""), [], ""),  # every name, and dnsmasq has ours for wider ones
         (ToolResult(0, '{"type":"aa{sv}","data":[{"nameservers":{"type":"as","data":[]}}]}', ""), [], ""),
         (ToolResult(1, "", "Failed to get property: access denied"), [], "Failed to get property: access denied"),
         (ToolResult(0, '{"data": [7]}', ""), [], '{"data": [7]}'),

@@ -85,6 +85,8 @@ def test_resolved_filter_asks_its_upstreams(tmp_path, settings, files, upstream)
 
 
 CONF, RUN, LIB = (f"{folder}/systemd/resolved.conf" for folder in ("etc", "run", "usr/lib"))
+DROP_INS = {f"{CONF}.d/b.conf": "DNS=192.0.2.2\n", f"{RUN}.d/b.conf": "DNS=192.0.2.9\n"}
+DROP_INS |= {f"{LIB}.d/a.conf": "DNS=192.0.2.1\n"}
 
 
 @pytest.mark.parametrize(
@@ -94,15 +96,7 @@ CONF, RUN, LIB = (f"{folder}/systemd/resolved.conf" for folder in ("etc", "run",
         ({LIB: "DNS = 192.0.2.3,192.0.2.4\nDNS=192.0.2.5\n"}, ["192.0.2.3", "192.0.2.4", "192.0.2.5"]),
         ({CONF: "#DNS=192.0.2.1\nFallbackDNS=192.0.2.1\nDNS\n"}, []),
         ({CONF: "DNS=192.0.2.1\nDNS=\nDNS=192.0.2.2\n"}, ["192.0.2.2"]),
-        (
-            {f"{CONF}.d/b.conf": "DNS=192.0.2.2\n", f"{RUN}.d/b.conf": "DNS=192.0.2.9\n"}
-            | {
-                f"{LIB}.d/a.conf": "DNS=192.0.2.1\n",
-                f"{CONF}.d/c.bak": "DNS=192.0.2.9\n",
-                DROP_IN: "DNS=127.0.0.153\n",
-            },
-            ["192.0.2.1", "192.0.2.2"],
-        ),
+        ({**DROP_INS, f"{CONF}.d/c.bak": "DNS=192.0.2.9\n", DROP_IN: "DNS=127.0.0.153\n"}, ["192.0.2.1", "192.0.2.2"]),
     ],
 )
 def test_servers_of_the_organisation_are_read_as_resolved_reads_them(tmp_path, files, servers):
