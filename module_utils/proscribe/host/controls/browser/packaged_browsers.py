@@ -19,10 +19,9 @@ from ...system import ControlError, Host, ObservationError, User
 from ...system.budget import ReadBudget
 from ...system.forked_work import run_each_apart
 from .browser_processes import BrowserCheck
-from .policy_places import OWN_EXTENSION_SUFFIX, PACKAGER_PATHS, PolicyPlace
+from .policy_places import OWN_EXTENSION_SUFFIX, PolicyPlace, find_snap
 
 SYSTEM_FLATPAKS, PERSONAL_FLATPAKS = "/var/lib/flatpak", "/.local/share/flatpak"  # the second is below a home directory
-SNAP_DIRECTORIES = PACKAGER_PATHS[-2:]
 APPARMOR_PROFILES = "/var/lib/snapd/apparmor/profiles"
 # Paths that an interface of a snap opens, in snapd's format (interfaces/builtin/common_files.go).
 _OPENED_PATH_PATTERN = compile_pattern(r'^"(/etc[^"{]*)\{,/,/\*\*\}" r', MULTILINE)
@@ -84,7 +83,7 @@ def _check_installations(
             if any(id_ in installation.apps for installation in installations):
                 findings += _check_flatpak(host, place, id_, installations, gaps)
         for name in place.snaps:
-            if _has_snap(host, name):
+            if find_snap(host, name):
                 findings += _check_snap(host, place, name, gaps)
     for place in (*places, *other_places):
         findings += _find_unplaced(host, place, installations)
@@ -268,10 +267,6 @@ def _has_policies(host: Host, extension: str) -> bool:
     return False
 
 
-def _has_snap(host: Host, name: str) -> bool:
-    return any(host.find_entry(f"{folder}/{name}") is not None for folder in SNAP_DIRECTORIES)
-
-
 def _check_snap(host: Host, place: PolicyPlace, name: str, gaps: list[str]) -> Iterator[Finding]:
     """Yield a finding unless a connected plug lets a snap see the policy folder, by its AppArmor profile.
 
@@ -302,7 +297,7 @@ def _check_snap(host: Host, place: PolicyPlace, name: str, gaps: list[str]) -> I
 def _find_unplaced(host: Host, place: PolicyPlace, installations: Sequence[FlatpakInstallation]) -> Iterator[Finding]:
     """Yield a finding for each installed package of a browser that reads policies at an unknown path."""
     for packaging, _, name in (packaged_id.partition(" ") for packaged_id in place.elsewhere):
-        if packaging == "snap" and _has_snap(host, name):
+        if packaging == "snap" and find_snap(host, name):
             yield Finding("snap", name, manager=place.id, scope="system", detail=UNPLACED_DETAIL)
         for installation in installations if packaging == "flatpak" else ():
             if name in installation.apps:

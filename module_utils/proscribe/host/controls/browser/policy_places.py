@@ -52,17 +52,19 @@ class PolicyPlace(NamedTuple):
 
     def find_packages(self, host: Host) -> list[str]:
         """Return the directories of this place's flatpaks and snaps that are installed for all users."""
-        candidates = [
-            *((f"{FLATPAK_APPS}/{id_}",) for id_ in self.flatpaks),
-            *(tuple(f"{directory}/{name}" for directory in SNAP_DIRECTORIES) for name in self.snaps),
-        ]
-        present = (next((path for path in paths if host.find_entry(path) is not None), "") for paths in candidates)
-        return [path for path in present if path]
+        flatpaks = [path for id_ in self.flatpaks if host.find_entry(path := f"{FLATPAK_APPS}/{id_}") is not None]
+        return [*flatpaks, *(path for name in self.snaps if (path := find_snap(host, name)))]
 
     @property
     def has_sites(self) -> bool:
         """True if a policy at this place can block sites; False for Thunderbird, which opens no sites."""
         return self.family != THUNDERBIRD
+
+
+def find_snap(host: Host, name: str) -> str:
+    """Return the directory of a snap that is installed on the host, or ""."""
+    paths = (f"{directory}/{name}" for directory in SNAP_DIRECTORIES)
+    return next((path for path in paths if host.find_entry(path) is not None), "")
 
 
 def list_places(host: Host, plan: Plan, everywhere: bool = False) -> list[PolicyPlace]:
