@@ -59,21 +59,21 @@ def collect_web_names(decision: ExportDecision) -> ExportedWebNames:
     section = decision.plan["controls"][BROWSER_CONTROL]
     services = section["services"]
     minimal_names = sorted(make_minimal_names(services).items())
+    names_by_rule = {
+        f"{BROWSER_CONTROL}/{service_id}": service_names
+        for service_id, entry in sorted(services.items())
+        if entry["mode"] in RESTRICTED_MODES and (service_names := list_service_names(entry))
+    }
     rule_by_path: dict[SiteName, str] = {}
-    for service_id, entry in sorted(services.items()):
-        if entry["mode"] in RESTRICTED_MODES:
-            for web_name in list_service_names(entry):
-                if web_name.path:
-                    rule_by_path.setdefault(web_name, f"{BROWSER_CONTROL}/{service_id}")
+    for rule, service_names in names_by_rule.items():
+        for web_name in service_names:
+            if web_name.path:
+                rule_by_path.setdefault(web_name, rule)
     return ExportedWebNames(
         {web_name.host: is_blocked for web_name, is_blocked in minimal_names if not web_name.path},
         {web_name: is_blocked for web_name, is_blocked in minimal_names if web_name.path},
         rule_by_path,
-        tuple(
-            f"{BROWSER_CONTROL}/{service_id}"
-            for service_id, entry in sorted(services.items())
-            if entry["mode"] in RESTRICTED_MODES and list_service_names(entry)
-        ),
+        tuple(names_by_rule),
         (*list_open_for_tenants(decision.plan, BROWSER_CONTROL), *_list_browser_omissions(section)),
     )
 
