@@ -7,9 +7,8 @@ browsers, the networks of the firewall, the names of the DNS backends. Each cont
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
-from typing import Any
 
 from .....model.plan import CONTROLS
 from ..relations import ADDRESS, EXTENSION, FILE, NAME, PROGRAM, SERVICE, Subject
@@ -18,7 +17,10 @@ from .reason import OPEN, STATUSES, ControlAnswer, EffectivePolicy, Reason
 
 # Each control has a file of this package with `find_reasons`, and the kinds of subjects that it decides. The answers of
 # the other controls are printed, too.
-_REASON_MODULES: Mapping[str, Any] = {control: import_module(f".{control}", __name__) for control in CONTROLS}
+_REASON_MODULES = {control: import_module(f".{control}", __name__) for control in CONTROLS}
+REASON_FINDERS: Mapping[str, Callable[[Subject, EffectivePolicy], Iterable[Reason]]] = {
+    control: module.find_reasons for control, module in _REASON_MODULES.items()
+}
 DECIDING_CONTROLS = {
     kind: tuple(control for control, module in _REASON_MODULES.items() if kind in module.DECIDED_KINDS)
     for kind in (SERVICE, PROGRAM, NAME, ADDRESS, FILE, EXTENSION)
@@ -34,9 +36,7 @@ def find_control_answers(subject: Subject, policy: EffectivePolicy) -> dict[str,
     if not policy.facts.is_observed_system:
         reason = Reason(OPEN, f"no control is observed on {policy.facts.os}")
         return dict.fromkeys(CONTROLS, ControlAnswer(OPEN, (reason,)))
-    by_control: dict[str, Iterable[Reason]] = {
-        control: _REASON_MODULES[control].find_reasons(subject, policy) for control in CONTROLS
-    }
+    by_control = {control: find_reasons(subject, policy) for control, find_reasons in REASON_FINDERS.items()}
     if policy.facts.is_only_observed:
         by_control = {
             name: observed_systems.convert_reasons(name, subject, policy, linux_reasons)
