@@ -219,7 +219,7 @@ def test_a_file_system_mounted_after_the_observation_holds_no_run(root, monkeypa
         done, left, seconds = change(actions)
     unmount(root / "home")
     assert len(done) == 1 and "/home/bob/" in done[0] and {user for user, _ in left} == {"mallory"}, left
-    assert "not entered" in left[-1][1] and seconds < BUSY / 2
+    assert "not entered" in left[-1][1] and seconds < BUSY
 
 
 @pytest.fixture
@@ -416,28 +416,28 @@ def enforced(*evasions):
 
 @pytest.mark.skipif(not os.path.exists("/usr/bin/python3"), reason="needs the Python of the host")
 @pytest.mark.parametrize(
-    ("evasions", "least", "seconds"),
+    ("evasions", "least"),
     [
-        (("deaf", "stopped", "headless"), 13, 20),  # each waited for by itself: 36 s, and one not seen
-        (("forking",), 40, BUSY),  # each by itself: two minutes
+        (("deaf", "stopped", "headless"), 61),  # each waited for by itself: almost three minutes, and one not seen
+        (("forking",), 40),  # each by itself: two minutes
     ],
     ids=["waiting", "forking"],
 )
-def test_a_program_that_does_not_want_to_end_ends_and_takes_nobodys_time(evasions, least, seconds):
+def test_a_program_that_does_not_want_to_end_ends_and_takes_nobodys_time(evasions, least):
     report = enforced(*evasions)
     assert report["before"]["mallory"] >= least and report["before"]["bob"] == 1, report
     assert report["after"] == {"mallory": 0, "bob": 0} and report["left"] == [], report
-    assert report["seconds"] < seconds, report["seconds"]
+    assert report["seconds"] < BUSY, report["seconds"]
 
 
 @needs_fuse
 @pytest.mark.skipif(not os.path.exists("/usr/bin/python3"), reason="needs the Python of the host")
 def test_programs_that_not_even_kill_ends_are_waited_for_once(plan):
-    """They wait for an answer of their user's own file system; four of two programs, 32 s each by itself."""
+    """They wait for an answer of their user's own file system; 16 of two programs, two minutes each by itself."""
     report = enforced("hanging", "hanging elsewhere")
-    assert report["after"]["bob"] == 0 and report["seconds"] < 25, report
+    assert report["after"]["bob"] == 0 and report["seconds"] < BUSY, report
     assert {user for user, _ in report["left"]} == {"mallory"} and len(report["left"]) == 2, report
-    assert all("does not end, not even by KILL (and 1 more)" in why for _, why in report["left"]), report
+    assert all("does not end, not even by KILL (and 7 more)" in why for _, why in report["left"]), report
 
 
 def electron(program):

@@ -361,11 +361,11 @@ def test_file_that_is_no_longer_at_its_path_is_not_locked(tmp_path):
 
 
 def test_lookup_ends_with_its_timeout(monkeypatch):
-    monkeypatch.setattr(_socket, "getaddrinfo", lambda *_: time.sleep(5) or [])
+    monkeypatch.setattr(_socket, "getaddrinfo", lambda *_: time.sleep(100) or [])
     began = time.monotonic()
     with pytest.raises(ObservationError, match=r"no answer for slow\.example within 0\.1 s"):
         resolve_name("slow.example", 0, 0.1)
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 50
 
 
 @ROOT
