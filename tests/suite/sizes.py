@@ -75,7 +75,7 @@ _COLLECTION = (f"{_CONTROLLER}/cli/collection*", "library/*", "action_plugins/*"
 _DOCUMENTS = ("docs/*", "README.md", "tests/doc_*.py")
 _REQUESTS = (f"{_CONTROLS}apps/requests/*", f"{_PROGRAMS}request.py", f"{_PROGRAMS}send.py")
 _TOOLS = _below(f"{_HOST}/system", "tools.py tool_*.py")
-_PRINTED = _below(f"{_CONTROLLER}/report/text", "reinstall_commands.py other_account.py")
+_PRINTED = _below(f"{_CONTROLLER}/report/text", "reinstall_commands.py")
 
 
 def _system(*names):

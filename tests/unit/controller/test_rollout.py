@@ -15,13 +15,13 @@ from proscribe.controller.rollout import (
     evaluate_host,
     find_objection,
 )
+from proscribe.controller.rollout.current_rollout import read_previous_run
 from proscribe.controller.rollout.limits import (
     compute_batch_sizes,
     count_allowed_hosts,
     count_allowed_removals,
     read_max_change,
 )
-from proscribe.controller.rollout.previous_run import read_previous_run
 from proscribe.controller.rollout.shares import has_only_user_problems
 
 DEFAULTS = {"batches": "auto", "max_change": {"hosts": "25%", "removals": "auto"}, "max_failures": "10%"}

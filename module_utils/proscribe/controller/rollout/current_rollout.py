@@ -8,16 +8,26 @@ forks the workers later, so they have the decision.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
+from ...model.finding import COMPLIANT, NOT_APPLICABLE, REPAIRED, WAIVED
 from ...model.types.run import CompiledRun
+from ..report.storage.report_reader import UnknownRun, UnreadableReport, find_run, read_records
 from ..report.text.wording import summarise_names
-from . import ComplianceAnswer, RolloutDecision, RolloutHost, decide_rollout, describe_stop_place, evaluate_host
-from .previous_run import read_previous_run
+from . import (
+    ComplianceAnswer,
+    PreviousRun,
+    RolloutDecision,
+    RolloutHost,
+    decide_rollout,
+    describe_stop_place,
+    evaluate_host,
+)
 
 MAX_NAMED_HOSTS = 5  # most hosts that a warning names
 CHECK_MODE = "check"  # mode of a run with --check, which changes nothing and only shows the corrections
+_COMPLIANT_STATES = (WAIVED, REPAIRED, COMPLIANT, NOT_APPLICABLE)
 
 
 class _RolloutRun:
@@ -117,3 +127,16 @@ def decide_for_fleet(
             f"{summarise_names(list(rollout_decision.set_aside), MAX_NAMED_HOSTS)}: {reason}"
         )
     return rollout_decision
+
+
+def read_previous_run(reports_directory: Path, hosts: Collection[str]) -> PreviousRun | None:
+    """Return the id of the newest complete run, and how many of these hosts were compliant in it.
+
+    `reports_directory` has a directory for each run. Returns None if no report can be read.
+    """
+    try:
+        directory = find_run(reports_directory)
+        states = {record["host"]: record.get("state") for record in read_records(directory)}
+    except (UnknownRun, UnreadableReport, OSError):
+        return None
+    return PreviousRun(directory.name, sum(states.get(host) in _COMPLIANT_STATES for host in hosts))

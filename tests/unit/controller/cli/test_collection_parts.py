@@ -15,9 +15,8 @@ from types import SimpleNamespace
 import pytest
 import yaml
 from proscribe.controller.cli import CommandError, collection, command_line
-from proscribe.controller.cli.collection import full_names, layout, markdown_links, metadata, placement, python_source
+from proscribe.controller.cli.collection import collection_files, full_names, layout, metadata, placement, python_source
 from proscribe.controller.cli.collection.full_names import CollectionNames
-from proscribe.controller.cli.collection.repository_url import find_repository_url
 from proscribe.wire import installation
 from recording import compare
 
@@ -48,7 +47,7 @@ class Checkout:
             patch.setattr(collection, name, self.noting(name, answer))
         patch.setattr(collection, "CollectionNames", SimpleNamespace(collect_names=lambda source, *names: names))
         patch.setattr(collection, "read_commit", lambda root, declared: self.commit if declared == "1.2.0" else None)
-        patch.setattr(collection.repository_url, "find_repository_url", lambda root: "")
+        patch.setattr(collection, "find_repository_url", lambda root: "")
 
     def noting(self, name, answer):
         return lambda *given: self.made.update({name: given}) or answer
@@ -104,11 +103,11 @@ def test_collection_is_not_built_from_a_collection(checkout, monkeypatch):
 
 @pytest.mark.parametrize("remote", ["", "https://alice:secret@git.example.org/it/proscribe.git"])
 def test_a_checkout_says_where_it_was_cloned_from(tmp_path, remote):
-    assert find_repository_url(tmp_path) == "", "an archive without git"
+    assert collection.find_repository_url(tmp_path) == "", "an archive without git"
     subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
     if remote:
         subprocess.run(["git", "-C", tmp_path, "remote", "add", "origin", remote], check=True)
-    assert find_repository_url(tmp_path) == ("https://git.example.org/it/proscribe" if remote else "")
+    assert collection.find_repository_url(tmp_path) == ("https://git.example.org/it/proscribe" if remote else "")
 
 
 NAMES = CollectionNames("acme.ban", *[frozenset[str]()] * 4)
@@ -279,12 +278,12 @@ def test_a_name_that_galaxy_does_not_take_is_refused(option, wrong):
     ],
 )
 def test_link_of_a_document_leads_to_a_file_of_the_collection(link, expected):
-    assert markdown_links.convert_document(link, ACME_NAMES, "docs/other.md", "docs/other.md", SOURCE) == expected
+    assert collection_files.convert_document(link, ACME_NAMES, "docs/other.md", "docs/other.md", SOURCE) == expected
 
 
 def test_document_is_about_the_collection():
     def document(text, path="docs/a.md", place="docs/a.md"):
-        return markdown_links.convert_document(text, ACME_NAMES, path, place, SOURCE)
+        return collection_files.convert_document(text, ACME_NAMES, path, place, SOURCE)
 
     assert document("[a](page.md)", "docs/o.md", "README.md") == "[a](docs/page.md)"
     assert document("[f](#g)") == "[f](#g)"

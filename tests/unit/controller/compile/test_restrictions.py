@@ -5,14 +5,20 @@ import datetime
 import pytest
 from made_policy import made_catalogue, plan, restrictions
 from mistakes import get_mistake
-from proscribe.controller.compile.restrictions import RESTRICTIONS, channels, read_restrictions, schedule_values
+from proscribe.controller.compile.restrictions import (
+    MAX_HINTED_LENGTH,
+    RESTRICTIONS,
+    channels,
+    explain_quoting,
+    read_restrictions,
+    schedule_values,
+)
 from proscribe.controller.compile.restrictions.export_settings import FedExport, read_export_key, read_fed_exports
 from proscribe.controller.compile.restrictions.group_restrictions import (
     GroupRestriction,
     describe_open_services,
     find_group_mistakes,
 )
-from proscribe.controller.compile.restrictions.quoting_hints import MAX_TEXT_LENGTH, explain_quoting
 from proscribe.controller.compile.restrictions.variable_typos import guess_intended_variable
 from proscribe.controller.policy_errors import PolicyErrors, UnexpectedValue
 
@@ -318,7 +324,7 @@ def test_advice_on_quotes_fits_the_kind_of_file(place, message):
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [("", LIST), ("x" * (MAX_TEXT_LENGTH + 1), LIST), (["webmail"], LIST), ("[webmail", LIST), ('"a\\nb"', LIST)]
+    [("", LIST), ("x" * (MAX_HINTED_LENGTH + 1), LIST), (["webmail"], LIST), ("[webmail", LIST), ('"a\\nb"', LIST)]
     + [("{dns: audit}", LIST), ("dns", MAPPING), ("webmail", "one line"), ("[[[a]]]", LIST)]
     + [("[2026-11-30]", LIST), ("{2026-11-30: c}", MAPPING)],
 )
@@ -331,7 +337,7 @@ MEANT = [
     ("webmail, cloud_storage", LIST, "['webmail', 'cloud_storage']"),
     ("[1, 2.5, a, null, true]", LIST, "[1, 2.5, 'a', None, True]"),
     ("{google: [example.org]}", MAPPING, "{'google': ['example.org']}"),
-    ("x" * MAX_TEXT_LENGTH, LIST, f"['{'x' * MAX_TEXT_LENGTH}']"),
+    ("x" * MAX_HINTED_LENGTH, LIST, f"['{'x' * MAX_HINTED_LENGTH}']"),
 ]
 
 

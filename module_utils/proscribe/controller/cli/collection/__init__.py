@@ -9,14 +9,15 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
 from ....wire import installation
+from ...git import run_git
 from ...version import find_version, read_commit
 from .. import CommandError
-from . import repository_url
 from .archive import build_collection, make_file_name, pack_collection
 from .collection_files import make_collection_files
 from .full_names import CollectionNames
@@ -40,6 +41,15 @@ EPILOG = """\
 
 The same files give the same bytes. docs/collection.md says how a collection is used, and what differs from a checkout.
 Exit code 2: it could not be built, and nothing was written."""
+_GIT_TIMEOUT_SECONDS = 20
+# Forms of a git remote, over HTTPS and SSH. It may contain a user's name, a password and a port.
+_SERVER = r"(?P<server>[a-zA-Z0-9][\w-]*(?:\.[\w-]+)+)"
+_PATH = r"/*(?P<path>[\w.~-][\w.~/-]{0,250}?)(?:\.git)?/*"
+_REMOTE_PATTERNS = (
+    re.compile(rf"https://(?:[^/@\s]*@)?{_SERVER}(?P<port>:\d{{1,5}})?/{_PATH}", re.ASCII),
+    re.compile(rf"ssh://(?:[^/@\s]*@)?{_SERVER}(?::\d{{1,5}})?/{_PATH}", re.ASCII),
+    re.compile(rf"(?:[\w.-]+@)?{_SERVER}:{_PATH}", re.ASCII),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -126,5 +136,29 @@ def _read_release(root: Path, names: CollectionNames, repository: str) -> Releas
         description=project["description"],
         license=project["license"],
         requires_ansible=parse_ansible_range(project["dependencies"]),
-        repository=repository or project.get("urls", {}).get("repository") or repository_url.find_repository_url(root),
+        repository=repository or project.get("urls", {}).get("repository") or find_repository_url(root),
     )
+
+
+def find_repository_url(root: Path) -> str:
+    """Return the https URL of the repository from which the checkout `root` was cloned; "" if there is none.
+
+    Galaxy displays the URL, and refuses a collection without it. There is no URL if git fails, or if the remote
+    `origin` is missing or not on a server.
+    """
+    if not (root / ".git").exists():
+        return ""
+    try:
+        result = run_git(root, "config", "--get", "remote.origin.url", timeout_seconds=_GIT_TIMEOUT_SECONDS)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return _convert_remote_to_url(result.stdout.decode(errors="replace").strip())
+
+
+def _convert_remote_to_url(remote: str) -> str:
+    """Convert a git remote to an https URL, without user, password, SSH port and `.git`; "" for another remote."""
+    for pattern in _REMOTE_PATTERNS:
+        if match := pattern.fullmatch(remote):
+            parts = match.groupdict(default="")
+            return f"https://{parts['server']}{parts.get('port', '')}/{parts['path']}"
+    return ""

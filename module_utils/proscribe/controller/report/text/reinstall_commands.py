@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from ....model.removal_record import RemovedPackage
-from .other_account import build_line_for_account
 from .package_commands import COMMANDS
 from .shell_commands import quote_word
 
@@ -28,6 +27,11 @@ FIELD_PATTERNS: Mapping[str, re.Pattern[str]] = {
 VERSION_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9.!+_~-]{0,99}")
 PYTHON_PIN = "=="  # stands before a version in Python's package systems, for which X_y and x-y are the same name
 DEFAULT_INSTALLATION = "default"  # flatpak's name of the system-wide installation, which every host has
+_TRANSIENT_SERVICE = (
+    *("systemd-run", "--quiet", "--pipe", "--wait", "--collect"),
+    *("--property=KillSignal=SIGKILL", "--property=RuntimeMaxSec=3600"),
+)
+_NO_TERMINAL_SUFFIX = "</dev/null 2>&1 | cat -v"
 
 
 def build_reinstall_command(packages: Sequence[RemovedPackage]) -> str:
@@ -114,7 +118,7 @@ def _build_command_line(
     """
     names = list(dict.fromkeys(_format_package_name(package, is_pinned) for package in packages))
     named_words = [*_fill_names(words, names)]
-    return build_line_for_account(user, named_words) if user else " ".join(map(quote_word, named_words))
+    return _build_line_for_account(user, named_words) if user else " ".join(map(quote_word, named_words))
 
 
 def _fill_names(words: Sequence[str], names: Sequence[str]) -> Iterator[str]:
@@ -132,3 +136,20 @@ def _fill_names(words: Sequence[str], names: Sequence[str]) -> Iterator[str]:
 def _format_package_name(package: RemovedPackage, is_pinned: bool) -> str:
     pin = COMMANDS[package.manager][2] if is_pinned and VERSION_PATTERN.fullmatch(package.version) else ""
     return f"{package.name}{pin}{package.version}" if pin else package.name
+
+
+def _build_line_for_account(account: str, words: Sequence[str]) -> str:
+    """Return the command line with which root runs a program as another account of the host.
+
+    The account controls its program. A program on root's terminal can type into that terminal (TIOCSTI), or stay there
+    and request a password. So the program runs in a transient service of systemd. The service has no terminal, no file
+    of root's but a pipe, and an end of all its processes. `cat -v` shows control characters as text.
+    """
+    # Double each $, because systemd replaces variables in arguments. Start the program by env: SELinux lets systemd
+    # start env, but no program in a home directory.
+    program = words if words[:1] == ["env"] else ["env", *words]
+    escaped_words = [word.replace("$", "$$") for word in program]
+    return (
+        f"{' '.join(map(quote_word, [*_TRANSIENT_SERVICE, f'--uid={account}', '--', *escaped_words]))} "
+        f"{_NO_TERMINAL_SUFFIX}"
+    )
