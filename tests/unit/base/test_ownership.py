@@ -11,7 +11,7 @@ import pytest
 from proscribe.base import run_files
 from proscribe.base.foreign_access import list_acl_rights, read_acl
 from proscribe.base.ownership import describe_others, find_exposed_below
-from proscribe.host.schedule.file_access import require_exclusive_access
+from proscribe.host.schedule.timers import require_exclusive_access
 from proscribe.host.system import ControlError, Host
 from proscribe.host.system.root_only_paths import find_changeable_part
 from refusals import make_refusal

@@ -18,7 +18,6 @@ from proscribe.host.macos import (
     applications,
     hosts_file_rules,
     managed_preferences,
-    process_list,
     property_list,
 )
 from proscribe.host.macos.mac_record import make_mac_record
@@ -58,11 +57,11 @@ def read_rules(host: Host, compiled: dict[str, Any], *controls: str) -> dict[str
 
 
 def test_more_programs_than_the_limit_are_an_error(mac, monkeypatch):
-    monkeypatch.setattr(process_list, "MAX_PROGRAMS", 4)
-    assert len(process_list.list_programs(mac.host)) == 4
-    monkeypatch.setattr(process_list, "MAX_PROGRAMS", 3)
+    monkeypatch.setattr(app_rules, "MAX_PROGRAMS", 4)
+    assert len(app_rules.list_programs(mac.host)) == 4
+    monkeypatch.setattr(app_rules, "MAX_PROGRAMS", 3)
     with pytest.raises(ControlError, match="more than 3 programs run"):
-        process_list.list_programs(mac.host)
+        app_rules.list_programs(mac.host)
 
 
 @pytest.mark.parametrize(
@@ -384,7 +383,7 @@ def test_lines_of_ps_are_programs_with_a_path(mac):
     mac.running = ["  1 0 /sbin/launchd", "601    -2 /usr/libexec/nobodys helper  ", f"702 501 {longest}"]
     mac.running += [f"703 501 {longest}x", "  1234567890 0 /too many digits", "700 501 relative", "x 501 /x"]
     listed = [(1, 0, "/sbin/launchd"), (601, -2, "/usr/libexec/nobodys helper"), (702, 501, longest)]
-    assert process_list.list_programs(mac.host) == listed
+    assert app_rules.list_programs(mac.host) == listed
     mac.running = []
     assert "ps lists no program" in read_rules(mac.host, plan())["apps/wechat"]["reason"]
 

@@ -7,17 +7,36 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Callable, Iterable, Mapping, Sequence
 
+from ...base.lazy_patterns import compile_pattern
+from ...base.named_tuple import NamedTuple
 from ...model.finding import COMPLIANT, NO_IDENTIFIERS_REASON, NOT_APPLICABLE, Finding, RuleVerdict, judge_rule
 from ..controls.apps.systems.brew import PACKAGE_DIRECTORIES
 from ..system import ControlError, Host, ObservationError, escape_text
 from .applications import HOMEBREW_PREFIXES, ApplicationScan, MacApplication, find_homebrew_packages, read_application
-from .process_list import MacProgram, list_programs
 
 if TYPE_CHECKING:
     from ...model.types.plan import PlanEntry, PlanSection
 
 NAME_ONLY_DOUBT = "known by its name alone"
 MAX_READ_BUNDLES = 2000  # most applications of which an identifier is held in memory
+_PS_COMMAND = ("/bin/ps", "-axo", "pid=,uid=,comm=")
+MAX_PROGRAMS = 50_000
+_MAX_PATH_CHARACTERS = 4096  # longer paths are left out
+_LINE_PATTERN = compile_pattern(r" *([0-9]{1,9}) +(-?[0-9]{1,10}) +(/.*)")
+
+
+class _MacProgram(NamedTuple):
+    """Running process of a Mac, with the path of its executable."""
+
+    pid: int
+    uid: int
+    path: str
+
+    @property
+    def bundle(self) -> str:
+        """The outermost application that contains the program; "" for none."""
+        start, separator, _ = self.path.partition(".app/")
+        return f"{start}.app" if separator else ""
 
 
 def judge_apps(host: Host, section: PlanSection, scan: ApplicationScan) -> list[RuleVerdict]:
@@ -76,7 +95,7 @@ def _index_services(
 
 def _find_running(
     host: Host,
-    programs: Iterable[MacProgram],
+    programs: Iterable[_MacProgram],
     applications: Sequence[MacApplication],
     services_by_bundle_id: Mapping[str, list[str]],
     services_by_program: Mapping[str, list[str]],
@@ -89,7 +108,7 @@ def _find_running(
     """
     bundle_ids = {mac_application.path: mac_application.bundle_id for mac_application in applications}
     # key: (service id, user id, path of the application, or of a program outside of applications)
-    programs_by_key: dict[tuple[str, int, str], list[MacProgram]] = {}
+    programs_by_key: dict[tuple[str, int, str], list[_MacProgram]] = {}
     doubts: dict[tuple[str, int, str], str] = {}
     for program in programs:
         services, doubt = _find_services(host, program, bundle_ids, services_by_bundle_id, packages), ""
@@ -111,7 +130,7 @@ def _find_running(
 
 def _find_services(
     host: Host,
-    program: MacProgram,
+    program: _MacProgram,
     bundle_ids: dict[str, str],
     services_by_bundle_id: Mapping[str, list[str]],
     packages: Mapping[str, Mapping[str, list[str]]],
@@ -157,3 +176,17 @@ def _judge_service(service_id: str, entry: PlanEntry, findings: Sequence[Finding
             rule, NOT_APPLICABLE, reason=f"{NO_IDENTIFIERS_REASON}: the catalogue has no application of it on macOS"
         )
     return verdict._replace(drifted=False)
+
+
+def list_programs(host: Host) -> list[_MacProgram]:
+    """Return the running programs as `ps` lists them. Raises ControlError if they cannot be listed."""
+    programs = []
+    for line in host.read_command_output(_PS_COMMAND, timeout=30).splitlines():
+        parts = _LINE_PATTERN.fullmatch(line)
+        if parts and len(parts[3]) <= _MAX_PATH_CHARACTERS:
+            programs.append(_MacProgram(int(parts[1]), int(parts[2]), parts[3].rstrip()))
+        if len(programs) > MAX_PROGRAMS:
+            raise ControlError(f"more than {MAX_PROGRAMS:,} programs run")
+    if not programs:
+        raise ControlError("ps lists no program")  # ps itself runs, so an empty list is an error
+    return programs

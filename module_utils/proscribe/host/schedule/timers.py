@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import pwd
 from functools import partial
 from typing import TYPE_CHECKING, Callable, Iterable, Mapping
 
+from ...base.run_files import UnreadableRunFile, find_exposed_file
 from ..controls.base import Changes, ControlAction, make_diffs
 from ..system import DARWIN, WRITTEN_BY, ControlError, Host
 from ..system.units import read_unit_text
-from .file_access import require_exclusive_access
 from .unit_visibility import require_present, require_visible
 
 if TYPE_CHECKING:
@@ -246,3 +247,26 @@ def _require_python(host: Host) -> None:
 def _require_systemd(host: Host) -> None:
     if host.find_entry("/run/systemd/system") is None:
         raise ControlError("this machine does not run systemd, whose timers a schedule needs")
+
+
+def require_exclusive_access(account: str, paths: Iterable[str]) -> None:
+    """Raise ControlError if others than root and `account` can change the `paths` or files below them.
+
+    The error names the first such file. ControlError is also raised for a missing account, and for files that cannot be
+    checked. Every run repeats this check before it starts anything (`host/programs/`).
+    """
+    try:
+        uid = pwd.getpwnam(account).pw_uid
+    except KeyError:
+        raise ControlError(f"there is no account {account} on this machine, as which runs are to be started") from None
+    try:
+        exposed = find_exposed_file(paths, {uid})
+    except UnreadableRunFile as error:
+        raise ControlError(str(error)) from None
+    if exposed:
+        raise ControlError(
+            f"{exposed}, and scheduled runs would have {account} run or follow it. Nothing was touched. Have the"
+            f" checkout, its inventory and its Ansible in a place that only {account} and root can change, such as"
+            " /opt/proscribe, and run schedule there; or name an account that owns them: proscribe_schedule_account"
+            f" (docs/scheduling.md). {exposed.remedy}".rstrip()
+        )

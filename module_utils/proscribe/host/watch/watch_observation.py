@@ -11,20 +11,29 @@ import contextlib
 from typing import TYPE_CHECKING, Iterator, Mapping, Sequence
 
 from ...base.timestamps import format_timestamp
-from ...model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, WATCH_PLAN, WATCHER, Finding, RuleVerdict
+from ...model.finding import (
+    COMPLIANT,
+    NONCOMPLIANT,
+    NOT_APPLICABLE,
+    WATCH_CORRECTIONS,
+    WATCH_PLAN,
+    WATCHER,
+    Finding,
+    RuleVerdict,
+)
 from ..system import ControlError, Host, ObservationError
 from ..system.units import SYSTEMD_RUNS_PATH as SYSTEMD_RUNS_PATH
 from ..system.units import find_foreign_files, is_evidently_active, read_unit_text
 from . import watch_units
-from .corrections_rule import judge_corrections
 from .heartbeat import Heartbeat, judge_launches
 from .starts.daemon_report import HEARTBEAT_PATH
-from .state import clock, watch_files
+from .state import clock, pause, watch_files
 from .state.summary import is_stale
 
 if TYPE_CHECKING:
     from ...model.types.call import ExpectedWatch
     from ...model.types.plan import Plan
+    from ...model.types.watch import UncorrectedControl
 
 RULE_NAMES = ("watcher", "launches", "corrections", "plan")
 RUNNING_STATES = ("active", "activating", "reloading")
@@ -70,7 +79,7 @@ def observe_watch(
     verdicts = [RuleVerdict(WATCHER, state, tuple(findings), drifted=bool(findings))]
     if settings is not None:
         verdicts.append(judge_launches(host, settings, heartbeat or Heartbeat(host)))
-        verdicts.append(judge_corrections(host, [*drifted, *(verdict for verdict in verdicts if verdict.drifted)]))
+        verdicts.append(_judge_corrections(host, [*drifted, *(verdict for verdict in verdicts if verdict.drifted)]))
         verdicts.append(_judge_plan(host, settings, str(plan["digest"])))
     return verdicts
 
@@ -246,3 +255,37 @@ def confirm_plan(host: Host, plan: Plan, controller: ExpectedWatch | None) -> No
     host.write_file(
         watch_files.RENEWED_PATH, format_timestamp(clock.read_effective_time(host)) + "\n", watch_files.PRIVATE_MODE
     )
+
+
+def _judge_corrections(host: Host, drifted: Sequence[RuleVerdict]) -> RuleVerdict:
+    """Judge whether the last observation by the host's watcher left drift uncorrected.
+
+    `drifted` are the current verdicts of drifted rules. An uncorrected part counts only while one of these verdicts
+    concerns the same control and user.
+    """
+    findings = tuple(_list_uncorrected(host, drifted))
+    return RuleVerdict(WATCH_CORRECTIONS, NONCOMPLIANT if findings else COMPLIANT, findings)
+
+
+def _list_uncorrected(host: Host, drifted: Sequence[RuleVerdict]) -> Iterator[Finding]:
+    """Yield a finding for a pause of the watcher, and for each uncorrected part that is still drifted."""
+    if not drifted:
+        return
+    if frozen := pause.read_active_pause(host):
+        detail = f"root has frozen the watch until {frozen['until']} (by {frozen['by']}): {frozen['reason']}"
+        yield Finding("pause", watch_files.FROZEN_PATH, detail=detail)
+    for entry in watch_files.read_last_observation(host).get("uncorrected", ()):
+        if any(_is_about(entry, verdict) for verdict in drifted):
+            scope = f"user:{entry['user']}" if entry["user"] else ""
+            yield Finding("correction", entry["control"], scope=scope, detail=entry["reason"])
+
+
+def _is_about(entry: UncorrectedControl, verdict: RuleVerdict) -> bool:
+    """Return whether a verdict concerns the control, and the user if there is one, of an uncorrected part.
+
+    `entry` is the uncorrected part, as the last observation stored it.
+    """
+    if verdict.rule.partition("/")[0] != entry["control"]:
+        return False
+    user = entry["user"]
+    return not user or any(finding.scope.partition("user:")[2] == user for finding in verdict.findings)

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from proscribe.controller.compile.reading.networks import merge_networks
 from proscribe.host.controls import firewall
 from proscribe.host.controls.dns import backend_choice
-from proscribe.host.controls.firewall import boot_units, loaded_state, other_tables
-from proscribe.host.controls.firewall.forced_dns import find_resolver_uids
+from proscribe.host.controls.firewall import boot_units, find_resolver_uids, loaded_state, other_tables
 from proscribe.host.controls.firewall.rule_syntax import ExemptNetwork, FirewallExemptions
 from proscribe.host.controls.firewall.ruleset import render_ruleset
 from proscribe.host.controls.firewall.table_listing import compare_parts, parse_table

@@ -19,11 +19,12 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Iterator, Mapping, Sequence
 
+from ....base.lazy_patterns import compile_pattern
 from ....model.finding import NOT_APPLICABLE, Finding, RuleVerdict, is_user_restricted, judge_rule
 from ....model.plan import RESTRICTED_MODES
-from ...system import Host, ObservationError, RulesetGeneration
+from ...system import ControlError, Host, ObservationError, RulesetGeneration
 from ..base import Changes
-from . import boot_units, exemptions, forced_dns, loaded_state, other_tables, table_listing
+from . import boot_units, exemptions, loaded_state, other_tables, table_listing
 from .rule_syntax import MANAGEMENT_REASON, OWN_RULES, FirewallExemptions, format_network
 from .ruleset import (
     LOCAL_SSH_RULE,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 NEEDS_ROOT_REASON = "the firewall's rules can only be listed by root: run the audit as root, or with -b"
 NO_FILTER_REASON = "this host has no filtering resolver of its own, so everybody has to ask name servers"
+_REMEMBERED_PATTERN = compile_pattern(rf"\tchain refuse-{PLAIN_DNS_RULE} \{{\n\t\tmeta skuid (?:\{{ )?([0-9, ]+)")
 
 
 def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
@@ -55,7 +57,7 @@ def observe(host: Host, plan: Plan) -> list[RuleVerdict]:
     other_verdicts: list[RuleVerdict] = []
     unseen_reason = unseen_boot_reason = ""
     nft = host.find_tool("nft")
-    resolver_uids = forced_dns.find_resolver_uids(host, plan)
+    resolver_uids = find_resolver_uids(host, plan)
     # rules of this host that do not belong to a service, such as quic
     setting_rules = [
         *make_general_matches(section),
@@ -177,7 +179,7 @@ def enforce(host: Host, plan: Plan) -> Changes:
     """Return the changes that load the table, and restore it after a reboot. Raises ControlError."""
     from . import table_changes
 
-    return table_changes.enforce_firewall(host, plan["controls"]["firewall"], forced_dns.find_resolver_uids(host, plan))
+    return table_changes.enforce_firewall(host, plan["controls"]["firewall"], find_resolver_uids(host, plan))
 
 
 def lift(host: Host, plan: Plan) -> Changes:
@@ -185,3 +187,26 @@ def lift(host: Host, plan: Plan) -> Changes:
     from . import table_changes
 
     return table_changes.lift_firewall(host)
+
+
+def find_resolver_uids(host: Host, plan: Plan) -> list[int]:
+    """Return the uids of the accounts that may query name servers, sorted; [] if all accounts may.
+
+    They are the accounts of the filter's resolver. All may unless the plan forces DNS through the filter. All may also
+    on a host without a filter, because there every account has to query name servers itself. While the resolver does
+    not run, its account is read from the boot file. Otherwise a user who stops the resolver could query name servers.
+    """
+    if not plan["controls"]["firewall"]["settings"].get("force_dns"):
+        return []
+    # Imported here, because few plans need it, and an audit compiles every line that it imports.
+    from ..dns.backend_choice import HOSTS_BACKEND, choose_backend, list_resolver_users
+
+    try:
+        user_names = list_resolver_users(host, plan)
+        uids = {uid for name in user_names if (uid := host.find_user_id(name)) is not None}
+        if not uids and choose_backend(host, plan["controls"]["dns"]["settings"]).backend_name != HOSTS_BACKEND:
+            match = _REMEMBERED_PATTERN.search(host.read_text(boot_units.BOOT_FILE_PATH) or "")
+            uids = {int(uid) for uid in match[1].split(",")} if match else set()
+    except ControlError:  # the control dns reports this error, and installs no filter on this host either
+        return []
+    return sorted(uids)

@@ -115,7 +115,7 @@ def collect_exemptions(
     """Collect everything that the table of this host exempts.
 
     `boot_file` is the text of the boot file from an earlier run; "" if there is none. `resolver_uids` come from
-    forced_dns.py.
+    find_resolver_uids().
 
     Only an enforcing run passes the next two parameters. `resolve_addresses` resolves names of package sources.
     `connections` has (address of the other side, port on this host) for each control connection.

@@ -11,9 +11,9 @@ import pytest
 from browser_hosts import Tree, section
 from browser_places import BROWSERS, CHROMIUM
 from described import describe_fields
-from proscribe.host.controls.browser import chromium, chromium_changes, chromium_json
+from proscribe.host.controls.browser import chromium, chromium_changes
 from proscribe.host.controls.browser.browser_settings import SETTINGS
-from proscribe.host.controls.browser.chromium_file import check_policy_file
+from proscribe.host.controls.browser.chromium_file import check_policy_file, parse_chromium_json
 from proscribe.host.controls.browser.chromium_folder import ChromiumPolicyFolder
 from proscribe.host.controls.browser.policy_places import PolicyPlace
 from proscribe.host.controls.browser.site_rules import NO_RULES, BrowserRules, make_rules
@@ -220,13 +220,13 @@ def test_a_plan_with_nothing_to_say_takes_the_files_away(enforced):
     ],
 )
 def test_json_as_chromium_reads_it(text, value):
-    assert chromium_json.parse_chromium_json(text.encode()) == value
+    assert parse_chromium_json(text.encode()) == value
 
 
 @pytest.mark.parametrize("text", [b"{", b"\xff", b"[" * 100000])
 def test_broken_json_is_refused_as_by_chromium(text):
     with pytest.raises(ValueError, match="."):
-        chromium_json.parse_chromium_json(text)
+        parse_chromium_json(text)
 
 
 @pytest.fixture
