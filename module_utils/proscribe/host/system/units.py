@@ -59,7 +59,7 @@ UNIT_PREFIX = "proscribe-"  # drop-ins in `proscribe-.timer.d` apply to every ti
 # Mount points of control groups: version 2 alone, and systemd's hierarchy beside those of version 1 (cgroups(7)).
 CONTROL_GROUPS = ("/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified")
 # state letters of proc_pid_stat(5): T for stopped by a signal, t for stopped by a debugger
-_STOPPED_STATES = ("T", "t")
+STOPPED_STATES = ("T", "t")
 
 
 def is_masked(host: Files, path: str) -> bool:
@@ -157,7 +157,7 @@ def is_suspended(host: Processes, name: str) -> bool:
         pids = (host.read_text(f"{group}/cgroup.procs") or "").split()
         if pids:
             frozen = "frozen 1" in (host.read_text(f"{group}/cgroup.events") or "")
-            return frozen or any(host.read_process_state(Process(int(pid), "")) in _STOPPED_STATES for pid in pids)
+            return frozen or any(host.read_process_state(Process(int(pid), "")) in STOPPED_STATES for pid in pids)
     return False
 
 

@@ -17,7 +17,7 @@ from typing import Mapping
 from ...base.named_tuple import NamedTuple
 from ...model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding, RuleVerdict
 from ..system import WRITTEN_BY, ControlError, Host, ObservationError, escape_text
-from ..system.units import is_evidently_active
+from ..system.units import STOPPED_STATES, is_evidently_active
 from . import watch_units
 from .starts import daemon_report
 from .state import watch_files
@@ -27,7 +27,6 @@ HEARTBEAT_TEXT = f"# {WRITTEN_BY}\n# No program. The watch tries to execute it, 
 ANSWER_TIMEOUT_SECONDS = 10.0
 REPEAT_SECONDS = 0.5  # until the heartbeat is sent again: the kernel drops events if very many programs start
 FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.005, 0.1
-STOPPED_STATES = ("T", "t")  # proc_pid_stat(5): stopped by a signal, stopped by a debugger
 NOT_RUNNING = "does not run"
 IS_STOPPED = "is stopped by a signal, and notices no start"
 

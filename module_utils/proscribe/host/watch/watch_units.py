@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ..system import WRITTEN_BY
 from ..system.units import CONFINEMENT
+from ..system.units import UNIT_DIRECTORY as UNIT_DIRECTORY
 from .state import watch_files
 
-UNIT_DIRECTORY = "/etc/systemd/system"
 TIMER_UNIT = "proscribe-watch.timer"
 SERVICE_UNIT = "proscribe-watch.service"
 LAUNCHES_UNIT = "proscribe-launches.service"

@@ -71,7 +71,7 @@ def parse_google_ranges(text: str, part: str) -> Iterator[str]:
     Its structure is `{"prefixes": [{"ipv4Prefix": ...}, {"ipv6Prefix": ...}]}`. Raises ListFormatError for any other
     structure. `part` is unused: this format has no parts.
     """
-    for prefix in _read_list(_parse_json(text), "prefixes"):
+    for prefix in _read_list(parse_list_json(text), "prefixes"):
         yield from _read_texts(prefix, ("ipv4Prefix", "ipv6Prefix"), "prefixes")
 
 
@@ -81,7 +81,7 @@ def parse_onionoo(text: str, part: str) -> Iterator[str]:
     Each node is `{"or_addresses": ["198.51.100.7:9001", "[2001:db8::1]:9001"]}`. Raises ListFormatError for any other
     structure. `part` is unused: this format has no parts.
     """
-    for node in _read_list(_parse_json(text), "relays"):
+    for node in _read_list(parse_list_json(text), "relays"):
         for address in _read_list(node, "or_addresses"):
             if not isinstance(address, str):
                 raise ListFormatError("or_addresses holds something that is no text")
@@ -94,7 +94,7 @@ def parse_adguard_services(text: str, service: str) -> Iterator[str]:
     `service` is the service's id in that file. Rules of any other form are skipped. Raises ListFormatError for an
     unknown id, and for a file of any other structure.
     """
-    for service_entry in _read_list(_parse_json(text), "blocked_services"):
+    for service_entry in _read_list(parse_list_json(text), "blocked_services"):
         if isinstance(service_entry, Mapping) and service_entry.get("id") == service:
             for rule in _read_list(service_entry, "rules"):
                 if isinstance(rule, str) and rule.startswith("||") and rule.endswith("^"):
@@ -154,7 +154,7 @@ def parse_json_names(text: str, part: str) -> Iterator[str]:
 
     Raises ListFormatError for any other structure. `part` is unused: this format has no parts.
     """
-    document = _parse_json(text)
+    document = parse_list_json(text)
     for name in document if isinstance(document, list) else _read_list(document, "list"):
         if not isinstance(name, str):
             raise ListFormatError("the list holds something that is no text")
@@ -248,7 +248,7 @@ def parse_gluetun(text: str, part: str) -> Iterator[str]:
     The domain is the last two labels of the server's host name. The VPN provider owns this domain, and renames the
     hosts below it. `part` is unused: this format has no parts.
     """
-    providers = _parse_json(text)
+    providers = parse_list_json(text)
     for provider in providers.values() if isinstance(providers, Mapping) else ():
         for server in _read_list(provider, "servers") if isinstance(provider, Mapping) else ():
             name = server.get("hostname", "") if isinstance(server, Mapping) else ""
@@ -356,7 +356,7 @@ def _extract_quoted(text: str) -> str:
     return (text.split('"', 2)[1:2] or [""])[0]
 
 
-def _parse_json(text: str) -> Any:
+def parse_list_json(text: str) -> Any:
     """Parse the JSON text of a list.
 
     Raises ListFormatError for a text that is no JSON.

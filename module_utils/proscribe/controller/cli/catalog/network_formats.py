@@ -6,10 +6,8 @@ list_formats.py has the parsers of all other formats.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
 
-from ....wire.answers.parsing import parse_answer_json
-from .list_formats import ListFormatError
+from .list_formats import ListFormatError, parse_list_json
 
 
 def parse_ripestat(text: str, part: str) -> Iterator[str]:
@@ -18,7 +16,7 @@ def parse_ripestat(text: str, part: str) -> Iterator[str]:
     The document is `{"status": "ok", "data": {"prefixes": [{"prefix": "198.51.100.0/24"}]}}`. Raises ListFormatError
     for any other structure. `part` is unused: this format has no parts.
     """
-    document = _parse_json(text)
+    document = parse_list_json(text)
     data = document.get("data") if isinstance(document, Mapping) and document.get("status") == "ok" else None
     prefixes = data.get("prefixes") if isinstance(data, Mapping) else None
     if not isinstance(prefixes, list):
@@ -35,7 +33,7 @@ def parse_json_addresses(text: str, part: str) -> Iterator[str]:
 
     Raises ListFormatError for any other structure. `part` is unused: this format has no parts.
     """
-    document = _parse_json(text)
+    document = parse_list_json(text)
     if not isinstance(document, list):
         raise ListFormatError("it is no list")
     for address in document:
@@ -54,17 +52,6 @@ def _extract_host(address: str) -> str:
     if scheme not in ("https", "http"):
         raise ListFormatError("an item is no address with https://")
     return location.partition("/")[0].removeprefix(":hash.").partition(":")[0]
-
-
-def _parse_json(text: str) -> Any:
-    """Parse the JSON text of a list.
-
-    Raises ListFormatError for a text that is no JSON.
-    """
-    try:
-        return parse_answer_json(text, len(text))  # no smaller limit: the download's size was limited
-    except ValueError as error:
-        raise ListFormatError(f"no JSON: {str(error)[:80]}") from None
 
 
 FORMATS: Mapping[str, Callable[[str, str], Iterator[str]]] = {

@@ -11,12 +11,11 @@ from typing import TypedDict
 from ...compile.plans.waiver_queries import list_judged_waivers
 from ...compile.waivers.judged_waivers import JudgedWaiver
 from ...compile.waivers.signatures import get_signature_path, get_signers_path, verify_signature
-from ...compile.waivers.waiver_status import ACTIVE
+from ...compile.waivers.waiver_status import ACTIVE, ENDED_STATUSES
 from ...report.text.wording import format_key
 from .. import inventory, print_message
 from .waiver_files import find_waiver
 
-ENDED_STATUSES = ("expired", "revoked")
 NOT_YET_VALID = "not_yet_valid"  # status before the start of a waiver that is approved, and signed if required
 NOT_WAIVING_CODE = 1  # exit code if a chosen waiver is not in force
 

@@ -21,11 +21,9 @@ from . import ldif, permissions, state
 from .applocker_rules import TEMPLATE_PATH, encode_template
 from .desired_gpos import DesiredGpo, collect_desired_gpos, make_gpo_attributes, render_gpt_ini
 from .differences import CONFLICT_DETAIL, find_entry_differences, find_permission_differences, list_gpo_paths
-from .domain import SambaDomain, join_gpo_path, normalise_dn
+from .domain import LINK_ENFORCED_FLAG, LINK_OFF_FLAG, SambaDomain, join_gpo_path, normalise_dn
 from .gpo_observation import (
     GPT_INI_PATH,
-    LINK_ENFORCED_FLAG,
-    LINK_OFF_FLAG,
     NEW_FILE_SUFFIX,
     OWN_PATHS,
     POLICY_PATH,

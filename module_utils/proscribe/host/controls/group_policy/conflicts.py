@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Iterable, Mapping, Sequence
 from ...system import Host
 from .applocker_rules import APPLOCKER_KEY
 from .domain import (
+    LINK_OFF_FLAG,
     LINK_PATTERN,
     LINKING_CLASSES,
+    MACHINE_OFF_FLAGS,
     WHOLE_FOREST_CONTROL,
     SambaDomain,
     escape_condition,
@@ -28,8 +30,6 @@ if TYPE_CHECKING:
     from .desired_gpos import DesiredGpo
     from .ldif import LdifEntry
 
-LINK_OFF_FLAG = 1  # flag of a link that is switched off
-MACHINE_OFF_FLAGS = ("2", "3")  # values of an object's attribute `flags` with which its settings for computers are off
 MAX_LINKED_OBJECTS = 1000  # most linked objects that are checked; a usual domain has tens
 _GUID_PATTERN = re.compile(r"CN=(\{[0-9A-F]{8}(?:-[0-9A-F]{4}){3}-[0-9A-F]{12}\}),", re.IGNORECASE)
 _RULES_KEY = APPLOCKER_KEY.casefold().encode("utf-16-le")

@@ -9,11 +9,16 @@ from ...system import Host, ObservationError, escape_text, format_one_line
 from . import permissions
 from .applocker_rules import TEMPLATE_PATH
 from .desired_gpos import DesiredGpo, collect_desired_gpos, make_gpo_attributes, render_gpt_ini
-from .domain import SambaDomain, join_gpo_path, normalise_dn
-from .gpo_observation import (
-    GPT_INI_PATH,
+from .domain import (
     LINK_ENFORCED_FLAG,
     LINK_OFF_FLAG,
+    MACHINE_OFF_FLAGS,
+    SambaDomain,
+    join_gpo_path,
+    normalise_dn,
+)
+from .gpo_observation import (
+    GPT_INI_PATH,
     OWN_PATHS,
     POLICY_PATH,
     SECURITY_FOLDERS,
@@ -30,7 +35,6 @@ if TYPE_CHECKING:
 
 MAX_NAMED_DIFFERENCES = 10  # most registry values, and most files, that findings name
 MAX_SHOWN_LENGTH = 80
-MACHINE_OFF_FLAGS = ("2", "3")  # values of an object's attribute `flags` with which its settings for computers are off
 CONFLICT_DETAIL = (
     "another object, {}, has rules of AppLocker for machines of ours, and Windows joins them: ours allow all else. Set "
     "proscribe_applocker to off for the group, or take that object's rules or link away"

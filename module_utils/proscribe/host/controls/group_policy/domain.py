@@ -18,6 +18,9 @@ WHOLE_FOREST_CONTROL = "search_options:1:2"  # control of a search that includes
 LINKING_CLASSES = ("organizationalUnit", "domainDNS", "site", "container")  # classes of objects that can have links
 # One link in gPLink: the name of a Group Policy object, and the flags of the link.
 LINK_PATTERN = re.compile(r"\[LDAP://([^;\[\]]*);(\d{1,9})\]", re.IGNORECASE)
+LINK_OFF_FLAG, LINK_ENFORCED_FLAG = 1, 2  # flags of a link
+# Values of an object's attribute `flags` with which its settings for computers are off.
+MACHINE_OFF_FLAGS = ("2", "3")
 MISSING_TOOL_ADVICE = "the packages samba-ad-dc and ldb-tools have what this control needs on a domain controller"
 _NAME_PART_PATTERN = re.compile(r"(?:[^,\\]|\\.)+")
 _DOMAIN_PATTERN = re.compile(r"DC=[A-Za-z0-9-]{1,63}(?:,DC=[A-Za-z0-9-]{1,63})*", re.IGNORECASE)

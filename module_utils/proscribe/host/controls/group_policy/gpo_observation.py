@@ -55,7 +55,6 @@ UNFINISHED_PATHS = frozenset(
 )
 _ALL_FOLDERS = (*GPO_FOLDERS, *SECURITY_FOLDERS)
 MAX_FILES, MAX_DEPTH = 1000, 12
-LINK_OFF_FLAG, LINK_ENFORCED_FLAG = 1, 2  # flags of a link
 
 _VERSION_PATTERN = re.compile(r"^[ \t]*Version[ \t]*=[ \t]*(\d{1,10})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 _GPO_ATTRIBUTES = (
