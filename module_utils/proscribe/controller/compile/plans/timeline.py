@@ -19,7 +19,6 @@ from ....base.duration import format_moment
 from ....base.lazy_patterns import compile_pattern
 from ....model.plan import add_digest
 from ....model.types.plan import Plan
-from ....wire.plan_store import PlanStore
 from ..waivers.judged_waivers import JudgedWaiver
 from ..waivers.signatures import get_signature_path, get_signers_path
 from ..waivers.waiver import Waiver
@@ -179,17 +178,3 @@ class PlanChains:
             self._bodies.append(body)
             self._sealed_plans[key] = add_digest({**body, "later": {"at": at, "plan": digest}} if digest else body)
         return self._sealed_plans[key]
-
-
-def list_plan_chain(store: PlanStore, digest: str) -> list[str]:
-    """Return the digests of a stored plan and of the plans that follow it, in order.
-
-    Raises FileNotFoundError, and UntrustedStore for a plan that does not match its digest.
-    """
-    digests = [digest]
-    while len(digests) <= MAX_LATER_PLANS:
-        later = store.read_stored_plan(digests[-1]).get("later")
-        if not later:
-            break
-        digests.append(later["plan"])
-    return digests
