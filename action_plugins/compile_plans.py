@@ -196,7 +196,7 @@ class ActionModule(ActionBase):
 
         An included role is unknown until a task includes it, so the plans may have been compiled without it.
         """
-        own_role = find_part(self._task, "_role", Role)
+        own_role = find_part(self._task, Role)
         role = next(iter(own_role.get_dep_chain()[-1:]), None) if own_role else None
         controls = _filter_by_tags(_list_role_controls([role.get_name()]), tags) if role else []
         missing = set(controls).difference(earlier_run["controls"] or ())
@@ -218,7 +218,7 @@ class ActionModule(ActionBase):
         """
         batch = {str(name) for name in variables.get("ansible_play_batch") or names}
         task, play = identify_task(self._task), identify_task(self._task.get_play())
-        is_in_role = bool(find_part(self._task, "_role", Role))
+        is_in_role = bool(find_part(self._task, Role))
         # To read the variables of a host takes time, so no host is read if an earlier run is impossible.
         others = [name for name in names if name not in batch] if self._task.get_play().serial else []
         for name in names if is_in_role else others:

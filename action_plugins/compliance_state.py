@@ -119,7 +119,7 @@ class ActionModule(HostAction[ObservationAnswer]):
         plan = json.loads(text) if text else PlanStore(Path(run["plans"])).read_stored_plan(run["hosts"][host])
         mark, began = command_line.make_token(), time.monotonic()
         line, connection = command_line.make_command_line(mark), self._connection
-        family = find_part(connection, "_shell", ShellBase).SHELL_FAMILY
+        family = find_part(connection, ShellBase).SHELL_FAMILY
         typed = command_line.wrap_command(line, family, connection.transport)
         result = self._low_level_execute_command(typed, sudoable=False)
         if self.limiter.reason:

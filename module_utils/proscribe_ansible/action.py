@@ -299,7 +299,7 @@ class HostAction(ActionBase, Generic[Read]):
         """
         if self.limiter.reason:
             # The host is given up, so its temporary directory stays.
-            find_part(self._connection, "_shell", ShellBase).tmpdir = None
+            find_part(self._connection, ShellBase).tmpdir = None
             return
         limiter = OutputLimiter(MAX_ERROR_BYTES, GRACE_SECONDS)
         try:

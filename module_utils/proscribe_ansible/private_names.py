@@ -111,17 +111,14 @@ ACTIONS = PrivateNames(
         )
     },
 )
-# Without these names nothing is lost: a part is then found by its type (proscribe/controller/ansible_objects.py).
+# Without these names nothing is lost.
 FOUND = PrivateNames(
     "parts of objects",
-    "they are found by their type, or elsewhere, and nothing is left out",
+    "they are found elsewhere, and nothing is left out",
     {
-        "HostVars()": ("_inventory", "_loader", "_variable_manager"),
-        "HostVarsVars()": ("_vars",),
+        "HostVars()": ("_variable_manager",),
         "InventoryManager()": ("_sources",),
-        "PlayIterator()": ("_play",),
-        "Task()": ("_role", "_uuid"),
-        "TaskQueueManager()": ("_stats",),
+        "Task()": ("_uuid",),
         "CallbackBase()": ("_display",),
         "CallbackTaskResult()": ("_return_data|utr",),
     },

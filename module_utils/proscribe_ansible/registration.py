@@ -48,7 +48,7 @@ def register_report(action: str, directory: Path) -> None:
     for frame in _list_callers():
         strategy, iterator = frame.f_locals.get("self"), frame.f_locals.get("iterator")
         if isinstance(strategy, StrategyBase) and iterator is not None:
-            play, manager = find_part(iterator, "_play", Play), find_part(strategy, "_tqm", TaskQueueManager)
+            play, manager = find_part(iterator, Play), find_part(strategy, TaskQueueManager)
             has_names = has_all_names(ENDING, {"TaskQueueManager()": manager})
             has_names = has_all_names(JOINING, {"CallbackBase": CallbackBase}) and has_names
             if play is not None and has_names and (callback := _load_callback(action, directory)):
@@ -135,7 +135,7 @@ def _wrap_shortened(
 
 def count_failures(manager: Any) -> int:
     """Return the number of failures and of unreachable hosts (`dark`) that Ansible has counted so far."""
-    stats = find_part(manager, "_stats", AggregateStats)
+    stats = find_part(manager, AggregateStats)
     return sum(sum(getattr(stats, kind, {}).values()) for kind in ("failures", "dark"))
 
 

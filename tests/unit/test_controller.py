@@ -43,14 +43,12 @@ FIRST, SECOND = Play(), Play()
 @pytest.mark.parametrize(
     ("whole", "part"),
     [
-        (SimpleNamespace(other=FIRST, _play=SECOND), SECOND),
-        (SimpleNamespace(_play=None, other=FIRST), None),
         (SimpleNamespace(number=1, other=FIRST, more=SECOND), FIRST),
         (SimpleNamespace(number=1), None),
     ],
 )
-def test_a_part_has_its_name_or_its_type(whole, part):
-    assert find_part(whole, "_play", Play) is part
+def test_part_of_an_object_is_found_by_its_type(whole, part):
+    assert find_part(whole, Play) is part
 
 
 @pytest.mark.parametrize(("named", "expected"), [({"_uuid": "u"}, "u"), ({"_uuid": ""}, "a.yml:3"), ({}, "a.yml:3")])

@@ -1,4 +1,4 @@
-"""Access to parts of Ansible's objects by private name, or by public type if a release renames the attribute."""
+"""Access to parts of Ansible's objects by their public types, because the names of the attributes are private."""
 
 from __future__ import annotations
 
@@ -7,21 +7,13 @@ from typing import Any, TypeVar
 PartType = TypeVar("PartType")
 
 
-def find_part(parent: Any, attribute: str, part_type: type[PartType]) -> Any:
-    """Return an attribute of one of Ansible's objects, which a release of Ansible may have renamed.
+def find_part(parent: Any, part_type: type[PartType]) -> Any:
+    """Return the first attribute value of type `part_type` of one of Ansible's objects; None if there is none.
 
-    If `parent` has no `attribute`, the result is the first attribute value of type `part_type`; None if there is none.
+    The attribute's name is private to Ansible, and a release may rename it. The type is public.
     """
-    if hasattr(parent, attribute):
-        return getattr(parent, attribute)
-    return next(
-        (
-            attribute_value
-            for attribute_value in getattr(parent, "__dict__", {}).values()
-            if isinstance(attribute_value, part_type)
-        ),
-        None,
-    )
+    parts = getattr(parent, "__dict__", {}).values()
+    return next((part for part in parts if isinstance(part, part_type)), None)
 
 
 def identify_task(task: Any) -> str:

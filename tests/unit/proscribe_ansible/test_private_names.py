@@ -44,7 +44,7 @@ def used(tree):
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and is_private(node.attr):
             yield node.attr, of_self(node.value)
-        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("getattr", "hasattr", "find_part"):
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("getattr", "hasattr"):
             named = node.args[1]
             if isinstance(named, ast.Constant) and is_private(str(named.value)):
                 yield str(named.value), False

@@ -47,7 +47,7 @@ def select_hosts(names: Iterable[str], hostvars: Any, observes: bool = False) ->
 
     def match_hosts(pattern: str) -> set[str]:
         """Return the hosts of the whole inventory that a pattern selects, without regard to --limit."""
-        inventory = find_part(hostvars, "_inventory", InventoryManager)
+        inventory = find_part(hostvars, InventoryManager)
         matched_hosts = inventory.get_hosts(pattern, ignore_limits=True, ignore_restrictions=True)
         return {str(host.name) for host in matched_hosts}
 

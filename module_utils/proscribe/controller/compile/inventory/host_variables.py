@@ -16,7 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from ansible.inventory.manager import IGNORED
+from ansible.parsing.dataloader import DataLoader
+from ansible.vars.hostvars import HostVarsVars
 
+from ...ansible_objects import find_part
 from ...policy_errors import PolicyError, PolicyErrors
 from ..restrictions import PREFIX, REGISTERED_VARIABLES
 from ..restrictions.variable_typos import guess_intended_variable
@@ -58,8 +61,8 @@ class HostVariables:
         To save memory, hosts with equal values share a single `values` object if `shared` is the same mapping for all
         calls. Variables that cannot be templated or are misspelled become `errors`.
         """
-        templated = hostvars[name]  # slow: each access, like raw_get, collects all variables of the host again
-        raw_variables = getattr(templated, "_vars", None) or hostvars.raw_get(name)
+        raw_variables = hostvars.raw_get(name)  # slow: each call collects all variables of the host again
+        templated = HostVarsVars(raw_variables, loader=find_part(hostvars, DataLoader), host=name)
         values: dict[str, object] = {}
         errors: list[PolicyError] = []
         locate = functools.partial(_locate_part, hostvars, name)

@@ -48,8 +48,8 @@ def find_ignored_policy(hostvars: Any, names: Iterable[str], task: Any = None) -
     Without a task (None), the folders beside the command's playbook count. The search covers the folders where users
     usually put variables. A file that cannot be read is left out.
     """
-    loader = find_part(hostvars, "_loader", DataLoader)
-    inventory = find_part(hostvars, "_inventory", InventoryManager)
+    loader = find_part(hostvars, DataLoader)
+    inventory = find_part(hostvars, InventoryManager)
     entities = [*inventory.groups.values(), *filter(None, map(inventory.get_host, names))]
     read_folders = list(
         dict.fromkeys(

@@ -34,9 +34,9 @@ class PlayVariables:
     """
 
     def __init__(self, hostvars: Any, task: Any, names: Sequence[str]) -> None:
-        self._inventory = find_part(hostvars, "_inventory", InventoryManager)
-        self._loader = find_part(hostvars, "_loader", DataLoader)
-        self._variable_manager = find_part(hostvars, "_variable_manager", VariableManager)
+        self._inventory = find_part(hostvars, InventoryManager)
+        self._loader = find_part(hostvars, DataLoader)
+        self._variable_manager = find_part(hostvars, VariableManager)
         self._task = task.copy()
         # The task runs on the controller; its connection variables describe no host.
         self._task.vars = {name: setting for name, setting in task.vars.items() if not name.startswith("ansible_")}
@@ -121,7 +121,7 @@ def _iterate_task_layers(task: Any) -> Iterator[Mapping[str, object]]:
     The first three sources are parameters of includes, parameters of the role, and variables of `apply` in
     include_role. The others are variables of the task, variables of the role, and defaults of the role.
     """
-    role = find_part(task, "_role", Role)
+    role = find_part(task, Role)
     chain = role.get_dep_chain() if role else []
     yield task.get_include_params()
     yield role.get_role_params(chain) if role else {}

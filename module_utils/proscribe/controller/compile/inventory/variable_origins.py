@@ -118,10 +118,10 @@ def _iterate_layers(hostvars: Any, name: str) -> Iterator[Mapping[str, object]]:
     from ansible.inventory.helpers import sort_groups
     from ansible.vars.plugins import get_vars_from_inventory_sources, get_vars_from_path
 
-    inventory = find_part(hostvars, "_inventory", InventoryManager)
+    inventory = find_part(hostvars, InventoryManager)
     loader, manager = (
-        find_part(hostvars, "_loader", DataLoader),
-        find_part(hostvars, "_variable_manager", VariableManager),
+        find_part(hostvars, DataLoader),
+        find_part(hostvars, VariableManager),
     )
     host = inventory.get_host(name)
     groups = list(reversed(sort_groups(group for group in host.get_groups() if group.name != "all")))
