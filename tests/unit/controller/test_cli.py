@@ -439,6 +439,7 @@ print(host.values["proscribe_contact"])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [

@@ -35,6 +35,7 @@ def holding(path):
     return process
 
 
+@pytest.mark.slow
 def test_waiting_message_names_holder_and_end(tmp_path):
     said = []
     descriptor = os.open(tmp_path, os.O_RDONLY)

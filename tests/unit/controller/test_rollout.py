@@ -138,6 +138,7 @@ REMOVALS = st.one_of(st.integers(0, 500), st.just("auto"), st.just("unlimited"))
 LIMITS = st.fixed_dictionaries({"hosts": HOST_LIMITS, "removals": REMOVALS})
 
 
+@pytest.mark.slow
 @given(FLEETS, LIMITS, st.one_of(st.just("auto"), st.lists(AMOUNT, min_size=1, max_size=3)))
 def test_no_more_is_changed_than_is_allowed(hosts, max_change, batches):
     decision = decide_rollout(hosts, {"batches": batches, "max_change": max_change, "max_failures": "10%"})

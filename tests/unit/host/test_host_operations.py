@@ -291,6 +291,7 @@ def test_audited_control_is_not_changed(scripted):
     assert (result["actions"], result["changed"], len(result["findings"])) == ([], False, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trouble", ["refuses", "hangs", "dies", "blunders"])
 def test_trouble_of_a_users_action_is_a_refusal_and_keeps_no_other_action(scripted, monkeypatch, tmp_path, trouble):
     """A user's own thing that cannot be removed must not fail the control, nor take longer than one patience."""

@@ -174,6 +174,7 @@ def make_rules(sizes):
     return make_record(*verdicts)["rules"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "sizes",
     [

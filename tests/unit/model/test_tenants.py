@@ -147,6 +147,7 @@ NOTHING = [("entra_tenant_restrictions", name) for name in ("none", "google")]
 WITH_HEADERS = answered(*BROWSERS, "squid_opening", "entra_tenant_restrictions")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("point", "name"), [item for item in WITH_HEADERS if item not in NOTHING])
 def test_the_context_is_the_id_of_the_own_tenant_or_not_there(point, name):
     made = {"squid_opening": of_squid, "entra_tenant_restrictions": of_entra}

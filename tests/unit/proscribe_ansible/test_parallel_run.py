@@ -188,6 +188,7 @@ def test_host_without_a_result_of_its_batch_has_a_worker_and_no_second_start(ans
     assert len(strategy.started) == len(set(strategy.started)) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("before", "installed"),
     [

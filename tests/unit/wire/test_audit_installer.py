@@ -222,6 +222,7 @@ def test_environment_of_the_caller_does_not_count(installed, tmp_path):
     assert answer["flags"] == [1, 1, 1] and str(hers) not in answer["path"]
 
 
+@pytest.mark.slow
 @needs_root
 def test_caller_that_sends_nothing_is_waited_for_only_shortly(installed):
     with subprocess.Popen([installed.path], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
@@ -241,6 +242,7 @@ BLOCKED = (
 )
 
 
+@pytest.mark.slow
 @needs_root
 @pytest.mark.parametrize(
     "before",
@@ -253,6 +255,7 @@ def test_signals_of_the_caller_keep_no_audit_beyond_its_time(installed, before):
     assert (done.returncode, done.stdout) == (-signal.SIGALRM, b"")
 
 
+@pytest.mark.slow
 @needs_root
 def test_caller_that_reads_no_answer_holds_no_audit_longer(installed):
     installed.store({"talks": True})

@@ -221,6 +221,7 @@ def test_link_or_pipe_in_the_place_of_a_cached_file_is_not_followed(place):
     assert ask(place, code=False, plan=False) == LACKING
 
 
+@pytest.mark.slow
 @needs_root
 def test_call_that_takes_too_long_ends_its_process(place):
     ignoring = ["sh", "-c", 'trap "" ALRM; exec "$@"', "sh"]

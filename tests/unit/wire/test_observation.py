@@ -111,6 +111,7 @@ def mac_observation(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_call_of_a_mac_stores_nothing_and_starts_no_probe(mac_observation):
     call = mac_observation._replace(call={**CALL, "probe": True, "program": "x", "watch": {}}).adapt_to_macos().call
     assert (call["remember"], call["probe"], call["macos"]) == (False, False, True)

@@ -78,6 +78,7 @@ def test_input_that_fits_into_its_pipe_is_there_with_its_end_when_a_command_star
     assert run_exchange(start, b"all of it", LIMITS).code == 0 and read == [b"all of it", b""]
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=200_000))
 def test_bytes_reach_a_command_and_come_back_unchanged(data):
     assert shell("cat", data).stdout == data
@@ -103,6 +104,7 @@ def test_command_that_prints_too_much_is_gone_once_its_pipe_is_closed(script, go
     assert ended.cut_reason and ended.has_ended is gone
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("script", "word", "expected"),
     [
@@ -119,6 +121,7 @@ def test_password_is_written_at_its_prompt_and_the_data_once_it_is_accepted(scri
     assert ended._replace(cut_reason=ended.cut_reason[: len(expected.cut_reason)]) == expected
 
 
+@pytest.mark.slow
 def test_prompt_that_does_not_come_is_not_waited_for_long(monkeypatch):
     # A login shell that does not even start sudo.
     monkeypatch.setattr(exchanges, "PROMPT_TIMEOUT_SECONDS", 0.3)
@@ -359,6 +362,7 @@ def test_open_connection_is_ended_by_its_own_message():
     assert heard == [packet(HELLO, 4) + packet(TERMINATE, 1)]
 
 
+@pytest.mark.slow
 def test_connection_that_is_not_there_or_does_not_end_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         end_connection(str(tmp_path / "nosuch"), 10)
@@ -388,6 +392,7 @@ def collect_answers(*arguments):
     return [answer for batch in thread_pool.run_tasks(*arguments) for answer in batch]
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.text(), st.integers()), st.integers(1, 5), st.integers(0, 3))
 def test_tasks_of_a_thread_pool_have_their_own_results(tasks, width, beside):
     def do(number, step_aside):

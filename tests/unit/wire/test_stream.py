@@ -71,6 +71,7 @@ def test_host_without_the_code_answers_that_it_lacks_it():
     assert parse_answer(run_stream(make_stream(whole=False)).stdout.decode()) == {"lacking": True}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("work", ["__import__('time').sleep(60)", "__import__('re').match('(a+)+$', 'a' * 60 + 'b')"])
 def test_observation_that_takes_too_long_is_ended_by_the_host_itself(work):
     code = BOOTSTRAP.replace(" sources = None\n", f" {work}\n sources = None\n")
@@ -92,6 +93,7 @@ CODE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("packed", "functions", "packages"), CODE)
 def test_code_of_a_stream_has_what_is_asked_for_and_imports_nothing_else(packed, functions, packages):
     """What changes a host, probes it or is for others is not sent."""

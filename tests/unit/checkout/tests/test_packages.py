@@ -53,6 +53,7 @@ def test_index_is_read_as_debian_writes_it():
     assert read("") == read("\n \n\n") == []
 
 
+@pytest.mark.slow
 @given(st.lists(PACKAGES, max_size=5))
 @examples(300)
 def test_written_packages_are_read_again(packages):

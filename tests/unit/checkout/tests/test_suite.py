@@ -86,6 +86,7 @@ finally:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "why"), [("orderly", "hangs"), ("stubborn", "hangs"), ("orderly", "interrupted")])
 def test_ended_part_finalises_first_and_leaves_no_process(run_part, tmp_path, monkeypatch, kind, why):
     monkeypatch.setattr(running, "PATIENCE", dict.fromkeys(running.PATIENCE, 0.5 if kind == "stubborn" else 60))
@@ -130,6 +131,7 @@ def test_failures_are_named_at_once_and_skips_in_one_line(run_part, tmp_path, ca
     assert f"    {failed}: {why}" in last and "    2 skipped: no such tool (2)" in last
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "reached", "state"),
     [([], None, "FAILED"), (["-k", "nosuch"], None, "no test"), ([], frozenset({"tests/unit/x.py"}), "no test")],

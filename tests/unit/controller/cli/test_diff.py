@@ -292,6 +292,7 @@ def test_a_new_approver_stands_before_any_host(policy_folder, capsys):
     assert text.index("+ press: head mallory") < text.index("1 host (")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "text", "added", "removed"),
     [

@@ -65,6 +65,7 @@ def test_explain_answers_for_the_audience_of_an_export_that_runs_leave_out(inven
     assert json.loads(capsys.readouterr().out)["audience"] is True
 
 
+@pytest.mark.slow
 def test_export_has_an_end_and_a_check_names_what_differs(inventory, tmp_path, capsys):
     (tmp_path / "approvers.yml").write_text("office: {head: head}\n")
     (tmp_path / "waivers").mkdir()
@@ -115,6 +116,7 @@ def test_export_is_valid_until_something_of_it_begins_or_ends(waives, starts, en
         assert until == (days and NOW + days * DAY)
 
 
+@pytest.mark.slow
 def test_an_export_of_another_format_or_group_is_replaced_only_where_it_is_meant(inventory, tmp_path, capsys):
     out = str(tmp_path / "out")
     assert main(["export", "rpz", *inventory, "--group", "office", "-o", out, *AT]) == 0
@@ -137,6 +139,7 @@ def test_formats_that_are_refused_for_one_reason_are_named_together(inventory, t
     assert "cidr, ipset, nft: the hosts" in said.replace("\n", " ") and not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_tenant_without_its_id_is_refused_before_any_file_where_a_format_takes_ids_only(inventory, tmp_path, capsys):
     out, text = tmp_path / "all", (tmp_path / "hosts.yml").read_text()
     tenants = "  vars:\n    proscribe_tenants: {microsoft: [dept.example]}"
@@ -275,6 +278,7 @@ ATTACKS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_export_written_by_an_attacker_does_not_count(ours, capsys, attack):
     assert ours.export(*AT) == 0 and ours.export("--check", *AT) == 0
@@ -326,6 +330,7 @@ def test_a_device_that_fetches_it_checks_it_without_proscribe(ours, server, tmp_
     assert not verified()
 
 
+@pytest.mark.slow
 def test_check_of_all_finds_changed_and_missing_exports(inventory, tmp_path, capsys):
     out = tmp_path / "all"
     assert all_of(inventory, out, *AT) == all_of(inventory, out, "--check") == 0
@@ -337,6 +342,7 @@ def test_check_of_all_finds_changed_and_missing_exports(inventory, tmp_path, cap
     assert f"zscaler: {out}/zscaler has no export to check" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_unsigned_export_counts_only_where_the_policy_has_no_key(ours, capsys):
     ours.signs("")
     assert ours.export(*AT) == 0 and not ours.signature.exists()

@@ -78,6 +78,7 @@ class Terminal(io.StringIO):
         return True
 
 
+@pytest.mark.slow
 def test_at_a_terminal_it_asks_which_groups_are_departments(tmp_path, monkeypatch, capsys):
     (tmp_path / "hosts.ini").write_text(SITES)
     answers = "Acme||pres|press|finance||||pres:chan|press:chan||||||"
@@ -96,6 +97,7 @@ def test_at_a_terminal_it_asks_which_groups_are_departments(tmp_path, monkeypatc
     ]
 
 
+@pytest.mark.slow
 def test_without_any_answer_it_audits_this_machine_and_nobody_approves(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "400")
     assert main(["init", str(tmp_path / "policy"), SOURCE]) == 0
@@ -107,6 +109,7 @@ def test_without_any_answer_it_audits_this_machine_and_nobody_approves(tmp_path,
     assert expected_names(tmp_path / "policy", monkeypatch) == MET
 
 
+@pytest.mark.slow
 def test_a_new_waiver_goes_beside_the_keys_of_the_policy(tmp_path, monkeypatch):
     placed(tmp_path, {"inventory/prod/hosts.yml": YAML})
     assert main(["init", str(tmp_path), SOURCE, "--approver=press:chan"]) == 0
@@ -118,6 +121,7 @@ def test_a_new_waiver_goes_beside_the_keys_of_the_policy(tmp_path, monkeypatch):
     assert (tmp_path / "proscribe/waivers/w1.yml").exists() and (tmp_path / "proscribe/allowed_signers").exists()
 
 
+@pytest.mark.slow
 def test_the_comment_of_a_pipeline_takes_an_inventory_outside_as_it_is_now(tmp_path, monkeypatch, capsys):
     placed(tmp_path / "else where", {"hosts.ini": HOSTS})
     made = tmp_path / "policy"
@@ -136,6 +140,7 @@ def test_the_comment_of_a_pipeline_takes_an_inventory_outside_as_it_is_now(tmp_p
     assert main([*shlex.split(command.replace('"$1"', "HEAD")), catalogue, *inventories]) == 0
 
 
+@pytest.mark.slow
 def test_a_windows_host_meets_its_table(tmp_path, monkeypatch):
     (tmp_path / "hosts.ini").write_text(f"{HOSTS}desk01 ansible_connection=winrm\n")
     assert main(["init", str(tmp_path), SOURCE, "--inventory=hosts.ini"]) == 0

@@ -153,6 +153,7 @@ def story(monkeypatch):
         yield made
 
 
+@pytest.mark.slow
 def test_from_refused_to_granted_to_closed(story):
     host = story.host
     assert "There is nothing" not in story.types("parrot", "Press calls") and "nothing to request" in story.spoken[0]

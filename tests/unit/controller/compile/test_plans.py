@@ -375,6 +375,7 @@ def test_the_old_way_to_restore_stops_every_run_and_names_the_new_one(ask_run, t
     assert not (tmp_path / "reports").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("named", "variables", "round_"),
     [

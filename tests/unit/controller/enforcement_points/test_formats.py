@@ -124,6 +124,7 @@ def test_every_dns_format_answers_as_a_host_does(made, hosts):
                 assert blocks(host) == blocked, (name, host)
 
 
+@pytest.mark.slow
 @given(
     plans("browser", domains=SOME, urls=URLS, allow=SOME), st.lists(st.tuples(NAMES, PATHS), min_size=1, max_size=30)
 )
@@ -259,6 +260,7 @@ def test_every_device_has_a_reader_and_says_where_its_facts_are_from():
     assert all(device.wildcard_form and device.exception_form and device.fetch_method for device in devices)
 
 
+@pytest.mark.slow
 @given(DNS_PLANS, HOSTS)
 def test_every_device_answers_as_a_host_does_or_stricter_and_says_so(made, hosts):
     desired = collect_section_names(made["controls"]["dns"], {}, canaries=False)

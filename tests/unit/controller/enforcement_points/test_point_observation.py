@@ -80,6 +80,7 @@ FOUND = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", FOUND)
 def test_directory_of_an_export_has_a_state(points, what):
     do, state, why = FOUND[what]
@@ -113,6 +114,7 @@ def test_a_directory_that_may_not_be_read_is_unknown(points, monkeypatch, place,
     assert row["why"] == [f"{points.out} cannot be read: {error.strerror}"]
 
 
+@pytest.mark.slow
 def test_an_end_makes_it_expired_and_older(points):
     points.write()
     end = datetime.datetime(2026, 12, 24, 18, tzinfo=datetime.timezone.utc)
@@ -125,6 +127,7 @@ def test_an_end_makes_it_expired_and_older(points):
     assert points.row(end)["state"] == "current"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("group", "variables", "why"),
     [
@@ -144,6 +147,7 @@ def test_point_without_a_decision_is_unknown_and_stops_no_run(points, group, var
     assert why in row["why"][0] and "this run has no plan to compare it with" in row["why"][0]
 
 
+@pytest.mark.slow
 def test_a_log_that_cannot_be_read_is_said_and_changes_no_state(points):
     points.write()
     assert points.row()["fetched_by_unknown"].startswith("no access_log is named")

@@ -171,6 +171,7 @@ def test_event_is_one_datagram(past, daemon, name, facility):
     assert facility in got[0]
 
 
+@pytest.mark.slow
 def test_a_daemon_that_takes_nothing_ends_only_its_own_transport(past, daemon, own, monkeypatch):
     monkeypatch.setattr(datagrams, "SEND_TIMEOUT_SECONDS", 0.1)
     file = own / "events.jsonl"

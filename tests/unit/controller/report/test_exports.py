@@ -156,6 +156,7 @@ def answers(draw):
     }  # fmt: skip
 
 
+@pytest.mark.slow
 @examples(50)
 @given(
     st.dictionaries(st.text(min_size=1, max_size=8), answers() | st.none(), max_size=4).map(

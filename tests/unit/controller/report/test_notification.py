@@ -265,6 +265,7 @@ def test_hostile_text_is_active_where_it_is_not_escaped(text):
     assert find_active(text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [make_request_message, make_refused_message, make_report_message])
 @given(text=st.lists(PIECE, max_size=12).map("".join))
 @examples(300)

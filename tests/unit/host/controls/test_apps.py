@@ -147,6 +147,7 @@ def test_start_is_restricted_where_a_run_ends_the_program(host_with_apps, exe, e
     assert Prefilter(names).may_be_restricted(exe) or not ends
 
 
+@pytest.mark.slow
 def test_slow_start_of_a_user_delays_no_other(host_with_apps, monkeypatch):
     host = host_with_apps
     start(host, 7, "/opt/viber/Viber")
@@ -174,6 +175,7 @@ def test_slow_start_of_a_user_delays_no_other(host_with_apps, monkeypatch):
     assert verify(service, exes).remaining_pids == [9], "another request has time for it"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["home/alice/Downloads/v", "home/alice", "home/alice/Downloads/v/resources"])
 def test_many_files_hide_no_program(host_with_apps, monkeypatch, place):
     start(host_with_apps, 7, PORTABLE)

@@ -364,6 +364,7 @@ def test_an_unreadable_file_is_unknown(host, monkeypatch):
     assert states(dns.observe(host, WECHAT)) == {"wechat": UNKNOWN, "hosts-file": UNKNOWN}
 
 
+@pytest.mark.slow
 @given(FILES, DOMAINS)
 def test_lifting_gives_back_every_byte(content, names):
     enforced = hosts_block.render_block(names, is_new_file=False) + content

@@ -258,6 +258,7 @@ def test_a_change_to_the_table_is_named_and_counts_against_its_rule(old, new, ru
     assert changed(RULES_TEXT, old, new) == {rule: said}
 
 
+@pytest.mark.slow
 @given(
     st.dictionaries(st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True), st.lists(NETWORKS, max_size=8), max_size=4)
 )

@@ -32,6 +32,7 @@ def make_tree(place: Path) -> Path:
     return place
 
 
+@pytest.mark.slow
 def test_copy_has_all_content_and_attributes(tmp_path, here):
     top = make_tree(tmp_path / "a")
     os.link(top / "one", top / "deep/same")

@@ -101,6 +101,7 @@ def test_pipe_in_place_of_the_turns_blocks_nobody(root):
         turns.note_change()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_ended_run_keeps_nobody_from_the_host(root, number):
     with hold_host(root, "run 7 of alice on ctl") as other:

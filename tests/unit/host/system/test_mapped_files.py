@@ -36,6 +36,7 @@ def fixture(tmp_path):
     return MappedFiles(Host(str(tmp_path)))
 
 
+@pytest.mark.slow
 def test_files_of_a_process_are_listed_from_the_last_one(tmp_path, fixture, monkeypatch):
     monkeypatch.setattr(mapped_files, "PIECE_BYTES", 5)  # lines are read in pieces
     process = Process(7, "")

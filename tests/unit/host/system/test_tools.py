@@ -132,6 +132,7 @@ def test_c_library_that_begins_no_session_is_left_to_subprocess(monkeypatch):
     assert run_tool(["sh", "-c", "cat; exit 3"], stdin="x") == ToolResult(3, "x", "")
 
 
+@pytest.mark.slow
 def test_silent_tool_is_waited_for_without_work(monkeypatch):
     waits = []
 

@@ -115,6 +115,7 @@ def test_rest_of_a_killed_run_is_removed_with_its_processes(room, monkeypatch, e
     assert len(os.listdir(room)) == 2 + stays
 
 
+@pytest.mark.slow
 @ROOT
 def test_transient_user_is_nobody_with_a_home_of_its_own_that_goes(room):
     with transient_user.make_transient_user(Host()) as user, transient_user.make_transient_user(Host()) as other:

@@ -93,6 +93,7 @@ def corrections(record: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     ]
 
 
+@pytest.mark.slow
 def test_26_packages_of_one_user_are_reported_and_others_are_corrected(host):
     hers, his = host.install("alice", ALICE, 26), host.install("bob", BOB, 1)
     record = observe_itself(host)
@@ -109,6 +110,7 @@ def test_26_packages_of_one_user_are_reported_and_others_are_corrected(host):
     assert not any(package.exists() for package in hers) and corrections(audit(host)) == []
 
 
+@pytest.mark.slow
 def test_every_output_names_packages_that_the_watch_did_not_correct(host, tmp_path):
     host.install("alice", ALICE, 26)
     observe_itself(host)

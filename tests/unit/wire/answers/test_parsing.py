@@ -47,6 +47,7 @@ def test_too_many_values_are_counted_and_never_made(shape, monkeypatch):
     assert not texts
 
 
+@pytest.mark.slow
 @given(
     st.recursive(
         st.none() | st.text('ab,[{\\"', max_size=5), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)

@@ -305,6 +305,7 @@ def test_answer_of_a_hostile_host_about_its_quarantine_harms_nobody(data):
     json.dumps(course.make_document()).encode()
 
 
+@pytest.mark.slow
 @examples(MANY // 20, *HealthCheck)
 @given(data=st.data())
 def test_history_takes_every_answer_that_the_reader_lets_through(tmp_path_factory, data):
@@ -407,6 +408,7 @@ def print_answers(answers):
     return [(f"web{number:02}", "\n" + MARK + json.dumps(one)) for number, one in enumerate(answers)]
 
 
+@pytest.mark.slow
 def test_hosts_at_their_limit_cost_at_most_three_times_what_honest_ones_do(monkeypatch):
     """The room of a run is that of these few, as it is of the first twenty of a thousand."""
     monkeypatch.setattr(collector, "SHARED_EVIDENCE_ROOM", 5_000)
@@ -419,6 +421,7 @@ def test_hosts_at_their_limit_cost_at_most_three_times_what_honest_ones_do(monke
     assert min(ratios) < 3, ratios
 
 
+@pytest.mark.slow
 def test_host_takes_no_more_memory_than_its_share_whatever_it_answers():
     for number, said in enumerate(list_attacks("h")):
         hosts = print_answers([said])

@@ -96,6 +96,7 @@ def test_test_that_fails_without_a_mistake_is_named(client, tmp_path):
     assert client.run(Request([], ["test_it.py"], [], str(tmp_path / "broken"), 60)) == PASSED
 
 
+@pytest.mark.slow
 def test_run_that_hangs_is_ended(client, tmp_path):
     mistake = Mistake("module.py", MODULE, MODULE.replace("return number <", "while True: pass\n    return number <"))
     assert client.run(Request([mistake], [SMALL], [], str(tmp_path), 0.5)) == Answer(True, None, "")

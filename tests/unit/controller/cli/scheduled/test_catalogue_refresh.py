@@ -212,6 +212,7 @@ def renew(tmp_path):
     return renewed
 
 
+@pytest.mark.slow
 def test_export_of_another_owner_stays(renew, tmp_path):
     renew(FedExport("unbound", str(tmp_path / "out"), "office"))
     with pytest.raises(CommandError, match="has an export unbound of group office; expected another directory"):

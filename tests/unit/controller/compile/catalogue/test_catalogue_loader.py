@@ -223,6 +223,7 @@ def test_a_note_that_is_no_catalogue_is_loaded_anew(content, store, directory):
     assert is_noted(store, directory)
 
 
+@pytest.mark.slow
 @examples(30)
 @given(junk=st.binary(max_size=200), cut=st.integers(min_value=0))
 def test_a_damaged_note_is_loaded_anew(junk, cut, tmp_path_factory):

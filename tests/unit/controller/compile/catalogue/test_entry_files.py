@@ -184,6 +184,7 @@ def root(tmp_path):
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", CONTENTS)
 @pytest.mark.parametrize("file", READERS)
 def test_yaml_that_expands_without_bound_is_refused(root, file, content):

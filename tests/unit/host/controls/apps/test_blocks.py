@@ -358,6 +358,7 @@ def answers(rule: str, *questions: tuple[str, dict[str, str], str]) -> list[Any]
     return list(json.loads(done.stdout))
 
 
+@pytest.mark.slow
 @NEEDS_NODE
 @pytest.mark.parametrize("contact", CONTACTS)
 def test_packagekit_installs_no_restricted_package(contact):

@@ -127,6 +127,7 @@ def test_changed_quarantine_is_left(host, tmp_path, lose, error):
     assert host.find_entry(move_in.README_PATH)
 
 
+@pytest.mark.slow
 @examples(40)
 @given(st.binary(min_size=1, max_size=60).filter(lambda name: name not in (b".", b"..") and not set(name) & {0, 47}))
 def test_any_name_there_and_back(name):

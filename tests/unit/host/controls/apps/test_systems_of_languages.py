@@ -273,6 +273,7 @@ def test_what_snapd_does_not_say_files_tell(root, monkeypatch):
     assert calls == [("/run/snapd.socket", "/v2/snaps", {"timeout": 10})]
 
 
+@pytest.mark.slow
 @given(
     st.binary()
     | snap_values.map(lambda v: json.dumps(v).encode())

@@ -161,6 +161,7 @@ CLOSED = {"dns_over_https": "blocked"}
 LAST = [("host0998.example", SHORT)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("of_dns", "mode", "browsers", "degree", "left_open"),
     [

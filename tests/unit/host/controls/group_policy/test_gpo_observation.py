@@ -296,6 +296,7 @@ def test_an_ordinary_user_sees_nothing(controller, monkeypatch):
     assert rules(controller)["group_policy/ours"][0] == "unknown"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lift", [False, True])
 def test_run_killed_before_any_tool_is_healed_by_the_next(tmp_path, lift):
     number, killed = 0, True

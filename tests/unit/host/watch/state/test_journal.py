@@ -264,6 +264,7 @@ def test_journal_that_became_the_older_one_has_lost_no_lines(host, place, change
     assert journal.has_lost_lines(host, before, AT) is lost
 
 
+@pytest.mark.slow
 def test_end_of_a_journal_that_somebody_let_grow_is_read(host, place):
     line = json.dumps(DRIFT).encode() + b"\n"
     place.write_bytes(line * (1 << 20) + json.dumps({"at": AT, "event": "thawed"}).encode())

@@ -45,6 +45,7 @@ def package(name: str, **fields: Any) -> Package:
     return Package("dpkg", name.partition(":")[0], "1.0", (name,), **fields)
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.sampled_from("uihrp"), st.sampled_from("ncHUFWti"), NAMES)), st.sets(NAMES))
 def test_whatever_is_listed_is_found_unless_its_files_are_gone(rows, ids):
     desired = ids | {name for _, _, name in rows[::2]}

@@ -155,6 +155,7 @@ def stanza(name: str, comment: str = "") -> str:
     return f"\ntype: package\nmatch_type: glob\ncase_sensitive: on\nsolvable_name: {name}\n{comment_line}\n"
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(NAMES, st.sampled_from(["", "why", "Written by hand"]))), st.sets(NAMES), st.booleans())
 def test_locks_of_zypper_are_given_back(theirs, names, ended):
     before = "".join(stanza(*lock) for lock in theirs)
