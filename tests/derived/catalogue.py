@@ -5,9 +5,9 @@ from pathlib import Path
 
 from proscribe.controller.compile.catalogue.catalogue_loader import read_catalogue
 from proscribe.controller.compile.catalogue.schema import BROWSER, FLAG, PRIVATE, SERVICE
-from proscribe.controller.compile.catalogue.value_schemas import TextSchema
 from proscribe.controller.compile.controls.apps import WINDOWS_PACKAGE_SYSTEMS, list_app_identifiers
 from proscribe.controller.compile.plans.identifiers import list_blocking_controls
+from proscribe.controller.compile.reading.document_schema import TextSchema
 from proscribe.controller.compile.reading.grammar import PACKAGE_NAMES, PatternCheck, WordCheck
 from proscribe.controller.windows.apps import find_catalogue_gaps
 from proscribe.host.controls.apps.systems.package_systems import SYSTEMS

@@ -1,6 +1,6 @@
 """The tables of docs/waivers.md: the keys of a waiver, and what it can be worth."""
 
-from proscribe.controller.compile.waivers.document import REQUIRED_KEYS, WAIVER_KEYS
+from proscribe.controller.compile.waivers.document import WAIVER
 from proscribe.controller.compile.waivers.waiver import NARROWING_KEYS
 from proscribe.controller.compile.waivers.waiver_status import STATUSES
 
@@ -14,7 +14,7 @@ def only(key):
 
 KEY = read_rows(
     f"""
-{", ".join(REQUIRED_KEYS)} | required
+{", ".join(WAIVER.required)} | required
 controls | for these controls; left out, for all
 hosts, groups | where; they add up
 zones | narrows hosts and groups to those whose `proscribe_zone` is named; alone, it stands for all hosts of these zones
@@ -56,7 +56,7 @@ bad_signature | there is a signature and it does not count, or cannot be checked
 
 
 def keys():
-    return table(("key", "meaning"), described(WAIVER_KEYS, KEY))
+    return table(("key", "meaning"), described(list(WAIVER.keys), KEY))
 
 
 def statuses():

@@ -120,6 +120,12 @@ def propose_similar_names(unknown_name: str, known_names: Iterable[str]) -> str:
     return f", did you mean {' or '.join(map(repr, close_names))}?" if close_names else ""
 
 
+def describe_known_key(unknown_key: object, known_keys: Collection[str]) -> str:
+    """Return what a message about an unknown key expects: similar keys, or all known keys if none is similar."""
+    similar = propose_similar_names(str(unknown_key), known_keys)
+    return f"a known key{similar or ', one of ' + ', '.join(known_keys)}"
+
+
 def list_variable_mistakes(
     variable_names: Iterable[str], typed_variables: Collection[str], prefix: str, known_variables: Sequence[str]
 ) -> list[str]:

@@ -2,7 +2,7 @@
 
 from proscribe.controller.compile.catalogue import schema
 from proscribe.controller.compile.catalogue.schema import SERVICE
-from proscribe.controller.compile.catalogue.value_schemas import GroupSchema, ListSchema, TextSchema
+from proscribe.controller.compile.reading.document_schema import GroupSchema, ListSchema, OptionalSchema, TextSchema
 from proscribe.controller.compile.reading.grammar import PatternCheck, WordCheck
 
 from .shapes import FLAG, TEXT, about, keyed, listed, matching, one_of, shut
@@ -19,7 +19,10 @@ def shape_of(kind):
         properties = {key: shape_of(one) for key, one in kind.keys.items()}
         return {**shut(keyed(properties, required=kind.required)), "minProperties": 1}
     if isinstance(kind, ListSchema):
-        return {**listed(shape_of(kind.item_schema), 1), "uniqueItems": True}
+        unique = {"uniqueItems": True} if kind.has_unique_items else {}
+        return {**listed(shape_of(kind.item_schema), kind.min_items), **unique}
+    if isinstance(kind, OptionalSchema):
+        return shape_of(kind.schema)
     if isinstance(kind, TextSchema):
         return _of_text(kind)
     raise TypeError(f"no shape is known for {kind!r}")

@@ -11,7 +11,7 @@ from derived.schemas.shapes import matching
 from derived.schemas.typed import shape_of
 from proscribe.base.typed_dict import TypedDict
 from proscribe.controller.compile.catalogue.schema import BROWSERS
-from proscribe.controller.compile.catalogue.value_schemas import TextSchema
+from proscribe.controller.compile.reading.document_schema import TextSchema
 from proscribe.controller.compile.reading.grammar import check_domain
 from proscribe.model.types.annotations import UNDOCUMENTED_KEY, Count, SchemaKeywords, State
 from proscribe.model.vocabulary import STATES

@@ -14,7 +14,7 @@ from proscribe.controller.compile.catalogue.freshness import ENTRY, FEED, NETWOR
 from proscribe.controller.compile.catalogue.name_conflicts import list_name_and_parents
 from proscribe.controller.compile.catalogue.shared_networks import find_network_owner
 from proscribe.controller.compile.catalogue.signers import ProgramSigner, check_signers
-from proscribe.controller.compile.catalogue.value_schemas import GroupSchema, ListSchema, TextSchema
+from proscribe.controller.compile.reading.document_schema import GroupSchema, ListSchema, OptionalSchema, TextSchema
 from proscribe.controller.compile.reading.grammar import make_word_check
 from proscribe.controller.policy_errors import PolicyErrors
 from proscribe.host.controls.apps import protection
@@ -33,7 +33,7 @@ MISTAKES_BY_KIND = [
     (WORDS, ["owl", "crow"], []),
     (WORDS, ["owl", "crow", "owl"], [((2,), "owl", AGAIN)]),
     (WORDS, ["x", "x"], [((0,), "x", ENUM), ((1,), "x", ENUM), ((1,), "x", AGAIN)]),
-    *((WORDS, value, [((), value, LIST)]) for value in ("owl", [], {}, None)),
+    *((WORDS, value, [((), value, LIST)]) for value in ([], {}, None)),
     (BIRD, OWL, []),
     (BIRD, {"eats": ["crow"]}, [(("name",), None, "a value: this key is required")]),
     (BIRD, {}, [((), {}, "at least one key out of name, eats")]),
@@ -50,6 +50,28 @@ MISTAKES_BY_KIND = [
 def test_kind_finds_the_mistakes_of_a_value(kind, value, mistakes):
     assert list(kind.check(value, ())) == mistakes
     assert list(kind.check(value, ("a", 3))) == [(("a", 3, *path), *rest) for path, *rest in mistakes]
+
+
+def test_text_in_place_of_a_list_is_repeated_in_brackets_unless_it_is_the_whole_file():
+    assert list(WORDS.check("owl", ("eats",))) == [(("eats",), "owl", "a list, such as [owl]")]
+    assert list(WORDS.check("secret", ())) == [((), "secret", LIST)]
+
+
+NAMED = GroupSchema({"owl": OptionalSchema(BIRD)}, key_description="a bird")
+
+
+@pytest.mark.parametrize(
+    ("value", "mistakes"),
+    [
+        ({}, []),
+        ({"owl": ""}, []),
+        ({"owel": OWL}, [(("owel",), "owel", "a bird, did you mean 'owl'?")]),
+        ("", [((), "", "a mapping; each key is a bird")]),
+        ({"owl": {"name": ""}}, [(("owl", "name"), "", "a value: this key is required")]),
+    ],
+)
+def test_mapping_by_names_may_be_empty_and_does_not_list_the_names(value, mistakes):
+    assert list(NAMED.check(value, ())) == mistakes
 
 
 # -- shared networks

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...compile.catalogue.release import RECALL_FILE
-from ...compile.catalogue.value_schemas import GroupSchema, ListSchema, Mistake, TextSchema
 from ...compile.reading import grammar
+from ...compile.reading.document_schema import GroupSchema, ListSchema, Mistake, TextSchema
 from ...compile.reading.yaml_file import Document, read_yaml
 from ...policy_errors import PolicyError, PolicyErrors, propose_similar_names
 from .list_formats import FORMATS

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from ...compile.catalogue.release import PUBLISHERS_FILE
 from ...compile.catalogue.schema import FLAG
-from ...compile.catalogue.value_schemas import GroupSchema, KeySchema, ListSchema, Mistake, TextSchema
 from ...compile.reading import grammar
+from ...compile.reading.document_schema import GroupSchema, KeySchema, ListSchema, Mistake, TextSchema
 from ...compile.reading.yaml_file import Document, read_yaml
 from ...policy_errors import PolicyError, PolicyErrors, propose_similar_names
 from . import list_formats, network_formats

@@ -12,12 +12,13 @@ the expectations that the change breaks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from ...compile.reading.document_schema import GroupSchema, ListSchema, TextSchema
 from ...compile.reading.yaml_file import Document, KeyPath, read_yaml
-from ...policy_errors import PolicyError, PolicyErrors, propose_similar_names
+from ...policy_errors import PolicyError, PolicyErrors
 from ...report.text.terminal_layout import format_table_row, wrap_indented_text
 from ...report.text.wording import clean_text, format_count, summarise_names
 from .reasons.reason import OFF, STATUSES
@@ -26,6 +27,11 @@ SCHEMA = "proscribe/expectations/1"
 EVERY_HOST = "all"
 # OFF is the answer of a single control. If all controls that decide for a name are off, the name counts as open.
 EXPECTED_ANSWERS = tuple(status for status in STATUSES if status != OFF)
+_NAME = TextSchema(lambda text: "" if text.strip() else "a name, as explain takes it")
+_ANSWERS = GroupSchema(
+    dict.fromkeys(EXPECTED_ANSWERS, ListSchema(_NAME, min_items=0, has_unique_items=False)),
+    key_description=f"an answer, one of {', '.join(EXPECTED_ANSWERS)}",
+)
 MAX_NAMED_HOSTS = 3  # most hosts that the text names per differing answer
 
 
@@ -64,45 +70,20 @@ def read_expectations(
         document = read_yaml(path)
     except PolicyError as error:
         raise PolicyErrors([error]) from None
-    known_hosts = {EVERY_HOST, *groups, *hosts}
-    errors: list[PolicyError] = []
-    if not isinstance(document.data, dict):
-        errors.append(
-            document.make_error((), document.data, f"a mapping: {EVERY_HOST}, a group or a host, and its answers")
-        )
-    rows = [] if errors else list(_read_rows(document, known_hosts, errors))
-    if not rows and not errors:
-        errors.append(document.make_error((), document.data, "at least one name"))
-    if errors:
-        raise PolicyErrors(errors)
+    schema = GroupSchema(
+        dict.fromkeys((EVERY_HOST, *groups, *hosts), _ANSWERS), key_description=f"{EVERY_HOST}, a group or a host"
+    )
+    if mistakes := list(schema.check(document.data, ())):
+        raise PolicyErrors(document.make_error(*mistake) for mistake in mistakes)
+    rows = [
+        Expectation(host, answer, name, (host, answer, index))
+        for host, answers in document.data.items()
+        for answer, names in answers.items()
+        for index, name in enumerate(names)
+    ]
+    if not rows:
+        raise PolicyErrors([document.make_error((), document.data, "at least one name")])
     return document, rows
-
-
-def _read_rows(document: Document, known_hosts: set[str], errors: list[PolicyError]) -> Iterator[Expectation]:
-    """Yield the rows of a file of expectations, and add its mistakes to `errors`.
-
-    `known_hosts` are the names that the file may have as keys: `all`, groups, hosts.
-    """
-    for hosts, answers in document.data.items():
-        if hosts not in known_hosts:
-            errors.append(
-                document.make_error(
-                    (hosts,), hosts, f"{EVERY_HOST}, a group or a host{propose_similar_names(hosts, known_hosts)}"
-                )
-            )
-        elif not isinstance(answers, dict):
-            errors.append(
-                document.make_error((hosts,), answers, f"a mapping with keys out of {', '.join(EXPECTED_ANSWERS)}")
-            )
-        else:
-            for answer, names in answers.items():
-                path: KeyPath = (hosts, answer)
-                if answer not in EXPECTED_ANSWERS:
-                    errors.append(document.make_error(path, answer, f"one of {', '.join(EXPECTED_ANSWERS)}"))
-                elif not isinstance(names, list) or not all(isinstance(name, str) and name.strip() for name in names):
-                    errors.append(document.make_error(path, names, "a list of names, as explain takes them"))
-                else:
-                    yield from (Expectation(hosts, answer, name, (*path, index)) for index, name in enumerate(names))
 
 
 def make_result(expectation: Expectation, answers: Sequence[tuple[str, tuple[str, ...], str]]) -> ExpectationResult:

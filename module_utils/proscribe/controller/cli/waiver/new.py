@@ -12,7 +12,7 @@ from pathlib import Path
 from ...compile.inventory.host_variables import CompileInput
 from ...compile.inventory.policy_folders import APPROVERS_FILE
 from ...compile.plans.waiver_queries import find_draft_mistakes, judge_new_waiver, list_judged_waivers
-from ...compile.waivers.document import LIST_FORMS, TIME_KEYS, WaiverFileError
+from ...compile.waivers.document import LIST_CHECKS, TIME_KEYS, WaiverFileError
 from ...compile.waivers.judged_waivers import JudgedWaiver
 from ...compile.waivers.waiver import NARROWING_KEYS, Waiver
 from ...policy_errors import PolicyError, PolicyErrors
@@ -50,7 +50,7 @@ CORRECTION_PLACES = {
 SCOPE_KEYS = ("hosts", "groups", "zones")  # a waiver needs at least one of these keys
 SIGNED_HOSTS_KEY = "signed_hosts"  # has no option, because `waiver sign` writes it
 # The option (without dashes) for each key of a waiver that has a list.
-LIST_OPTIONS = {key: key.removesuffix("s").replace("_", "-") for key in LIST_FORMS if key != SIGNED_HOSTS_KEY} | {
+LIST_OPTIONS = {key: key.removesuffix("s").replace("_", "-") for key in LIST_CHECKS if key != SIGNED_HOSTS_KEY} | {
     "hours": "hours"
 }
 TEXT_OPTIONS: Mapping[str, str] = {
@@ -92,7 +92,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             default=[],
             dest=key,
             metavar="TEXT" if key == "compensating_controls" else option.upper(),
-            help=LIST_FORMS[key][1] + _format_requirement(key),
+            help=LIST_CHECKS[key]("") + _format_requirement(key),
         )
     for metavar, options in (("TEXT", {**PARTIES_AND_REASON, **TEXT_OPTIONS}), ("TIME", TIME_OPTIONS)):
         for key, help_ in options.items():

@@ -6,12 +6,12 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from ...compile.waivers.document import LIST_FORMS, MOMENT_PATTERN
+from ...compile.waivers.document import LIST_CHECKS, MOMENT_PATTERN
 
 # The order of the keys in a file: scope, reason, persons, times.
 KEY_ORDER = (
     "id",
-    *(key for key in LIST_FORMS if key != "compensating_controls"),
+    *(key for key in LIST_CHECKS if key != "compensating_controls"),
     *("reason", "risk", "compensating_controls", "ticket", "request"),
     *("requested_by", "requested_on", "approved_by", "approved_on", "valid_from", "expires", "review_by"),
 )

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ...policy_errors import PolicyError, propose_similar_names
+from ..reading.document_schema import Mistake
 from ..reading.yaml_file import Document, KeyPath
 from .schema import is_amendable
-from .value_schemas import Mistake
 
 FOLDER = "amends"
 # Keys of an amendment whose value replaces the value in the catalogue's entry.

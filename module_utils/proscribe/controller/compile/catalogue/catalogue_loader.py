@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from ....model.plan import format_canonical
 from ....model.types.plan import ControlIdentifiers as OfControl
 from ...policy_errors import PolicyError, PolicyErrors, propose_similar_names
+from ..reading.document_schema import get_key_texts
 from . import amendments, feeds, guard_list, known_good, signers
 from .entry_files import CatalogueEntry, read_entries
 from .entry_types import Compared, Decision, ServiceIdentifiers, TenantControl, UnverifiedBrowserData
@@ -18,7 +19,6 @@ from .feeds import Feed
 from .name_conflicts import Claimant, check_claims
 from .release import CatalogueRelease, read_release
 from .schema import CATEGORIES, PRIVATE, check_service
-from .value_schemas import get_key_texts
 
 
 @dataclass(frozen=True)

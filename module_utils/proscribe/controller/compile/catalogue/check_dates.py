@@ -11,7 +11,7 @@ import datetime
 from collections.abc import Iterator, Mapping
 
 from ..reading import grammar
-from .value_schemas import GroupSchema, KeySchema, ListSchema, Mistake, TextSchema, get_key_list
+from ..reading.document_schema import GroupSchema, KeySchema, ListSchema, Mistake, TextSchema, get_key_list
 
 MAX_ACCEPTED_DAYS = 366  # most days for which a person can accept an old check
 

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 from ...policy_errors import DescribedValue, PolicyError, propose_similar_names
+from ..reading.document_schema import Mistake
 from ..reading.yaml_file import Document, KeyPath, read_yaml
 from . import amendments, check_dates, feeds, guard_list, retired_keys
 from .entry_types import ServiceIdentifiers
 from .release import FILE as RELEASE_FILE
 from .release import KNOWN_GOOD_FILE, KNOWN_GOOD_NETWORKS_FILE, PUBLISHERS_FILE, RECALL_FILE
 from .schema import AMENDMENT, BROWSERS, CATEGORIES, FEED, check_browser, check_service
-from .value_schemas import Mistake
 
 BROWSERS_FILE = "browsers.yml"
 

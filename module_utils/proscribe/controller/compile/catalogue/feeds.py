@@ -17,12 +17,12 @@ from typing import NamedTuple
 
 from ...policy_errors import DescribedValue, PolicyError
 from ..reading import grammar
+from ..reading.document_schema import Mistake
 from ..reading.plain_file import read_plain_file
 from ..reading.yaml_file import Document
 from .entry_types import Compared, FeedEntry
 from .name_conflicts import find_shared_name
 from .shared_networks import find_network_owner
-from .value_schemas import Mistake
 
 FOLDER = "feeds"
 MAX_LIST_BYTES = 8 << 20  # bytes of a list

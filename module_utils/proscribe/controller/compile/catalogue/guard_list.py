@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..reading.document_schema import Mistake
 from ..reading.package_names import GUARDED
 from .entry_types import ServiceIdentifiers
-from .value_schemas import Mistake
 
 _EXPECTED = "something that a host can do without"
 

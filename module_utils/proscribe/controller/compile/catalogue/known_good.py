@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...policy_errors import PolicyError
+from ..reading.document_schema import get_key_texts
 from ..reading.networks import NetworkTable, merge_networks, parse_network
 from ..reading.yaml_file import KeyPath
 from .feeds import Feed, read_value_list
 from .name_conflicts import list_name_and_parents
 from .release import KNOWN_GOOD_FILE, KNOWN_GOOD_NETWORKS_FILE
 from .schema import iterate_decisions
-from .value_schemas import get_key_texts
 
 MAX_NAMES_SHOWN = 3  # dependent names in a message
 DECISION_HINT = "to block it all the same, name it in `decided` with `as: blocked` and the reason (docs/catalogue.md)"

@@ -12,8 +12,8 @@ from itertools import chain
 from typing import NamedTuple
 
 from ...policy_errors import propose_similar_names
+from ..reading.document_schema import Mistake
 from ..reading.yaml_file import KeyPath
-from .value_schemas import Mistake
 
 # Names that no entry may block, whether the project's or the organisation's, with what depends on them. Sources:
 # complaints about block lists that had such names (AdGuardHome, NextDNS), and the endpoint lists of Microsoft 365 and

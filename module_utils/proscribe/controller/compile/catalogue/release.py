@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from ...policy_errors import PolicyError
 from ..reading import grammar
+from ..reading.document_schema import GroupSchema, TextSchema
 from ..reading.yaml_file import read_yaml
-from .value_schemas import GroupSchema, TextSchema
 
 FILE = "release.yml"
 PUBLISHERS_FILE = "publishers.yml"  # publishers of lists, for `catalog refresh`

@@ -8,10 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ..reading import grammar, windows_signing
+from ..reading.document_schema import (
+    GroupSchema,
+    KeySchema,
+    ListSchema,
+    Mistake,
+    TextSchema,
+    get_key_list,
+    get_key_texts,
+)
 from ..reading.yaml_file import KeyPath
 from . import check_dates
 from .shared_networks import find_network_owner
-from .value_schemas import GroupSchema, KeySchema, ListSchema, Mistake, TextSchema, get_key_list, get_key_texts
 
 # Categories, in the order of reports. A service's file is in the folder of its category. By default, only services of
 # BANNED_CATEGORIES are banned. Other services are only reported, unless proscribe_categories adds their category.

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from .value_schemas import Mistake
+from ..reading.document_schema import Mistake
 
 # Teams whose programs are common in offices. No list of them is complete.
 SHARED_TEAMS = {

@@ -11,7 +11,6 @@ inventory:
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +19,34 @@ from typing import Any
 from ....model.vocabulary import WAIVER_STATUSES
 from ...policy_errors import PolicyError, PolicyErrors, propose_similar_names
 from ..inventory.policy_folders import APPROVERS_FILE
-from ..reading.yaml_file import Document, read_yaml
+from ..reading.document_schema import GroupSchema, ListSchema, OptionalSchema, TextSchema
+from ..reading.grammar import make_pattern_check
+from ..reading.yaml_file import read_yaml
 from .person_names import is_same_person
 
 SELF_APPROVED, UNAUTHORISED = WAIVER_STATUSES[2:4]
-AUTHORITY_KEYS = ("head", "deputies", "mail")
-MAIL_PATTERN = re.compile(r"[A-Za-z0-9_.+][A-Za-z0-9_.+-]{0,63}@[A-Za-z0-9.-]{1,255}")
+
+
+def _check_name(text: str) -> str:
+    is_name = bool(text) and text.isprintable() and text == text.strip()
+    return "" if is_name else "a person's name, as approved_by gives it"
+
+
+_NAME = TextSchema(_check_name)
+_MAIL = TextSchema(
+    make_pattern_check(
+        r"[A-Za-z0-9_.+][A-Za-z0-9_.+-]{0,63}@[A-Za-z0-9.-]{1,255}",
+        "one mail address, such as head.of.press@example.org",
+    )
+)
+_AUTHORITY = GroupSchema(
+    {
+        "head": _NAME,
+        "deputies": OptionalSchema(ListSchema(_NAME, min_items=0, has_unique_items=False)),
+        "mail": OptionalSchema(_MAIL),
+    },
+    required=("head",),
+)
 
 
 @dataclass(frozen=True)
@@ -53,7 +74,8 @@ def read_approver_list(folders: Sequence[Path], groups: Mapping[str, Set[str]]) 
     Raises PolicyErrors with every mistake. `groups` are the groups of the inventory. Each department has to be one of
     them.
     """
-    approver_list: dict[str, Authority] = {}
+    schema = GroupSchema(dict.fromkeys(groups, OptionalSchema(_AUTHORITY)), key_description="a group of the inventory")
+    entries: dict[str, Any] = {}
     errors: list[PolicyError] = []
     for folder in folders:
         for path in (folder / APPROVERS_FILE, (folder / APPROVERS_FILE).with_suffix(".yaml")):
@@ -64,15 +86,21 @@ def read_approver_list(folders: Sequence[Path], groups: Mapping[str, Set[str]]) 
             except PolicyError as error:
                 errors.append(error)
                 continue
-            for department, authority in _read_departments(document, groups, errors):
-                if department in approver_list:
-                    errors.append(
-                        document.make_error((department,), department, "each department in one register only")
-                    )
-                approver_list[department] = authority
+            mistakes = list(schema.check(document.data, ()))
+            if isinstance(document.data, dict):
+                mistakes += [
+                    ((name,), name, "each department in one register only") for name in document.data if name in entries
+                ]
+                entries.update(document.data)
+            errors += [document.make_error(*mistake) for mistake in mistakes]
     if errors:
         raise PolicyErrors(errors)
-    return approver_list
+    return {
+        department: Authority(entry["head"], tuple(entry.get("deputies", ())), entry.get("mail", ""))
+        if entry
+        else Authority("")
+        for department, entry in entries.items()
+    }
 
 
 def warn_of_unnamed_heads(approver_list: ApproverList) -> str:
@@ -128,60 +156,6 @@ def explain_objection(
             f"{_describe_hosts(hosts - owned_hosts)} not in any department of {APPROVERS_FILE}, so nobody can approve"
         )
     return ""
-
-
-def _read_departments(
-    document: Document, groups: Mapping[str, Set[str]], errors: list[PolicyError]
-) -> list[tuple[str, Authority]]:
-    """Return the departments of an approver list with their approvers. Add the mistakes to `errors`.
-
-    `groups` are the groups of the inventory; each department is one of these.
-    """
-
-    def add_error(place: tuple[str | int, ...], wrong_value: object, expected: str) -> None:
-        errors.append(document.make_error(place, wrong_value, expected))
-
-    if not isinstance(document.data, Mapping):
-        add_error((), document.data, "a mapping such as press: {head: chan.tai.man, deputies: [lee.siu.ming]}")
-        return []
-    authorities = []
-    for department, entry in document.data.items():
-        if department not in groups:
-            add_error((department,), department, f"a group of the inventory{propose_similar_names(department, groups)}")
-            continue  # the content is not printed: a link may lead to a secret file (Document.make_error)
-        if entry == "":
-            authorities.append((department, Authority("")))
-            continue
-        if not isinstance(entry, Mapping):
-            add_error((department,), entry, "a mapping such as {head: chan.tai.man, deputies: [lee.siu.ming]}")
-            continue
-        for key in entry:
-            if key not in AUTHORITY_KEYS:
-                add_error(
-                    (department, key),
-                    key,
-                    f"one of {', '.join(AUTHORITY_KEYS)}{propose_similar_names(key, AUTHORITY_KEYS)}",
-                )
-        if not _is_name(entry.get("head")):
-            add_error((department, "head"), entry.get("head"), "the head's name, as approved_by gives it")
-            continue
-        deputies: Any = entry.get("deputies") or []
-        if not isinstance(deputies, list):
-            add_error((department, "deputies"), deputies, f"a list, such as [{deputies}]")
-            continue
-        for index, name in enumerate(deputies):
-            if not _is_name(name):
-                add_error((department, "deputies", index), name, "a deputy's name")
-        mail = entry.get("mail") or ""
-        if mail and not (isinstance(mail, str) and MAIL_PATTERN.fullmatch(mail)):
-            add_error((department, "mail"), mail, "one mail address, such as head.of.press@example.org")
-            mail = ""
-        authorities.append((department, Authority(entry["head"], tuple(filter(_is_name, deputies)), mail)))
-    return authorities
-
-
-def _is_name(content: object) -> bool:
-    return isinstance(content, str) and bool(content) and content.isprintable() and content == content.strip()
 
 
 def _describe_hosts(hosts: Set[str]) -> str:

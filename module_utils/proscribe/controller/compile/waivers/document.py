@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,49 +15,91 @@ from ....model.plan import CONTROLS
 from ....model.vocabulary import REQUEST_ID_PATTERN
 from ...policy_errors import DescribedValue, PolicyError, PolicyErrors, propose_similar_names
 from ..catalogue.schema import CATEGORIES
-from ..reading.grammar import MAX_GROUPS, POSIX_GROUP_PATTERN
-from ..reading.yaml_file import Document, KeyPath, read_yaml
+from ..reading.document_schema import GroupSchema, ListSchema, Mistake, OptionalSchema, TextSchema, get_key_texts
+from ..reading.grammar import MAX_GROUPS, POSIX_GROUP_PATTERN, Check, PatternCheck, make_word_check
+from ..reading.yaml_file import Document, read_yaml
 from . import hours
 from .waiver import NARROWING_KEYS, Revocation, Waiver
 
 SUFFIXES = (".yml", ".yaml")
 
-# For each key with a list: the pattern of an item, and a phrase for a right item.
-NAME_PATTERN = compile_pattern(r"\S(?:.{0,98}\S)?")
-LIST_FORMS: Mapping[str, tuple[re.Pattern[str], str]] = {
-    "services": (compile_pattern(r"[a-z0-9_]+"), "a service's id"),
-    "controls": (NAME_PATTERN, f"one of {', '.join(CONTROLS)}"),
-    "hosts": (NAME_PATTERN, "a host's name"),
-    "groups": (NAME_PATTERN, "a group's name"),
-    "zones": (NAME_PATTERN, "a network zone, as proscribe_zone names it"),
-    "signed_hosts": (NAME_PATTERN, "a host's name"),
-    # A name of the user database, as findings have it and the host of the packet filter resolves it. A number is
-    # refused, because it may be another user on another host.
-    "users": (compile_pattern(r"""(?!-|\d+$)[^\s:/,"']{1,100}"""), "a user's login name"),
-    "posix_groups": (POSIX_GROUP_PATTERN, "the name of a group of the host's users"),
-    "versions": (compile_pattern(r"[!-~]{1,100}"), "a version as the package system writes it, such as 4.0.1-1"),
-    "paths": (
-        compile_pattern(r"(?!.*(?://|/\.\.?(?:/|$)))/.{0,997}[^/]"),
-        "an absolute path, such as /opt/wechat/wechat",
-    ),
-    "hours": (hours.HOURS_PATTERN, hours.HOURS_DESCRIPTION),
-    "compensating_controls": (compile_pattern(r"\S.{0,998}"), "a sentence"),
-}
-TIME_KEYS = ("requested_on", "approved_on", "valid_from", "expires", "review_by", "reviewed_on")
-PARTY_KEYS = ("requested_by", "approved_by")
-TEXT_KEYS = (*PARTY_KEYS, "reason", "risk", "ticket", "request")
-REQUIRED_KEYS = ("id", "services", "reason", "requested_by", "approved_by", "approved_on", "expires")
-REVOCATION_KEYS = ("on", "by", "why")
-PLACE_KEYS = ("hosts", "groups", "zones")  # at least one is required
-NAMING_KEYS = ("services", *PLACE_KEYS)
 MAX_TEXT_LENGTH = 1000  # characters of a text
-WAIVER_KEYS = ("id", *LIST_FORMS, *TIME_KEYS, *TEXT_KEYS, "revoked")
-
 ID_PATTERN = compile_pattern(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 # The only accepted form of a time. Readers could understand a day alone, or a time without a zone, differently.
 MOMENT_PATTERN = compile_pattern(
     r"(?:19|20|21)\d\d-\d\d-\d\d[T ](?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d)?(?:Z|[+-](?:0\d|1[0-4]):[0-5]\d)",
     re.ASCII,  # digits are 0 to 9
+)
+NAME_PATTERN = compile_pattern(r"\S(?:.{0,98}\S)?")
+
+
+@dataclass(frozen=True)
+class LineCheck(PatternCheck):
+    """A check by a regular expression over a line of printable text."""
+
+    def __call__(self, text: str) -> str:
+        return super().__call__(text) if text.isprintable() else self.expected
+
+
+def _check_line(text: str) -> str:
+    is_line = text.isprintable() and len(text) <= MAX_TEXT_LENGTH and text == text.strip()
+    return "" if is_line else f"one line of text, at most {MAX_TEXT_LENGTH} printable characters"
+
+
+def _check_printable(text: str) -> str:
+    return "" if text.isprintable() else "one line of text"
+
+
+def _check_moment(text: str) -> str:
+    return "" if _parse_moment(text) else "a time with its zone, such as 2026-12-31T18:00:00+08:00"
+
+
+# For each key with a list: the check of an item. It describes a right item as what it expects in place of "".
+LIST_CHECKS: Mapping[str, Check] = {
+    "services": LineCheck(compile_pattern(r"[a-z0-9_]+"), "a service's id"),
+    "controls": make_word_check(*CONTROLS),
+    "hosts": LineCheck(NAME_PATTERN, "a host's name"),
+    "groups": LineCheck(NAME_PATTERN, "a group's name"),
+    "zones": LineCheck(NAME_PATTERN, "a network zone, as proscribe_zone names it"),
+    "signed_hosts": LineCheck(NAME_PATTERN, "a host's name"),
+    # A name of the user database, as findings have it and the host of the packet filter resolves it. A number is
+    # refused, because it may be another user on another host.
+    "users": LineCheck(compile_pattern(r"""(?!-|\d+$)[^\s:/,"']{1,100}"""), "a user's login name"),
+    "posix_groups": LineCheck(POSIX_GROUP_PATTERN, "the name of a group of the host's users"),
+    "versions": LineCheck(
+        compile_pattern(r"[!-~]{1,100}"), "a version as the package system writes it, such as 4.0.1-1"
+    ),
+    "paths": LineCheck(
+        compile_pattern(r"(?!.*(?://|/\.\.?(?:/|$)))/.{0,997}[^/]"), "an absolute path, such as /opt/wechat/wechat"
+    ),
+    "hours": hours.check_hours,
+    "compensating_controls": LineCheck(compile_pattern(r"\S.{0,998}"), "a sentence"),
+}
+TIME_KEYS = ("requested_on", "approved_on", "valid_from", "expires", "review_by", "reviewed_on")
+PARTY_KEYS = ("requested_by", "approved_by")
+TEXT_KEYS = (*PARTY_KEYS, "reason", "risk", "ticket", "request")
+PLACE_KEYS = ("hosts", "groups", "zones")  # at least one is required
+NAMING_KEYS = ("services", *PLACE_KEYS)
+
+LINE, MOMENT = TextSchema(_check_line), TextSchema(_check_moment)
+ID = TextSchema(PatternCheck(ID_PATTERN, "letters, digits, dots, hyphens and underscores, at most 100 of them"))
+_WORDS = TextSchema(_check_printable)
+REVOCATION = GroupSchema({"on": MOMENT, "by": _WORDS, "why": _WORDS}, required=("on", "by", "why"))
+WAIVER = GroupSchema(
+    {
+        "id": ID,
+        **{
+            key: OptionalSchema(ListSchema(TextSchema(check), int(key == "services"), has_unique_items=False))
+            for key, check in LIST_CHECKS.items()
+        },
+        **{key: OptionalSchema(MOMENT) for key in TIME_KEYS},
+        **dict.fromkeys(TEXT_KEYS, LINE),
+        "request": OptionalSchema(
+            TextSchema(PatternCheck(REQUEST_ID_PATTERN, "the id of a request: 16 of 0-9 and a-f"))
+        ),
+        "revoked": REVOCATION,
+    },
+    required=("id", "services", "reason", "requested_by", "approved_by", "approved_on", "expires"),
 )
 
 # An approved exception is reviewed every month, as CIS Controls v8 2.3 requires for unauthorised software.
@@ -151,22 +194,63 @@ def read_waiver(path: Path) -> Waiver:
         document = read_yaml(path)
     except PolicyError as error:
         raise WaiverFileError([error]) from None
-    if not isinstance(document.data, Mapping):
-        raise WaiverFileError([document.make_error((), document.data, "a mapping with the keys of a waiver")])
-    reader = _WaiverReader(document)
-    waiver = reader.read_waiver()
-    if reader.errors or waiver is None:
-        raise WaiverFileError(reader.errors, reader.make_malformed_waiver())
-    return waiver
+    data = document.data
+    if isinstance(data, dict) and data.get("hours") and isinstance(data["hours"], str):
+        data = {**data, "hours": [data["hours"]]}
+    mistakes = list(WAIVER.check(data, ()))
+    if not isinstance(data, dict) or not data:
+        raise WaiverFileError(document.make_error(*mistake) for mistake in mistakes)
+    lists = {key: tuple(dict.fromkeys(get_key_texts(data, key))) for key in LIST_CHECKS}
+    times: dict[str, Any] = {key: _parse_moment(data.get(key)) for key in TIME_KEYS}
+    id_ = data.get("id")
+    if id_ != path.stem and not any(ID.check(id_, ())):
+        mistakes.append((("id",), id_, f"the name of its file, {path.stem}"))
+    mistakes += [*_check_lists(lists), *_check_narrowing(lists), *_check_times(data, times)]
+    if mistakes:
+        names = {key: tuple(name for name in lists[key] if not LIST_CHECKS[key](name)) for key in NAMING_KEYS}
+        raise WaiverFileError(
+            (document.make_error(*mistake) for mistake in mistakes), MalformedWaiver(document, **names)
+        )
+    approved, expires = times["approved_on"], times["expires"]
+    # The fields of Waiver have the names of the keys.
+    fields: dict[str, Any] = {
+        **{key: data.get(key, "") for key in ("id", *TEXT_KEYS)},
+        **lists,
+        "controls": lists["controls"] or CONTROLS,
+    }
+    return Waiver(
+        **fields,
+        requested_on=times["requested_on"],
+        approved_on=approved,
+        valid_from=times["valid_from"] or approved,
+        expires=expires,
+        review_by=times["review_by"] or min((times["reviewed_on"] or approved) + REVIEW_INTERVAL, expires),
+        revoked=_make_revocation(data["revoked"]) if "revoked" in data else None,
+        file=str(path),
+        document=document,
+    )
 
 
 def read_revocation(document: Document) -> tuple[str, Revocation] | None:
     """Return the id and the revocation of a waiver in spite of other mistakes; None if it has no revocation."""
-    if not isinstance(document.data, Mapping):
+    data = document.data
+    if not isinstance(data, dict) or any((*ID.check(data.get("id"), ()), *REVOCATION.check(data.get("revoked"), ()))):
         return None
-    reader = _WaiverReader(document)
-    revocation = reader.read_revocation()
-    return (reader.read_text("id"), revocation) if revocation and not reader.errors else None
+    return data["id"], _make_revocation(data["revoked"])
+
+
+def _make_revocation(revoked: Mapping[str, Any]) -> Revocation:
+    """Return the revocation of a well-formed key `revoked`."""
+    on: Any = _parse_moment(revoked["on"])
+    return Revocation(on, revoked["by"], revoked["why"])
+
+
+def _parse_moment(text: object) -> datetime.datetime | None:
+    """Return a time in UTC; None for a missing or wrong value."""
+    if isinstance(text, str) and MOMENT_PATTERN.fullmatch(text):
+        with contextlib.suppress(ValueError):  # no such day
+            return datetime.datetime.fromisoformat(text).astimezone(datetime.timezone.utc)
+    return None
 
 
 def find_unknown_names(waiver: Waiver | MalformedWaiver, known_names: KnownNames) -> Iterator[PolicyError]:
@@ -197,186 +281,39 @@ def explain_wrong_kind(name: str, known_names: KnownNames) -> str:
     return f"; {name!r} is a category, and a waiver names services" if name in CATEGORIES else ""
 
 
-class _WaiverReader:
-    """A reader for the keys of a file that collects their mistakes."""
+def _check_lists(lists: Mapping[str, Sequence[str]]) -> Iterator[Mistake]:
+    """Yield a mistake for lists with too many items, and for a waiver without a place."""
+    if len(lists["hours"]) > hours.MAX_HOURS_TEXTS:
+        yield ("hours",), f"{len(lists['hours'])} of them", f"at most {hours.MAX_HOURS_TEXTS}"
+    if len(lists["posix_groups"]) > MAX_GROUPS:
+        yield ("posix_groups",), f"{len(lists['posix_groups'])} groups", f"at most {MAX_GROUPS}"
+    if not any(lists[key] for key in PLACE_KEYS):
+        yield ("hosts",), None, "hosts, groups or zones that the waiver is for"
 
-    def __init__(self, document: Document) -> None:
-        self.document = document
-        self.data: Mapping[str, object] = document.data
-        self.errors: list[PolicyError] = []
-        self.lists: Mapping[str, tuple[str, ...]] = {}
 
-    def make_malformed_waiver(self) -> MalformedWaiver:
-        """Return the well-formed services, hosts, groups and zones of a file with mistakes, to check them."""
-        spelled = {key: tuple(map(str, filter(LIST_FORMS[key][0].fullmatch, self.lists[key]))) for key in NAMING_KEYS}
-        return MalformedWaiver(self.document, **spelled)
+def _check_narrowing(lists: Mapping[str, Sequence[str]]) -> Iterator[Mistake]:
+    """Yield a mistake for a limit, such as users or hours, that a control of the waiver cannot apply.
 
-    def add_error(self, place: KeyPath, wrong_value: object, expected: str) -> None:
-        """Add a mistake at a path of the file, such as ("hosts", 2)."""
-        self.errors.append(self.document.make_error(place, wrong_value, expected))
+    So the approver notices the mistake, before users notice it on a host.
+    """
+    controls = lists["controls"]
+    for key, (able_controls, reason) in NARROWING_KEYS.items():
+        if lists[key] and (not controls or not set(controls) <= set(able_controls)):
+            expected = f"controls: [{', '.join(able_controls)}] or less beside {key}, because {reason}"
+            yield ("controls",), ", ".join(controls) or None, expected
 
-    def read_waiver(self) -> Waiver | None:
-        """Return the waiver in the file, and add every mistake to `errors`.
 
-        If the approval time or the end is missing or wrong, the result is None, because a waiver needs both.
-        """
-        for key in self.data:
-            if key not in WAIVER_KEYS:
-                self.add_error((key,), key, f"a key of a waiver{propose_similar_names(key, WAIVER_KEYS)}")
-        for key in REQUIRED_KEYS:
-            if not self.data.get(key):
-                self.add_error((key,), None, "a value: every waiver has one")
-        id_ = self.read_text("id")
-        if id_ and not ID_PATTERN.fullmatch(id_):
-            self.add_error(("id",), id_, "letters, digits, dots, hyphens and underscores, at most 100 of them")
-        elif id_ and id_ != self.document.path.stem:
-            self.add_error(("id",), id_, f"the name of its file, {self.document.path.stem}")
-        texts = {key: self.read_text(key) for key in TEXT_KEYS}
-        if texts["request"] and not REQUEST_ID_PATTERN.fullmatch(texts["request"]):
-            self.add_error(("request",), texts["request"], "the id of a request: 16 of 0-9 and a-f")
-        self.lists = {key: self.read_list(key) for key in LIST_FORMS}
-        self.check_lists()
-        times = {key: self.read_moment((key,), self.data.get(key)) for key in TIME_KEYS}
-        revocation = self.read_revocation()
-        approved, expires = times["approved_on"], times["expires"]
-        if approved is None or expires is None:
-            return None
-        self.check_times(times, approved, expires)
-        reviewed = times["reviewed_on"] or approved
-        # The fields of Waiver have the names of the keys; LIST_FORMS and TEXT_KEYS determine their types.
-        fields: dict[str, Any] = {**self.lists, **texts, "controls": self.lists["controls"] or CONTROLS}
-        return Waiver(
-            id=id_,
-            **fields,
-            requested_on=times["requested_on"],
-            approved_on=approved,
-            valid_from=times["valid_from"] or approved,
-            expires=expires,
-            review_by=times["review_by"] or min(reviewed + REVIEW_INTERVAL, expires),
-            revoked=revocation,
-            file=str(self.document.path),
-            document=self.document,
-        )
-
-    def check_lists(self) -> None:
-        """Check well-formed lists for values that nobody can intend, or with which the waiver would waive nothing."""
-        self.check_hours(self.lists["hours"])
-        if len(self.lists["posix_groups"]) > MAX_GROUPS:
-            self.add_error(("posix_groups",), f"{len(self.lists['posix_groups'])} groups", f"at most {MAX_GROUPS}")
-        for index, name in enumerate(self.lists["controls"]):
-            if name not in CONTROLS:
-                self.add_error(
-                    ("controls", index), name, f"one of {', '.join(CONTROLS)}{propose_similar_names(name, CONTROLS)}"
-                )
-        if not any(self.lists[key] for key in PLACE_KEYS):
-            self.add_error(("hosts",), None, "hosts, groups or zones that the waiver is for")
-        self.check_narrowing(self.lists)
-
-    def check_times(
-        self, times: Mapping[str, datetime.datetime | None], approved: datetime.datetime, expires: datetime.datetime
-    ) -> None:
-        """Check the order of the times."""
-        begins = max(times["valid_from"] or approved, approved)
-        if expires <= begins:
-            expected = f"a time after {begins.isoformat()}, when the waiver begins"
-            self.add_error(("expires",), self.data["expires"], expected)
-        requested, reviewed = times["requested_on"], times["reviewed_on"]
-        if requested and requested > approved:
-            self.add_error(("requested_on",), self.data["requested_on"], "a time not after approved_on")
-        if reviewed and reviewed < approved:
-            self.add_error(("reviewed_on",), self.data["reviewed_on"], "a time not before approved_on")
-
-    def check_narrowing(self, lists: Mapping[str, tuple[str, ...]]) -> None:
-        """Add an error for a limit, such as users or hours, that a control of the waiver cannot apply.
-
-        So the approver notices the mistake, before users notice it on a host.
-        """
-        for key, (able_controls, reason) in NARROWING_KEYS.items():
-            controls = lists["controls"]
-            if lists[key] and (not controls or not set(controls) <= set(able_controls)):
-                place: KeyPath = ("controls",)
-                wrong_value = ", ".join(controls) if controls else None
-                self.add_error(
-                    place, wrong_value, f"controls: [{', '.join(able_controls)}] or less beside {key}, because {reason}"
-                )
-
-    def check_hours(self, texts: Sequence[str]) -> None:
-        """Add an error for hours that are empty, and for more than MAX_HOURS_TEXTS of them."""
-        if len(texts) > hours.MAX_HOURS_TEXTS:
-            self.add_error(("hours",), f"{len(texts)} of them", f"at most {hours.MAX_HOURS_TEXTS}")
-        for index, text in enumerate(texts):
-            if hours.HOURS_PATTERN.fullmatch(text):
-                try:
-                    hours.merge_windows([text])
-                except ValueError:
-                    self.add_error(("hours", index), text, "a time that ends at another minute than it begins at")
-
-    def read_text(self, key: str) -> str:
-        """Return the text of a key; "" for a missing key or a wrong value, which becomes an error."""
-        content = self.data.get(key, "")
-        if (
-            not isinstance(content, str)
-            or not content.isprintable()
-            or len(content) > MAX_TEXT_LENGTH
-            or content != content.strip()
-        ):
-            self.add_error((key,), content, f"one line of text, at most {MAX_TEXT_LENGTH} printable characters")
-            return ""
-        return content
-
-    def read_list(self, key: str) -> tuple[str, ...]:
-        """Return the texts in the list of a key; () for a missing key. Add an error for each malformed item."""
-        content = self.data.get(key, "")
-        if content == "":
-            return ()
-        if key == "hours" and isinstance(content, str):
-            content = [content]
-        if not isinstance(content, list):
-            self.add_error((key,), content, f"a list, such as [{content}]" if isinstance(content, str) else "a list")
-            return ()
-        form, description = LIST_FORMS[key]
-        for index, text in enumerate(content):
-            if not isinstance(text, str) or not text.isprintable() or not form.fullmatch(text):
-                self.add_error((key, index), text, description)
-        return tuple(dict.fromkeys(text for text in content if isinstance(text, str)))
-
-    def read_moment(self, place: KeyPath, text: object) -> datetime.datetime | None:
-        """Return a time in UTC; None for a missing key or a wrong value, which becomes an error."""
-        if text is None or text == "":
-            return None
-        try:
-            if isinstance(text, str) and MOMENT_PATTERN.fullmatch(text):
-                return datetime.datetime.fromisoformat(text).astimezone(datetime.timezone.utc)
-        except ValueError:  # no such day
-            pass
-        self.add_error(place, text, "a time with its zone, such as 2026-12-31T18:00:00+08:00")
-        return None
-
-    def read_revocation(self) -> Revocation | None:
-        """Return the revocation in the file, and add its mistakes to `errors`.
-
-        The result is None if the file has no key `revoked`, or no valid time in it.
-        """
-        if "revoked" not in self.data:
-            return None
-        revoked = self.data["revoked"]
-        if not isinstance(revoked, Mapping):
-            self.add_error(
-                ("revoked",), revoked, "a mapping such as {on: 2026-12-01T09:00:00+08:00, by: name, why: reason}"
-            )
-            return None
-        for key in revoked:
-            if key not in REVOCATION_KEYS:
-                self.add_error(
-                    ("revoked", key),
-                    key,
-                    f"one of {', '.join(REVOCATION_KEYS)}{propose_similar_names(key, REVOCATION_KEYS)}",
-                )
-        for key in REVOCATION_KEYS:
-            content = revoked.get(key)
-            if not content:
-                self.add_error(("revoked", key), None, "a value: every revocation has one")
-            elif key != "on" and not (isinstance(content, str) and content.isprintable()):
-                self.add_error(("revoked", key), content, "one line of text")
-        on = self.read_moment(("revoked", "on"), revoked.get("on"))
-        return Revocation(on, str(revoked.get("by")), str(revoked.get("why"))) if on else None
+def _check_times(data: Mapping[str, object], times: Mapping[str, datetime.datetime | None]) -> Iterator[Mistake]:
+    """Yield a mistake for each time that contradicts another one."""
+    approved, expires, requested, reviewed = (
+        times[key] for key in ("approved_on", "expires", "requested_on", "reviewed_on")
+    )
+    if approved is None or expires is None:
+        return
+    begins = max(times["valid_from"] or approved, approved)
+    if expires <= begins:
+        yield ("expires",), data["expires"], f"a time after {begins.isoformat()}, when the waiver begins"
+    if requested and requested > approved:
+        yield ("requested_on",), data["requested_on"], "a time not after approved_on"
+    if reviewed and reviewed < approved:
+        yield ("reviewed_on",), data["reviewed_on"], "a time not before approved_on"

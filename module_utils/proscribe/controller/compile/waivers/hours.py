@@ -26,9 +26,19 @@ HOURS_PATTERN = compile_pattern(
     rf"{_TIME_EXPRESSION}-{_TIME_EXPRESSION}",
     re.ASCII,
 )
-HOURS_DESCRIPTION = "days and times of the host's own zone, such as mon-fri 09:00-18:00"
 
 Window = tuple[int, int, int]  # day (0 is Monday), first minute of the day, end minute (exclusive)
+
+
+def check_hours(text: str) -> str:
+    """Return "" for days and times of a week, else what was expected."""
+    if not HOURS_PATTERN.fullmatch(text):
+        return "days and times of the host's own zone, such as mon-fri 09:00-18:00"
+    try:
+        merge_windows([text])
+    except ValueError:
+        return "a time that ends at another minute than it begins at"
+    return ""
 
 
 def merge_windows(texts: Iterable[str]) -> list[Window]:

@@ -9,9 +9,10 @@ import pytest
 import yaml
 from made import BLANK
 from made_catalogue import GOOD, OWN, errors_of
-from proscribe.controller.compile.catalogue import schema, value_schemas
+from proscribe.controller.compile.catalogue import schema
 from proscribe.controller.compile.catalogue.catalogue_loader import Browser, Service, read_catalogue
 from proscribe.controller.compile.catalogue.schema import AMENDMENT, BROWSERS, FEED, SERVICE, check_service
+from proscribe.controller.compile.reading.document_schema import GroupSchema
 from proscribe.controller.compile.reading.yaml_file import KeyPath
 
 DIGEST, EXTENSION, FAMILY = "0" * 64, "a" * 32, "cv1g1gvanyjgm"
@@ -83,7 +84,7 @@ BROWSER_HEAD = "id: owl\nname: Owl\npolicy_support: firefox\npolicy_fallbacks: [
 FULL_BROWSER = read_texts(BROWSER_HEAD, LOCATED, "notes: a bird\nsources: [a test]\n")
 FULL_BROWSER |= {key: dict(PLACED) for key in PLACES} | {"unverified": read_texts(LOCATED, "notes: a bird")}
 FULL_BROWSER["unverified"] |= {key: {system: [path] for system, path in PLACED.items()} for key in PLACES}
-FULL: list[tuple[value_schemas.GroupSchema, dict[str, Any]]] = [(SERVICE, FULL_SERVICE | FULL_UNVERIFIED)]
+FULL: list[tuple[GroupSchema, dict[str, Any]]] = [(SERVICE, FULL_SERVICE | FULL_UNVERIFIED)]
 FULL += [(AMENDMENT, FULL_AMENDMENT), (FEED, read_texts(FEED_HEAD, DATES)), (BROWSERS, {"browsers": [FULL_BROWSER]})]
 
 
@@ -240,7 +241,7 @@ BAD_ENTRIES = [
     ("audience: consumer\n", "", 2, "audience", None, f"a value: every service of the category {CHAT} has one"),
     ("consumer", "consumers", 6, "audience", "consumers", "did you mean 'consumer'?"),
     ("enforce: true", "enforce: yes", 7, "enforce", "yes", "one of true, false"),
-    ("[a test]", "a test", 13, "sources", "a test", LIST),
+    ("[a test]", "a test", 13, "sources", "a test", "a list, such as [a test]"),
     ("[parrot]", "[]", 12, "packages.apt", [], LIST),
     ("[parrot]", "[dpkg]", 12, "packages.apt[0]", "dpkg", "something that a host can do without"),
     ("[parrot]", "[{a: b}]", 12, "packages.apt[0]", {"a": "b"}, "one text"),
