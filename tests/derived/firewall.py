@@ -1,6 +1,6 @@
 """The keys of the organisation's own rules, in docs/firewall.md."""
 
-from proscribe.controller.compile.restrictions.firewall_rules import DIRECTIONS, PROTOCOLS, RULE_KEYS, VERDICTS
+from proscribe.controller.compile.restrictions.firewall_rules import DIRECTIONS, PROTOCOLS, RULE_READERS, VERDICTS
 
 from .part import Part, described, table
 
@@ -21,7 +21,7 @@ KEY = (
 
 
 def keys():
-    return table(("key", "values", "left out"), described(RULE_KEYS, KEY))
+    return table(("key", "values", "left out"), described(list(RULE_READERS), KEY))
 
 
 DERIVED = (Part("docs/firewall.md", keys, "keys of a rule"),)

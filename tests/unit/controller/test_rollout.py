@@ -5,7 +5,7 @@ import json
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from proscribe.controller.policy_errors import UnexpectedValue
+from proscribe.controller.compile.restrictions.rollout_values import read_max_change
 from proscribe.controller.rollout import (
     PreviousRun,
     RolloutDecision,
@@ -20,7 +20,6 @@ from proscribe.controller.rollout.limits import (
     compute_batch_sizes,
     count_allowed_hosts,
     count_allowed_removals,
-    read_max_change,
 )
 from proscribe.controller.rollout.shares import has_only_user_problems
 
@@ -45,35 +44,6 @@ def fleet(drifted, compliant=0, removals=0, plans=1):
         *(RolloutHost(f"d{n}", f"plan{n % plans}", ("dns",), removals) for n in range(drifted)),
         *(RolloutHost(f"c{n}", "plan0", (), 0) for n in range(compliant)),
     ]
-
-
-@pytest.mark.parametrize(
-    ("value", "hosts", "removals"),
-    [
-        ({}, "25%", "auto"),
-        ({"hosts": "unlimited", "removals": "500"}, "unlimited", 500),
-        ("unlimited", "unlimited", "unlimited"),
-        ("50%", "50%", "auto"),
-    ],
-)
-def test_max_change_is_read(value, hosts, removals):
-    assert read_max_change(value) == {"hosts": hosts, "removals": removals}
-
-
-@pytest.mark.parametrize(
-    ("value", "key", "message"),
-    [
-        ({"host": 3}, ".host", "did you mean 'hosts'?"),
-        ({"hosts": -1}, "", "a number of hosts"),
-        ({"removals": "10%"}, ".removals", "a number of removals"),
-        ({"hosts": "101%", "removals": 3}, ".hosts", "a share such as '25%'"),  # of two, the wrong one is named
-        (None, "", "unlimited"),
-    ],
-)
-def test_invalid_max_change_is_reported(value, key, message):
-    with pytest.raises(UnexpectedValue) as raised:
-        read_max_change(value)
-    assert (raised.value.key, message in raised.value.expected) == (key, True)
 
 
 @pytest.mark.parametrize(

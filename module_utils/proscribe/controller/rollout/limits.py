@@ -1,14 +1,11 @@
-"""Limits of a run: the settings proscribe_batches, proscribe_max_change and proscribe_max_failures.
+"""Limits of a run by the settings proscribe_batches, proscribe_max_change and proscribe_max_failures.
 
-This module reads and applies the settings. Pure; controller only.
+Pure; controller only. compile/restrictions/rollout_values.py reads the settings.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-
-from ..policy_errors import UnexpectedValue, propose_similar_names
 
 AUTO = "auto"
 UNLIMITED = "unlimited"
@@ -26,77 +23,6 @@ MIN_ALLOWED_HOSTS = 10
 # With `removals: auto`, the most removals if more than MIN_ALLOWED_HOSTS hosts would change. For fewer hosts there is
 # no limit.
 MAX_AUTO_REMOVALS = 200
-
-CHANGED_PARTS = ("hosts", "removals")
-_PERCENT = re.compile(r"(100|[1-9]?[0-9])%")
-
-
-def read_batches(setting: object) -> str | tuple[int | str, ...]:
-    """Read the setting `batches`: `auto`, or the sizes of the batches. Raises UnexpectedValue.
-
-    A size is a number of hosts, or a share ("10%") of the hosts to correct. The last size repeats.
-    """
-    expected = "auto, or sizes such as [2, 10, '25%']"
-    if setting == AUTO:
-        return AUTO
-    if not isinstance(setting, list | tuple) or not setting:
-        raise UnexpectedValue("", setting, expected)
-    sizes: list[int | str] = []
-    for index, entry in enumerate(setting):
-        size = _parse_amount(entry)
-        if size is None or size in (0, "0%"):
-            raise UnexpectedValue(f"[{index}]", entry, "a number of hosts from 1, or a share such as '10%'")
-        sizes.append(size)
-    return tuple(sizes)
-
-
-def read_max_change(setting: object) -> dict[str, int | str]:
-    """Read the setting `max_change`. Raises UnexpectedValue.
-
-    Its form is {hosts: number | share | unlimited, removals: number | auto | unlimited}. A value without a key is the
-    limit of `hosts`. `unlimited` without a key is the limit of both.
-    """
-    limits: dict[str, int | str] = {"hosts": "25%", "removals": AUTO}
-    if setting == UNLIMITED:
-        return dict.fromkeys(limits, UNLIMITED)
-    if not isinstance(setting, Mapping):
-        setting = {"hosts": setting}
-    for part, entry in setting.items():
-        if part not in CHANGED_PARTS:
-            raise UnexpectedValue(
-                f".{part}", part, f"one of {', '.join(CHANGED_PARTS)}{propose_similar_names(str(part), CHANGED_PARTS)}"
-            )
-        if entry == UNLIMITED or (entry == AUTO and part == "removals"):
-            limits[part] = str(entry)
-            continue
-        amount = _parse_amount(entry)
-        if amount is None or (part == "removals" and isinstance(amount, str)):
-            expected = "a number of hosts, a share such as '25%'" if part == "hosts" else "a number of removals, auto"
-            raise UnexpectedValue(
-                f".{part}" if len(setting) > 1 or part != "hosts" else "", entry, f"{expected}, or unlimited"
-            )
-        limits[part] = amount
-    return limits
-
-
-def read_max_failures(setting: object) -> str:
-    """Read the setting `max_failures`: a share of the hosts, such as "10%". Raises UnexpectedValue."""
-    amount = _parse_amount(setting)
-    if not isinstance(amount, str):
-        raise UnexpectedValue("", setting, "a share of the hosts such as '10%'")
-    return amount
-
-
-def _parse_amount(setting: object) -> int | str | None:
-    """Parse a number or a share ("10%"); None for any other value.
-
-    A number may be a text, as -e options give it.
-    """
-    if isinstance(setting, int) and not isinstance(setting, bool) and setting >= 0:
-        return int(setting)
-    if isinstance(setting, str) and setting.isascii() and setting.isdigit():
-        return int(setting)
-    return str(setting) if isinstance(setting, str) and _PERCENT.fullmatch(setting) else None
 
 
 def compute_share(amount: int | str, total: int) -> int:

@@ -1,4 +1,4 @@
-"""Kinds of values, shared networks, signers, guarded names and ages of catalogue entries."""
+"""Shared networks, signers, guarded names and ages of catalogue entries."""
 
 import datetime
 import ipaddress
@@ -14,65 +14,8 @@ from proscribe.controller.compile.catalogue.freshness import ENTRY, FEED, NETWOR
 from proscribe.controller.compile.catalogue.name_conflicts import list_name_and_parents
 from proscribe.controller.compile.catalogue.shared_networks import find_network_owner
 from proscribe.controller.compile.catalogue.signers import ProgramSigner, check_signers
-from proscribe.controller.compile.reading.document_schema import GroupSchema, ListSchema, OptionalSchema, TextSchema
-from proscribe.controller.compile.reading.grammar import make_word_check
 from proscribe.controller.policy_errors import PolicyErrors
 from proscribe.host.controls.apps import protection
-
-WORD = TextSchema(make_word_check("owl", "crow"))
-WORDS = ListSchema(WORD)
-BIRD = GroupSchema({"name": WORD, "eats": WORDS}, required=("name",))
-LIST = "a list with at least one item (leave the key out where there is none)"
-ENUM = "one of owl, crow"
-AGAIN = "every item once; this one is a duplicate"
-OWL = {"name": "owl", "eats": ["crow"]}
-MISTAKES_BY_KIND = [
-    (WORD, "owl", []),
-    (WORD, "owel", [((), "owel", "one of owl, crow, did you mean 'owl'?")]),
-    (WORD, 7, [((), 7, "one text")]),
-    (WORDS, ["owl", "crow"], []),
-    (WORDS, ["owl", "crow", "owl"], [((2,), "owl", AGAIN)]),
-    (WORDS, ["x", "x"], [((0,), "x", ENUM), ((1,), "x", ENUM), ((1,), "x", AGAIN)]),
-    *((WORDS, value, [((), value, LIST)]) for value in ([], {}, None)),
-    (BIRD, OWL, []),
-    (BIRD, {"eats": ["crow"]}, [(("name",), None, "a value: this key is required")]),
-    (BIRD, {}, [((), {}, "at least one key out of name, eats")]),
-    *((BIRD, value, [((), value, "a mapping with keys out of name, eats")]) for value in ([], "owl", None)),
-    (BIRD, {"name": "owl", "eat": "x"}, [(("eat",), "eat", "a known key, did you mean 'eats'?")]),
-    (BIRD, {"name": "owl", "x": "x"}, [(("x",), "x", "a known key, one of name, eats")]),
-    (BIRD, {"name": 7, "eats": ["owl", 7]}, [(("name",), 7, "one text"), (("eats", 1), 7, "one text")]),
-    (ListSchema(BIRD), [OWL, {"name": "owl"}], []),
-    (ListSchema(BIRD), [OWL, {"eats": ["crow"], "name": "owl"}], [((1,), OWL, AGAIN)]),
-]
-
-
-@pytest.mark.parametrize(("kind", "value", "mistakes"), MISTAKES_BY_KIND)
-def test_kind_finds_the_mistakes_of_a_value(kind, value, mistakes):
-    assert list(kind.check(value, ())) == mistakes
-    assert list(kind.check(value, ("a", 3))) == [(("a", 3, *path), *rest) for path, *rest in mistakes]
-
-
-def test_text_in_place_of_a_list_is_repeated_in_brackets_unless_it_is_the_whole_file():
-    assert list(WORDS.check("owl", ("eats",))) == [(("eats",), "owl", "a list, such as [owl]")]
-    assert list(WORDS.check("secret", ())) == [((), "secret", LIST)]
-
-
-NAMED = GroupSchema({"owl": OptionalSchema(BIRD)}, key_description="a bird")
-
-
-@pytest.mark.parametrize(
-    ("value", "mistakes"),
-    [
-        ({}, []),
-        ({"owl": ""}, []),
-        ({"owel": OWL}, [(("owel",), "owel", "a bird, did you mean 'owl'?")]),
-        ("", [((), "", "a mapping; each key is a bird")]),
-        ({"owl": {"name": ""}}, [(("owl", "name"), "", "a value: this key is required")]),
-    ],
-)
-def test_mapping_by_names_may_be_empty_and_does_not_list_the_names(value, mistakes):
-    assert list(NAMED.check(value, ())) == mistakes
-
 
 # -- shared networks
 CLOUDFLARE = "Cloudflare's content network"

@@ -16,6 +16,7 @@ from mistakes import get_mistake
 from proscribe.controller.compile.catalogue import check_dates, schema
 from proscribe.controller.compile.reading import grammar, plain_file, value_readers, windows_signing, yaml_file
 from proscribe.controller.compile.reading import networks as reading
+from proscribe.controller.compile.reading.document_schema import GroupSchema, ListSchema, OptionalSchema, TextSchema
 from proscribe.controller.compile.reading.networks import NetworkTable, format_network, merge_networks
 from proscribe.controller.compile.restrictions import readers
 
@@ -192,6 +193,63 @@ def test_line_of_a_path_is_that_of_the_nearest_value(tmp_path):
     assert [document.describe_place(path).rpartition(":")[2] for path in paths] == ["2", "2", "2", "10", "8", "8", "2"]
 
 
+# -- schemas of documents
+KNOWN_WORD = TextSchema(grammar.make_word_check("owl", "crow"))
+WORDS = ListSchema(KNOWN_WORD)
+BIRD = GroupSchema({"name": KNOWN_WORD, "eats": WORDS}, required=("name",))
+LIST = "a list with at least one item (leave the key out where there is none)"
+ENUM = "one of owl, crow"
+TEXT = f"one text: {ENUM}"
+AGAIN = "every item once; this one is a duplicate"
+OWL = {"name": "owl", "eats": ["crow"]}
+MISTAKES_BY_KIND = [
+    (KNOWN_WORD, "owl", []),
+    (KNOWN_WORD, "owel", [((), "owel", "one of owl, crow, did you mean 'owl'?")]),
+    (KNOWN_WORD, 7, [((), 7, TEXT)]),
+    (WORDS, ["owl", "crow"], []),
+    (WORDS, ["owl", "crow", "owl"], [((2,), "owl", AGAIN)]),
+    (WORDS, ["x", "x"], [((0,), "x", ENUM), ((1,), "x", ENUM), ((1,), "x", AGAIN)]),
+    *((WORDS, value, [((), value, LIST)]) for value in ([], {}, None)),
+    (BIRD, OWL, []),
+    (BIRD, {"eats": ["crow"]}, [(("name",), None, "a value: this key is required")]),
+    (BIRD, {}, [((), {}, "at least one key out of name, eats")]),
+    *((BIRD, value, [((), value, "a mapping with keys out of name, eats")]) for value in ([], "owl", None)),
+    (BIRD, {"name": "owl", "eat": "x"}, [(("eat",), "eat", "a known key, did you mean 'eats'?")]),
+    (BIRD, {"name": "owl", "x": "x"}, [(("x",), "x", "a known key, one of name, eats")]),
+    (BIRD, {"name": 7, "eats": ["owl", 7]}, [(("name",), 7, TEXT), (("eats", 1), 7, TEXT)]),
+    (ListSchema(BIRD), [OWL, {"name": "owl"}], []),
+    (ListSchema(BIRD), [OWL, {"eats": ["crow"], "name": "owl"}], [((1,), OWL, AGAIN)]),
+]
+
+
+@pytest.mark.parametrize(("kind", "value", "mistakes"), MISTAKES_BY_KIND)
+def test_schema_finds_the_mistakes_of_a_value(kind, value, mistakes):
+    assert list(kind.check(value, ())) == mistakes
+    assert list(kind.check(value, ("a", 3))) == [(("a", 3, *path), *rest) for path, *rest in mistakes]
+
+
+def test_text_in_place_of_a_list_is_repeated_in_brackets_unless_it_is_the_whole_file():
+    assert list(WORDS.check("owl", ("eats",))) == [(("eats",), "owl", "a list, such as [owl]")]
+    assert list(WORDS.check("secret", ())) == [((), "secret", LIST)]
+
+
+NAMED = GroupSchema({"owl": OptionalSchema(BIRD)}, key_description="a bird")
+
+
+@pytest.mark.parametrize(
+    ("value", "mistakes"),
+    [
+        ({}, []),
+        ({"owl": ""}, []),
+        ({"owel": OWL}, [(("owel",), "owel", "a bird, did you mean 'owl'?")]),
+        ("", [((), "", "a mapping; each key is a bird")]),
+        ({"owl": {"name": ""}}, [(("owl", "name"), "", "a value: this key is required")]),
+    ],
+)
+def test_mapping_by_names_may_be_empty_and_does_not_list_the_names(value, mistakes):
+    assert list(NAMED.check(value, ())) == mistakes
+
+
 # -- readers of values
 WORD = value_readers.make_choice_reader("audit", "off")
 IDS, SOME = value_readers.make_names_reader(None, "ids"), value_readers.make_names_reader(("a", "b"), "letters")
@@ -259,7 +317,7 @@ NO_DOMAINS = ("contoso", TENANT_ID[:-1], f"{TENANT_ID}0", "a..example", "-a.exam
 NO_TENANTS: list[tuple[Any, str, Any, str]] = [
     *((name, "", name, TENANT) for name in ("b c", "bücher.example", "a_b", "²")),
     *((name, "", name, "a domain such as example.org, or") for name in NO_DOMAINS),
-    ({"ids": TENANT_ID}, ".ids", "ids", "one of id, domains, did you mean 'id'?"),
+    ({"ids": TENANT_ID}, ".ids", "ids", "a known key, did you mean 'id'?"),
     ({"id": "dept.example"}, ".id", "dept.example", "a tenant id: a GUID such as"),
     ({"id": TENANT_ID, "domains": "dept.example"}, ".domains", "dept.example", "a list of domains"),
     ({"id": TENANT_ID, "domains": ["dept"]}, ".domains[0]", "dept", "a domain such as example.org"),
@@ -286,14 +344,14 @@ REFUSED: list[tuple[Callable[..., Any], Any, str, Any, str]] = [
     (value_readers.read_networks, ["10.0.0.1", "10.0.0.1/8"], "[1]", "10.0.0.1/8", NETWORK),
     *((value_readers.read_name_servers, ["10.0.0.1", server], "[1]", server, SERVER) for server in NO_SERVERS),
     (readers.read_controls, "off", "", "off", "a mapping such as {apps: enforce"),
-    (readers.read_controls, {"dsn": "off"}, ".dsn", "dsn", "a control, one of apps, browser, firewall, dns"),
-    (readers.read_tenants, {"apple": []}, ".apple", "apple", "one of google, microsoft"),
+    (readers.read_controls, {"dsn": "off"}, ".dsn", "dsn", "a known key, one of apps, browser, firewall, dns"),
+    (readers.read_tenants, {"apple": []}, ".apple", "apple", "a known key, one of google, microsoft"),
     *((readers.read_tenants, {"microsoft": [entry]}, f".microsoft[0]{key}", *rest) for entry, key, *rest in NO_TENANTS),
     *((readers.read_tenants, {"microsoft": [WHOLE, same]}, ".microsoft[1]", *rest) for same, *rest in SAME_TENANTS),
     (readers.read_tenants, {"microsoft": "a.example"}, ".microsoft", "a.example", "a list of at most 100 tenants"),
     (readers.read_tenants, {"google": [{"id": TENANT_ID}]}, ".google[0]", {"id": TENANT_ID}, "tenant names"),
     (readers.read_browser_settings, [], "", [], "a mapping such as {private_windows: blocked"),
-    (readers.read_browser_settings, {"proxys": "x"}, ".proxys", "proxys", "one of "),
+    (readers.read_browser_settings, {"proxys": "x"}, ".proxys", "proxys", "a known key, "),
     (readers.read_extensions, [EXTENSION, "parrot"], "[1]", "parrot", ADD_ON),
     *((readers.read_history, value, "", "something else", HISTORY) for value in NO_DATABASES),
     *((readers.read_history, value, "", "a URL with a password", "no password in the URL") for value in PASSWORDS),

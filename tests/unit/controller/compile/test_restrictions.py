@@ -19,6 +19,7 @@ from proscribe.controller.compile.restrictions.group_restrictions import (
     describe_open_services,
     find_group_mistakes,
 )
+from proscribe.controller.compile.restrictions.rollout_values import read_max_change
 from proscribe.controller.compile.restrictions.variable_typos import guess_intended_variable
 from proscribe.controller.policy_errors import PolicyErrors, UnexpectedValue
 
@@ -297,6 +298,36 @@ def test_good_value_of_a_schedule_is_read(read, value, expected):
 def test_wrong_value_of_a_schedule_is_refused_at_its_key(read, value, key, found, expected):
     mistake = get_mistake(read, value)
     assert (mistake.key, mistake.found_value) == (key, found) and expected in mistake.expected
+
+
+# -- limits of a run
+@pytest.mark.parametrize(
+    ("value", "hosts", "removals"),
+    [
+        ({}, "25%", "auto"),
+        ({"hosts": "unlimited", "removals": "500"}, "unlimited", 500),
+        ("unlimited", "unlimited", "unlimited"),
+        ("50%", "50%", "auto"),
+    ],
+)
+def test_max_change_is_read(value, hosts, removals):
+    assert read_max_change(value) == {"hosts": hosts, "removals": removals}
+
+
+@pytest.mark.parametrize(
+    ("value", "key", "message"),
+    [
+        ({"host": 3}, ".host", "did you mean 'hosts'?"),
+        ({"hosts": -1}, ".hosts", "a number of hosts"),
+        (-1, "", "a number of hosts"),
+        ({"removals": "10%"}, ".removals", "a number of removals"),
+        ({"hosts": "101%", "removals": 3}, ".hosts", "a share such as '25%'"),  # of two, the wrong one is named
+        (None, "", "unlimited"),
+    ],
+)
+def test_invalid_max_change_is_reported(value, key, message):
+    mistake = get_mistake(read_max_change, value)
+    assert (mistake.key, message in mistake.expected) == (key, True)
 
 
 # -- lists and mappings that came as text

@@ -32,7 +32,8 @@ class TextSchema:
     def check(self, data: object, path: KeyPath) -> Iterator[Mistake]:
         """Yield a mistake for a value that is no text, or that `text_check` refuses."""
         if not isinstance(data, str):
-            yield path, data, "one text"
+            expected = self.text_check("")
+            yield path, data, f"one text: {expected}" if expected else "one text"
         elif expected := self.text_check(data):
             yield path, data, expected
 

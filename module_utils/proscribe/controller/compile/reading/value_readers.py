@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import datetime
 import ipaddress
-from collections.abc import Callable, Collection, Iterable
-from typing import TypeVar
+import math
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any, TypeVar
 
 from ....base.duration import DURATION_GRAMMAR, format_duration, parse_duration
-from ...policy_errors import UnexpectedValue, propose_similar_names
+from ....base.lazy_patterns import compile_pattern
+from ...policy_errors import UnexpectedValue, describe_known_key, propose_similar_names
 from .networks import parse_rule_network
 
 Value = TypeVar("Value")
@@ -36,17 +39,11 @@ def make_choice_reader(*allowed_values: str) -> ChoiceReader:
     return ChoiceReader(allowed_values)
 
 
-def require_one_of(setting: object, allowed_values: Collection[str], description: str = "") -> object:
-    """Return the value. Raises UnexpectedValue unless it is in `allowed_values`.
-
-    `description` precedes the list of allowed values in the error: `a control, `.
-    """
+def require_one_of(setting: object, allowed_values: Collection[str]) -> object:
+    """Return the value. Raises UnexpectedValue unless it is in `allowed_values`."""
     if setting not in tuple(allowed_values):
-        raise UnexpectedValue(
-            "",
-            setting,
-            f"{description}one of {', '.join(allowed_values)}{propose_similar_names(str(setting), allowed_values)}",
-        )
+        hint = propose_similar_names(str(setting), allowed_values)
+        raise UnexpectedValue("", setting, f"one of {', '.join(allowed_values)}{hint}")
     return setting
 
 
@@ -60,14 +57,12 @@ class NamesReader:
         self.allowed_values, self.description = tuple(allowed_values), description
 
     def __call__(self, setting: object) -> tuple[str, ...]:
-        if not isinstance(setting, list | tuple):
-            raise UnexpectedValue("", setting, f"a list of {self.description}")
-        for index, name in enumerate(setting):
-            if not isinstance(name, str) or not name:
-                raise UnexpectedValue(f"[{index}]", name, self.description)
-            if self.allowed_values:
-                read_part(f"[{index}]", require_one_of, name, self.allowed_values)
-        return tuple(str(name) for name in dict.fromkeys(setting))
+        return tuple(dict.fromkeys(read_items(setting, self._read_name, f"a list of {self.description}")))
+
+    def _read_name(self, setting: object) -> str:
+        if not isinstance(setting, str) or not setting:
+            raise UnexpectedValue("", setting, self.description)
+        return str(require_one_of(setting, self.allowed_values) if self.allowed_values else setting)
 
 
 def make_names_reader(allowed_values: Iterable[str] | None, description: str) -> NamesReader:
@@ -87,6 +82,51 @@ def read_part(key: str, read_setting: Callable[..., Value], *arguments: object) 
         return read_setting(*arguments)
     except UnexpectedValue as error:
         raise UnexpectedValue(key + error.key, error.found_value, error.expected) from None
+
+
+def read_items(
+    setting: object,
+    read_item: Callable[[object], Value],
+    expected: str,
+    minimum: int = 0,
+    maximum: float = math.inf,
+) -> tuple[Value, ...]:
+    """Return the items of a list, each as `read_item` returns it.
+
+    Raises UnexpectedValue, with the description `expected` for a value that is no list or has a wrong length.
+    """
+    if not isinstance(setting, list | tuple) or not minimum <= len(setting) <= maximum:
+        raise UnexpectedValue("", setting, expected)
+    return tuple(read_part(f"[{index}]", read_item, item) for index, item in enumerate(setting))
+
+
+def read_mapping(
+    setting: object, readers: Mapping[str, Callable[[object], Any]], expected: str = "", required: Collection[str] = ()
+) -> dict[str, Any]:
+    """Return the values of a mapping's keys, each as the reader of its key returns it; a missing key stays out.
+
+    Raises UnexpectedValue for an unknown key, and with the description `expected` for a value that is no mapping. The
+    reader of a missing key in `required` gets None.
+    """
+    if not isinstance(setting, Mapping):
+        raise UnexpectedValue("", setting, expected or f"a mapping with keys out of {', '.join(readers)}")
+    for key in setting:
+        if key not in readers:
+            raise UnexpectedValue(f".{key}", key, describe_known_key(key, readers))
+    keys = (key for key in readers if key in setting or key in required)
+    return {key: read_part(f".{key}", readers[key], setting.get(key)) for key in keys}
+
+
+def make_text_reader(expression: str | re.Pattern[str], expected: str) -> Callable[[object], str]:
+    """Return a reader for texts that match a regular expression."""
+    pattern = compile_pattern(expression) if isinstance(expression, str) else expression
+
+    def read_text(setting: object) -> str:
+        if not isinstance(setting, str) or not pattern.fullmatch(setting):
+            raise UnexpectedValue("", setting, expected)
+        return str(setting)
+
+    return read_text
 
 
 def make_number_reader(minimum: int, maximum: int, unit: str) -> Callable[[object], int]:
@@ -189,23 +229,29 @@ def read_duration_or_forever(setting: object) -> int:
         raise UnexpectedValue(error.key, error.found_value, f"{error.expected}, or forever") from None
 
 
+def read_network(setting: object) -> str:
+    """Return an address or a network as the text of a network."""
+    network = parse_rule_network(setting) if isinstance(setting, str) else None
+    if network is None:
+        raise UnexpectedValue("", setting, "an address or a network such as 10.20.0.0/24 or 2001:db8::/48")
+    return str(network)
+
+
 def read_networks(setting: object) -> tuple[str, ...]:
     """Return addresses and networks as texts of networks."""
-    texts = make_names_reader(None, "addresses or networks")(setting)
-    for index, text in enumerate(texts):
-        if parse_rule_network(text) is None:
-            raise UnexpectedValue(f"[{index}]", text, "an address or a network such as 10.20.0.0/24")
-    return tuple(str(ipaddress.ip_network(text)) for text in texts)
+    names = make_names_reader(None, "addresses or networks")(setting)
+    return read_items(names, read_network, "")
 
 
 def read_name_servers(setting: object) -> tuple[str, ...]:
     """Return the addresses of name servers."""
-    texts = make_names_reader(None, "addresses of name servers")(setting)
-    for index, text in enumerate(texts):
-        try:
-            is_usable = not ipaddress.ip_address(text).is_multicast and "%" not in text
-        except ValueError:
-            is_usable = False
-        if not is_usable:
-            raise UnexpectedValue(f"[{index}]", text, "the address of a name server such as 10.20.0.53")
-    return tuple(str(ipaddress.ip_address(text)) for text in texts)
+    names = make_names_reader(None, "addresses of name servers")(setting)
+    return read_items(names, _read_name_server, "")
+
+
+def _read_name_server(setting: object) -> str:
+    with contextlib.suppress(ValueError):
+        address = ipaddress.ip_address(str(setting))
+        if not address.is_multicast and "%" not in str(setting):
+            return str(address)
+    raise UnexpectedValue("", setting, "the address of a name server such as 10.20.0.53")

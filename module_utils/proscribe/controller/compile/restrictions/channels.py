@@ -14,7 +14,8 @@ from typing import NamedTuple
 import yaml
 
 from ....wire import installation
-from ...policy_errors import DescribedValue, UnexpectedValue, join_alternatives, propose_similar_names
+from ...policy_errors import DescribedValue, UnexpectedValue
+from ..reading.value_readers import read_mapping
 
 CHANNELS_FOLDER = installation.PLAYBOOKS / "tasks/notify"
 
@@ -62,20 +63,15 @@ def read_notify_channels(setting: object) -> Mapping[str, str]:
         examples = ", ".join(f"{key}: {channel.example!r}" for key, channel in read_channels().items())
         raise UnexpectedValue("", setting, f"a mapping such as {{{examples}}}")
     # the files of channels are read only here, because most inventories have no channel
-    for name, text in setting.items():
-        known_channels = read_channels()
-        channel = known_channels.get(name)
-        if channel is None:
-            raise UnexpectedValue(
-                f".{name}",
-                name,
-                f"{join_alternatives(list(known_channels))}{propose_similar_names(str(name), tuple(known_channels))}",
-            )
-        if not isinstance(text, str) or not re.fullmatch(channel.value, text):
-            raise UnexpectedValue(
-                f".{name}", DescribedValue("something else") if channel.secret else text, channel.expected
-            )
-    return {str(name): str(text) for name, text in setting.items()}
+    channels = read_channels() if setting else {}
+    return read_mapping(setting, {name: functools.partial(_read_target, channel) for name, channel in channels.items()})
+
+
+def _read_target(channel: Channel, setting: object) -> str:
+    """Return the target of a channel's notifications."""
+    if not isinstance(setting, str) or not re.fullmatch(channel.value, setting):
+        raise UnexpectedValue("", DescribedValue("something else") if channel.secret else setting, channel.expected)
+    return str(setting)
 
 
 def is_setgid_needed(notify: Mapping[str, str]) -> bool:

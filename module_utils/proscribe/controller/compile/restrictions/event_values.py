@@ -12,7 +12,7 @@ from ...policy_errors import UnexpectedValue
 from ...report.event_transport import TRANSPORTS
 from ...report.event_transport.datagrams import DEFAULT_FACILITY
 from ...report.event_transport.transport import DEFAULT_EVENT_LIMIT, MAX_EVENT_LIMIT, SEND_ALL, SEND_CHANGES
-from ..reading.value_readers import make_choice_reader, make_number_reader, read_flag, read_part, require_one_of
+from ..reading.value_readers import make_choice_reader, make_number_reader, read_flag, read_mapping
 
 MAX_PATH_LENGTH = 4095
 
@@ -56,14 +56,11 @@ def read_events(setting: object) -> EventSettings:
 
     Raises UnexpectedValue for an invalid value, and if no target is set.
     """
-    if not isinstance(setting, Mapping):
-        raise UnexpectedValue("", setting, "a mapping such as {file: /var/log/proscribe/events.jsonl, journald: true}")
-    if not setting:
+    example = "a mapping such as {file: /var/log/proscribe/events.jsonl, journald: true}"
+    values = read_mapping(setting, READERS, example)
+    if not values:
         return {}
-    settings: Any = DEFAULT_SETTINGS.copy()  # Any, because the readers determine the types of the values
-    for name, event_setting in setting.items():
-        read_part(f".{name}", require_one_of, name, READERS)
-        settings[str(name)] = read_part(f".{name}", READERS[str(name)], event_setting)
+    settings: Any = {**DEFAULT_SETTINGS, **values}  # Any, because the readers determine the types of the values
     if not any(settings[name] for name in TRANSPORTS):
         raise UnexpectedValue("", setting, f"one of {', '.join(TRANSPORTS)} beside these, or {{}} for no events")
     return settings  # type: ignore[no-any-return]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ...enforcement_points.format_names import list_format_names
 from ...policy_errors import UnexpectedValue
-from ..reading.value_readers import read_directory_path, read_line, read_part, require_one_of
+from ..reading.value_readers import read_directory_path, read_items, read_line, read_part, require_one_of
 from .variable import declare_settings, declare_variable
 
 EXPORT_FORM = "a format, or {format, directory, group, access_log, url}"
@@ -30,9 +30,7 @@ def read_fed_exports(setting: object) -> tuple[FedExport, ...]:
 
     Raises UnexpectedValue, also if two exports have the same directory.
     """
-    if not isinstance(setting, list | tuple):
-        raise UnexpectedValue("", setting, f"a list, each of it {EXPORT_FORM}")
-    exports = [read_part(f"[{index}]", _read_fed_export, entry) for index, entry in enumerate(setting)]
+    exports = read_items(setting, _read_fed_export, f"a list, each of it {EXPORT_FORM}")
     places = [export.directory for export in exports if export.directory]
     if duplicate := next((place for place in places if places.count(place) > 1), ""):
         raise UnexpectedValue("", duplicate, "a directory of its own for each export")

@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, cast
 
 from ....host.controls.firewall.carried_addresses import list_carriers
 from ....model.types.plan import OrganisationRule
-from ...policy_errors import UnexpectedValue, propose_similar_names
+from ...policy_errors import UnexpectedValue
 from ..reading.networks import merge_networks, parse_rule_network
+from ..reading.value_readers import make_choice_reader, make_text_reader, read_items, read_mapping, read_network
 
-RULE_KEYS = ("direction", "protocol", "addresses", "ports", "verdict", "comment")
+Value = TypeVar("Value")
+
 DIRECTIONS = ("in", "out", "forward")
 PROTOCOLS = ("tcp", "udp", "icmp", "any")
 VERDICTS = ("accept", "reject", "drop")
 MAX_PREFIXES = 20  # each prefix adds a set to the firewall, and entries to each list of networks
 MAX_RULES = 500  # most rules of a host; a single rule can have a long list of addresses
 
-_COMMENT_PATTERN = re.compile(r"[A-Za-z0-9 .,:;/@()+=_#-]{0,100}")
 _NAT64_LENGTHS = (32, 40, 48, 56, 64, 96)  # the prefix lengths of RFC 6052, in bits
 _RANGE_PATTERN = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?")
 
@@ -32,15 +34,13 @@ def read_firewall_rules(setting: object) -> tuple[OrganisationRule, ...]:
 
     Raises UnexpectedValue with the place of the mistake.
     """
-    if not isinstance(setting, list | tuple):
+    expected = "a list of rules such as {direction: out, protocol: tcp, ports: [25], verdict: reject}"
+    rules = read_items(setting, _read_rule, expected)
+    if len(rules) > MAX_RULES:
         raise UnexpectedValue(
-            "", setting, "a list of rules such as {direction: out, protocol: tcp, ports: [25], verdict: reject}"
+            "", f"{len(rules)} rules", f"at most {MAX_RULES}: one rule can have many addresses and ports"
         )
-    if len(setting) > MAX_RULES:
-        raise UnexpectedValue(
-            "", f"{len(setting)} rules", f"at most {MAX_RULES}: one rule can have many addresses and ports"
-        )
-    return tuple(_read_rule(entry, f"[{index}]") for index, entry in enumerate(setting))
+    return rules
 
 
 def read_nat64_prefixes(setting: object) -> tuple[str, ...]:
@@ -69,98 +69,60 @@ def read_nat64_prefixes(setting: object) -> tuple[str, ...]:
     return tuple(map(str, sorted(prefixes)))
 
 
-def _read_rule(setting: object, key: str) -> OrganisationRule:
-    """Read a firewall rule.
-
-    `key` is the place of the rule in the list, such as `[2]`, for errors. Raises UnexpectedValue.
-    """
-    if not isinstance(setting, Mapping):
-        raise UnexpectedValue(key, setting, f"a mapping with keys out of {', '.join(RULE_KEYS)}")
-    for name in setting:
-        if name not in RULE_KEYS:
-            raise UnexpectedValue(
-                f"{key}.{name}",
-                name,
-                f"a known key, one of {', '.join(RULE_KEYS)}{propose_similar_names(str(name), RULE_KEYS)}",
-            )
-    rule: OrganisationRule = {
-        "direction": _read_keyword(setting.get("direction"), DIRECTIONS, f"{key}.direction"),
-        "protocol": _read_keyword(setting.get("protocol", "any"), PROTOCOLS, f"{key}.protocol"),
-        "addresses": _read_addresses(setting.get("addresses"), f"{key}.addresses"),
-        "ports": _read_ports(setting.get("ports"), f"{key}.ports"),
-        "verdict": _read_keyword(setting.get("verdict"), VERDICTS, f"{key}.verdict"),
-        "comment": _read_comment(setting.get("comment", ""), f"{key}.comment"),
-    }
-    if rule["ports"] and rule["protocol"] == "icmp":
-        raise UnexpectedValue(f"{key}.ports", setting.get("ports"), "no ports: icmp has none")
-    return rule
+def _read_addresses(setting: object) -> list[str]:
+    """Return the addresses and networks of a rule without overlaps, sorted; [] (any address) for null."""
+    return merge_networks(_read_list(setting, read_network, "addresses and networks"))
 
 
-def _read_comment(setting: object, key: str) -> str:
-    """Return the comment of a rule; "" for none.
-
-    Raises UnexpectedValue for characters that could end a comment.
-    """
-    if not isinstance(setting, str) or not _COMMENT_PATTERN.fullmatch(setting):
-        raise UnexpectedValue(key, setting, "at most 100 letters, digits, spaces and . , : ; / @ ( ) + = _ # -")
-    return setting
-
-
-def _read_keyword(setting: object, allowed: tuple[str, ...], key: str) -> str:
-    """Return a word out of `allowed`.
-
-    Raises UnexpectedValue with the place `key` for anything else.
-    """
-    if not isinstance(setting, str) or setting not in allowed:
-        raise UnexpectedValue(
-            key, setting, f"one of {', '.join(allowed)}{propose_similar_names(str(setting), allowed)}"
-        )
-    return str(setting)
-
-
-def _read_list(setting: object, description: str, key: str) -> list[object]:
-    """Return the items of a list in a rule; [] for a missing key.
+def _read_list(setting: object, read_item: Callable[[object], Value], description: str) -> tuple[Value, ...]:
+    """Return the items of a list in a rule; () for null.
 
     An empty list is refused, because a rule with an empty list would silently match everything.
     """
-    if setting is None:
-        return []
-    if not isinstance(setting, list | tuple) or not setting:
-        raise UnexpectedValue(key, setting, f"a list of {description} (leave the key out for all)")
-    return list(setting)
+    expected = f"a list of {description} (leave the key out for all)"
+    return () if setting is None else read_items(setting, read_item, expected, minimum=1)
 
 
-def _read_addresses(setting: object, key: str) -> list[str]:
-    """Return the addresses and networks of a rule without overlaps, sorted; [] (any address) for a missing key."""
-    entries = _read_list(setting, "addresses and networks", key)
-    for index, entry in enumerate(entries):
-        if not isinstance(entry, str) or parse_rule_network(entry) is None:
-            raise UnexpectedValue(
-                f"{key}[{index}]", entry, "an address or a network such as 10.20.0.0/24 or 2001:db8::/48"
-            )
-    return merge_networks(str(entry) for entry in entries)
-
-
-def _read_ports(setting: object, key: str) -> list[str]:
+def _read_ports(setting: object) -> list[str]:
     """Return ports and ranges as the packet filter lists them: sorted, overlapping and adjacent ranges joined.
 
-    [] (any port) for a missing key.
+    [] (any port) for null.
     """
-    spans: list[tuple[int, int]] = []
-    for index, entry in enumerate(_read_list(setting, "ports", key)):
-        match = (
-            _RANGE_PATTERN.fullmatch(str(entry))
-            if isinstance(entry, int | str) and not isinstance(entry, bool)
-            else None
-        )
-        first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
-        if not 0 < first <= last < 65536:
-            raise UnexpectedValue(f"{key}[{index}]", entry, "a port such as 443, or a range such as 8000-8080")
-        spans.append((first, last))
     joined: list[tuple[int, int]] = []
-    for first, last in sorted(spans):
+    for first, last in sorted(_read_list(setting, _read_port_range, "ports")):
         if joined and first <= joined[-1][1] + 1:
             joined[-1] = (joined[-1][0], max(last, joined[-1][1]))
         else:
             joined.append((first, last))
     return [str(first) if first == last else f"{first}-{last}" for first, last in joined]
+
+
+def _read_port_range(setting: object) -> tuple[int, int]:
+    is_text = isinstance(setting, int | str) and not isinstance(setting, bool)
+    match = _RANGE_PATTERN.fullmatch(str(setting)) if is_text else None
+    first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+    if not 0 < first <= last < 65536:
+        raise UnexpectedValue("", setting, "a port such as 443, or a range such as 8000-8080")
+    return first, last
+
+
+# For each key of a rule: the reader of its value.
+RULE_READERS: Mapping[str, Callable[[object], Any]] = {
+    "direction": make_choice_reader(*DIRECTIONS),
+    "protocol": make_choice_reader(*PROTOCOLS),
+    "addresses": _read_addresses,
+    "ports": _read_ports,
+    "verdict": make_choice_reader(*VERDICTS),
+    "comment": make_text_reader(  # no characters that could end a comment
+        r"[A-Za-z0-9 .,:;/@()+=_#-]{0,100}", "at most 100 letters, digits, spaces and . , : ; / @ ( ) + = _ # -"
+    ),
+}
+
+
+def _read_rule(setting: object) -> OrganisationRule:
+    """Read a firewall rule from its mapping. Raises UnexpectedValue."""
+    values = read_mapping(setting, RULE_READERS, required=("direction", "verdict"))
+    if values.get("ports") and values.get("protocol") == "icmp":
+        raise UnexpectedValue(".ports", values["ports"], "no ports: icmp has none")
+    rule = {"direction": "", "protocol": "any", "addresses": [], "ports": [], "verdict": "", "comment": "", **values}
+    return cast(OrganisationRule, rule)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import NamedTuple
 
 from ....base.lazy_patterns import compile_pattern
 from ....host.controls.group_policy.domain import normalise_dn
 from ....host.controls.group_policy.identity import MAX_NAME_LENGTH, make_rule_slug
-from ...policy_errors import UnexpectedValue, propose_similar_names
-from ..reading.value_readers import read_flag, read_part
+from ...policy_errors import UnexpectedValue
+from ..reading.value_readers import make_text_reader, read_flag, read_items, read_mapping
 
-OBJECT_KEYS = ("name", "group", "ous", "enforced")
-REQUIRED_KEYS = OBJECT_KEYS[:3]
 MAX_OBJECTS = 50
 MAX_UNITS = 100
 MAX_UNIT_LENGTH = 500  # characters
@@ -38,11 +35,9 @@ def read_group_policy(setting: object) -> tuple[PolicyObjectSetting, ...]:
 
     Two names must differ in more than punctuation, because rules are named after these objects.
     """
-    if not isinstance(setting, list | tuple):
-        raise UnexpectedValue("", setting, f"a list of {{{', '.join(OBJECT_KEYS)}}}")
-    if len(setting) > MAX_OBJECTS:
-        raise UnexpectedValue("", len(setting), f"at most {MAX_OBJECTS} objects")
-    objects = [read_part(f"[{index}]", _read_object, policy_object) for index, policy_object in enumerate(setting)]
+    objects = read_items(setting, _read_object, f"a list of {{{', '.join(PolicyObjectSetting._fields)}}}")
+    if len(objects) > MAX_OBJECTS:
+        raise UnexpectedValue("", len(objects), f"at most {MAX_OBJECTS} objects")
     slugs: dict[str, str] = {}  # key: a name without punctuation, as in rules; value: the name
     for index, policy_object in enumerate(objects):
         if similar_name := slugs.get(make_rule_slug(policy_object.name)):
@@ -52,27 +47,13 @@ def read_group_policy(setting: object) -> tuple[PolicyObjectSetting, ...]:
                 f"a name that differs from {similar_name!r} in a letter or a digit",
             )
         slugs[make_rule_slug(policy_object.name)] = policy_object.name
-    return tuple(objects)
+    return objects
 
 
 def _read_object(setting: object) -> PolicyObjectSetting:
-    """Read a Group Policy object from its mapping. Raises UnexpectedValue for an unknown or a missing key."""
-    if not isinstance(setting, Mapping):
-        raise UnexpectedValue("", setting, f"{{{', '.join(OBJECT_KEYS)}}}")
-    for key in setting:
-        if key not in OBJECT_KEYS:
-            raise UnexpectedValue(
-                f".{key}", key, f"one of {', '.join(OBJECT_KEYS)}{propose_similar_names(str(key), OBJECT_KEYS)}"
-            )
-    for key in REQUIRED_KEYS:
-        if key not in setting:
-            raise UnexpectedValue(f".{key}", None, f"a value: each object has {', '.join(REQUIRED_KEYS)}")
-    return PolicyObjectSetting(
-        read_part(".name", _read_name, setting["name"]),
-        read_part(".group", _read_group, setting["group"]),
-        read_part(".ous", _read_units, setting["ous"]),
-        read_part(".enforced", read_flag, setting.get("enforced", False)),
-    )
+    """Read a Group Policy object from its mapping. Raises UnexpectedValue."""
+    readers = {"name": _read_name, "group": _read_group, "ous": _read_units, "enforced": read_flag}
+    return PolicyObjectSetting(**read_mapping(setting, readers, required=("name", "group", "ous")))
 
 
 def _read_name(setting: object) -> str:
@@ -87,26 +68,19 @@ def _read_name(setting: object) -> str:
     return str(setting).strip()
 
 
-def _read_group(setting: object) -> str:
-    if not isinstance(setting, str) or not setting:
-        raise UnexpectedValue("", setting, "a group of the inventory")
-    return str(setting)
+_read_group = make_text_reader(r"(?s:.+)", "a group of the inventory")
 
 
 def _read_units(setting: object) -> tuple[str, ...]:
     """Read the distinguished names of organisational units, and drop names that differ only in spelling."""
-    if not isinstance(setting, list | tuple) or not setting or len(setting) > MAX_UNITS:
-        raise UnexpectedValue("", setting, f"a list of 1 to {MAX_UNITS} organisational units")
     units: dict[str, str] = {}
-    for index, unit in enumerate(setting):
-        if (
-            not isinstance(unit, str)
-            or len(unit) > MAX_UNIT_LENGTH
-            or not unit.isprintable()
-            or not _UNIT_PATTERN.fullmatch(unit)
-        ):
-            raise UnexpectedValue(
-                f"[{index}]", unit, "a unit as the directory names it, such as OU=Desktops,DC=example,DC=com"
-            )
-        units.setdefault(normalise_dn(unit), str(unit))
+    for unit in read_items(setting, _read_unit, f"a list of 1 to {MAX_UNITS} organisational units", 1, MAX_UNITS):
+        units.setdefault(normalise_dn(unit), unit)
     return tuple(units.values())
+
+
+def _read_unit(setting: object) -> str:
+    is_line = isinstance(setting, str) and len(setting) <= MAX_UNIT_LENGTH and setting.isprintable()
+    if not is_line or not _UNIT_PATTERN.fullmatch(str(setting)):
+        raise UnexpectedValue("", setting, "a unit as the directory names it, such as OU=Desktops,DC=example,DC=com")
+    return str(setting)

@@ -12,10 +12,9 @@ from typing import NamedTuple
 from ...controls import DECLARATIONS
 from ...policy_errors import PolicyError, UnexpectedValue, propose_similar_names
 from ..reading.grammar import MAX_GROUPS, POSIX_GROUP_PATTERN
-from ..reading.value_readers import make_names_reader, read_part
+from ..reading.value_readers import make_names_reader, make_text_reader, read_items, read_mapping
 
 VARIABLE = "proscribe_groups_restricted"
-ENTRY_KEYS = ("services", "groups", "controls")
 # Keys: the controls that cannot tell users apart. Values: the reason.
 REASONS_AGAINST = {
     control: declaration.whole_host_reason
@@ -23,7 +22,7 @@ REASONS_AGAINST = {
     if declaration.whole_host_reason
 }
 CONTROLS_BY_USER = tuple(control for control in DECLARATIONS if control not in REASONS_AGAINST)
-GROUP_DESCRIPTION = "the name of a group of the host's users"
+_read_group = make_text_reader(POSIX_GROUP_PATTERN, "the name of a group of the host's users")
 MAX_ENTRIES = 100  # entries of the variable
 
 
@@ -37,11 +36,11 @@ class GroupRestriction(NamedTuple):
 
 def read_groups_restricted(setting: object) -> tuple[GroupRestriction, ...]:
     """Read the value of `proscribe_groups_restricted`. Raises UnexpectedValue with the place of the mistake."""
-    if not isinstance(setting, list | tuple):
-        raise UnexpectedValue("", setting, "a list of mappings such as {services: [telegram], groups: [contractors]}")
-    if len(setting) > MAX_ENTRIES:
-        raise UnexpectedValue("", f"{len(setting)} entries", f"at most {MAX_ENTRIES}: one can have many services")
-    return tuple(read_part(f"[{index}]", _read_entry, entry) for index, entry in enumerate(setting))
+    expected = "a list of mappings such as {services: [telegram], groups: [contractors]}"
+    entries = read_items(setting, _read_entry, expected)
+    if len(entries) > MAX_ENTRIES:
+        raise UnexpectedValue("", f"{len(entries)} entries", f"at most {MAX_ENTRIES}: one can have many services")
+    return entries
 
 
 def _read_entry(setting: object) -> GroupRestriction:
@@ -49,34 +48,35 @@ def _read_entry(setting: object) -> GroupRestriction:
 
     Only the controls that can tell users apart are possible; without the key `controls`, all of these restrict.
     """
-    if not isinstance(setting, Mapping):
-        raise UnexpectedValue("", setting, f"a mapping with keys out of {', '.join(ENTRY_KEYS)}")
-    for name in setting:
-        if name not in ENTRY_KEYS:
-            raise UnexpectedValue(
-                f".{name}",
-                name,
-                f"a known key, one of {', '.join(ENTRY_KEYS)}{propose_similar_names(str(name), ENTRY_KEYS)}",
-            )
-    services = read_part(".services", _read_names, setting.get("services"), "service ids")
-    groups = read_part(".groups", _read_names, setting.get("groups"), "names of groups of the host's users")
+    readers = {"services": _read_services, "groups": _read_groups, "controls": _read_controls}
+    values = read_mapping(setting, readers, required=("services", "groups"))
+    return GroupRestriction(**{"controls": CONTROLS_BY_USER, **values})
+
+
+def _read_services(setting: object) -> tuple[str, ...]:
+    return _read_names(setting, "service ids")
+
+
+def _read_groups(setting: object) -> tuple[str, ...]:
+    groups = _read_names(setting, "names of groups of the host's users")
     if len(groups) > MAX_GROUPS:
-        raise UnexpectedValue(".groups", f"{len(groups)} groups", f"at most {MAX_GROUPS}")
-    for index, group in enumerate(groups):
-        if not POSIX_GROUP_PATTERN.fullmatch(group):
-            raise UnexpectedValue(f".groups[{index}]", group, GROUP_DESCRIPTION)
-    controls = read_part(".controls", _read_names, setting.get("controls", list(CONTROLS_BY_USER)), "controls")
-    for index, control in enumerate(controls):
-        if control not in CONTROLS_BY_USER:
-            reason = (
-                f": {REASONS_AGAINST[control]}"
-                if control in REASONS_AGAINST
-                else propose_similar_names(control, CONTROLS_BY_USER)
-            )
-            raise UnexpectedValue(
-                f".controls[{index}]", control, f"a control that can tell users apart, apps or firewall{reason}"
-            )
-    return GroupRestriction(services, groups, tuple(control for control in CONTROLS_BY_USER if control in controls))
+        raise UnexpectedValue("", f"{len(groups)} groups", f"at most {MAX_GROUPS}")
+    return read_items(groups, _read_group, "")
+
+
+def _read_controls(setting: object) -> tuple[str, ...]:
+    controls = read_items(_read_names(setting, "controls"), _read_control, "")
+    return tuple(control for control in CONTROLS_BY_USER if control in controls)
+
+
+def _read_control(setting: object) -> str:
+    """Return a control that can tell users apart."""
+    control = str(setting)
+    if control in CONTROLS_BY_USER:
+        return control
+    reason = REASONS_AGAINST.get(control)
+    hint = f": {reason}" if reason else propose_similar_names(control, CONTROLS_BY_USER)
+    raise UnexpectedValue("", setting, f"a control that can tell users apart, apps or firewall{hint}")
 
 
 def _read_names(setting: object, description: str) -> tuple[str, ...]:

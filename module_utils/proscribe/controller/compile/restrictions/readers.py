@@ -17,9 +17,10 @@ from ..reading.value_readers import (
     make_choice_reader,
     make_duration_reader,
     make_names_reader,
+    read_items,
     read_line,
+    read_mapping,
     read_part,
-    require_one_of,
 )
 from .tenant_values import read_tenants as read_tenants
 
@@ -34,15 +35,9 @@ MAX_URL_LENGTH = 500  # characters
 
 def read_controls(setting: object) -> Mapping[str, str]:
     """Return the mode of each control; a control that is not in the value is enforced."""
-    if not isinstance(setting, Mapping):
-        raise UnexpectedValue(
-            "", setting, "a mapping such as {apps: enforce, browser: enforce, firewall: audit, dns: 'off'}"
-        )
-    modes = dict.fromkeys(CONTROLS, "enforce")
-    for name, mode in setting.items():
-        read_part(f".{name}", require_one_of, name, CONTROLS, "a control, ")
-        modes[str(name)] = read_part(f".{name}", make_choice_reader(*CONTROL_MODES), mode)
-    return modes
+    example = "a mapping such as {apps: enforce, browser: enforce, firewall: audit, dns: 'off'}"
+    modes = read_mapping(setting, dict.fromkeys(CONTROLS, make_choice_reader(*CONTROL_MODES)), example)
+    return {**dict.fromkeys(CONTROLS, "enforce"), **modes}
 
 
 def read_browser_settings(setting: object) -> Mapping[str, str]:
@@ -50,24 +45,21 @@ def read_browser_settings(setting: object) -> Mapping[str, str]:
 
     Settings that are `unmanaged` are left out.
     """
-    if not isinstance(setting, Mapping):
-        raise UnexpectedValue("", setting, "a mapping such as {private_windows: blocked, proxies: unmanaged}")
-    settings = {id_: row.default for id_, row in SETTINGS.items()}
-    for id_, state in setting.items():
-        read_part(f".{id_}", require_one_of, id_, SETTINGS)
-        settings[str(id_)] = str(read_part(f".{id_}", require_one_of, state, SETTINGS[id_].allowed_values))
+    readers = {id_: make_choice_reader(*row.allowed_values) for id_, row in SETTINGS.items()}
+    values = read_mapping(setting, readers, "a mapping such as {private_windows: blocked, proxies: unmanaged}")
+    settings = {**{id_: row.default for id_, row in SETTINGS.items()}, **values}
     return {id_: state for id_, state in settings.items() if state != UNMANAGED}
 
 
 def read_extensions(setting: object) -> tuple[str, ...]:
     """Return ids of browser extensions."""
-    extension_ids = make_names_reader(None, "ids of browser extensions")(setting)
-    for index, extension_id in enumerate(extension_ids):
-        if grammar.check_chrome_extension(extension_id) and grammar.check_firefox_extension(extension_id):
-            raise UnexpectedValue(
-                f"[{index}]", extension_id, "the id of a Chrome extension (32 letters) or of a Firefox add-on"
-            )
-    return extension_ids
+    return read_items(make_names_reader(None, "ids of browser extensions")(setting), _read_extension, "")
+
+
+def _read_extension(setting: object) -> str:
+    if grammar.check_chrome_extension(str(setting)) and grammar.check_firefox_extension(str(setting)):
+        raise UnexpectedValue("", setting, "the id of a Chrome extension (32 letters) or of a Firefox add-on")
+    return str(setting)
 
 
 def read_history(setting: object) -> str:

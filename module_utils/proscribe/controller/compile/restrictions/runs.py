@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...policy_errors import join_alternatives
-from ...rollout.limits import AUTO, read_batches, read_max_change, read_max_failures
+from ...rollout.limits import AUTO
 from ..reading.value_readers import make_choice_reader, read_duration
 from . import schedule_values as scheduled
 from .channels import list_channel_names, read_notify_channels
+from .rollout_values import read_batches, read_max_change, read_max_failures
 from .variable import declare_settings, declare_variable
 
 

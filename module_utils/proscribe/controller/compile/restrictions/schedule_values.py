@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 from ...policy_errors import DescribedValue, UnexpectedValue
-from ..reading.value_readers import read_duration
+from ..reading.value_readers import make_text_reader, read_duration, read_items
 
 SCHEDULE_METHODS = ("controller", "pull", "awx", "off")
 
@@ -14,35 +13,24 @@ SCHEDULE_METHODS = ("controller", "pull", "awx", "off")
 SCHEDULE_OPTIONS = ("-i", "--inventory", "-l", "--limit")
 
 
-def _make_text_reader(expression: str, expected: str) -> Callable[[object], str]:
-    """Return a reader for texts that match a regular expression."""
-
-    def read_text(setting: object) -> str:
-        if not isinstance(setting, str) or not re.fullmatch(expression, setting):
-            raise UnexpectedValue("", setting, expected)
-        return str(setting)
-
-    return read_text
-
-
 # A calendar event. systemd itself validates it later.
-read_calendar = _make_text_reader(
+read_calendar = make_text_reader(
     r"(?! *\Z)[A-Za-z0-9 ,./:*~+_-]{1,100}",
     "a calendar event in the syntax of systemd.time(7): daily, or Mon..Fri *-*-* 02:30",
 )
-read_calendar_or_none = _make_text_reader(
+read_calendar_or_none = make_text_reader(
     r"(?:(?! *\Z)[A-Za-z0-9 ,./:*~+_-]{1,100})?",
     "a calendar event in the syntax of systemd.time(7), such as weekly; or nothing",
 )
 # An empty value stands for the account that sets up the schedule.
-read_account = _make_text_reader(r"(?:[A-Za-z_][A-Za-z0-9_.-]{0,31})?", "the name of an account")
-read_directory = _make_text_reader(r"(?:/[^\x00-\x1f\x7f]*)?", "an absolute path such as /srv/proscribe")
-read_program = _make_text_reader(
+read_account = make_text_reader(r"(?:[A-Za-z_][A-Za-z0-9_.-]{0,31})?", "the name of an account")
+read_directory = make_text_reader(r"(?:/[^\x00-\x1f\x7f]*)?", "an absolute path such as /srv/proscribe")
+read_program = make_text_reader(
     r"(?:/[^\x00-\x1f\x7f]*[^/\x00-\x1f\x7f])?", "an absolute path such as /usr/bin/ansible-playbook"
 )
-read_branch = _make_text_reader(r"(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9_./-]{0,200}", "the name of a branch")
+read_branch = make_text_reader(r"(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9_./-]{0,200}", "the name of a branch")
 # An abbreviated commit could become ambiguous.
-read_commit = _make_text_reader(
+read_commit = make_text_reader(
     r"(?:[0-9a-f]{40}|[0-9a-f]{64})?", "the whole name of a commit, in quotes, as `git rev-parse HEAD` prints it"
 )
 
@@ -56,16 +44,16 @@ def read_spread_seconds(setting: object) -> int:
 
 def read_options(setting: object) -> tuple[str, ...]:
     """Return additional options for every scheduled run."""
-    if not isinstance(setting, list | tuple):
-        raise UnexpectedValue("", setting, "a list of options such as [--vault-password-file, /etc/proscribe/vault]")
-    for index, word in enumerate(setting):
-        if not isinstance(word, str) or not word.isprintable():
-            raise UnexpectedValue(f"[{index}]", word, "one printable argument of a command line; numbers in quotes")
-        if word.partition("=")[0] in SCHEDULE_OPTIONS:
-            raise UnexpectedValue(
-                f"[{index}]", word, "no option for inventory or hosts: those of the `schedule` run apply"
-            )
-    return tuple(str(word) for word in setting)
+    expected = "a list of options such as [--vault-password-file, /etc/proscribe/vault]"
+    return read_items(setting, _read_option, expected)
+
+
+def _read_option(setting: object) -> str:
+    if not isinstance(setting, str) or not setting.isprintable():
+        raise UnexpectedValue("", setting, "one printable argument of a command line; numbers in quotes")
+    if setting.partition("=")[0] in SCHEDULE_OPTIONS:
+        raise UnexpectedValue("", setting, "no option for inventory or hosts: those of the `schedule` run apply")
+    return str(setting)
 
 
 def read_inventory(setting: object) -> str:
@@ -105,15 +93,11 @@ def read_repository(setting: object) -> str:
 
 def read_signers(setting: object) -> tuple[str, ...]:
     """Return the signers of commits: lines of allowed_signers (ssh-keygen(1))."""
-    if not isinstance(setting, list | tuple):
-        raise UnexpectedValue("", setting, "a list of lines such as 'ops@example.org ssh-ed25519 AAAA...'")
-    for index, line in enumerate(setting):
-        if (
-            not isinstance(line, str)
-            or not line.isprintable()
-            or not re.search(r"\S\s+(\S+\s+)*(sk-)?(ssh|ecdsa)-", line)
-        ):
-            raise UnexpectedValue(
-                f"[{index}]", line, "a principal and the public key: 'ops@example.org ssh-ed25519 AAAA...'"
-            )
-    return tuple(str(line) for line in setting)
+    return read_items(setting, _read_signer, "a list of lines such as 'ops@example.org ssh-ed25519 AAAA...'")
+
+
+def _read_signer(setting: object) -> str:
+    is_line = isinstance(setting, str) and setting.isprintable()
+    if not is_line or not re.search(r"\S\s+(\S+\s+)*(sk-)?(ssh|ecdsa)-", str(setting)):
+        raise UnexpectedValue("", setting, "a principal and the public key: 'ops@example.org ssh-ed25519 AAAA...'")
+    return str(setting)

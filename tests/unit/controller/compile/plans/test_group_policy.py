@@ -21,8 +21,8 @@ UNITS = [f"OU=U{number},DC=example,DC=com" for number in range(100)]
 ONE: dict[str, Any] = {"name": "Ours", "group": "press", "ous": [OU]}
 WRONG_POLICIES = [
     ({}, "", "a list of {name, group, ous, enforced}"),
-    ([{**ONE, "group_": 1}], "[0].group_", "one of name, group, ous, enforced, did you mean 'group'?"),
-    ([{"name": "x"}], "[0].group", "a value: each object has name, group, ous"),
+    ([{**ONE, "group_": 1}], "[0].group_", "a known key, did you mean 'group'?"),
+    ([{"name": "x"}], "[0].group", "a group of the inventory"),
     *(([{**ONE, "name": name}], "[0].name", "a name of letters") for name in ("*)(cn=*", "x" * 65)),
     ([ONE, {**ONE, "name": "OURS."}], "[1].name", "a name that differs from 'Ours' in a letter or a digit"),
     *(([{**ONE, "ous": units}], "[0].ous", "a list of 1 to 100") for units in ([], "OU=x", UNITS + [OU])),
