@@ -229,7 +229,7 @@ def test_answers_that_no_option_gives_have_their_default(options):
         (["--inventory=hosts.yml"], "--department: press: found hosts, expected none, since --inventory has them"),
         (["--category=mail"], "--category: found 'mail', expected one of instant_messaging"),
         (["--category="], "--category: found nothing, expected one of instant_messaging"),
-        (["--tenant=gogle=x"], "--tenant: found 'gogle', expected one of google, microsoft, did you mean"),
+        (["--tenant=gogle=x"], "--tenant: found 'gogle', expected a known key, did you mean 'google'?"),
         (["--tenant=google=a b"], "--tenant: found 'a b', expected a domain or a tenant id"),
         (["--tenant=microsoft=x:a.example"], "--tenant: found 'x', expected a tenant id: a GUID"),
         (["--approver=a b"], "--approver: found 'a b', expected a name without spaces"),

@@ -243,7 +243,7 @@ NAMED = GroupSchema({"owl": OptionalSchema(BIRD)}, key_description="a bird")
         ({"owl": ""}, []),
         ({"owel": OWL}, [(("owel",), "owel", "a bird, did you mean 'owl'?")]),
         ("", [((), "", "a mapping; each key is a bird")]),
-        ({"owl": {"name": ""}}, [(("owl", "name"), "", "a value: this key is required")]),
+        ({"owl": {"name": ""}}, [(("owl", "name"), None, "a value: this key is required")]),
     ],
 )
 def test_mapping_by_names_may_be_empty_and_does_not_list_the_names(value, mistakes):
@@ -252,7 +252,7 @@ def test_mapping_by_names_may_be_empty_and_does_not_list_the_names(value, mistak
 
 # -- readers of values
 WORD = value_readers.make_choice_reader("audit", "off")
-IDS, SOME = value_readers.make_names_reader(None, "ids"), value_readers.make_names_reader(("a", "b"), "letters")
+IDS, SOME = value_readers.NamesReader((), "ids"), value_readers.NamesReader(("a", "b"), "letters")
 NUMBER = value_readers.make_number_reader(2, 4, "hosts")
 SPAN = value_readers.make_duration_reader(1, 60)
 DAY = datetime.date(2024, 10, 31)

@@ -318,8 +318,7 @@ def test_max_change_is_read(value, hosts, removals):
     ("value", "key", "message"),
     [
         ({"host": 3}, ".host", "did you mean 'hosts'?"),
-        ({"hosts": -1}, ".hosts", "a number of hosts"),
-        (-1, "", "a number of hosts"),
+        ({"hosts": -1}, "", "a number of hosts"),
         ({"removals": "10%"}, ".removals", "a number of removals"),
         ({"hosts": "101%", "removals": 3}, ".hosts", "a share such as '25%'"),  # of two, the wrong one is named
         (None, "", "unlimited"),

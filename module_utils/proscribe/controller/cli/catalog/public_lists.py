@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 from ...compile.catalogue.release import RECALL_FILE
 from ...compile.reading import grammar
-from ...compile.reading.document_schema import GroupSchema, ListSchema, Mistake, TextSchema
-from ...compile.reading.yaml_file import Document, read_yaml
+from ...compile.reading.document_schema import GroupSchema, ListSchema, Mistake, TextSchema, read_document
+from ...compile.reading.yaml_file import Document
 from ...policy_errors import PolicyError, PolicyErrors, propose_similar_names
 from .list_formats import FORMATS
 
@@ -114,14 +114,11 @@ def read_public_lists(directories: Sequence[Path]) -> dict[str, PublicList]:
     """
     errors: list[PolicyError] = []
     documents: list[Document] = []
-    for path in (directory / RECALL_FILE for directory in directories):
-        if not path.exists():
-            continue
-        document = read_yaml(path)
-        mistakes = list(_SOURCES.check(document.data, ()))
-        errors += [document.make_error(*mistake) for mistake in mistakes]
-        if not mistakes:
-            documents.append(document)
+    for path in (directory / RECALL_FILE for directory in directories if (directory / RECALL_FILE).exists()):
+        try:
+            documents.append(read_document(path, _SOURCES))
+        except PolicyErrors as error:
+            errors += error.errors
     rows = [row for document in documents for row in document.data]
     rows_by_id = {row["id"]: row for row in rows}
     families = {row["family"] for row in rows}

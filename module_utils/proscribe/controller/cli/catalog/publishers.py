@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from ...compile.catalogue.release import PUBLISHERS_FILE
 from ...compile.catalogue.schema import FLAG
 from ...compile.reading import grammar
-from ...compile.reading.document_schema import GroupSchema, KeySchema, ListSchema, Mistake, TextSchema
-from ...compile.reading.yaml_file import Document, read_yaml
+from ...compile.reading.document_schema import GroupSchema, KeySchema, ListSchema, Mistake, TextSchema, read_document
+from ...compile.reading.yaml_file import Document
 from ...policy_errors import PolicyError, PolicyErrors, propose_similar_names
 from . import list_formats, network_formats
 from .public_lists import PublicList, read_public_lists
@@ -106,12 +106,7 @@ def _read_document(directory: Path) -> Document | None:
     Raises PolicyErrors for a file whose keys or values are not well-formed.
     """
     path = directory / PUBLISHERS_FILE
-    if not path.exists():
-        return None
-    document = read_yaml(path)
-    if mistakes := list(_PUBLISHERS.check(document.data, ())):
-        raise PolicyErrors(document.make_error(*mistake) for mistake in mistakes)
-    return document
+    return read_document(path, _PUBLISHERS) if path.exists() else None
 
 
 def _find_mistakes(row: Mapping[str, Any], public_lists: Mapping[str, PublicList]) -> Iterator[Mistake]:

@@ -12,13 +12,13 @@ the expectations that the change breaks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ...compile.reading.document_schema import GroupSchema, ListSchema, TextSchema
-from ...compile.reading.yaml_file import Document, KeyPath, read_yaml
-from ...policy_errors import PolicyError, PolicyErrors
+from ...compile.reading.document_schema import GroupSchema, Mistake, read_document
+from ...compile.reading.yaml_file import Document, KeyPath
+from ...policy_errors import PolicyErrors
 from ...report.text.terminal_layout import format_table_row, wrap_indented_text
 from ...report.text.wording import clean_text, format_count, summarise_names
 from .reasons.reason import OFF, STATUSES
@@ -27,12 +27,21 @@ SCHEMA = "proscribe/expectations/1"
 EVERY_HOST = "all"
 # OFF is the answer of a single control. If all controls that decide for a name are off, the name counts as open.
 EXPECTED_ANSWERS = tuple(status for status in STATUSES if status != OFF)
-_NAME = TextSchema(lambda text: "" if text.strip() else "a name, as explain takes it")
+MAX_NAMED_HOSTS = 3  # most hosts that the text names per differing answer
+
+
+class _NamesSchema:
+    """A schema for the names of an answer. A list with a wrong name is one mistake, because a row is one list."""
+
+    def check(self, data: object, path: KeyPath) -> Iterator[Mistake]:
+        if not isinstance(data, list) or not all(isinstance(name, str) and name.strip() for name in data):
+            yield path, data, "a list of names, as explain takes them"
+
+
 _ANSWERS = GroupSchema(
-    dict.fromkeys(EXPECTED_ANSWERS, ListSchema(_NAME, min_items=0, has_unique_items=False)),
+    dict.fromkeys(EXPECTED_ANSWERS, _NamesSchema()),
     key_description=f"an answer, one of {', '.join(EXPECTED_ANSWERS)}",
 )
-MAX_NAMED_HOSTS = 3  # most hosts that the text names per differing answer
 
 
 class Expectation(NamedTuple):
@@ -66,15 +75,10 @@ def read_expectations(
 
     A row is for `all`, a group or a host. `groups` are those of the inventory, `hosts` are the hosts in question.
     """
-    try:
-        document = read_yaml(path)
-    except PolicyError as error:
-        raise PolicyErrors([error]) from None
     schema = GroupSchema(
         dict.fromkeys((EVERY_HOST, *groups, *hosts), _ANSWERS), key_description=f"{EVERY_HOST}, a group or a host"
     )
-    if mistakes := list(schema.check(document.data, ())):
-        raise PolicyErrors(document.make_error(*mistake) for mistake in mistakes)
+    document = read_document(path, schema)
     rows = [
         Expectation(host, answer, name, (host, answer, index))
         for host, answers in document.data.items()

@@ -9,10 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from ...policy_errors import PolicyError
+from ...policy_errors import PolicyError, PolicyErrors
 from ..reading import grammar
-from ..reading.document_schema import GroupSchema, TextSchema
-from ..reading.yaml_file import read_yaml
+from ..reading.document_schema import GroupSchema, TextSchema, read_document
 
 FILE = "release.yml"
 PUBLISHERS_FILE = "publishers.yml"  # publishers of lists, for `catalog refresh`
@@ -49,12 +48,7 @@ def read_release(directory: Path) -> tuple[CatalogueRelease, list[PolicyError]]:
     if not path.exists():
         return CatalogueRelease(), []
     try:
-        document = read_yaml(path)
-    except PolicyError as error:
-        return CatalogueRelease(), [error]
-    errors = [document.make_error(*mistake) for mistake in _RELEASE.check(document.data, ())]
-    return (
-        (CatalogueRelease(), errors)
-        if errors
-        else (CatalogueRelease(document.data["version"], document.data["released"]), [])
-    )
+        data = read_document(path, _RELEASE).data
+    except PolicyErrors as error:
+        return CatalogueRelease(), list(error.errors)
+    return CatalogueRelease(data["version"], data["released"]), []

@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
-from ...policy_errors import describe_known_key, propose_similar_names
+from ...policy_errors import PolicyError, PolicyErrors, describe_known_key, propose_similar_names
 from .grammar import Check
-from .yaml_file import KeyPath
+from .yaml_file import Document, KeyPath, read_yaml
 
 Mistake = tuple[KeyPath, object, str]  # the path to a value, the value, and what was expected
 
@@ -43,10 +44,11 @@ class OptionalSchema:
     """A schema for a key that may be without a value. YAML reads `key:` as an empty text."""
 
     schema: KeySchema
+    empty_values: Sequence[object] = ("",)
 
     def check(self, data: object, path: KeyPath) -> Iterator[Mistake]:
         """Yield the mistakes of a value that is not empty."""
-        if data != "":
+        if data not in self.empty_values:
             yield from self.schema.check(data, path)
 
 
@@ -98,14 +100,25 @@ class GroupSchema:
             yield path, data, names or f"{problem} {', '.join(self.keys)}"
             return
         for key in self.required:
-            if not data.get(key):
-                yield (*path, key), data.get(key), "a value: this key is required"
+            if data.get(key) in (None, ""):
+                yield (*path, key), None, "a value: this key is required"
         for key, child in data.items():
             if key not in self.keys:
                 description = self.key_description and self.key_description + propose_similar_names(key, self.keys)
                 yield (*path, key), key, description or describe_known_key(key, self.keys)
-            elif child or key not in self.required:
+            elif child != "" or key not in self.required:
                 yield from self.keys[key].check(child, (*path, key))
+
+
+def read_document(path: Path, schema: KeySchema) -> Document:
+    """Read a YAML file that fits a schema. Raises PolicyErrors with every mistake."""
+    try:
+        document = read_yaml(path)
+    except PolicyError as error:
+        raise PolicyErrors([error]) from None
+    if mistakes := list(schema.check(document.data, ())):
+        raise PolicyErrors(document.make_error(*mistake) for mistake in mistakes)
+    return document
 
 
 def get_key_list(entry: Mapping[str, object], key: str) -> Sequence[object]:

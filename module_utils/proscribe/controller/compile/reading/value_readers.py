@@ -8,6 +8,7 @@ import ipaddress
 import math
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ....base.duration import DURATION_GRAMMAR, format_duration, parse_duration
@@ -47,30 +48,27 @@ def require_one_of(setting: object, allowed_values: Collection[str]) -> object:
     return setting
 
 
+@dataclass(frozen=True)
 class NamesReader:
-    """A reader for a list of words. If `allowed_values` is not empty, each word has to be in it.
+    """A reader for a list of at least `minimum` (0 or 1) words, each as `read_name` returns it, without duplicates.
 
-    `description` is the noun for the words in errors, such as `ids of feeds`.
+    If `allowed_values` is not empty, each word has to be in it. `description` is the noun for the words in errors, such
+    as `ids of feeds`.
     """
 
-    def __init__(self, allowed_values: Iterable[str], description: str) -> None:
-        self.allowed_values, self.description = tuple(allowed_values), description
+    allowed_values: Collection[str]
+    description: str
+    read_name: Callable[[object], str] = str
+    minimum: int = 0
 
     def __call__(self, setting: object) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(read_items(setting, self._read_name, f"a list of {self.description}")))
+        expected = f"a list of {self.description}{', one at least' if self.minimum else ''}"
+        return tuple(dict.fromkeys(read_items(setting, self._read_word, expected, self.minimum)))
 
-    def _read_name(self, setting: object) -> str:
+    def _read_word(self, setting: object) -> str:
         if not isinstance(setting, str) or not setting:
             raise UnexpectedValue("", setting, self.description)
-        return str(require_one_of(setting, self.allowed_values) if self.allowed_values else setting)
-
-
-def make_names_reader(allowed_values: Iterable[str] | None, description: str) -> NamesReader:
-    """Return a reader for a list of words.
-
-    Each word has to be in `allowed_values`, unless that is None or empty. `description` is that of NamesReader.
-    """
-    return NamesReader(allowed_values or (), description)
+        return self.read_name(require_one_of(setting, self.allowed_values) if self.allowed_values else setting)
 
 
 def read_part(key: str, read_setting: Callable[..., Value], *arguments: object) -> Value:
@@ -237,21 +235,13 @@ def read_network(setting: object) -> str:
     return str(network)
 
 
-def read_networks(setting: object) -> tuple[str, ...]:
-    """Return addresses and networks as texts of networks."""
-    names = make_names_reader(None, "addresses or networks")(setting)
-    return read_items(names, read_network, "")
-
-
-def read_name_servers(setting: object) -> tuple[str, ...]:
-    """Return the addresses of name servers."""
-    names = make_names_reader(None, "addresses of name servers")(setting)
-    return read_items(names, _read_name_server, "")
-
-
 def _read_name_server(setting: object) -> str:
     with contextlib.suppress(ValueError):
         address = ipaddress.ip_address(str(setting))
         if not address.is_multicast and "%" not in str(setting):
             return str(address)
     raise UnexpectedValue("", setting, "the address of a name server such as 10.20.0.53")
+
+
+read_networks = NamesReader((), "addresses or networks", read_network)  # as texts of networks
+read_name_servers = NamesReader((), "addresses of name servers", _read_name_server)

@@ -22,15 +22,10 @@ def _read_file_path(setting: object) -> str:
 
     Raises UnexpectedValue.
     """
-    is_good = (
-        isinstance(setting, str)
-        and setting.isprintable()
-        and setting[:1] == "/"
-        and os.path.normpath(setting) == setting
-    )
-    if not is_good or not isinstance(setting, str) or len(setting) > MAX_PATH_LENGTH or setting == "/":
+    is_text = isinstance(setting, str) and setting.isprintable() and 1 < len(setting) <= MAX_PATH_LENGTH
+    if not is_text or str(setting)[0] != "/" or os.path.normpath(str(setting)) != setting:
         raise UnexpectedValue("", setting, "an absolute path such as /var/log/proscribe/events.jsonl")
-    return setting
+    return str(setting)
 
 
 READERS: Mapping[str, Callable[[object], Any]] = {

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from ...enforcement_points.format_names import list_format_names
 from ...policy_errors import UnexpectedValue
-from ..reading.value_readers import read_directory_path, read_items, read_line, read_part, require_one_of
+from ..reading.value_readers import (
+    make_choice_reader,
+    make_text_reader,
+    read_directory_path,
+    read_items,
+    read_line,
+    read_mapping,
+)
 from .variable import declare_settings, declare_variable
 
 EXPORT_FORM = "a format, or {format, directory, group, access_log, url}"
-URL_PATTERN = re.compile(r"(?:/[A-Za-z0-9._~-]+)*/?")
 
 
 class FedExport(NamedTuple):
@@ -39,37 +44,34 @@ def read_fed_exports(setting: object) -> tuple[FedExport, ...]:
 
 def _read_fed_export(entry: object) -> FedExport:
     """Read an export: the name of a format, or a mapping with the fields of FedExport. Raises UnexpectedValue."""
+    read_format = make_choice_reader(*list_format_names())
     if isinstance(entry, str):
-        return FedExport(str(require_one_of(entry, list_format_names())))
+        return FedExport(read_format(entry))
     if not isinstance(entry, Mapping) or not {"format"} <= entry.keys() <= set(FedExport._fields):
         raise UnexpectedValue("", entry, EXPORT_FORM)
-    format_ = str(read_part(".format", require_one_of, entry["format"], list_format_names()))
-    directory_path = read_part(".directory", read_directory_path, entry.get("directory"))
-    if directory_path and not directory_path.startswith("/"):
-        raise UnexpectedValue(".directory", directory_path, "an absolute path: scheduled runs start elsewhere")
-    if entry.get("group") and not directory_path:
+    readers: dict[str, Callable[[object], str]] = {
+        "format": read_format,
+        "directory": _read_absolute_path,
+        "group": read_line,
+        "access_log": _read_absolute_path,
+        "url": make_text_reader(
+            r"(?:/[A-Za-z0-9._~-]+)*/?", "the path of the web server below which the directory is, such as /guests"
+        ),
+    }
+    export = FedExport(**read_mapping(entry, readers))
+    if export.group and not export.directory:
         raise UnexpectedValue("", entry, "a directory, of which the group is")
-    return FedExport(
-        format_,
-        directory_path,
-        read_part(".group", read_line, entry.get("group", "")),
-        *_read_served_path(entry, directory_path),
-    )
-
-
-def _read_served_path(entry: Mapping[object, object], directory_path: str) -> tuple[str, str]:
-    """Return the access log of the web server that serves the directory, and the path of the directory on the server.
-
-    ("", "") if neither is set. Raises UnexpectedValue if only one is set.
-    """
-    log, url = read_part(".access_log", read_directory_path, entry.get("access_log")), entry.get("url", "")
-    if not isinstance(url, str) or not URL_PATTERN.fullmatch(url):
-        raise UnexpectedValue(".url", url, "the path of the web server below which the directory is, such as /guests")
-    if log and not log.startswith("/"):
-        raise UnexpectedValue(".access_log", log, "an absolute path: scheduled runs start elsewhere")
-    if bool(log) != bool(url) or (log and not directory_path):
+    if bool(export.access_log) != bool(export.url) or (export.access_log and not export.directory):
         raise UnexpectedValue("", entry, "a directory with both access_log and url, or with neither")
-    return log, url
+    return export
+
+
+def _read_absolute_path(setting: object) -> str:
+    """Return an absolute path; "" for null."""
+    path = read_directory_path(setting)
+    if path and not path.startswith("/"):
+        raise UnexpectedValue("", path, "an absolute path: scheduled runs start elsewhere")
+    return path
 
 
 def read_export_key(setting: object) -> str:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from ...controls import DECLARATIONS
 from ...policy_errors import PolicyError, UnexpectedValue, propose_similar_names
 from ..reading.grammar import MAX_GROUPS, POSIX_GROUP_PATTERN
-from ..reading.value_readers import make_names_reader, make_text_reader, read_items, read_mapping
+from ..reading.value_readers import NamesReader, make_text_reader, read_items, read_mapping
 
 VARIABLE = "proscribe_groups_restricted"
 # Keys: the controls that cannot tell users apart. Values: the reason.
@@ -48,24 +48,26 @@ def _read_entry(setting: object) -> GroupRestriction:
 
     Only the controls that can tell users apart are possible; without the key `controls`, all of these restrict.
     """
-    readers = {"services": _read_services, "groups": _read_groups, "controls": _read_controls}
-    values = read_mapping(setting, readers, required=("services", "groups"))
+    values = read_mapping(
+        setting,
+        {"services": _read_services, "groups": _read_groups, "controls": _read_controls},
+        required=("services", "groups"),
+    )
     return GroupRestriction(**{"controls": CONTROLS_BY_USER, **values})
 
 
-def _read_services(setting: object) -> tuple[str, ...]:
-    return _read_names(setting, "service ids")
+_read_services = NamesReader((), "service ids", minimum=1)
 
 
 def _read_groups(setting: object) -> tuple[str, ...]:
-    groups = _read_names(setting, "names of groups of the host's users")
+    groups = NamesReader((), "names of groups of the host's users", _read_group, minimum=1)(setting)
     if len(groups) > MAX_GROUPS:
         raise UnexpectedValue("", f"{len(groups)} groups", f"at most {MAX_GROUPS}")
-    return read_items(groups, _read_group, "")
+    return groups
 
 
 def _read_controls(setting: object) -> tuple[str, ...]:
-    controls = read_items(_read_names(setting, "controls"), _read_control, "")
+    controls = NamesReader((), "controls", _read_control, minimum=1)(setting)
     return tuple(control for control in CONTROLS_BY_USER if control in controls)
 
 
@@ -77,17 +79,6 @@ def _read_control(setting: object) -> str:
     reason = REASONS_AGAINST.get(control)
     hint = f": {reason}" if reason else propose_similar_names(control, CONTROLS_BY_USER)
     raise UnexpectedValue("", setting, f"a control that can tell users apart, apps or firewall{hint}")
-
-
-def _read_names(setting: object, description: str) -> tuple[str, ...]:
-    """Return a list of words that has at least one.
-
-    Raises UnexpectedValue; `description` is for its message.
-    """
-    names = make_names_reader(None, description)(setting)
-    if not names:
-        raise UnexpectedValue("", setting, f"a list of {description}, one at least")
-    return names
 
 
 def find_groups(entries: Iterable[GroupRestriction], service_id: str) -> dict[str, list[str]]:

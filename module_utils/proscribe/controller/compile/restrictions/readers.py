@@ -14,10 +14,9 @@ from ...policy_errors import DescribedValue, UnexpectedValue
 from ...report import exports
 from ..reading import grammar
 from ..reading.value_readers import (
+    NamesReader,
     make_choice_reader,
     make_duration_reader,
-    make_names_reader,
-    read_items,
     read_line,
     read_mapping,
     read_part,
@@ -51,15 +50,13 @@ def read_browser_settings(setting: object) -> Mapping[str, str]:
     return {id_: state for id_, state in settings.items() if state != UNMANAGED}
 
 
-def read_extensions(setting: object) -> tuple[str, ...]:
-    """Return ids of browser extensions."""
-    return read_items(make_names_reader(None, "ids of browser extensions")(setting), _read_extension, "")
-
-
 def _read_extension(setting: object) -> str:
     if grammar.check_chrome_extension(str(setting)) and grammar.check_firefox_extension(str(setting)):
         raise UnexpectedValue("", setting, "the id of a Chrome extension (32 letters) or of a Firefox add-on")
     return str(setting)
+
+
+read_extensions = NamesReader((), "ids of browser extensions", _read_extension)
 
 
 def read_history(setting: object) -> str:
@@ -86,7 +83,7 @@ def read_removed_ids(setting: object) -> tuple[str, ...]:
     """Return ids of waivers, from a list or from a text with commas, as the option -e gives it."""
     if isinstance(setting, str):
         setting = [part.strip() for part in setting.split(",") if part.strip()]
-    return make_names_reader(None, "ids of waivers, or all")(setting)
+    return NamesReader((), "ids of waivers, or all")(setting)
 
 
 def read_texts(setting: object) -> str:
@@ -109,7 +106,7 @@ def read_texts(setting: object) -> str:
 def read_feeds(setting: object) -> str | tuple[str, ...]:
     """Return the selection of feeds: `all`, `off`, or some ids."""
     if isinstance(setting, list | tuple):
-        return make_names_reader(None, "ids of feeds")(setting)
+        return NamesReader((), "ids of feeds")(setting)
     return make_choice_reader(ALL_FEEDS, "off")(setting)
 
 
@@ -118,7 +115,7 @@ def read_exports(setting: object) -> tuple[str, ...]:
 
     Raises UnexpectedValue if two of them write the same file.
     """
-    names = make_names_reader(exports.list_export_formats(), "exports")(setting)
+    names = NamesReader(exports.list_export_formats(), "exports")(setting)
     files: dict[str, str] = {}
     for index, name in enumerate(names):
         file = exports.list_export_formats()[name].file_name

@@ -38,8 +38,8 @@ def read_max_change(setting: object) -> dict[str, int | str]:
     if setting == UNLIMITED:
         return {"hosts": UNLIMITED, "removals": UNLIMITED}
     limits: dict[str, int | str] = {"hosts": "25%", "removals": AUTO}
-    if not isinstance(setting, Mapping):
-        return {**limits, "hosts": _read_max_hosts(setting)}
+    if not isinstance(setting, Mapping) or list(setting) == ["hosts"]:
+        return {**limits, "hosts": _read_max_hosts(setting["hosts"] if isinstance(setting, Mapping) else setting)}
     return {**limits, **read_mapping(setting, {"hosts": _read_max_hosts, "removals": _read_max_removals})}
 
 

@@ -9,8 +9,8 @@ from ....model.types.plan import TenantEntry
 from ....model.vocabulary import CONTROLS
 from ..catalogue.schema import AUDIENCES, BANNED_CATEGORIES, CATEGORIES
 from ..reading.value_readers import (
+    NamesReader,
     make_choice_reader,
-    make_names_reader,
     make_number_reader,
     read_day,
     read_duration_or_forever,
@@ -39,24 +39,24 @@ class SelectionSettings:
     )
     categories: tuple[str, ...] = declare_variable(
         list(BANNED_CATEGORIES),
-        make_names_reader(CATEGORIES, "categories"),
+        NamesReader(CATEGORIES, "categories"),
         "The categories of services that are banned.",
     )
     categories_reported: tuple[str, ...] = declare_variable(
         [category for category in CATEGORIES if category not in BANNED_CATEGORIES],
-        make_names_reader(CATEGORIES, "categories"),
+        NamesReader(CATEGORIES, "categories"),
         "The categories of services that are reported where they are found, and not banned.",
     )
     audiences: tuple[str, ...] = declare_variable(
         ["consumer", "both"],
-        make_names_reader(AUDIENCES, "audiences"),
+        NamesReader(AUDIENCES, "audiences"),
         "The audiences whose services are banned; enterprise services (WeCom, Slack) only if enterprise is listed.",
     )
     services_include: tuple[str, ...] = declare_variable(
-        [], make_names_reader(None, "service ids"), "Service ids added to the categories."
+        [], NamesReader((), "service ids"), "Service ids added to the categories."
     )
     services_exclude: tuple[str, ...] = declare_variable(
-        [], make_names_reader(None, "service ids"), "Service ids removed from the categories."
+        [], NamesReader((), "service ids"), "Service ids removed from the categories."
     )
     groups_restricted: tuple[GroupRestriction, ...] = declare_variable(
         [],
@@ -88,7 +88,7 @@ class SelectionSettings:
     )
     catalog_dirs: tuple[str, ...] = declare_variable(
         [],
-        make_names_reader(None, "directories"),
+        NamesReader((), "directories"),
         "Folders with the organisation's own service files, relative to the inventory's folder.",
     )
     catalog_max_age: int = declare_variable(  # seconds

@@ -8,7 +8,7 @@ from ....base.lazy_patterns import ASCII, compile_pattern
 from ....model.tenants import CONFIGURATION_URL, GUID_PATTERN, read_tenant
 from ....model.types.plan import TenantEntry
 from ...policy_errors import UnexpectedValue
-from ..reading.value_readers import make_names_reader, make_text_reader, read_items, read_mapping
+from ..reading.value_readers import NamesReader, make_text_reader, read_items, read_mapping
 
 MAX_TENANTS = 100  # most tenants of an organisation; a single HTTP header lists all of them
 MAPPING_EXAMPLE = "{id: <tenant id>, domains: [example.org]}"
@@ -31,11 +31,8 @@ def read_tenants(setting: object) -> Mapping[str, tuple[str | TenantEntry, ...]]
 
 
 def _read_names(setting: object) -> tuple[str, ...]:
-    """Return the domains of an organisation at Google.
-
-    Raises UnexpectedValue.
-    """
-    return read_items(make_names_reader(None, "tenant names")(setting or []), _read_name, "")
+    """Return the domains of an organisation at Google."""
+    return NamesReader((), "tenant names", _read_name)(setting or [])
 
 
 def _read_microsoft(setting: object) -> tuple[str | TenantEntry, ...]:

@@ -19,9 +19,8 @@ from typing import Any
 from ....model.vocabulary import WAIVER_STATUSES
 from ...policy_errors import PolicyError, PolicyErrors, propose_similar_names
 from ..inventory.policy_folders import APPROVERS_FILE
-from ..reading.document_schema import GroupSchema, ListSchema, OptionalSchema, TextSchema
+from ..reading.document_schema import GroupSchema, ListSchema, OptionalSchema, TextSchema, read_document
 from ..reading.grammar import make_pattern_check
-from ..reading.yaml_file import read_yaml
 from .person_names import is_same_person
 
 SELF_APPROVED, UNAUTHORISED = WAIVER_STATUSES[2:4]
@@ -32,6 +31,7 @@ def _check_name(text: str) -> str:
     return "" if is_name else "a person's name, as approved_by gives it"
 
 
+_EMPTY: Sequence[object] = ("", [], {})
 _NAME = TextSchema(_check_name)
 _MAIL = TextSchema(
     make_pattern_check(
@@ -42,8 +42,8 @@ _MAIL = TextSchema(
 _AUTHORITY = GroupSchema(
     {
         "head": _NAME,
-        "deputies": OptionalSchema(ListSchema(_NAME, min_items=0, has_unique_items=False)),
-        "mail": OptionalSchema(_MAIL),
+        "deputies": OptionalSchema(ListSchema(_NAME, min_items=0, has_unique_items=False), _EMPTY),
+        "mail": OptionalSchema(_MAIL, _EMPTY),
     },
     required=("head",),
 )
@@ -77,26 +77,23 @@ def read_approver_list(folders: Sequence[Path], groups: Mapping[str, Set[str]]) 
     schema = GroupSchema(dict.fromkeys(groups, OptionalSchema(_AUTHORITY)), key_description="a group of the inventory")
     entries: dict[str, Any] = {}
     errors: list[PolicyError] = []
-    for folder in folders:
-        for path in (folder / APPROVERS_FILE, (folder / APPROVERS_FILE).with_suffix(".yaml")):
-            if not path.exists():
-                continue
-            try:
-                document = read_yaml(path)
-            except PolicyError as error:
-                errors.append(error)
-                continue
-            mistakes = list(schema.check(document.data, ()))
-            if isinstance(document.data, dict):
-                mistakes += [
-                    ((name,), name, "each department in one register only") for name in document.data if name in entries
-                ]
-                entries.update(document.data)
-            errors += [document.make_error(*mistake) for mistake in mistakes]
+    names = (APPROVERS_FILE, Path(APPROVERS_FILE).with_suffix(".yaml"))
+    for path in (folder / name for folder in folders for name in names if (folder / name).exists()):
+        try:
+            document = read_document(path, schema)
+        except PolicyErrors as error:
+            errors += error.errors
+            continue
+        errors += [
+            document.make_error((name,), name, "each department in one register only")
+            for name in document.data
+            if name in entries
+        ]
+        entries.update(document.data)
     if errors:
         raise PolicyErrors(errors)
     return {
-        department: Authority(entry["head"], tuple(entry.get("deputies", ())), entry.get("mail", ""))
+        department: Authority(entry["head"], tuple(entry.get("deputies") or ()), entry.get("mail") or "")
         if entry
         else Authority("")
         for department, entry in entries.items()

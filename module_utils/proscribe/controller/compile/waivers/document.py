@@ -234,9 +234,11 @@ def read_waiver(path: Path) -> Waiver:
 def read_revocation(document: Document) -> tuple[str, Revocation] | None:
     """Return the id and the revocation of a waiver in spite of other mistakes; None if it has no revocation."""
     data = document.data
-    if not isinstance(data, dict) or any((*ID.check(data.get("id"), ()), *REVOCATION.check(data.get("revoked"), ()))):
+    if not isinstance(data, dict) or any(
+        (*LINE.check(data.get("id", ""), ()), *REVOCATION.check(data.get("revoked"), ()))
+    ):
         return None
-    return data["id"], _make_revocation(data["revoked"])
+    return data.get("id", ""), _make_revocation(data["revoked"])
 
 
 def _make_revocation(revoked: Mapping[str, Any]) -> Revocation:
