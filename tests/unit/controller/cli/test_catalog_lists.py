@@ -403,14 +403,14 @@ def test_a_publisher_says_all_of_its_row(tmp_path):
     of_top = {"id": "top", "family": "others", "about": (), "mixed": (), "popular": "ranked", "paths": ("a",)}
     of_top |= {"url": "https://top.example/", "named": (), "takes_from": (), "only_popular": ""}
     assert sources["top"] == birds._replace(**of_top)
-    assert read_publishers(folder) == [
+    assert read_publishers([folder]) == [
         Publisher("nets", *own, "networks", "parrot", ("parrot",), 3, "nets", True, folder, None),
         Publisher("names", *own, "domains", "parrot", ("owl",), 3, "owls", False, folder, None),
         Publisher("birds", ALL["url"], *fed, ("owl",), 25, "watchers", True, folder, sources["birds"]),
         Publisher("top", "https://top.example/", *fed, ("",), 25, "others", True, folder, sources["top"]),
     ]
-    assert [one.list_id for one in read_publishers(folder)] == ["", "", "birds", "top"]
-    assert read_publishers(tmp_path / "nowhere") == []
+    assert [one.list_id for one in read_publishers([folder])] == ["", "", "birds", "top"]
+    assert read_publishers([tmp_path / "nowhere"]) == []
 
 
 @pytest.mark.parametrize(
@@ -427,10 +427,10 @@ def test_a_publisher_says_all_of_its_row(tmp_path):
 )
 def test_a_mistake_in_a_row_of_a_publisher(tmp_path, change, why):
     with pytest.raises(PolicyErrors, match="id: found 'nets', expected an id of its own; .*publishers.yml:1 has this"):
-        read_publishers(write_tables(tmp_path, publishers=[OWN_ROW, {**OWN_ROW, "of": "owl"}]))
+        read_publishers([write_tables(tmp_path, publishers=[OWN_ROW, {**OWN_ROW, "of": "owl"}])])
     row = {key: value for key, value in {**OWN_ROW, **change}.items() if value is not None}
     with pytest.raises(PolicyErrors, match=why):
-        read_publishers(write_tables(tmp_path, publishers=[row]))
+        read_publishers([write_tables(tmp_path, publishers=[row])])
 
 
 @pytest.mark.parametrize("changes", [{"networks": NEW_NETWORKS, "checked": "2026-02-02"}, {"checked": "2026-02-02"}])

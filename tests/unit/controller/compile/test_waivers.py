@@ -15,7 +15,7 @@ from mistakes import get_mistake
 from proscribe.controller.compile.plans import host_plans, waiver_queries
 from proscribe.controller.compile.waivers import approvers, refusals, request_answers, revocations, waiver_status
 from proscribe.controller.compile.waivers.departed_names import describe_departures, find_departures
-from proscribe.controller.compile.waivers.document import MOMENT_PATTERN, WaiverFileError, load_waivers, read_waiver
+from proscribe.controller.compile.waivers.document import MOMENT_PATTERN, WaiverFileError, read_waiver, read_waivers
 from proscribe.controller.compile.waivers.hours import HOURS_PATTERN, merge_windows
 from proscribe.controller.compile.waivers.judged_waivers import make_run_waiver, warn_of_waiver
 from proscribe.controller.compile.waivers.refusals import MAX_FILE_BYTES, REFUSALS_FILE, RequestRefusal
@@ -473,9 +473,8 @@ def test_mistakes_of_all_files_are_reported_at_once(tmp_path):
     write_waiver(tmp_path, "w1.yml", reason="")
     write_waiver(tmp_path, "w2.yml", id="w2", expires="soon", risk="\n")
     write_waiver(tmp_path, "w3.yml", id="w3")
-    with pytest.raises(PolicyErrors) as raised:
-        load_waivers([tmp_path])
-    assert [error.key for error in raised.value.errors] == ["reason", "expires", "risk"]
+    _, _, mistakes = read_waivers([tmp_path])
+    assert [error.key for error in mistakes] == ["reason", "expires", "risk"]
 
 
 def test_only_yaml_files_are_waivers_and_every_folder_is_read(tmp_path):
@@ -485,19 +484,19 @@ def test_only_yaml_files_are_waivers_and_every_folder_is_read(tmp_path):
     write_waiver(tmp_path / "b", "w2.yaml", id="w2")
     for other in ("README.md", "w1.yml.sig", "w3.yml~", "w4.yml.bak", "._w1.yml"):
         (tmp_path / "a" / other).write_text("no waiver", encoding="utf-8")
-    assert [waiver.id for waiver in load_waivers([tmp_path / "a", tmp_path / "b"])] == ["w1", "w2"]
+    waivers, _, mistakes = read_waivers([tmp_path / "a", tmp_path / "b"])
+    assert ([waiver.id for waiver in waivers], mistakes) == (["w1", "w2"], [])
     write_waiver(tmp_path / "b", "w1.yml")
-    with pytest.raises(PolicyErrors, match="does not have"):
-        load_waivers([tmp_path / "a", tmp_path / "b"])
+    _, _, (mistake,) = read_waivers([tmp_path / "a", tmp_path / "b"])
+    assert "does not have" in mistake.expected
 
 
 def test_entry_of_the_folder_that_is_no_file_is_a_mistake(tmp_path):
     os.mkfifo(tmp_path / "pipe.yml")
     (tmp_path / "folder.yml").mkdir()
     (tmp_path / "link.yml").symlink_to("nowhere")
-    with pytest.raises(PolicyErrors) as raised:
-        load_waivers([tmp_path, tmp_path / "nosuch"])
-    names = [Path(error.location).name for error in raised.value.errors]
+    _, _, mistakes = read_waivers([tmp_path, tmp_path / "nosuch"])
+    names = [Path(error.location).name for error in mistakes]
     assert names == ["folder.yml", "link.yml", "pipe.yml", "nosuch"]
 
 

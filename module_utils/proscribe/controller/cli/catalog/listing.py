@@ -22,7 +22,7 @@ from ...report.text.wording import clean_text
 from .. import print_message
 from ..suggestions import format_suggestions, propose_command
 from .loaded_catalogue import LoadedCatalogue
-from .publishers import read_all_publishers, select_publisher_ids
+from .publishers import read_publishers, select_publisher_ids
 
 LIST_SCHEMA, SERVICE_SCHEMA, STALE_SCHEMA = "proscribe/catalog-list/1", "proscribe/service/1", "proscribe/stale/1"
 STALE_CODE = 1  # exit code of `stale` if an entry is stale
@@ -211,7 +211,7 @@ def list_stale(arguments: argparse.Namespace, loaded: LoadedCatalogue) -> int:
     today = datetime.datetime.now(datetime.timezone.utc).date()
     stale_entries = find_stale_entries(loaded.catalogue, service_ids, today, arguments.max_age)
     accepted_entries = find_accepted_entries(loaded.catalogue, service_ids, today, arguments.max_age)
-    publishers = read_all_publishers(loaded.directories)
+    publishers = read_publishers(loaded.directories)
     publishers_by_entry = {
         stale_entry: select_publisher_ids(publishers, _PUBLISHED_KINDS[stale_entry.what], stale_entry.id)
         for stale_entry in stale_entries

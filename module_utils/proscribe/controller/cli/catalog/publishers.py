@@ -61,7 +61,7 @@ class Publisher(NamedTuple):
         return self.public_list.id if self.public_list else ""
 
 
-def read_all_publishers(directories: Sequence[Path]) -> list[Publisher]:
+def read_publishers(directories: Sequence[Path]) -> list[Publisher]:
     """Return the publishers of the catalogue's directories.
 
     A row of publishers.yml is one publisher, or names lists of recall.yml, each of which becomes a publisher. Raises
@@ -93,11 +93,6 @@ def read_all_publishers(directories: Sequence[Path]) -> list[Publisher]:
     if errors:
         raise PolicyErrors(errors)
     return publishers
-
-
-def read_publishers(directory: Path) -> list[Publisher]:
-    """Return the publishers of a directory; none if it has no publishers.yml. Raises PolicyErrors."""
-    return read_all_publishers([directory])
 
 
 def _read_document(directory: Path) -> Document | None:

@@ -26,7 +26,7 @@ from .list_checks import CheckedList, check_list, require_bounded_change, requir
 from .list_formats import ListFormatError
 from .list_sources import FetchPublisher, cache_fetches, fetch_published_list, read_list_from_folder
 from .loaded_catalogue import LoadedCatalogue
-from .publishers import Publisher, read_all_publishers
+from .publishers import Publisher, read_publishers
 
 WRONG_LIST_CODE = 1  # exit code if a list was refused or could not be fetched
 MAX_SHOWN_VALUES = 10  # most added values on the screen for each job, and most removed values
@@ -141,7 +141,7 @@ def select_jobs(
     """
     publishers_by_job: dict[object, list[Publisher]] = {}
     agreement_ids = {feed.id for feed in loaded.catalogue.feeds.values() if feed.agreement}
-    for publisher in read_all_publishers(loaded.directories):
+    for publisher in read_publishers(loaded.directories):
         is_agreement = publisher.into == "feed" and publisher.of in agreement_ids
         # All lists of an agreement feed are one job. So are all lists that only cover networks of an entry (`adds` is
         # false). Any other list is a job alone.

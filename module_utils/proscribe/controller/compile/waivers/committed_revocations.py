@@ -20,7 +20,6 @@ from .waiver_notes import SeenRevocation
 GIT_TIMEOUT_SECONDS = 30
 MAX_COMMITS = 20_000
 MAX_VERSIONS = 20_000  # versions of files
-DIGEST_LENGTHS = (40, 64)  # characters of a digest: SHA-1 or SHA-256
 
 
 class CommittedRevocations(NamedTuple):

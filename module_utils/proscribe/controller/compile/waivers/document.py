@@ -137,18 +137,6 @@ class WaiverFileError(PolicyErrors):
         self.malformed_waiver = malformed_waiver
 
 
-def load_waivers(folders: Sequence[Path]) -> list[Waiver]:
-    """Return every waiver of the folders, sorted by id.
-
-    Raises PolicyErrors with every mistake. Each waiver is checked by itself: its names are not compared with the
-    inventory or the catalogue.
-    """
-    waivers, _, errors = read_waivers(folders)
-    if errors:
-        raise PolicyErrors(errors)
-    return waivers
-
-
 def read_waivers(folders: Sequence[Path]) -> tuple[list[Waiver], list[MalformedWaiver], list[PolicyError]]:
     """Return the waivers of the folders, sorted by id, the names in malformed files, and every mistake."""
     waivers: dict[str, Waiver] = {}

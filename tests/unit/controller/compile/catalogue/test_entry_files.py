@@ -143,11 +143,16 @@ def load_catalogue(root: Path) -> None:
     catalogue_loader.read_catalogue([root])
 
 
+def raise_mistakes(mistakes: list[PolicyError]) -> None:
+    if mistakes:
+        raise PolicyErrors(mistakes)
+
+
 READERS: dict[str, Callable[[Path], object]] = {
     **dict.fromkeys(("instant_messaging/parrot.yml", "amends/parrot.yml", *LISTED.split()), load_catalogue),
-    "publishers.yml": publishers.read_publishers,
+    "publishers.yml": lambda root: publishers.read_publishers([root]),
     "recall.yml": lambda root: public_lists.read_public_lists([root]),
-    "waivers/w1.yml": lambda root: document.load_waivers([root / "waivers"]),
+    "waivers/w1.yml": lambda root: raise_mistakes(document.read_waivers([root / "waivers"])[2]),
     "approvers.yml": lambda root: approvers.read_approver_list([root], {}),
     "expectations.yml": lambda root: read_expectations(root / "expectations.yml", {}, ()),
 }
