@@ -1,24 +1,21 @@
 """The JSON Schema of a TypedDict of `model/types`: its keys, and what `Annotated` says of them."""
 
 import types
-from typing import Annotated, NotRequired, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, NotRequired, Union, get_args, get_origin
 
 from proscribe.base.typed_dict import TypedDict
-from proscribe.model import vocabulary
-from proscribe.model.types import annotations
+from proscribe.model.types.annotations import UNDOCUMENTED_KEY, SchemaKeywords
+from proscribe.wire.answers.typed_reader import find_optional_keys, read_hints, split_hint
 
 from .shapes import by, keyed, listed, matching, maybe
 
-# What the types import for type checkers only.
-NAMES = {"Annotated": Annotated, "NotRequired": NotRequired, **vars(vocabulary), **vars(annotations)}
 NULL = {"type": "null"}
 SCALARS = {str: "string", bool: "boolean", int: "integer", float: "number", dict: "object", type(None): "null"}
 
 
 def keys_of(kind):
     """The keys of a TypedDict that a document has, each with its type."""
-    hints = get_type_hints(kind, localns=NAMES, include_extras=True)
-    return {key: hint for key, hint in hints.items() if annotations.UNDOCUMENTED_KEY not in _notes(hint)}
+    return {key: hint for key, hint in read_hints(kind).items() if UNDOCUMENTED_KEY not in split_hint(hint)[1]}
 
 
 def shape_of(hint):
@@ -39,17 +36,11 @@ def shape_of(hint):
     return {"type": SCALARS[hint]}
 
 
-def _notes(hint):
-    if get_origin(hint) is NotRequired:
-        (hint,) = get_args(hint)
-    return getattr(hint, "__metadata__", ())
-
-
 def _keyed(kind):
-    keys = keys_of(kind)
-    total = {key: one.__total__ for one in kind.__mro__ for key in one.__dict__.get("__annotations__", ())}
-    required = [key for key, hint in keys.items() if total[key] and get_origin(hint) is not NotRequired]
-    return keyed({key: shape_of(hint) for key, hint in keys.items()}, required=required)
+    keys, optional = keys_of(kind), find_optional_keys(kind)
+    return keyed(
+        {key: shape_of(hint) for key, hint in keys.items()}, required=[key for key in keys if key not in optional]
+    )
 
 
 def _either(shapes):
@@ -63,7 +54,7 @@ def _noted(hint, notes):
     for note in notes:
         if isinstance(note, str):
             shape["description"] = note
-        elif isinstance(note, annotations.SchemaKeywords):
+        elif isinstance(note, SchemaKeywords):
             shape |= {keyword: _plain(value) for keyword, value in note.keywords.items()}
     if {"const", "enum"} & shape.keys():
         shape.pop("type", None)

@@ -5,22 +5,31 @@ host/host_operations.py makes the answers on a host.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ...base.typed_dict import TypedDict
 from .quarantine import BrokenItem, ItemOutcome, QuarantineItem
 from .record import FindingRecord, ObservedRecord
+
+if TYPE_CHECKING:
+    from typing import Annotated
+
+    from ..finding import MAX_DIFFERENCE_CHARACTERS
+    from ..quarantine_ids import MAX_ITEMS
+    from .annotations import AnswerKeywords, ControlNames, Count, Line, Name
 
 
 class TurnEntry(TypedDict):
     """A run that changes or has changed a host: its name (`by`), and the UTC time (`since`)."""
 
-    by: str
-    since: str
+    by: Line
+    since: Line
 
 
 class SharedTurn(TurnEntry):
     """Another run that changed the host while this run was in progress."""
 
-    waited: int  # seconds that this run waited for the other run; 0 for a run between two changes of this run
+    waited: Count  # seconds that this run waited for the other run; 0 for a run between two changes of this run
 
 
 class ModuleAnswer(TypedDict, total=False):
@@ -31,7 +40,7 @@ class ModuleAnswer(TypedDict, total=False):
     msg: str  # the message of a failure
     # the other run that holds the host's lock, if waiting for the lock timed out; nothing was changed then
     busy: TurnEntry
-    other_runs: list[SharedTurn]
+    other_runs: Annotated[list[SharedTurn], AnswerKeywords(item="a run", maxItems=16)]
     ansible_facts: dict[str, str]  # the path of Python, added by the action; no host reports it
 
 
@@ -42,10 +51,10 @@ class ObservationAnswer(ModuleAnswer, total=False):
     """
 
     record: ObservedRecord
-    drifted: list[str]  # controls that an enforcing run would correct
-    privileged: bool  # whether the host was observed as root
-    not_installed: str  # why the program for audits without root is not installed
-    unwatched: list[str]  # controls that the host's own watch does not correct after this run
+    drifted: Annotated[ControlNames, AnswerKeywords(default=())]  # controls that an enforcing run would correct
+    privileged: Annotated[bool, AnswerKeywords(default=False)]  # whether the host was observed as root
+    not_installed: Line  # why the program for audits without root is not installed
+    unwatched: ControlNames  # controls that the host's own watch does not correct after this run
     lacking: bool  # True if the host lacks code or a plan of which the controller sent only the name
     system: str  # the system of a Mac that received code for Linux
     # True if only users' own files make the gate fail. The controller sets it, and does not fail the host then.
@@ -56,18 +65,18 @@ class ObservationAnswer(ModuleAnswer, total=False):
 class FileDifference(TypedDict):
     """A change of a file, in the form of Ansible's diff."""
 
-    before_header: str
-    after_header: str
-    before: str
-    after: str
+    before_header: Name
+    after_header: Name
+    before: Annotated[str, AnswerKeywords(text="lines", maxLength=MAX_DIFFERENCE_CHARACTERS)]
+    after: Annotated[str, AnswerKeywords(text="lines", maxLength=MAX_DIFFERENCE_CHARACTERS)]
 
 
 class RefusedChange(TypedDict):
     """A change that the plan requires and that the host did not make, with the reason."""
 
-    rule: str
-    subject: str
-    reason: str
+    rule: Name
+    subject: Name
+    reason: Name
 
 
 class PendingChange(TypedDict):
@@ -83,11 +92,11 @@ class PendingChange(TypedDict):
 class ChangeAnswer(ModuleAnswer, total=False):
     """The answer of a module that changes a host."""
 
-    actions: list[str]  # the changes, as texts
-    refused: list[RefusedChange]
-    findings: list[FindingRecord]
-    diff: list[FileDifference]
-    notes: list[str]
+    actions: Annotated[list[Name], AnswerKeywords(item="an action", default=())]  # the changes, as texts
+    refused: Annotated[list[RefusedChange], AnswerKeywords(item="a refusal", default=())]
+    findings: Annotated[list[FindingRecord], AnswerKeywords(item="a finding", default=())]
+    diff: Annotated[list[FileDifference], AnswerKeywords(item="a difference", default=())]
+    notes: Annotated[list[Name], AnswerKeywords(item="a note", maxItems=20)]
     removed: list[dict[str, str]]  # packages that a lift does not install again, in the form of model/removal_record.py
     pending: PendingChange | str  # a host sends the mapping; the reader leaves only the token
 
@@ -95,10 +104,10 @@ class ChangeAnswer(ModuleAnswer, total=False):
 class QuarantineAnswer(ModuleAnswer, total=False):
     """The answer of `quarantine`: the items if listed, the outcomes if items were restored or pruned."""
 
-    quarantined: list[QuarantineItem]
-    broken: list[BrokenItem]
-    left_out: int  # number of items beyond the limits of a list
-    outcomes: list[ItemOutcome]
+    quarantined: Annotated[list[QuarantineItem], AnswerKeywords(item="an item", maxItems=MAX_ITEMS)]
+    broken: Annotated[list[BrokenItem], AnswerKeywords(item="a broken item", maxItems=MAX_ITEMS, default=())]
+    left_out: Annotated[Count, AnswerKeywords(default=0)]  # number of items beyond the limits of a list
+    outcomes: Annotated[list[ItemOutcome], AnswerKeywords(item="an outcome", maxItems=MAX_ITEMS)]
     actions: list[str]
     diff: list[FileDifference]
 

@@ -10,25 +10,35 @@ if TYPE_CHECKING:
     from typing import Annotated
 
     from ..vocabulary import OUTLOOKS, QUARANTINE_LIST_SCHEMA
-    from .annotations import Count, QuarantinedKind, QuarantineId, SchemaKeywords
+    from .annotations import (
+        AnswerKeywords,
+        Count,
+        Line,
+        Name,
+        QuarantinedKind,
+        QuarantineGroup,
+        QuarantineId,
+        SchemaKeywords,
+        Token,
+    )
 
 
 class QuarantineItem(TypedDict):
     """An item in the quarantine of a host, as the host lists it."""
 
-    id: str
-    group: str  # the common id of parts that were taken into quarantine together; "" for an item that was taken whole
-    services: list[str]
-    bytes: int
+    id: QuarantineId
+    group: QuarantineGroup  # the common id of parts that were taken together; "" for an item that was taken whole
+    services: Annotated[list[Token], AnswerKeywords(item="a service", maxItems=100)]
+    bytes: Count
     finished: bool  # whether the move into quarantine was completed
-    path: str  # the path before the item was taken
-    whole: str  # the original path of the whole (such as an app's directory) of which the item is a part
-    kind: str
-    taken_at: Annotated[str, "Time at which the item was taken, by the host's clock: ISO 8601, UTC"]
-    owner: str
-    place_of: str  # the account in whose home directory the item was; "" if it was in none
+    path: Name  # the path before the item was taken
+    whole: Name  # the original path of the whole (such as an app's directory) of which the item is a part
+    kind: Token
+    taken_at: Annotated[Token, "Time at which the item was taken, by the host's clock: ISO 8601, UTC"]
+    owner: Token
+    place_of: Token  # the account in whose home directory the item was; "" if it was in none
     kept_until: Annotated[
-        str,
+        Token,
         "End of the retention: ISO 8601, UTC. The first enforcing run after it deletes the item. Empty "
         "for an item that is stored forever.",
     ]
@@ -37,16 +47,16 @@ class QuarantineItem(TypedDict):
 class BrokenItem(TypedDict):
     """A directory in a quarantine whose manifest cannot be read."""
 
-    id: Annotated[str, "Name of the directory in the quarantine"]
-    why: str
+    id: Annotated[Token, "Name of the directory in the quarantine"]
+    why: Line
 
 
 class ItemOutcome(TypedDict):
     """The result of restoring or pruning an item on a host."""
 
-    id: str
+    id: QuarantineId
     done: bool
-    why: str  # the reason why the operation was not done on the item
+    why: Line  # the reason why the operation was not done on the item
 
 
 class NextRunOutlook(TypedDict):

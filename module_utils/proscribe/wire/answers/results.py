@@ -10,45 +10,26 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from ...host.system import DARWIN
 from ...model import removal_record
 from ...model.finding import MAX_DIFFERENCE_CHARACTERS
-from ...model.quarantine_ids import ITEM_ID, MAX_ITEMS
 from ...model.types.answer import (
     ChangeAnswer,
     FileDifference,
     ModuleAnswer,
     ObservationAnswer,
     QuarantineAnswer,
-    RefusedChange,
-    SharedTurn,
     StoredAnswer,
     TurnEntry,
 )
-from ...model.types.quarantine import BrokenItem, ItemOutcome, QuarantineItem
 from ..loader import LACKING
 from . import record
-from .value_readers import (
-    MAX_TOKEN_LENGTH,
-    UnusableAnswer,
-    quote_content,
-    read_choice,
-    read_count,
-    read_flag,
-    read_line,
-    read_lines,
-    read_list,
-    read_name,
-    require_mapping,
-    truncate_text,
-)
+from .typed_reader import read_keys, read_typed
+from .value_readers import UnusableAnswer, read_flag, read_line, read_list, require_mapping, truncate_text
 
-REFUSAL_KEYS = ("rule", "subject", "reason")
-MAX_NOTES = 20
-MAX_RUNS = 16
-MAX_ITEM_SERVICES = 100  # most services of a quarantined item
+SIDES: Final = ("before", "after")  # the texts of a file before and after a change
 TOKEN_PATTERN = re.compile(r"[0-9a-f]{12}")
 
 
@@ -71,26 +52,7 @@ def read_observation(content: object) -> ObservationAnswer:
             raise UnusableAnswer("it has no record")
         return result
     result["record"] = record.read_result_record(answer["record"])
-    max_controls = len(record.RULE_GROUPS)
-    drifted = read_list(
-        lambda control: read_choice(control, record.RULE_GROUPS, "control"),
-        answer.get("drifted", []),
-        "drifted",
-        max_controls,
-    )
-    result["drifted"] = drifted
-    result["privileged"] = read_flag(answer.get("privileged"), "privileged")
-    if "cached" in answer:
-        result["cached"] = read_flag(answer["cached"], "cached")
-    if "not_installed" in answer:
-        result["not_installed"] = read_line(answer["not_installed"], "not_installed")
-    if "unwatched" in answer:
-        result["unwatched"] = read_list(
-            lambda control: read_choice(control, record.RULE_GROUPS, "control"),
-            answer["unwatched"],
-            "unwatched",
-            max_controls,
-        )
+    result |= read_keys(ObservationAnswer, answer, "drifted", "privileged", "cached", "not_installed", "unwatched")
     return result
 
 
@@ -102,17 +64,13 @@ def read_change(content: object) -> ChangeAnswer:
     answer = require_mapping(content, "the answer")
     result: ChangeAnswer = {"changed": read_flag(answer.get("changed"), "changed")}
     _add_failure(result, answer)
-    _add_other_runs(result, answer)
-    if notes := read_list(lambda note: read_name(note, "a note"), answer.get("notes", []), "notes", MAX_NOTES):
-        result["notes"] = notes
+    result |= _read_filled_lists(answer, "other_runs", "notes")
     if removed_packages := read_list(
         _read_removed_package, answer.get("removed", []), "removed", removal_record.MAX_PACKAGES
     ):
         result["removed"] = removed_packages
-    result["actions"] = _read_actions(answer)
-    result["refused"] = read_list(_read_refusal, answer.get("refused", []), "refused")
-    result["findings"] = read_list(record.read_finding, answer.get("findings", []), "findings")
-    result["diff"] = _read_differences(answer.get("diff", []))
+    result |= read_keys(ChangeAnswer, answer, "actions", "refused", "findings")
+    result["diff"] = _read_differences(answer)
     return result
 
 
@@ -139,17 +97,15 @@ def read_quarantine_answer(content: object) -> QuarantineAnswer:
     answer = require_mapping(content, "the answer")
     result: QuarantineAnswer = {"changed": read_flag(answer.get("changed"), "changed")}
     _add_failure(result, answer)
-    _add_other_runs(result, answer)
+    result |= _read_filled_lists(answer, "other_runs")
     if "quarantined" in answer:
         result["changed"] = False
-        result["quarantined"] = read_list(_read_item, answer["quarantined"], "quarantined", MAX_ITEMS)
-        result["broken"] = read_list(_read_broken_item, answer.get("broken", []), "broken", MAX_ITEMS)
-        result["left_out"] = read_count(answer.get("left_out", 0), "left_out")
+        result |= read_keys(QuarantineAnswer, answer, "quarantined", "broken", "left_out")
         _require_unique_ids(entry["id"] for entry in result["quarantined"])
     elif "outcomes" in answer:
-        result["outcomes"] = read_list(_read_outcome, answer["outcomes"], "outcomes", MAX_ITEMS)
-        result["actions"] = _read_actions(answer)
-        result["diff"] = _read_differences(answer.get("diff", []))
+        result |= read_keys(QuarantineAnswer, answer, "outcomes")
+        result |= read_keys(ChangeAnswer, answer, "actions")
+        result["diff"] = _read_differences(answer)
         _require_unique_ids(entry["id"] for entry in result["outcomes"])
     elif "failed" not in result:
         raise UnusableAnswer("it has neither quarantined nor outcomes")
@@ -182,94 +138,17 @@ def _add_failure(result: ModuleAnswer, answer: Mapping[Any, Any]) -> None:
     if read_flag(answer.get("failed"), "failed"):
         result["failed"], result["msg"] = True, read_line(answer.get("msg"), "msg")
         if "busy" in answer:
-            result["busy"] = _read_turn(answer["busy"])
+            result["busy"] = read_typed(TurnEntry, answer["busy"], "a run")
 
 
-def _read_turn(content: object) -> TurnEntry:
-    """Read the name of a run that changes a host (`by`), and since when it does (`since`)."""
-    turn = require_mapping(content, "a run")
-    return {"by": read_line(turn.get("by"), "by"), "since": read_line(turn.get("since"), "since")}
-
-
-def _add_other_runs(result: ModuleAnswer, answer: Mapping[Any, Any]) -> None:
-    """Add to `result` the other runs that changed the host during this run.
-
-    `waited` are the seconds that this run waited for the other run.
-    """
-
-    def read_other_run(content: object) -> SharedTurn:
-        return {**_read_turn(content), "waited": read_count(require_mapping(content, "a run").get("waited"), "waited")}
-
-    if other_runs := read_list(read_other_run, answer.get("other_runs", []), "other_runs", MAX_RUNS):
-        result["other_runs"] = other_runs
-
-
-def _read_actions(answer: Mapping[Any, Any]) -> list[str]:
-    return read_list(lambda action: read_name(action, "an action"), answer.get("actions", []), "actions")
-
-
-def _read_item(content: object) -> QuarantineItem:
-    """Return an item in the quarantine of a host, checked, with every key of QuarantineItem."""
-    entry = require_mapping(content, "an item")
-
-    def read_token(key: str) -> str:
-        return read_name(entry.get(key), key, MAX_TOKEN_LENGTH)
-
-    return {
-        "id": _read_item_id(entry.get("id")),
-        "group": _read_item_id(entry["group"]) if entry.get("group") else "",
-        "services": read_list(
-            lambda service: read_name(service, "a service", MAX_TOKEN_LENGTH),
-            entry.get("services"),
-            "services",
-            MAX_ITEM_SERVICES,
-        ),
-        "bytes": read_count(entry.get("bytes"), "bytes"),
-        "finished": read_flag(entry.get("finished"), "finished"),
-        "path": read_name(entry.get("path"), "path"),
-        "whole": read_name(entry.get("whole"), "whole"),
-        "kind": read_token("kind"),
-        "taken_at": read_token("taken_at"),
-        "owner": read_token("owner"),
-        "place_of": read_token("place_of"),
-        "kept_until": read_token("kept_until"),
-    }
-
-
-def _read_broken_item(content: object) -> BrokenItem:
-    entry = require_mapping(content, "a broken item")
-    return {"id": read_name(entry.get("id"), "id", MAX_TOKEN_LENGTH), "why": read_line(entry.get("why"), "why")}
-
-
-def _read_outcome(content: object) -> ItemOutcome:
-    """Return the result of restoring or pruning an item, checked."""
-    outcome = require_mapping(content, "an outcome")
-    return {
-        "id": _read_item_id(outcome.get("id")),
-        "done": read_flag(outcome.get("done"), "done"),
-        "why": read_line(outcome.get("why"), "why"),
-    }
-
-
-def _read_item_id(content: object) -> str:
-    """Read the id of a quarantined item.
-
-    Only ids of this form are sent to hosts again, or shown to operators who may type them.
-    """
-    if not isinstance(content, str) or not ITEM_ID.fullmatch(content):
-        raise UnusableAnswer(f"{quote_content(content)} is no id of a quarantine")
-    return str(content)
+def _read_filled_lists(answer: Mapping[Any, Any], *keys: str) -> Any:
+    """Read these lists of a module's answer, without those that have no items."""
+    return {key: entries for key, entries in read_keys(ChangeAnswer, answer, *keys).items() if entries}
 
 
 def _require_unique_ids(ids: Iterable[str]) -> None:
     if any(times > 1 for times in Counter(ids).values()):
         raise UnusableAnswer("it lists an id twice")
-
-
-def _read_refusal(content: object) -> RefusedChange:
-    refusal = require_mapping(content, "a refusal")
-    rule, subject, reason = (read_name(refusal.get(key), key) for key in REFUSAL_KEYS)
-    return {"rule": rule, "subject": subject, "reason": reason}
 
 
 def _read_removed_package(content: object) -> dict[str, str]:
@@ -280,24 +159,13 @@ def _read_removed_package(content: object) -> dict[str, str]:
         raise UnusableAnswer(str(error)) from None
 
 
-def _read_differences(content: object) -> list[FileDifference]:
+def _read_differences(answer: Mapping[Any, Any]) -> list[FileDifference]:
     """Read the differences of files, and cut their texts to MAX_DIFFERENCE_CHARACTERS in total."""
+    differences: list[FileDifference] = read_keys(ChangeAnswer, answer, "diff")["diff"]
     characters_left = MAX_DIFFERENCE_CHARACTERS
-
-    def read_side(difference: Mapping[Any, Any], key: str) -> str:
-        """Return the text `before` or `after` a change, and subtract its length from the characters left."""
-        nonlocal characters_left
-        # Once the limit is reached, a text is cut to three characters, which are only dots.
-        text = truncate_text(read_lines(difference.get(key), key, MAX_DIFFERENCE_CHARACTERS), max(characters_left, 3))
-        characters_left -= len(text)
-        return text
-
-    return [
-        {
-            "before_header": read_name(entry.get("before_header"), "before_header"),
-            "after_header": read_name(entry.get("after_header"), "after_header"),
-            "before": read_side(entry, "before"),
-            "after": read_side(entry, "after"),
-        }
-        for entry in read_list(lambda entry: require_mapping(entry, "a difference"), content, "diff")
-    ]
+    for difference in differences:
+        for key in SIDES:
+            # Once the limit is reached, a text is cut to three characters, which are only dots.
+            difference[key] = truncate_text(difference[key], max(characters_left, 3))
+            characters_left -= len(difference[key])
+    return differences

@@ -2,23 +2,26 @@
 
 The parameter `label` of a reader names the value in errors. A value of another type makes the whole answer unusable. So
 does a list that is too long. A text that is only too long is cut, because the users of an honest host can cause that.
-For the same reason record.py and watch_record.py cut lists that users can fill.
+For the same reason some lists are cut (model/types), which users can fill.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+import datetime
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 from ...host.system.types import escape_text
+from ...model.types.annotations import MAX_LINE_LENGTH as MAX_LINE_LENGTH
+from ...model.types.annotations import MAX_NAME_LENGTH as MAX_NAME_LENGTH
+from ...model.types.annotations import MAX_TOKEN_LENGTH as MAX_TOKEN_LENGTH
 
 Value = TypeVar("Value")
 
 MAX_COUNT = 2**53  # every JSON reader represents integers up to this one exactly, and databases accept them
-MAX_LINE_LENGTH = 2000  # characters of a message
-MAX_NAME_LENGTH = 4096  # characters of a path or another name; PATH_MAX
-MAX_TOKEN_LENGTH = 200  # characters of a name that the project's code makes
 MAX_LIST_ITEMS = 10_000  # items of a list
+MOMENT_PATTERN = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}Z")
 
 
 class UnusableAnswer(ValueError):
@@ -55,11 +58,6 @@ def read_lines(content: object, label: str, max_length: int) -> str:
     )
 
 
-def read_optional(read: Callable[[object, str], str], content: object, label: str) -> str | None:
-    """Read a text with the reader `read`; None for a missing text."""
-    return None if content is None else read(content, label)
-
-
 def read_flag(content: object, label: str) -> bool:
     """Read true or false; a missing value is false."""
     if content is None:
@@ -87,7 +85,7 @@ def read_choice(content: object, allowed: Collection[str], label: str) -> str:
 
 def require_mapping(content: object, label: str, max_keys: int = MAX_LIST_ITEMS) -> Mapping[Any, Any]:
     """Return a mapping of at most `max_keys` keys; raise UnusableAnswer for anything else."""
-    if not isinstance(content, Mapping):
+    if not isinstance(content, (dict, Mapping)):  # a check for dict costs less
         raise UnusableAnswer(f"{label} is no mapping")
     if len(content) > max_keys:
         raise UnusableAnswer(f"{label} has {len(content):,} keys, {max_keys:,} are the most")
@@ -98,11 +96,33 @@ def read_list(
     read: Callable[[Any], Value], content: object, label: str, max_items: int = MAX_LIST_ITEMS
 ) -> list[Value]:
     """Read a list of at most `max_items` items, each with `read`."""
+    return [read(entry) for entry in require_list(content, label, max_items)]
+
+
+def require_list(content: object, label: str, max_items: int = MAX_LIST_ITEMS) -> Sequence[Any]:
+    """Return a list of at most `max_items` items; raise UnusableAnswer for anything else."""
     if not isinstance(content, (list, tuple)):
         raise UnusableAnswer(f"{label} is no list")
     if len(content) > max_items:
         raise UnusableAnswer(f"{label} has {len(content):,} items, {max_items:,} are the most")
-    return [read(entry) for entry in content]
+    return content
+
+
+def read_moment(content: object, label: str) -> str:
+    """Return a UTC time such as `2026-11-25T08:00:00Z`.
+
+    Raises UnusableAnswer for any other form. The history can sort texts of this form as times.
+    """
+    try:
+        if isinstance(content, str) and MOMENT_PATTERN.fullmatch(content):
+            datetime.datetime.fromisoformat(content)  # costs a tenth of strptime
+            return str(content)
+    except ValueError:
+        pass
+    raise UnusableAnswer(
+        f"{label} is {truncate_text(quote_content(content), MAX_TOKEN_LENGTH)}, no UTC time such as "
+        f"2026-11-25T08:00:00Z"
+    )
 
 
 def quote_content(content: object) -> str:

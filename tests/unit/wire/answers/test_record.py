@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from properties import examples
 from proscribe.model.finding import STATES
-from proscribe.wire.answers.record import SOFTWARE_KEYS, UnusableAnswer, make_silent_record, read_record
+from proscribe.wire.answers.record import UnusableAnswer, make_silent_record, read_record
 
 KEYS = {
     "schema", "host", "state", "reason", "plan", "checked_at", "platform", "rules_evaluated", "rules_not_applicable",
@@ -76,9 +76,9 @@ WHOLE = {
 }
 
 
-def change_value(path, value):
-    """Return the whole record with one value changed, by the steps that lead to it."""
-    record = copy.deepcopy(WHOLE)
+def change_value(path, value, record=WHOLE):
+    """Return the record with one value changed, by the steps that lead to it."""
+    record = copy.deepcopy(record)
     place = record
     for step in path[:-1]:
         place = place[step]
@@ -87,6 +87,7 @@ def change_value(path, value):
 
 
 FIELD = ("rules", 0, "findings", 0)
+SOFTWARE = ("package_systems", "user_package_systems", "browsers")
 NO_MAPPINGS = {(key,): key for key in ("platform", "controls", "attempts", "full_scan", "quarantine")}
 NO_MAPPINGS |= {("controls", "apps"): "controls", ("errors", 0): "an error", ("rules", 0): "a rule", FIELD: "a finding"}
 NO_MAPPINGS |= {("quarantine", "owners"): "quarantine.owners"}
@@ -106,8 +107,8 @@ NO_COUNTS |= {("quarantine", "bytes"): "quarantine.bytes"}
         *((("platform", key), 5, f"{key} is no text") for key in WHOLE["platform"]),
         *(((key,), "1", f"{key} is no count") for key in ("rules_evaluated", "rules_not_applicable", "duration_ms")),
         *(((key,), 5, f"{key} is no text") for key in ("plan", "checked_at", "found_at", "commit", "commit_trust")),
-        *(((key,), "x", f"{key} is no list") for key in ("rules", "errors", "logged_in", *SOFTWARE_KEYS)),
-        *(((key,), [5], f"{key} is no text") for key in ("logged_in", *SOFTWARE_KEYS)),
+        *(((key,), "x", f"{key} is no list") for key in ("rules", "errors", "logged_in", *SOFTWARE)),
+        *(((key,), [5], f"{key} is no text") for key in ("logged_in", *SOFTWARE)),
         (("controls",), {"printer": {}}, "'printer' is no controls"),
         *((path, 5, f"{name} is no mapping") for path, name in NO_MAPPINGS.items()),
         *((path, 5, f"{name} is no text") for path, name in NO_TEXTS.items()),
@@ -119,12 +120,15 @@ NO_COUNTS |= {("quarantine", "bytes"): "quarantine.bytes"}
         (("attempts", 5), 1, "a rule of attempts is no text"),
         (("errors", 0), {"control": "apps"}, "message is no text"),
         (("errors", 0, "control"), "printer", "'printer' is no control"),
-        (("quarantine",), {}, "quarantine.owners is no mapping"),
+        (("quarantine",), {}, "quarantine.items is no count"),
         (("quarantine", "items"), -1, "quarantine.items is no count"),
         (("quarantine", "owners", "alice"), True, "quarantine.owners is no count"),
         (("quarantine", "owners", 5), 2, "quarantine.owners is no text"),
         (("rules", 0, "state"), "fine", "'fine' is no state"),
         (("rules", 0, "findings"), "x", "findings is no list"),
+        *(((*FIELD, key), None, f"{key} is no text") for key in ("kind", "id")),
+        *(((key,), None, f"{key} is no text") for key in ("plan", "checked_at")),
+        (("duration_ms",), None, "duration_ms is no count"),
         *(((*FIELD, key), 5, f"{key} is no text") for key in FOUND),
     ],
 )
@@ -132,6 +136,22 @@ def test_value_of_another_type_is_refused_by_its_name(path, value, message):
     with pytest.raises(UnusableAnswer) as wrong:
         read_record("web01", change_value(path, value))
     assert str(wrong.value) == message
+
+
+@pytest.mark.parametrize(
+    ("place", "keys"),
+    [
+        ((), ("reason", "actions", "not_observed_again", "other_runs", "requests_left_out")),
+        (("rules", 0), ("mode",)),
+        (("errors", 0), ("refused",)),
+        (("controls", "apps"), ("mode", "policy", "state")),
+    ],
+)
+def test_key_that_only_the_controller_adds_does_not_come_from_a_host(place, keys):
+    record = WHOLE
+    for key in keys:
+        record = change_value((*place, key), "compliant", record)
+    assert read_record("web01", {**record, "host": "db01"}) == read_record("web01", WHOLE)
 
 
 def test_first_thousand_users_are_named_of_more():

@@ -23,13 +23,6 @@ def test_escapes_make_no_text_longer_than_its_limit(read):
     assert text.endswith("...") and len(text) == (2000 if read is value_readers.read_line else 4096)
 
 
-def test_optional_text_may_be_none():
-    assert value_readers.read_optional(value_readers.read_name, None, "it") is None
-    assert value_readers.read_optional(value_readers.read_name, "x", "it") == "x"
-    with pytest.raises(UnusableAnswer, match="^it is no text"):
-        value_readers.read_optional(value_readers.read_name, 0, "it")
-
-
 @pytest.mark.parametrize("value", [0, 1, "true", "", [], {}])
 def test_flag_that_is_neither_true_nor_false_is_refused(value):
     assert [value_readers.read_flag(flag, "it") for flag in (True, False, None)] == [True, False, False]

@@ -9,7 +9,6 @@ from ....model.finding import EXTRA_RULE_GROUPS
 from ....model.plan import CONTROLS
 from ....model.types.run import CompiledRun
 from ....wire.answers.value_readers import (
-    MAX_LINE_LENGTH,
     MAX_NAME_LENGTH,
     MAX_TOKEN_LENGTH,
     UnusableAnswer,
@@ -19,7 +18,6 @@ from ....wire.answers.value_readers import (
     read_line,
     read_list,
     read_name,
-    read_optional,
     require_mapping,
 )
 from .collector import Collector
@@ -137,7 +135,7 @@ def _read_decision(rollout: object) -> tuple[Any, ...]:
 
 
 def _read_stop(reason: object) -> tuple[Any, ...]:
-    return (read_optional(lambda text, label: read_line(text, label, MAX_LINE_LENGTH), reason, "why") or "",)
+    return ("" if reason is None else read_line(reason, "why"),)
 
 
 RUN_EVENTS = ("decided", "stopped")  # events that belong to no host
