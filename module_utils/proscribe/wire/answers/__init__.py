@@ -2,5 +2,5 @@
 
 A managed host may be in hostile hands, so its answer is untrusted. `output_limits` bounds its size and its time.
 `parsing` reads its JSON. `results` and `record` read known keys and ignore all others. Each key has a type, and a
-maximum length or number. Texts come out printable.
+maximum length or number in `model/types`, from which `typed_reader` makes its reader. Texts come out printable.
 """

@@ -24,11 +24,10 @@ def read_watch(content: object) -> WatchRecord:
     """
     entry = require_mapping(content, WATCH)
     watched: WatchRecord = read_typed(WatchRecord, entry, WATCH, f"{WATCH}.")
-    incidents, ended = watched["incidents"], watched["ended"]
+    watched["incidents"] = incidents = [_add_control(incident) for incident in watched["incidents"]]
+    ended = watched["ended"]
     for program in ended:
         _check_period(program)
-    for incident in incidents:
-        _check_incident(incident)
     _require_unique_keys([(incident["cause"], *incident["rules"]) for incident in incidents], "an incident")
     _require_unique_keys(
         [(program["rule"], program["program"], program["user"]) for program in ended], "an ended program of one user"
@@ -57,8 +56,8 @@ def read_requests(content: Any, left_out: object) -> tuple[list[UserRequest], in
     )
 
 
-def _check_incident(incident: WatchIncident) -> None:
-    """Add the control of an incident. Cut and count its rules beyond their maximum number.
+def _add_control(incident: WatchIncident) -> WatchIncident:
+    """Return an incident with its control. Rules beyond their maximum number are cut and counted.
 
     Raises UnusableAnswer if the incident contradicts itself.
     """
@@ -69,11 +68,11 @@ def _check_incident(incident: WatchIncident) -> None:
     controls = {rule.partition("/")[0] for rule in rules}
     if len(controls) != 1:
         raise UnusableAnswer("an incident is of no control, or of several")
-    (incident["control"],) = controls
     incident["rules"] = rules[:MAX_INCIDENT_RULES]
     incident["rules_left_out"] = _sum_left_out(
         incident["rules_left_out"], len(rules[MAX_INCIDENT_RULES:]), "rules_left_out"
     )
+    return {"control": controls.pop(), **incident}
 
 
 def _read_left_out(content: object, more: Mapping[str, int]) -> dict[str, int]:
