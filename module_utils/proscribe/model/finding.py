@@ -28,7 +28,7 @@ RECORD_SCHEMA = vocabulary.RECORD_SCHEMA
 MAX_ANSWER_BYTES = 2 * 1024 * 1024  # bytes of an observation: rules, their evidence, and all other keys
 MAX_DIFFERENCE_CHARACTERS = 4 * 1024 * 1024  # characters of all file contents that a change shows, before and after
 MAX_EVIDENCE_BYTES = 1024 * 1024  # bytes of findings and reasons in JSON
-MAX_RULES = 10_000
+# The controller refuses more than MAX_LIST_ITEMS rules, as with every list (types/annotations.py).
 MAX_FINDINGS = 4_000  # findings of a record
 MAX_RULE_FINDINGS = 1_000
 MAX_REASON_LENGTH = 2_000  # characters of a reason

@@ -52,6 +52,7 @@ UNDOCUMENTED_KEY = object()
 CONTROLLER_KEY = object()
 NOT_NULL = AnswerKeywords(nullable=False)  # for a value that is null only if there is no answer
 
+MAX_LIST_ITEMS = 10_000  # items of a list
 MAX_LINE_LENGTH = 2000  # characters of a message
 MAX_NAME_LENGTH = 4096  # characters of a path or another name; PATH_MAX
 MAX_TOKEN_LENGTH = 200  # characters of a name that the project's code makes
@@ -60,6 +61,8 @@ RULE_GROUPS = (*CONTROLS, *EXTRA_RULE_GROUPS)  # the controls, and the other gro
 
 Line = Annotated[str, AnswerKeywords(text="line", maxLength=MAX_LINE_LENGTH)]
 Name = Annotated[str, AnswerKeywords(text="name", maxLength=MAX_NAME_LENGTH)]
+# The text of a file. wire/answers/results.py cuts all texts of an answer further, to a length in total.
+FileText = Annotated[str, AnswerKeywords(text="lines", maxLength=4 * 1024 * 1024)]
 Token = Annotated[str, AnswerKeywords(text="name", maxLength=MAX_TOKEN_LENGTH)]
 FindingText = Annotated[Name, AnswerKeywords(maxLength=500)]
 ReportedRule = Annotated[

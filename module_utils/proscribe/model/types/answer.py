@@ -14,9 +14,8 @@ from .record import FindingRecord, ObservedRecord
 if TYPE_CHECKING:
     from typing import Annotated
 
-    from ..finding import MAX_DIFFERENCE_CHARACTERS
     from ..quarantine_ids import MAX_ITEMS
-    from .annotations import AnswerKeywords, ControlNames, Count, Line, Name
+    from .annotations import AnswerKeywords, ControlNames, Count, FileText, Line, Name
 
 
 class TurnEntry(TypedDict):
@@ -67,8 +66,8 @@ class FileDifference(TypedDict):
 
     before_header: Name
     after_header: Name
-    before: Annotated[str, AnswerKeywords(text="lines", maxLength=MAX_DIFFERENCE_CHARACTERS)]
-    after: Annotated[str, AnswerKeywords(text="lines", maxLength=MAX_DIFFERENCE_CHARACTERS)]
+    before: FileText
+    after: FileText
 
 
 class RefusedChange(TypedDict):

@@ -9,7 +9,6 @@ from ...base.typed_dict import TypedDict
 if TYPE_CHECKING:
     from typing import Annotated, NotRequired
 
-    from ..finding import MAX_RULES
     from ..vocabulary import (
         MAX_CAUSE_LENGTH,
         MAX_ENDED_PROGRAMS,
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from .annotations import (
         CLOSED_MAPPING,
         CONTROLLER_KEY,
+        MAX_LIST_ITEMS,
         NOT_NULL,
         RULE_GROUPS,
         RUN_ERROR,
@@ -191,7 +191,7 @@ class WatchIncident(TypedDict):
         list[ReportedRule],
         "Names of the rules that were not compliant because of this cause",
         SchemaKeywords(minItems=1, maxItems=MAX_INCIDENT_RULES),
-        AnswerKeywords(item="rule", maxItems=MAX_RULES),
+        AnswerKeywords(item="rule", maxItems=MAX_LIST_ITEMS),
     ]
     rules_left_out: Annotated[
         Count, "Number of further rules of the incident that are not listed", AnswerKeywords(default=0)
@@ -352,7 +352,7 @@ class ObservedRecord(RecordDetails):
     rules: Annotated[
         list[RuleRecord],
         "Rules that are not simply compliant. All other rules are only counted.",
-        AnswerKeywords(item="a rule", maxItems=MAX_RULES),
+        AnswerKeywords(item="a rule", maxItems=MAX_LIST_ITEMS),
     ]
     attempts: NotRequired[
         Annotated[

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import NoneType, UnionType
 from typing import Annotated, Any, NotRequired, Union, get_args, get_origin, get_type_hints
 
-from ...model import finding, quarantine_ids, vocabulary
+from ...model import quarantine_ids, vocabulary
 from ...model.types import annotations as value_types
 from ...model.types.annotations import CONTROLLER_KEY, AnswerKeywords
 from .value_readers import (
@@ -33,8 +33,8 @@ from .value_readers import (
 )
 
 # What the types import for type checkers only.
-NAMES = {"Annotated": Annotated, "NotRequired": NotRequired, **vars(quarantine_ids), **vars(finding)}
-NAMES |= {**vars(vocabulary), **vars(value_types)}
+NAMES = {"Annotated": Annotated, "NotRequired": NotRequired, **vars(quarantine_ids), **vars(vocabulary)}
+NAMES |= vars(value_types)
 TEXT_READERS = {"line": read_line, "name": read_name, "lines": read_lines}
 
 Reader = Callable[[Any], Any]
@@ -100,10 +100,10 @@ def _make_fields(kind: type, keys: Iterable[str], prefix: str = "") -> list[_Fie
 def _make_mapping_reader(kind: type, label: str, prefix: str) -> Reader:
     hints = read_hints(kind).items()
     keys = tuple(key for key, hint in hints if CONTROLLER_KEY not in split_hint(hint)[1])
-    return _combine_fields(_make_fields(kind, keys, prefix), label)
+    return _join_fields(_make_fields(kind, keys, prefix), label)
 
 
-def _combine_fields(fields: Iterable[_Field], label: str) -> Reader:
+def _join_fields(fields: Iterable[_Field], label: str) -> Reader:
     required_fields = [(key, read, default) for key, read, default, is_optional in fields if not is_optional]
     optional_fields = [(key, read) for key, read, _, is_optional in fields if is_optional]
 
@@ -165,7 +165,7 @@ def _make_dict_reader(key: Any, value: Any, label: str, keywords: Mapping[str, A
     """Return the reader of a mapping with any keys, or with those in the keyword `properties`."""
     if "properties" in keywords:
         fields = [(name, _make_reader(value, name), None, True) for name in keywords["properties"]]
-        return _combine_fields(fields, label)
+        return _join_fields(fields, label)
     read_key, read_value = _make_reader(key, label), _make_reader(value, label)
     max_keys = keywords.get("maxProperties", MAX_LIST_ITEMS)
     return lambda content: {

@@ -14,13 +14,13 @@ from typing import Any, TypeVar
 
 from ...host.system.types import escape_text
 from ...model.types.annotations import MAX_LINE_LENGTH as MAX_LINE_LENGTH
+from ...model.types.annotations import MAX_LIST_ITEMS as MAX_LIST_ITEMS
 from ...model.types.annotations import MAX_NAME_LENGTH as MAX_NAME_LENGTH
 from ...model.types.annotations import MAX_TOKEN_LENGTH as MAX_TOKEN_LENGTH
 
 Value = TypeVar("Value")
 
 MAX_COUNT = 2**53  # every JSON reader represents integers up to this one exactly, and databases accept them
-MAX_LIST_ITEMS = 10_000  # items of a list
 MOMENT_PATTERN = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}Z")
 
 
