@@ -7,6 +7,7 @@ import pytest
 from fleets import DIGEST, OTHER_DIGEST, WECHAT, answer, clean_answer, run, wechat
 from hypothesis import given
 from hypothesis import strategies as st
+from made_records import make_record, make_rule
 from proscribe.controller.report.collection.collector import Collector
 from proscribe.controller.report.evaluation import arithmetic, finding_groups
 from proscribe.controller.report.evaluation import scope as scopes
@@ -44,13 +45,9 @@ def test_only_all_is_100_and_only_none_is_0(whole, data):
             arithmetic.compute_share(numerator, denominator)
 
 
-def counted_record(host, state, rules_evaluated=1, rules=(), **more):
-    return {"host": host, "state": state, "rules_evaluated": rules_evaluated, "rules": list(rules), **more}
-
-
 @given(states=st.lists(st.sampled_from(STATES), max_size=60))
 def test_the_hosts_by_state_add_up_to_the_expected_hosts(states):
-    summary = summarise_records([counted_record(f"h{index}", state) for index, state in enumerate(states)])
+    summary = summarise_records([make_record(f"h{index}", state) for index, state in enumerate(states)])
     assert sum(summary["hosts"].values()) == len(states)
     assert summary["compliance_strict"]["numerator"] <= summary["compliance_with_waivers"]["numerator"] <= len(states)
     if set(states) & {"error", "noncompliant", "unknown"}:
@@ -93,7 +90,7 @@ def test_interrupted_run_reached_only_hosts_with_another_reason():
 
 @given(st.lists(st.sampled_from(STATES), max_size=20), st.integers(0, 20))
 def test_a_host_that_is_not_served_makes_no_number_better(states, apart):
-    records = [counted_record(f"h{index}", state) for index, state in enumerate(states)]
+    records = [make_record(f"h{index}", state) for index, state in enumerate(states)]
     without, with_them = summarise_records(records), summarise_records(records, apart)
     assert with_them["not_served"] == apart
     for name in ("coverage", "compliance_strict", "compliance_with_waivers"):
@@ -171,14 +168,6 @@ def test_a_record_has_all_controls_with_their_policies_and_its_rules_with_their_
     assert first is again and (first["mode"], other["mode"]) == ("audit", "enforce")
 
 
-def make_rule(name: str, state: str = "noncompliant", reason: str | None = None, *result: Any, **more: Any) -> Any:
-    return {"rule": name, "state": state, "waiver": None, "reason": reason, "findings": list(result), **more}
-
-
-def group_record(host: str, *rules: Any, state: str = "noncompliant", **more: Any) -> Any:
-    return {"host": host, "state": state, "reason": None, "rules": list(rules), "errors": [], **more}
-
-
 HAVE = [(host, f"dpkg {host}") for host in "abcd"]
 
 
@@ -198,27 +187,29 @@ def test_hosts_with_the_same_share_a_part_and_an_error_is_one_too():
     grouping = finding_groups.Grouping()
     same = make_rule("dns/a", reason="down")
     error = {"errors": [{"control": "dns", "message": "it is\nlocked"}]}
-    assert grouping.add_record(group_record("a", same, make_rule("dns/b", "not_applicable"))) == (0, 1)
-    assert grouping.add_record(group_record("b", dict(same), same)) == (2,)
-    assert grouping.add_record(group_record("c", same, **error)) == (0, 3)
+    assert grouping.add_record(make_record("a", "noncompliant", same, make_rule("dns/b", "not_applicable"))) == (0, 1)
+    assert grouping.add_record(make_record("b", "noncompliant", dict(same), same)) == (2,)
+    assert grouping.add_record(make_record("c", "noncompliant", same, **error)) == (0, 3)
     assert [rule["rule"] for rule in grouping.rules] == ["dns/a", "dns/b"]
     assert [(part.control, part.state, part.rules, part.group) for part in grouping.parts] == [
         ("dns", "noncompliant", (0,), 0), ("dns", "not_applicable", (1,), None), ("dns", "noncompliant", (0, 0), 0),
         ("dns", "error", (), 1),
     ]  # fmt: skip
     of_browsers = [make_rule(f"browser/{name}", "noncompliant", None, WECHAT_FOUND) for name in "ab"]
-    assert len(grouping.add_record(group_record("d", *of_browsers))) == 1, "evidence is a part of its own for apps only"
+    assert len(grouping.add_record(make_record("d", "noncompliant", *of_browsers))) == 1, (
+        "evidence is a part of its own for apps only"
+    )
     first, second, _ = grouping.make_groups()
     assert (first.hosts, second.hosts, second.causes_text) == (("a", "b", "c"), ("c",), "it is locked")
     others = ({"waiver": "w"}, {"reason": "up"}, {"state": "error"}, {"mode": "audit"}, {"findings": [WECHAT_FOUND]})
     for number, more in enumerate(others, len(grouping.rules)):
-        grouping.add_record(group_record("e", {**same, **more}))
+        grouping.add_record(make_record("e", "noncompliant", {**same, **more}))
         assert len(grouping.rules) == number + 1
 
 
 def test_hosts_that_gave_no_answer_by_the_kind_of_reason():
-    records = [group_record(host, state="unknown", reason=reason) for host, reason in zip("abcde", REASONS)]
-    assert finding_groups.group_silent_hosts([*records, group_record("f", state="error", reason="failed: x")]) == [
+    records = [make_record(host, "unknown", reason=reason) for host, reason in zip("abcde", REASONS)]
+    assert finding_groups.group_silent_hosts([*records, make_record("f", "error", reason="failed: x")]) == [
         ("unreachable", (("b", "no route"), ("c", "z"))), ("asleep", (("d", ""),)), ("failed", (("a", "x: y"),))
     ]  # fmt: skip
 
@@ -228,7 +219,7 @@ def test_hosts_that_gave_no_answer_by_the_kind_of_reason():
     *(("needs root", "noncompliant", False), ("in /as/root", "unknown", False), ("he needs roots", "unknown", False)),
 ])  # fmt: skip
 def test_reason_that_needs_root_is_recognized(reason, state, needs):
-    records = [group_record("web01", make_rule("apps/x", state, reason))]
+    records = [make_record("web01", "noncompliant", make_rule("apps/x", state, reason))]
     assert finding_groups.list_root_hosts(records) == ["web01"] * needs
 
 
@@ -311,8 +302,7 @@ BROKE = ("changed", "apps", {"msg": "a module that broke says nothing of what it
 WRITTEN = ("changed", "browser", {"actions": ["write policy"]})
 LOST = ("unreachable", "connection timed out")
 EARLIER = "20261125T003000Z-enforce-1a2b"
-LEFT = {"rule": "apps/wechat", "state": "unknown", "waiver": None, "reason": f"{CORRECTED}; x", "findings": []}
-OTHERS = {"rule": "apps/line", "state": "noncompliant", "waiver": None, "reason": None, "findings": []}
+LEFT, OTHERS = make_rule("apps/wechat", "unknown", f"{CORRECTED}; x"), make_rule("apps/line")
 THEN = {"rules": [LEFT, OTHERS], "checked_at": "2026-11-24T00:00:00Z", "controls": {"apps": {"policy": "sha256:1"}}}
 COMPLIANT_NOW = {"rules": [], "state": "compliant", "rules_evaluated": 1}
 SAME = {"apps": {"mode": "enforce", "policy": "sha256:1"}, "browser": {"mode": "enforce", "policy": "sha256:1"}}
@@ -425,12 +415,9 @@ def make_control(state: str | None = "compliant", evaluated: int = 3, idle: int 
     return {"mode": mode, "policy": policy, "state": state, "evaluated": evaluated, "not_applicable": idle}
 
 
-def make_record(host="web01", state="compliant", at=T1, rules=(), **controls):
+def make_answer(host="web01", state="compliant", at=T1, rules=(), **controls):
     controls_ = {**dict.fromkeys(CONTROLS, make_control()), **controls}
-    return {
-        "host": host, "state": state, "checked_at": at, "rules_evaluated": 12, "rules": list(rules),
-        "controls": controls_,
-    }  # fmt: skip
+    return make_record(host, state, *rules, checked_at=at, controls=controls_)
 
 
 def observe(report, record_, before=None, name="apps"):
@@ -441,7 +428,7 @@ def observe(report, record_, before=None, name="apps"):
 
 @pytest.mark.parametrize(("at", "when"), [(T1, T1), (T3, T2), (None, T2)])
 def test_an_observation_is_never_later_than_its_run(at, when):
-    assert observe(make_run(), make_record(at=at)).observed_at == when
+    assert observe(make_run(), make_answer(at=at)).observed_at == when
 
 
 NOT_IN_PLAN = ControlObservation(state="not_applicable", observed_at=T1, run_id="r-02", is_valid=True)
@@ -458,7 +445,7 @@ NOT_IN_PLAN = ControlObservation(state="not_applicable", observed_at=T1, run_id=
     (make_control("unknown", 0, 0), ControlObservation("enforce", "p", "unknown", T1, "r-02", 0, 0, False)),
 ])  # fmt: skip
 def test_control_counts_by_its_record(control_, expected):
-    assert observe(make_run(), make_record(apps=control_)) == expected
+    assert observe(make_run(), make_answer(apps=control_)) == expected
 
 
 DNS = make_run(T3, controls=["dns"])
@@ -467,25 +454,25 @@ COMPLIANT_LATER = ControlObservation("enforce", "p", "compliant", T2, "r-03", 3,
 
 @pytest.mark.parametrize(("before", "report", "record_", "expected"), [
     # A later run that does not observe the control leaves the observation, under its mode and policy of now.
-    ({}, DNS, make_record(apps=make_control(None)), EARLIER_OBSERVATION),
-    ({}, DNS, make_record(apps=make_control(None, mode="audit")), EARLIER_OBSERVATION._replace(mode="audit")),
-    ({}, DNS, make_record(apps=make_control(None, policy="q")), DOUBTED),
-    ({}, DNS, make_record(apps=make_control(None, mode=None, policy="")), EARLIER_OBSERVATION),
-    ({}, DNS, make_record(apps=make_control(None, mode="off")), SWITCHED_OFF),
-    ({"mode": "off"}, DNS, make_record(apps=make_control(None, 3, 1, "audit", "q")), ControlObservation("audit", "q")),
+    ({}, DNS, make_answer(apps=make_control(None)), EARLIER_OBSERVATION),
+    ({}, DNS, make_answer(apps=make_control(None, mode="audit")), EARLIER_OBSERVATION._replace(mode="audit")),
+    ({}, DNS, make_answer(apps=make_control(None, policy="q")), DOUBTED),
+    ({}, DNS, make_answer(apps=make_control(None, mode=None, policy="")), EARLIER_OBSERVATION),
+    ({}, DNS, make_answer(apps=make_control(None, mode="off")), SWITCHED_OFF),
+    ({"mode": "off"}, DNS, make_answer(apps=make_control(None, 3, 1, "audit", "q")), ControlObservation("audit", "q")),
     # A run that includes the control, but gets no answer for it, leaves what was wrong.
-    ({}, make_run(T3), make_record(apps=make_control(None)), DOUBTED),
-    ({}, make_run(T3), {**make_record(apps=make_control(None)), "rules_evaluated": 0}, DOUBTED),
+    ({}, make_run(T3), make_answer(apps=make_control(None)), DOUBTED),
+    ({}, make_run(T3), {**make_answer(apps=make_control(None)), "rules_evaluated": 0}, DOUBTED),
     # A run that ends late brings an older observation.
-    ({}, make_run(T3), make_record(at="2026-11-24T00:00:00Z"), EARLIER_OBSERVATION),
-    ({}, make_run(T3), make_record(at=T2), COMPLIANT_LATER),
+    ({}, make_run(T3), make_answer(at="2026-11-24T00:00:00Z"), EARLIER_OBSERVATION),
+    ({}, make_run(T3), make_answer(at=T2), COMPLIANT_LATER),
     # A host is worse than its controls where a task failed that is no control's.
-    ({}, make_run(T3), make_record(state="error", at=T2), COMPLIANT_LATER._replace(state="error")),
-    ({}, make_run(T3), make_record(state="waived", at=T2), COMPLIANT_LATER),
+    ({}, make_run(T3), make_answer(state="error", at=T2), COMPLIANT_LATER._replace(state="error")),
+    ({}, make_run(T3), make_answer(state="waived", at=T2), COMPLIANT_LATER),
 ])  # fmt: skip
 def test_earlier_observation_stays_until_a_later_one_of_its_policy(before, report, record_, expected):
     of = FleetState()
-    of.add_run(make_run(), [make_record(rules=WRONG, apps=make_control("noncompliant", **before))])
+    of.add_run(make_run(), [make_answer(rules=WRONG, apps=make_control("noncompliant", **before))])
     assert observe(report, record_, of) == expected
 
 
@@ -494,20 +481,20 @@ def test_the_example_inventory_is_over_with_the_first_run_over_another_where_it_
     waivers = [{"id": "w1", "status": "active", "expires": T3, "hosts": ["localhost"]}]
     of = FleetState()
     mode = "enforce" if used else "audit"
-    of.add_run(make_run(inventory=[scopes.EXAMPLE_INVENTORY], mode=mode, waivers=waivers), [make_record("localhost")])
-    of.add_run(make_run(mode="enforce", waivers=waivers), [make_record("a")])
+    of.add_run(make_run(inventory=[scopes.EXAMPLE_INVENTORY], mode=mode, waivers=waivers), [make_answer("localhost")])
+    of.add_run(make_run(mode="enforce", waivers=waivers), [make_answer("a")])
     assert (of.is_example_used, set(of.hosts)) == (used, {"a", *["localhost"] * used})
     assert set(of.whole_run_ends) == set(of.waivers) == {"inv", *[scopes.EXAMPLE_INVENTORY] * used}
     # A waiver keeps the hosts that a later run did not ask.
-    of.add_run(make_run(left_out=["b"], waivers=[{**waivers[0], "hosts": ["a"]}]), [make_record("a")])
+    of.add_run(make_run(left_out=["b"], waivers=[{**waivers[0], "hosts": ["a"]}]), [make_answer("a")])
     assert of.waivers["inv"] == [{**waivers[0], "review_by": None, "revoked": None, "hosts": ["localhost", "a"]}]
 
 
 @pytest.mark.parametrize(("at", "attempts"), [(T2, {"firewall/x": 9}), ("2026-11-24T00:00:00Z", {"firewall/x": 5})])
 def test_attempts_are_those_of_the_newest_look(at, attempts):
     of = FleetState()
-    of.add_run(make_run(), [{**make_record(), "attempts": {"firewall/x": 5}}])
-    of.add_run(make_run(T3), [{**make_record(at=at), "attempts": {"firewall/x": 9}}])
+    of.add_run(make_run(), [{**make_answer(), "attempts": {"firewall/x": 5}}])
+    of.add_run(make_run(T3), [{**make_answer(at=at), "attempts": {"firewall/x": 9}}])
     assert of.hosts["web01"].attempts == attempts
 
 
@@ -517,7 +504,7 @@ def test_attempts_are_those_of_the_newest_look(at, attempts):
 def test_an_observation_before_the_oldest_that_counts_says_nothing_good(oldest, good):
     of = FleetState()
     off = make_control(None, mode="off")
-    of.add_run(make_run(stale_after=3600), [make_record(rules=WRONG, apps=make_control("noncompliant"), firewall=off)])
+    of.add_run(make_run(stale_after=3600), [make_answer(rules=WRONG, apps=make_control("noncompliant"), firewall=off)])
     (host,) = of.iterate_hosts(oldest)
     assert host.observations["apps"] == (EARLIER_OBSERVATION if good else DOUBTED)
     assert host.observations["dns"].state == ("compliant" if good else "unknown")
@@ -531,13 +518,13 @@ def inventories_by_host(of: FleetState) -> dict[str, str]:
 
 def test_hosts_come_with_runs_and_go_with_a_whole_one_over_their_own_inventory():
     of = FleetState()
-    assert of.add_run(make_run(), [make_record("a"), make_record("b")], ["c"]) is of
+    assert of.add_run(make_run(), [make_answer("a"), make_answer("b")], ["c"]) is of
     assert inventories_by_host(of) == {"a": "inv", "b": "inv"}, "a whole run leaves nobody out"
-    of.add_run(make_run(left_out=["c"]), [make_record("a")], ["c", "b"])
+    of.add_run(make_run(left_out=["c"]), [make_answer("a")], ["c", "b"])
     assert inventories_by_host(of) == {"a": "inv", "b": "inv", "c": "inv"} and of.hosts["c"].state == "unknown"
-    of.add_run(make_run(inventory=["lab"]), [make_record("x")])
+    of.add_run(make_run(inventory=["lab"]), [make_answer("x")])
     assert inventories_by_host(of) == {"a": "inv", "b": "inv", "c": "inv", "x": "lab"}
-    of.add_run(make_run(controls=["dns"]), [make_record("a")])
+    of.add_run(make_run(controls=["dns"]), [make_answer("a")])
     assert len(of.hosts) == 4, "one over some controls is over a part"
-    of.add_run(make_run(), [make_record("a")])
+    of.add_run(make_run(), [make_answer("a")])
     assert inventories_by_host(of) == {"a": "inv", "x": "lab"}

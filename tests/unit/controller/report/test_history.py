@@ -14,6 +14,7 @@ import writers
 from fleets import SERVICES, answer, no_policy, wechat
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
+from made_records import make_record, make_rule
 from pasts import Past, bad, good, made_plan, repaired, unseen, waived
 from properties import examples
 from proscribe.base.duration import format_moment
@@ -361,38 +362,31 @@ def test_a_plan_is_read_once_and_one_that_is_gone_or_broken_is_none(tmp_path):
     assert PlanServices(tmp_path).get_services(digest) is None
 
 
-def make_record(*rules: Any, state: str = "noncompliant", **more: Any) -> Any:
-    return {"state": state, "reason": None, "errors": [], "rules": list(rules), **more}
-
-
-def make_rule(name: str, state: str = "noncompliant", reason: str | None = None, result: tuple[str, ...] = ()) -> Any:
-    return {
-        "rule": name, "state": state, "reason": reason,
-        "findings": [Finding("package", item, "dpkg", "4.0").convert_to_dict() for item in result],
-    }  # fmt: skip
+A, B, C = (Finding("package", name, "dpkg", "4.0").convert_to_dict() for name in "abc")
 
 
 @pytest.mark.parametrize(("item", "stored"), [
-    (make_rule("apps/x", result=("a",)), "dpkg a 4.0"),
-    (make_rule("apps/x", result=("a", "b", "c")), "dpkg a 4.0 and 2 more"),
+    (make_rule("apps/x", "noncompliant", None, A), "dpkg a 4.0"),
+    (make_rule("apps/x", "noncompliant", None, A, B, C), "dpkg a 4.0 and 2 more"),
     (make_rule("apps/x", reason="w" * 301), "w" * 300),
     (make_rule("apps/x", reason="a\x1bb\n"), "a\N{REPLACEMENT CHARACTER}b "),
     (make_rule("apps/x"), ""),
     (make_rule("apps/x", "not_applicable", "no such program"), ""),
 ])  # fmt: skip
 def test_stored_evidence_of_a_rule_is_short(item, stored):
-    evidence = EvidenceReader().read_evidence(make_record(item, make_rule("dns/x")), ["apps"], True)
+    record = make_record("web01", "noncompliant", item, make_rule("dns/x"))
+    evidence = EvidenceReader().read_evidence(record, ["apps"], True)
     assert evidence == {"apps/x": (item["state"], stored)}
 
 
 @pytest.mark.parametrize(("said_of_host", "about_host", "stored"), [
-    (make_record(state="unknown", reason="no answer"), True, ("unknown", "no answer")),
-    (make_record(state="unknown"), True, ("unknown", "unknown")),
-    (make_record(state="error", errors=[{"message": "a"}, {"message": "b"}]), True, ("error", "a; b")),
-    (make_record(state="unknown", reason="no answer"), False, None),
-    (make_record(state="noncompliant"), True, None),
-    (make_record(make_rule("apps/x"), state="error"), True, ("error", "error")),
-    (make_record(make_rule("apps/x", "error"), state="error"), True, None),
+    (make_record("web01", "unknown", reason="no answer"), True, ("unknown", "no answer")),
+    (make_record("web01", "unknown"), True, ("unknown", "unknown")),
+    (make_record("web01", "error", errors=[{"message": "a"}, {"message": "b"}]), True, ("error", "a; b")),
+    (make_record("web01", "unknown", reason="no answer"), False, None),
+    (make_record("web01", "noncompliant"), True, None),
+    (make_record("web01", "error", make_rule("apps/x")), True, ("error", "error")),
+    (make_record("web01", "error", make_rule("apps/x", "error")), True, None),
 ])  # fmt: skip
 def test_a_host_is_kept_where_it_is_worse_than_its_rules(said_of_host, about_host, stored):
     evidence = EvidenceReader().read_evidence(said_of_host, ["dns"], about_host)

@@ -12,6 +12,7 @@ import pytest
 from fleets import answer, no_policy, run, wechat
 from hypothesis import given
 from hypothesis import strategies as st
+from made_records import make_record, make_rule
 from markdown_it import MarkdownIt
 from pasts import PACKAGE, Past, bad, good, repaired
 from properties import examples
@@ -129,13 +130,11 @@ def test_drift_beside_the_end_of_a_waiver_is_a_line_of_its_own(past):
     assert f"  {second.rule}: corrected: chromium www." in sent.text
 
 
-def make_rule(name: str, reason: str | None = "why", state: str = "noncompliant") -> Any:
-    return {"rule": name, "state": state, "reason": reason, "findings": []}
+WECHAT_RULE = make_rule("apps/wechat", reason="why")
 
 
-def make_record(host: str, *rules: Any, **more: Any) -> Any:
-    facts = {"host": host, "state": "noncompliant", "checked_at": AT, "rules_evaluated": 9, "reason": None}
-    return {**facts, "errors": [], "rules": list(rules), **more}
+def make_wrong_record(host: str, *rules: Any) -> Any:
+    return make_record(host, "noncompliant", *rules, checked_at=AT)
 
 
 def notify(*records: Any, known_names: notification.RunHistory | None = None) -> Any:
@@ -149,7 +148,7 @@ def notify(*records: Any, known_names: notification.RunHistory | None = None) ->
 )
 def test_notification_lists_twenty_hosts(hosts, listed, facts, more):
     names = [f"web{number}" for number in range(hosts)]
-    sent = notify(*(make_record(name, make_rule("apps/wechat")) for name in names))
+    sent = notify(*(make_wrong_record(name, WECHAT_RULE) for name in names))
     assert sent.subject == f"Proscribe: {hosts} hosts newly not compliant"
     line = "  apps/wechat: noncompliant: why; since 2026-11-25 01:00 UTC"
     shown = [text for name in names[:listed] for text in (name, line)]
@@ -163,23 +162,22 @@ def test_notification_lists_twenty_hosts(hosts, listed, facts, more):
 )
 def test_notification_lists_eight_rules_of_a_host(rules, facts, more):
     names = [f"apps/app{number}" for number in range(rules)]
-    sent = notify(make_record("web01", *map(make_rule, names)))
+    sent = notify(make_wrong_record("web01", *map(make_rule, names)))
     assert [line.split(":")[0] for line in sent.lines[1:9]] == [f"  {name}" for name in names[:8]]
     assert sent.lines[9:-2] == tuple(more)
     (host,) = sent.facts["hosts"]
     assert [change["rule"] for change in host["changes"]] == names[:facts] and host["number_of_changes"] == rules
 
 
-@pytest.mark.parametrize(("rules", "text"), [
-    ([make_rule("dns/a"), make_rule("dns/b"), make_rule("dns/c")], "dns/a, dns/b, dns/c: noncompliant: why; "),
-    ([make_rule("dns/a"), make_rule("dns/b"), make_rule("dns/c"), make_rule("dns/d")],
-     "4 dns rules: noncompliant: why; "),
-    ([make_rule("dns/a", None)], "dns/a: noncompliant: "),
-    ([make_rule("dns/a", "x" * 160)], f"dns/a: noncompliant: {'x' * 160}; "),
-    ([make_rule("dns/a", "x" * 161)], f"dns/a: noncompliant: {'x' * 160}...; "),
+@pytest.mark.parametrize(("names", "reason", "text"), [
+    ("abc", "why", "dns/a, dns/b, dns/c: noncompliant: why; "),
+    ("abcd", "why", "4 dns rules: noncompliant: why; "),
+    ("a", None, "dns/a: noncompliant: "),
+    ("a", "x" * 160, f"dns/a: noncompliant: {'x' * 160}; "),
+    ("a", "x" * 161, f"dns/a: noncompliant: {'x' * 160}...; "),
 ])  # fmt: skip
-def test_rules_of_one_cause_and_long_evidence(rules, text):
-    lines = notify(make_record("web01", *rules)).lines
+def test_rules_of_one_cause_and_long_evidence(names, reason, text):
+    lines = notify(make_wrong_record("web01", *(make_rule(f"dns/{name}", reason=reason) for name in names))).lines
     assert lines[:-2] == ("web01", f"  {text}since 2026-11-25 01:00 UTC")
 
 
@@ -188,7 +186,7 @@ def test_repeated_drift_is_named_by_host():
     begun = ("apps/wechat", "noncompliant", "dpkg wechat 4.0", AT, "")
     changes = [run_changes.IncidentChange(host, *begun) for host in hosts]
     times = {(host, "apps/wechat"): 3 if host < "web11" else 2 for host in hosts}
-    records = [make_record(host, make_rule("apps/wechat")) for host in hosts]
+    records = [make_wrong_record(host, WECHAT_RULE) for host in hosts]
     sent = notify(*records, known_names=notification.RunHistory(changes, times))
     assert "Repeated drift, so something there reverts the correction: " in sent.text
     assert f"the correction: {', '.join(hosts[:10])} and 1 more\n" in sent.text

@@ -14,6 +14,7 @@ import pytest
 from fleets import WAIVERS, answer, clean_answer, judge_rule, run
 from hypothesis import given
 from hypothesis import strategies as st
+from made_records import make_record, make_rule
 from proscribe.controller.report.collection.collector import Collector
 from proscribe.controller.report.evaluation.reconciliation import make_run_report, reconcile_records
 from proscribe.controller.report.page import rendering
@@ -149,16 +150,6 @@ def test_no_name_is_an_id_a_class_a_style_or_a_link(evil):
     assert result == structure_of("harmless")
     ids = [attribute for _, *attributes in result for attribute in attributes if attribute.startswith("id=")]
     assert len(ids) == len(set(ids)) > 10
-
-
-def make_rule(name: str, state: str = "noncompliant", reason: str | None = None, *result: Any) -> Any:
-    return {"rule": name, "state": state, "waiver": None, "reason": reason, "findings": list(result)}
-
-
-def make_record(host: str, state: str = "compliant", *rules: Any, **more: Any) -> Any:
-    facts = {"schema": "proscribe/host/1", "host": host, "state": state, "plan": "sha256:1", "checked_at": FINISHED}
-    facts |= {"platform": {}, "rules_evaluated": 3, "rules_not_applicable": 1, "duration_ms": None}
-    return {**facts, "errors": [], "rules": list(rules), **more}
 
 
 def break_down_records(*records: Any, departments: Any = None, since: Any = None, settings: Any = ()) -> Any:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from made_records import make_record
 from proscribe.base.duration import parse_moment
 from proscribe.controller.report.evaluation.scope import RunScope
 from proscribe.controller.report.evaluation.unobserved_corrections import UnobservedCorrection
@@ -94,9 +95,7 @@ def test_unreadable_report_is_named_with_its_line(stored_reports, file, text, me
     assert str(wrong.value).startswith(f"{stored_reports}/r1/{message}")
 
 
-def corrected_record(host: str, *controls: str, rules: int = 1) -> Any:
-    more = {"not_observed_again": list(controls)} if controls else {}
-    return {"host": host, "rules_evaluated": rules, "rules": [], **more}
+MISSING = make_record("web02", rules_evaluated=0, not_observed_again=["apps"])
 
 
 def write_corrected(reports: Path, value: object) -> Path:
@@ -116,24 +115,24 @@ def test_corrections_that_name_no_run_are_none(tmp_path, text):
 def test_a_run_over_some_controls_says_nothing_of_others(tmp_path):
     write_corrected(tmp_path, BEFORE)
     run: Any = {"id": R3, "controls": ["dns", "apps"]}
-    update_open_controls(tmp_path, run, [corrected_record("web01"), corrected_record("web02")])
+    update_open_controls(tmp_path, run, [make_record("web01"), make_record("web02")])
     assert read_open_controls(tmp_path) == {"web01": {"browser": R2}, "web02": {"watch": R1}}
 
 
 def test_the_file_is_written_only_where_something_changes(tmp_path):
     run: Any = {"id": R3}
-    update_open_controls(tmp_path, run, [corrected_record("web01")])
+    update_open_controls(tmp_path, run, [make_record("web01")])
     assert not (tmp_path / "corrected.json").exists()
-    update_open_controls(tmp_path, run, [corrected_record("web01"), corrected_record("web02", "apps")])
+    update_open_controls(tmp_path, run, [make_record("web01"), make_record("web02", not_observed_again=["apps"])])
     file = tmp_path / "corrected.json"
     assert file.read_text() == json.dumps({"web02": {"apps": R3}}, indent=1)
     before = file.stat().st_ino
-    update_open_controls(tmp_path, run, [corrected_record("web02", "apps")])
+    update_open_controls(tmp_path, run, [make_record("web02", not_observed_again=["apps"])])
     assert file.stat().st_ino == before
-    update_open_controls(tmp_path, run, [corrected_record("web02", "apps", rules=0), corrected_record("web01")])
+    update_open_controls(tmp_path, run, [MISSING, make_record("web01")])
     assert file.stat().st_ino == before
-    update_open_controls(tmp_path, run, [corrected_record("web02")])
-    update_open_controls(tmp_path, run, [corrected_record("web02")])
+    update_open_controls(tmp_path, run, [make_record("web02")])
+    update_open_controls(tmp_path, run, [make_record("web02")])
     assert not file.exists()
 
 
@@ -142,7 +141,7 @@ def test_a_run_gets_the_records_of_what_is_open_of_its_hosts_and_controls(tmp_pa
     write_corrected(tmp_path, {**BEFORE, **others})
     for run in (R1, R2):
         (tmp_path / run).mkdir()
-        lines = [{**corrected_record(host), "run": run} for host in ("web02", "web01", "web03")]
+        lines = [{**make_record(host), "run": run} for host in ("web02", "web01", "web03")]
         (tmp_path / run / "hosts.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     (tmp_path / R3).mkdir()
     (tmp_path / R3 / "hosts.jsonl").write_text("{")
@@ -151,7 +150,7 @@ def test_a_run_gets_the_records_of_what_is_open_of_its_hosts_and_controls(tmp_pa
         run["hosts"] = dict.fromkeys(run["hosts"], "sha256:0")
         return corrections_file.list_unobserved_corrections(tmp_path, run)  # type: ignore[arg-type]
 
-    of = {(host, run): {**corrected_record(host), "run": run} for host in BEFORE for run in (R1, R2)}
+    of = {(host, run): {**make_record(host), "run": run} for host in BEFORE for run in (R1, R2)}
     pairs = ((R1, "apps"), (R2, "browser"))
     web01 = [UnobservedCorrection(run, of["web01", run], [control]) for run, control in pairs]
     everything = {"web01": web01, "web02": [UnobservedCorrection(R1, of["web02", R1], ["dns", "watch"])]}
@@ -434,7 +433,7 @@ def test_report_that_cannot_be_removed_is_named(reports, monkeypatch):
 def requesting_record(host: str, *requests: requests_file.StoredRequest, rules: int = 1) -> Any:
     keys = ("id", "user", "service", "reason", "at")
     listed = [{key: getattr(request, key) for key in keys} for request in requests]
-    return {"host": host, "rules_evaluated": rules, **({"requests": listed} if listed else {})}
+    return make_record(host, rules_evaluated=rules, **({"requests": listed} if listed else {}))
 
 
 def run_report(id_: str = "run2", **more: Any) -> Any:

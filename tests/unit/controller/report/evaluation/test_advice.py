@@ -4,6 +4,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from made_records import make_record, make_rule
 from proscribe.controller.report.evaluation.advice import make_host_lists, propose_next_steps
 from proscribe.model.finding import STATES
 
@@ -12,22 +13,16 @@ ENFORCED = {"apps": {"mode": "enforce", "state": "noncompliant"}}
 AUDITED = {"apps": {"mode": "audit", "state": "noncompliant"}}
 
 
-def make_record(host: str, state: str = "compliant", rules: int = 3, **more: Any) -> Any:
-    facts = {"host": host, "state": state, "rules_evaluated": rules, "reason": None, "rules": [], "controls": {}}
-    return {**facts, "platform": {"os": "debian"}, **more}
-
-
 def make_bad_record(host: str, **more: Any) -> Any:
     return make_record(host, "noncompliant", controls=ENFORCED, **more)
 
 
 def make_silent_record(host: str, reason: str = "no answer") -> Any:
-    return make_record(host, "unknown", 0, reason=reason)
+    return make_record(host, "unknown", rules_evaluated=0, reason=reason)
 
 
 def make_blind_record(host: str) -> Any:
-    rule = {"rule": "apps/x", "state": "unknown", "reason": "needs root"}
-    return make_record(host, "unknown", rules=2) | {"rules": [rule]}
+    return make_record(host, "unknown", make_rule("apps/x", "unknown", "needs root"))
 
 
 def make_report(records: Any, run: Any = None, **more: Any) -> Any:
@@ -95,7 +90,7 @@ STOPPED: Any = {"not_reached": 2, "allow": {}, "set_aside": []}
      ["1 request waits: ./p requests -i prod", "nothing: the ban is in effect on every host, but for waivers"]),
     ([make_record("web01", "repaired")], {"run": {"left_out": 2}, "not_served": [{}, {}]},
      ["nothing: the ban is in effect on this host that was selected that is served; 2 hosts not served"]),
-    ([make_record("web01", "not_applicable", 0)], {"run": {"expected_hosts": 1}},
+    ([make_record("web01", "not_applicable", rules_evaluated=0)], {"run": {"expected_hosts": 1}},
      ["ask it again: ./p audit -i prod", "nothing: nothing is restricted"]),
     ([make_record("web01")], {"watch": {"closed_again": 1, "ended_on": 0, "frozen": 2, "stale": 0, "unobserved": 0}},
      ["nothing: the ban is in effect on this host",

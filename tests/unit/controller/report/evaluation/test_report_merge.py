@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from made_records import make_record, make_rule
 from proscribe.controller.report.evaluation.report_merge import ReportPart, UnmergeableReports, merge_reports
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, UNKNOWN
 from proscribe.wire.answers.record import make_silent_record
@@ -13,14 +14,8 @@ RUN = {
     "stale_after": 259200, "expected_hosts": 1, "round": "r1",
 }  # fmt: skip
 ROLLOUT = {"to_correct": 1, "batches": [1], "not_reached": 0, "why": None, "allow": {}, "set_aside": []}
+WRONG = make_record("a", NONCOMPLIANT, make_rule("apps/x"), checked_at="2026-11-25T02:00:30Z")
 AT_TWO, TO_THREE = "2026-11-21T02:00:00Z", "2026-11-21T03:00:00Z"
-
-
-def make_record(host: str, state: str = COMPLIANT, at: str = "2026-11-25T02:00:30Z") -> dict[str, Any]:
-    rules = [] if state == COMPLIANT else [{"rule": "apps/x", "state": state, "waiver": None, "reason": None}]
-    rules = [{**rule, "findings": []} for rule in rules]
-    answered = {"state": state, "reason": None, "plan": "sha256:1", "checked_at": at, "rules_evaluated": 3}
-    return {**make_silent_record(host, ""), **answered, "rules": rules}
 
 
 def make_part(number: int, *records: dict[str, Any], run: dict[str, Any] | None = None, **more: Any) -> ReportPart:
@@ -46,8 +41,8 @@ def test_merge_reports_missing_hosts_as_unknown_and_unserved_ones_apart():
 
 
 @pytest.mark.parametrize(("first", "second", "state"), [
-    (make_record("a", NONCOMPLIANT), make_record("a", COMPLIANT, "2026-11-25T05:00:00Z"), COMPLIANT),
-    (make_record("a", NONCOMPLIANT), make_silent_record("a", "unreachable"), NONCOMPLIANT),
+    (WRONG, make_record("a", COMPLIANT, checked_at="2026-11-25T05:00:00Z"), COMPLIANT),
+    (WRONG, make_silent_record("a", "unreachable"), NONCOMPLIANT),
     (make_silent_record("a", "unreachable"), make_record("a"), COMPLIANT),
     (make_silent_record("a", "unreachable"), make_silent_record("a", "failed"), UNKNOWN),
 ])  # fmt: skip
