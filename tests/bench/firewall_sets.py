@@ -21,11 +21,11 @@ from pathlib import Path
 
 from common import make_parser, measure  # isort: split
 
+from made_plans import make_plan
 from proscribe.host import host_operations
 from proscribe.host.controls import firewall
 from proscribe.host.controls.firewall import carried_addresses
 from proscribe.host.system import Host, netfilter
-from proscribe.model import plan as plans
 
 PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
 ALLOWED, QUICK = 1.5, 0.4  # times nft's time; seconds
@@ -60,10 +60,7 @@ def networks(number, shift=0):
 
 
 def plan(members):
-    service = {"name": "Service", "mode": "enforce", "networks": members, "ports": []}
-    settings = {"dns_over_tls": "blocked", "quic": "unmanaged", "log": True, "rules": [], "management": []}
-    section = {"mode": "enforce", "services": {"service": service}, "settings": settings}
-    return plans.add_digest({"schema": plans.PLAN_SCHEMA, "contact": "", "controls": {"firewall": section}})
+    return make_plan("firewall", {"service": members}, settings={"dns_over_tls": "blocked", "log": True})
 
 
 def nft(*words, stdin=None):

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from conftest import missing, require_root, require_tool
+from made_plans import make_plan
 from proscribe.controller.compile.catalogue.catalogue_loader import read_catalogue
 from proscribe.controller.compile.plans.browser_policy_places import list_policy_places
 from proscribe.controller.compile.plans.plan_compiler import compile_plan
@@ -49,9 +50,8 @@ def real_plan(**restrictions):
 def plan_of(services, browsers, allowed=()):
     """Return a plan of these services, settings and allowed extensions."""
     settings = {"browsers": browsers, "extensions_allowed": list(allowed)}
-    entries = {id_: {"name": id_, "mode": "enforce", **entry} for id_, entry in services.items()}
-    section = {"mode": "enforce", "services": entries, "settings": settings}
-    return {"browsers": list_policy_places(read_catalogue([PROJECT / "catalog"])), "controls": {"browser": section}}
+    places = list_policy_places(read_catalogue([PROJECT / "catalog"]))
+    return make_plan("browser", services, settings=settings, browsers=places)
 
 
 def enforce(tree, plan):

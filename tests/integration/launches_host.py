@@ -7,6 +7,7 @@ import time
 from typing import NamedTuple
 
 import pytest
+from made_plans import make_plan
 from made_starts import RCLONE
 from patience import until
 from proscribe.host.audit_program import format_program
@@ -76,15 +77,11 @@ def _code():
 
 def plan(exceptions=(), mode="enforce"):
     """A plan that restricts one app, at a path and by its name."""
-    viber = {"name": "Viber", "mode": mode, "packages": {}, "processes": ["Viber"]}
-    viber["paths"] = ["/opt/viber", "~/viber"]
-    if exceptions:
-        viber["exceptions"] = [dict(exception) for exception in exceptions]
-    rclone = {"name": "rclone", "mode": mode, "packages": {}, "processes": [], "paths": [], **RCLONE}
+    viber = {"name": "Viber", "mode": mode, "processes": ["Viber"], "paths": ["/opt/viber", "~/viber"]}
+    viber |= {"exceptions": [dict(exception) for exception in exceptions]} if exceptions else {}
     settings = {"user_notice": "Viber is not permitted here; ask the IT service desk.", "grace": 5}
     settings |= {"quarantine_keep": 0, "exec_control": "off", "full_scan_every": 7}
-    apps = {"mode": "enforce", "services": {"viber": viber, "rclone": rclone}, "settings": settings}
-    return plans.add_digest({"schema": plans.PLAN_SCHEMA, "contact": "x", "browsers": [], "controls": {"apps": apps}})
+    return make_plan("apps", {"viber": viber, "rclone": {"mode": mode, **RCLONE}}, settings=settings)
 
 
 def install(host, made):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import require_root
 from dns_samples import MADE, UNITS, sample
+from made_plans import make_plan
 from name_server import NameServer
 from patience import until
 from proscribe.host.controls import dns
@@ -23,9 +24,7 @@ ADDRESS, ANOTHER = f"{OWN}.1", f"{OWN}.2"  # two instances of unbound would shar
 
 
 def plan(backend="auto", mode="enforce", **services):
-    parts = {id_: value if isinstance(value, dict) else {"domains": value} for id_, value in services.items()}
-    entries = {id_: {"name": id_, "mode": mode, "allow": [], **part} for id_, part in parts.items()}
-    return {"controls": {"dns": {"mode": mode, "services": entries, "settings": {"backend": backend}}}}
+    return make_plan("dns", services, mode, {"backend": backend})
 
 
 WECHAT = plan(

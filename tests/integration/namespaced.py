@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import proscribe
+from made_plans import make_plan
 from proscribe.host.system import Host, RulesetGeneration
 
 # Netlink sockets belong to the namespace in which they were opened, so the question is put by a process in there.
@@ -38,9 +39,7 @@ class NamespacedHost(Host):
 
 def made_plan(services, mode="enforce", **settings):
     """A plan of the firewall: services by id, each with its networks and what else differs from the usual."""
-    entries = {id_: {"name": id_, "mode": mode, "ports": [], **entry} for id_, entry in services.items()}
-    chosen = {"dns_over_tls": "blocked", "quic": "unmanaged", "log": True, "rules": [], "management": [], **settings}
-    return {"controls": {"firewall": {"mode": mode, "services": entries, "settings": chosen}}}
+    return make_plan("firewall", services, mode, {"dns_over_tls": "blocked", "log": True, **settings})
 
 
 def own_rule(direction, verdict, **more):

@@ -10,6 +10,7 @@ import test_apps_real_npm as npm
 import test_apps_real_pacman as arch
 import test_apps_real_pip as pip
 import test_apps_real_rpm as rpm
+from made_plans import make_plan
 from throwaway import archive, two_users
 
 debs, rpms = deb.debs, rpm.rpms  # the fixtures
@@ -96,7 +97,7 @@ def others(tmp_path, request):
 def test_pacman_pip_and_npm(others):
     sections = [plan["controls"]["apps"]["services"] for plan in (arch.PLAN, pip.PLAN, npm.PLAN)]
     services = {f"{id_}{number}": entry for number, own in enumerate(sections) for id_, entry in own.items()}
-    plan = {**arch.PLAN, "controls": {"apps": {"mode": "enforce", "services": services, "settings": {}}}}
+    plan = make_plan("apps", services)
     arch.install(others, "weechat-4.6-1")
 
     def install():

@@ -12,6 +12,7 @@ from pathlib import Path
 import proscribe
 import pytest
 from conftest import layers, require_tool
+from made_plans import make_plan
 from patience import LONGEST
 from proscribe.controller.report.text.reinstall_commands import build_reinstall_command
 from proscribe.model import removal_record
@@ -183,11 +184,11 @@ def machine(tmp_path, request):
 
 def plan(**names):
     """A plan that enforces these packages, by service; a service's program is /opt/<its first package>."""
-    services = {id_: {"name": id_, "mode": "enforce"} for id_ in names}
-    for id_, (first, *others) in names.items():
-        services[id_] |= {"packages": {"apt": [first, *others]}, "processes": [first], "paths": [f"/opt/{first}"]}
-    section = {"mode": "enforce", "services": services, "settings": {}}
-    return {"contact": 'it-security@example.org ("$(id)" \'`id`)', "controls": {"apps": section}}
+    services = {
+        id_: {"packages": {"apt": packages}, "processes": packages[:1], "paths": [f"/opt/{packages[0]}"]}
+        for id_, packages in names.items()
+    }
+    return make_plan("apps", services, contact='it-security@example.org ("$(id)" \'`id`)')
 
 
 WECHAT = plan(wechat=["wechat"])

@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 from conftest import require_root, require_tool
+from made_plans import make_plan
 from patience import LONGEST, until
 from proscribe.controller.report.text import reinstall_commands
 from proscribe.model import removal_record
@@ -134,8 +135,7 @@ def machine(tmp_path, request):
     made.stop()
 
 
-SERVICE = {"name": "WeChat", "mode": "enforce", "packages": {"flatpak": [WECHAT]}, "processes": [], "paths": []}
-PLAN = {"contact": "", "controls": {"apps": {"mode": "enforce", "services": {"wechat": SERVICE}, "settings": {}}}}
+PLAN = make_plan("apps", {"wechat": {"packages": {"flatpak": [WECHAT]}}})
 
 
 def scopes(verdict, kind):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from dns_samples import PACKAGED, UNITS
 from machines import Machine, booting
+from made_plans import make_plan
 from patience import until
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE
 
@@ -101,11 +102,10 @@ NUMBERS = itertools.count()
 
 
 def plan(backend="auto", **more):
-    canary = {"domains": [], "allow": [], "canaries": ["use-application-dns.net"]}
+    canary = {"canaries": ["use-application-dns.net"]}
     services = {"wechat": {"domains": ["wechat.com"], "allow": ["work.wechat.com"]}, "canary": canary}
-    entries = {id_: {"name": id_, "mode": "enforce", **entry, **more} for id_, entry in services.items()}
     settings = {"backend": backend, "upstreams": []}
-    return {"controls": {"dns": {"mode": "enforce", "services": entries, "settings": settings}}}
+    return make_plan("dns", {id_: {**entry, **more} for id_, entry in services.items()}, settings=settings)
 
 
 class Container(Machine):

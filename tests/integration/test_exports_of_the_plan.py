@@ -8,6 +8,7 @@ from pathlib import Path
 import network_appliances
 import pytest
 from conftest import layers, require_root, require_tool
+from made_plans import make_plan, make_section
 from name_server import NameServer, ask
 from network_appliances import PLACES, Appliance, Origin, pac_answers, rendered, visit
 from proscribe.controller.compile.plans.plan_compiler import compile_plan
@@ -48,9 +49,8 @@ def nested_plan():
     browser = {id_: {key: value for key, value in item.items() if key != "canaries"} for id_, item in services.items()}
     dns = {id_: {key: value for key, value in item.items() if key != "urls"} for id_, item in services.items()}
     settings = {"browsers": {}, "extensions_allowed": [], "tenants": {}}
-    controls = {"browser": {"mode": "enforce", "services": browser, "settings": settings}}
-    controls["dns"] = {"mode": "enforce", "services": dns, "settings": {}}
-    return add_digest({"schema": "proscribe/plan/1", "contact": "IT", "browsers": [], "controls": controls})
+    controls = {"browser": make_section("browser", browser, **settings), "dns": make_section("dns", dns)}
+    return make_plan(contact="IT", controls=controls)
 
 
 @pytest.fixture(scope="session")
@@ -133,7 +133,7 @@ def test_resolvers_answer_as_the_plan_says(appliance, upstream, own_plan, kind, 
 )
 @pytest.mark.parametrize("which", ["nested", "own", "nothing"])
 def test_the_tools_accept_the_files(appliance, own_plan, format_, command, which):
-    nothing = {"mode": "enforce", "services": {}, "settings": {}}
+    nothing = make_section("dns")
     empty = add_digest({**nested_plan(), "controls": {"dns": nothing, "browser": nothing}})
     appliance.put_export(rendered({"nested": nested_plan(), "own": own_plan, "nothing": empty}[which], format_))
     appliance.run(*command)
@@ -180,13 +180,12 @@ def test_an_engine_of_the_language_as_it_was_in_2009_takes_it(appliance, own_pla
 
 def test_a_router_refuses_what_the_plan_says(tmp_path, own_plan):
     services = {
-        "chat": {"name": "Chat", "mode": "enforce", "networks": ["203.0.113.0/24", "2001:db8::/48"], "ports": []},
-        "resolver": {"name": "R", "mode": "enforce", "networks": [BLOCKED_HOST], "ports": [53, 443, 853]},
-        "x" * 64: {"name": "X", "mode": "audit", "networks": ["100.64.7.0/24"], "ports": []},
+        "chat": ["203.0.113.0/24", "2001:db8::/48"],
+        "resolver": {"networks": [BLOCKED_HOST], "ports": [53, 443, 853]},
+        "x" * 64: {"mode": "audit", "networks": ["100.64.7.0/24"]},
     }
-    settings = {"dns_over_tls": "blocked", "quic": "unmanaged", "log": True, "rules": [], "management": []}
-    section = {"mode": "enforce", "services": services, "settings": settings}
-    nothing = {"mode": "enforce", "services": {}, "settings": {}}
+    section = make_section("firewall", services, dns_over_tls="blocked", log=True)
+    nothing = make_section("firewall")
     plans = [add_digest({**own_plan, "controls": {"firewall": controls}}) for controls in (section, nothing)]
     full, empty = (rendered(plan, "nft").files["proscribe.nft"].decode() for plan in plans)
     with world_in(tmp_path) as world:

@@ -5,18 +5,16 @@ import re
 
 import pytest
 from machines import played
+from made_plans import make_plan
 from patience import until
 from proscribe.host.controls.firewall import boot_units
-from proscribe.model.plan import PLAN_SCHEMA, add_digest
 
 pytestmark = pytest.mark.whole_hosts
 HOSTS = 3  # side by side
 WITH_DOCKER = os.environ.get("PROSCRIBE_TESTS_DOCKER") == "1"
 WITHIN = 20  # seconds until the ban is back: at once, and not when a timer checks, twice a minute
-SERVICES = {"telegram": {"name": "Telegram", "mode": "enforce", "networks": ["203.0.113.0/24"], "ports": []}}
 SETTINGS = {"dns_over_tls": "blocked", "management": [], "confirm_within": 60}
-SECTION = {"mode": "enforce", "services": SERVICES, "settings": SETTINGS}
-BAN = add_digest({"schema": PLAN_SCHEMA, "contact": "", "controls": {"firewall": SECTION}})
+BAN = make_plan("firewall", {"telegram": ["203.0.113.0/24"]}, settings=SETTINGS)
 # Debian's own begins with the flush, and stopping the service flushes too.
 NFTABLES_CONF = """\
 flush ruleset

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from machines import PROJECT, played
+from made_plans import make_plan
 from patience import BUSY, LONGEST, until
 from proscribe.host.controls.firewall import boot_units, program
-from proscribe.model.plan import PLAN_SCHEMA, add_digest
 
 pytestmark = pytest.mark.whole_hosts
 HOSTS = 3  # side by side
@@ -33,10 +33,8 @@ def render_ruleset(*arguments, **options):
 
 
 def plan(*networks):
-    entry = {"name": "Telegram", "mode": "enforce", "networks": list(networks), "ports": []}
     settings = {"dns_over_tls": "unmanaged", "management": [], "confirm_within": WITHIN}
-    section = {"mode": "enforce", "services": {"telegram": entry}, "settings": settings}
-    return add_digest({"schema": PLAN_SCHEMA, "contact": "", "controls": {"firewall": section}})
+    return make_plan("firewall", {"telegram": list(networks)}, settings=settings)
 
 
 GOOD, OTHER = plan("203.0.113.0/24"), plan("198.51.100.0/24")

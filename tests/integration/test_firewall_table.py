@@ -24,8 +24,8 @@ from proscribe.model.finding import COMPLIANT, NONCOMPLIANT
 
 
 def plan(dns_over_tls="blocked", mode="enforce", **services):
-    entries = {id_: {"networks": merge_networks(nets)} for id_, nets in services.items()}
-    return made_plan(entries, mode, dns_over_tls=dns_over_tls)
+    merged = {id_: merge_networks(networks) for id_, networks in services.items()}
+    return made_plan(merged, mode, dns_over_tls=dns_over_tls)
 
 
 TELEGRAM = plan(telegram=["203.0.113.0/24", "198.51.100.7", "2001:db8::/32"], signal=["198.51.100.8", "198.51.100.10"])

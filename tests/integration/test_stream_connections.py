@@ -5,18 +5,14 @@ import re
 
 import pytest
 from machines import ACCOUNTS, PROJECT, booted
+from made_plans import make_plan, make_section
 from patience import LONGEST
-from proscribe.model.plan import PLAN_SCHEMA, add_digest
 
 pytestmark = pytest.mark.whole_hosts
 
 OF_APP = {"packages": {"apt": ["nftables"]}, "processes": ["nosuch"], "paths": ["/opt/nosuch"]}
-SERVICES = {
-    "apps": {"a": {"name": "A", "mode": "enforce", **OF_APP}},
-    "dns": {"b": {"name": "B", "mode": "enforce", "domains": ["nosuch.example.com"], "allow": []}},
-}
-CONTROLS = {name: {"mode": "enforce", "services": own, "settings": {}} for name, own in SERVICES.items()}
-PLAN = add_digest({"schema": PLAN_SCHEMA, "contact": "", "browsers": [], "controls": CONTROLS})
+SERVICES = {"apps": {"a": OF_APP}, "dns": {"b": ["nosuch.example.com"]}}
+PLAN = make_plan(controls={name: make_section(name, services) for name, services in SERVICES.items()})
 ADMIN = ("--become", "-e", "ansible_user=admin")
 NO_ANSWER = "its Python did not answer the streamed code"
 # What differs between two observations: clocks, the connection itself, and the state of the file scan.

@@ -7,10 +7,10 @@ import subprocess
 
 import pytest
 from machines import ANSIBLE, PROJECT, Controller, booted, read_records
+from made_plans import make_plan
 from patience import LONGEST, until
 from processes import MERGED
 from proscribe.host.system.host_lock import HOST_LOCK_PATH
-from proscribe.model.plan import PLAN_SCHEMA, add_digest
 
 pytestmark = pytest.mark.whole_hosts
 
@@ -19,11 +19,8 @@ WAITS = f"""#!/bin/sh
 while [ -e {HOLD} ]; do : >{HELD}; sleep 0.1; done
 exec /usr/bin/dpkg-query.real "$@"
 """
-APP = {"name": "A", "mode": "enforce", "packages": {"apt": ["nosuch"]}, "processes": [], "paths": []}
-SITE = {"name": "B", "mode": "enforce", "domains": ["nosuch.example.com"], "allow": []}
-BARE = {"schema": PLAN_SCHEMA, "contact": "", "browsers": []}
-APPS = add_digest({**BARE, "controls": {"apps": {"mode": "enforce", "services": {"a": APP}, "settings": {}}}})
-DNS = add_digest({**BARE, "controls": {"dns": {"mode": "enforce", "services": {"b": SITE}, "settings": {}}}})
+APPS = make_plan("apps", {"a": {"packages": {"apt": ["nosuch"]}}})
+DNS = make_plan("dns", {"b": ["nosuch.example.com"]})
 ONLY_DNS = {"proscribe_controls": {"apps": "off", "browser": "off", "firewall": "off", "dns": "enforce"}}
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 FIRST = rf"process \d+ of \w+( \(sudo: \w+\))? on {re.escape(os.uname().nodename)}"

@@ -10,6 +10,7 @@ import subprocess
 import tarfile
 
 from conftest import layers
+from made_plans import make_plan
 from patience import LONGEST
 from test_apps_real_dpkg import SOURCE, Machine
 
@@ -76,10 +77,8 @@ def two_users(scratch, made, root="trixie-systems"):
 
 
 def plan(system, **names):
-    common = {"mode": "enforce", "processes": [], "paths": []}
-    services = {service: {"name": service, "packages": {system: ids}, **common} for service, ids in names.items()}
-    section = {"mode": "enforce", "services": services, "settings": {}}
-    return {"contact": 'it-security@example.org ("$(id)" \'`id`)', "controls": {"apps": section}}
+    services = {service: {"packages": {system: ids}} for service, ids in names.items()}
+    return make_plan("apps", services, contact='it-security@example.org ("$(id)" \'`id`)')
 
 
 def seen(verdict):

@@ -4,6 +4,7 @@ import datetime
 import re
 
 import pytest
+from made_plans import make_plan
 from proscribe.controller.quarantine import quarantine_texts
 from proscribe.controller.quarantine.quarantine_run import QuarantineRun
 from proscribe.controller.quarantine.request import (
@@ -39,7 +40,7 @@ def item(id_="wechat-00000001", **more):
 def plan(mode="enforce", keep=0, **services):
     """Build a plan with these services in `apps`, each as its entry or the name of its mode."""
     entries = {name: {"mode": entry} if isinstance(entry, str) else entry for name, entry in services.items()}
-    return {"controls": {"apps": {"mode": mode, "services": entries, "settings": {"quarantine_keep": keep}}}}
+    return make_plan("apps", entries, mode, {"quarantine_keep": keep})
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 import windows_answers as answers
 from hypothesis import given
 from hypothesis import strategies as st
+from made_plans import make_section
 from proscribe.controller.compile.plans.plan_compiler import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
 from proscribe.controller.windows import applocker, host_record, registry
@@ -103,9 +104,8 @@ def test_too_much_of_one_user_is_unknown_and_hides_nothing_else(values, monkeypa
 
 
 def test_controls_that_are_not_observed_on_windows_are_unknown_rule_by_rule():
-    service = {"name": "WeChat", "mode": "enforce", "domains": ["wechat.example"], "urls": [], "allow": []}
-    service["networks"] = ["192.0.2.0/24"]
-    section = {"mode": "enforce", "services": {"wechat": service}, "settings": {}}
+    service = {"name": "WeChat", "domains": ["wechat.example"], "urls": [], "networks": ["192.0.2.0/24"]}
+    section = make_section("dns", {"wechat": service})
     found = record({}, plan(firewall=section, dns=section), **GOOD)
     states = {rule["rule"]: (rule["state"], rule["reason"]) for rule in found["rules"]}
     for control in ("firewall", "dns"):

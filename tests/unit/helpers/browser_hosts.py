@@ -1,22 +1,19 @@
 """A made host whose browsers have policies, and what a plan says to them."""
 
+import functools
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from browser_places import BROWSERS
+from made_plans import make_section
 from proscribe.host.controls import browser
 from proscribe.host.controls.base import Changes
 from proscribe.host.controls.change_execution import apply_changes
 from proscribe.host.system import Host
 from proscribe.model.finding import RuleVerdict
 
-
-def section(services: Mapping[str, Mapping[str, Any]] = {}, **settings: Any) -> dict[str, Any]:
-    """A plan's section for browsers; a service is enforced where it has no other mode."""
-    entries = {id_: {"name": id_, "mode": "enforce", **entry} for id_, entry in services.items()}
-    return {"mode": "enforce", "services": entries, "settings": settings}
+section = functools.partial(make_section, "browser")
 
 
 class Tree:

@@ -7,6 +7,7 @@ import base64
 import re
 from pathlib import Path
 
+from made_plans import make_plan, make_section
 from proscribe.host.controls.group_policy.domain import normalise_dn
 from proscribe.host.system import Host, ToolResult
 from proscribe.model.plan import add_digest
@@ -17,7 +18,7 @@ CONFIGURATION = f"CN=Configuration,{DN}"
 DESKTOPS, LAPTOPS = f"OU=Desktops,{DN}", f"OU=Laptops,{DN}"
 THEIRS = "{31B2F340-016D-11D2-945F-00C04FB984F9}"  # an object of somebody else
 INHERITED = "O:BAG:DUD:AI(A;OICIID;FA;;;DA)"  # what a new file has
-NO_OBJECT = {"schema": "proscribe/plan/1", "contact": "", "browsers": [], "controls": {}}
+NO_OBJECT = make_plan()
 
 
 class Killed(Exception):
@@ -189,11 +190,9 @@ def _unescaped(text):
 
 def plan(*objects):
     """Make a domain controller's plan: objects of these names and units, all with one policy."""
-    mail = {"name": "Mail", "mode": "enforce", "domains": ["mail.test"], "urls": [], "allow": []}
-    settings = {"browsers": {}, "extensions_allowed": [], "tenants": {}}
-    browser = {"mode": "enforce", "services": {"mail": mail}, "settings": settings}
+    browser = make_section("browser", {"mail": ["mail.test"]}, browsers={}, extensions_allowed=[], tenants={})
     usual = {"name": "Ours", "group": "desktops", "ous": [DESKTOPS], "enforced": False, "browser": browser}
-    return add_digest({**NO_OBJECT, "group_policy": {"objects": [{**usual, **item} for item in objects or ({},)]}})
+    return make_plan(group_policy={"objects": [{**usual, **item} for item in objects or ({},)]})
 
 
 def none():

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import made_plans
 from proscribe.host.controls.firewall import boot_units
 from proscribe.host.system import Host, RulesetGeneration, ToolResult
 
@@ -18,14 +19,8 @@ TRACE = "/var/lib/proscribe/firewall-taken-back"
 DONE, NO_TABLE = ToolResult(0, "", ""), ToolResult(1, "", "Error: No such file or directory")
 
 
-def make_section(services: Mapping[str, Any] = {}, **settings: Any) -> dict[str, Any]:
-    """Make a plan's section. A service is a list of networks, or a part of its entry."""
-    usual = {"mode": "enforce", "networks": [], "ports": []}
-    entries = {
-        id_: {"name": id_, **usual, **(value if isinstance(value, dict) else {"networks": value})}
-        for id_, value in services.items()
-    }
-    return {"mode": "enforce", "services": entries, "settings": {"management": [], **settings}}
+def make_section(services: Mapping[str, Any] = {}, **settings: Any) -> Any:
+    return made_plans.make_section("firewall", services, **settings)
 
 
 class FirewallHost(Host):

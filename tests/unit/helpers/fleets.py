@@ -30,11 +30,12 @@ def run(hosts=("web01", "web02"), mode="audit", **changes):
     }  # fmt: skip
 
 
-def answer(*verdicts, evaluated=(), digest=DIGEST, checked_at="2026-11-25T00:30:05Z", errors=()):
+def answer(*verdicts, evaluated=(), digest=DIGEST, checked_at="2026-11-25T00:30:05Z", errors=(), **more):
     """What a host answers: these verdicts, and so many services more (by rule) that hold."""
     return make_host_record(
         plan_digest=digest, checked_at=checked_at, platform=PLATFORM,
         verdicts=[*verdicts, *(RuleVerdict(rule, "compliant") for rule in evaluated)], errors=errors, duration_ms=120,
+        **more,
     )  # fmt: skip
 
 

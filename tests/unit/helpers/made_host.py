@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from made_plans import make_plan
 from proscribe.host.controls import apps
 from proscribe.host.controls.apps.systems import dpkg
 from proscribe.host.system import Host, ToolResult
@@ -10,10 +11,7 @@ from proscribe.host.system import Host, ToolResult
 
 def plan(mode="enforce", **services):
     """A plan's `apps` section; what a service does not name is empty, and its mode is the control's."""
-    entry = {"mode": mode, "packages": {}, "processes": [], "paths": []}
-    entries = {id_: {"name": id_, **entry, **given} for id_, given in services.items()}
-    section = {"mode": mode, "services": entries, "settings": {}}
-    return {"contact": "it-security@example.org", "controls": {"apps": section}}
+    return make_plan("apps", services, mode, contact="it-security@example.org")
 
 
 WECHAT = {"packages": {"apt": ["wechat"], "flatpak": ["com.tencent.WeChat"]}, "paths": ["/opt/wechat"]}

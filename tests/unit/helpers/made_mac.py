@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from made_plans import make_plan, make_section
 from proscribe.host.controls.group_policy.policies import collect_program_policies
 from proscribe.host.system import Host, ToolResult
-from proscribe.model.plan import PLAN_SCHEMA, add_digest
 
 RUNNING = (
     "    1     0 /sbin/launchd",
@@ -74,8 +74,5 @@ def plan(
     """A plan with one service."""
     services = {"apps": dict(apps), "browser": {"wechat": SITES}, "dns": {"wechat": SITES}}
     services["firewall"] = {"wechat": {**SITES, "networks": ["192.0.2.0/24"]}}
-    sections: dict[str, Any] = {
-        name: {"mode": "enforce", "services": services[name], "settings": SETTINGS if name == "browser" else {}}
-        for name in controls
-    }
-    return add_digest({"schema": PLAN_SCHEMA, "contact": "", "browsers": [], "controls": sections})
+    settings = {"browser": SETTINGS}
+    return make_plan(controls={name: make_section(name, services[name], **settings.get(name, {})) for name in controls})

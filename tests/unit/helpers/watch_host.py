@@ -6,11 +6,11 @@ import time
 from pathlib import Path
 
 import pytest
+from made_plans import make_plan
 from proscribe.host.system import Host, ToolResult
 from proscribe.host.watch import heartbeat, installation, restoration, watch_units
 from proscribe.host.watch.starts import daemon_report
 from proscribe.host.watch.state import watch_files
-from proscribe.model.plan import add_digest
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: what is root's alone")
 AT = "2026-11-27T03:00:00Z"
@@ -74,8 +74,7 @@ def made(tmp_path, monkeypatch):
 
 def plan(every=300, **more):
     """A plan without a control."""
-    body = {"schema": "proscribe/plan/1", "contact": "", "browsers": [], "controls": {}}
-    return add_digest({**body, "watch": {"every": every, "max_age": 1209600}, **more})
+    return make_plan(watch={"every": every, "max_age": 1209600}, **more)
 
 
 def given(*plans):

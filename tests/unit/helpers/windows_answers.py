@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from made_mac import SITES
+from made_plans import make_plan, make_section
 from proscribe.controller.windows.answer_reader import WindowsAnswer, parse_answer
 from proscribe.controller.windows.command_line import (
     ALL_USERS_PACKAGES_KEY,
@@ -24,7 +25,6 @@ from proscribe.controller.windows.command_line import (
 )
 from proscribe.host.controls.group_policy.policies import list_policy_entries
 from proscribe.host.controls.group_policy.registry_pol import decode_entry
-from proscribe.model.plan import PLAN_SCHEMA, add_digest
 
 MARK = "proscribe-0123456789abcdef"
 ALICE, BOB = "S-1-5-21-1-2-3-1001", "S-1-5-21-1-2-3-1002"
@@ -188,15 +188,10 @@ WECHAT: dict[str, Any] = {
 }
 TELEGRAM: dict[str, Any] = {
     "name": "Telegram",
-    "mode": "enforce",
-    "packages": {},
-    "processes": [],
-    "paths": [],
     "windows_processes": ["Telegram.exe"],
     "windows_packages": {"winget": ["Telegram.TelegramDesktop"]},
     "windows_registered": {"names": ["Telegram Desktop by Telegram FZ-LLC"]},
 }
-APPS_SETTINGS: dict[str, Any] = {"exec_control": "off"}
 BROWSER_SETTINGS: dict[str, Any] = {
     "browsers": dict.fromkeys(("dns_over_https", "proxies", "proxy_extensions", "extensions"), "blocked"),
     "extensions_allowed": [],
@@ -210,9 +205,5 @@ def plan(
     **more: Any,
 ) -> dict[str, Any]:
     """A plan with these services."""
-    controls = {
-        "apps": {"mode": "enforce", "services": dict(apps), "settings": APPS_SETTINGS},
-        "browser": {"mode": "enforce", "services": dict(sites), "settings": BROWSER_SETTINGS},
-        **more,
-    }
-    return add_digest({"schema": PLAN_SCHEMA, "contact": "", "browsers": [], "controls": controls})
+    browser = make_section("browser", sites, **BROWSER_SETTINGS)
+    return make_plan(controls={"apps": make_section("apps", apps, exec_control="off"), "browser": browser, **more})

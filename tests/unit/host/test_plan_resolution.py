@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from made_plans import make_plan
 from proscribe.controller.compile.waivers.hours import DAYS, merge_windows
 from proscribe.host import host_operations
 from proscribe.host.controls.firewall.exemptions import list_exempted_users
 from proscribe.host.plan_resolution import resolve_groups
 from proscribe.host.system import Host, User, groups
-from proscribe.model import plan as plans
 from proscribe.model.finding import Finding, is_user_restricted, judge_rule
 from proscribe.model.plan_hours import resolve_hours
 
@@ -37,9 +37,7 @@ just:x:2006:{huge}
 
 
 def plan(control: str = "browser", **entries: Any) -> dict[str, Any]:
-    services = {id_: {"name": id_.title(), "mode": "enforce", **entry} for id_, entry in entries.items()}
-    section = {"mode": "enforce", "services": services, "settings": {}}
-    return plans.add_digest({"schema": plans.PLAN_SCHEMA, "contact": "x", "controls": {control: section}})
+    return make_plan(control, entries)
 
 
 def clock(text: str) -> time.struct_time:
@@ -48,7 +46,8 @@ def clock(text: str) -> time.struct_time:
 
 
 def entry(found: Any, id_: str = "a", control: str = "browser") -> dict[str, Any]:
-    return {key: value for key, value in found["controls"][control]["services"][id_].items() if key != "name"}
+    entry = found["controls"][control]["services"][id_]
+    return {key: value for key, value in entry.items() if key not in ("name", "domains", "urls", "allow")}
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from made_plans import make_section
 from proscribe.host.controls.apps.systems.package import Package
 from proscribe.host.controls.apps.systems.package_systems import SYSTEMS
 from proscribe.host.system import Host
@@ -35,7 +36,6 @@ BLOCKED = (
     "import os, signal, sys\nsignal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM, signal.SIGTERM})\n"
     "os.execv(sys.argv[1], sys.argv[1:])"
 )
-BARE: dict[str, Any] = {"mode": "enforce", "packages": {}, "processes": [], "paths": []}
 UNIT_TEXTS = watch_units.make_unit_texts(300)
 SERVICES = [name for name in UNIT_TEXTS if name.endswith(".service")]
 FIXED = {"RestrictRealtime": "yes", "LockPersonality": "yes", "SystemCallArchitectures": "native"}
@@ -197,11 +197,6 @@ def test_rules_with_the_same_findings_have_one_cause():
     ]
 
 
-def make_section(**services: dict[str, Any]) -> Any:
-    entries = {id_: {**BARE, "name": id_.title(), **entry} for id_, entry in services.items()}
-    return {"mode": "enforce", "services": entries, "settings": {}}
-
-
 GO = {"markers": {"go": ["example.org/owl"], "programs": ["owl"]}}
 APT = {"packages": {"apt": ["owl"]}}
 
@@ -225,7 +220,8 @@ APT = {"packages": {"apt": ["owl"]}}
 )
 def test_sets_have_all_that_plans_enforce_and_no_common_name(tmp_path, entries, seen):
     host = Host(str(tmp_path))
-    all_sets = make_prefilter_sets(host, [make_section(owl=entry) for entry in entries], RestrictedPrograms(host, None))
+    sections = [make_section("apps", {"owl": entry}) for entry in entries]
+    all_sets = make_prefilter_sets(host, sections, RestrictedPrograms(host, None))
     none = {"exact": [], "store": [], "modules": [], "sandboxes": False, "files": []}
     assert {**all_sets, "stems": []} == {**none, **seen, "parts": seen.get("parts", "").split(), "stems": []}
 
@@ -247,7 +243,8 @@ def test_packages_of_root_count_as_the_hosts(tmp_path, monkeypatch):
     monkeypatch.setattr(
         restricted_module, "find_installed_packages", lambda host, restricted, ids, *_: ([packages["all"]], "")
     )
-    restricted = RestrictedPrograms(Host(str(tmp_path)), make_section(owl={"packages": {"flatpak": ["owl"]}}))
+    section = make_section("apps", {"owl": {"packages": {"flatpak": ["owl"]}}})
+    restricted = RestrictedPrograms(Host(str(tmp_path)), section)
     assert queried == [("root", ["owl"])]
     assert restricted.packages == [(["owl"], packages["all"]), (["owl"], packages["root"])]
 
@@ -256,10 +253,10 @@ def test_sets_have_names_of_packages_and_databases(tmp_path):
     host = Host(str(tmp_path))
     databases = [path for system in SYSTEMS for path in system.DATABASE_FILES]
     (tmp_path / Path(databases[0]).parent.relative_to("/")).mkdir(parents=True)
-    folder, restricted = str(Path(databases[0]).parent), RestrictedPrograms(host, make_section(owl={}))
+    folder, restricted = str(Path(databases[0]).parent), RestrictedPrograms(host, make_section("apps", {"owl": {}}))
     paths = ("/opt/Owl/night", "", "/usr/var")
     restricted.packages = [(["owl"], Package("apt", "owl", path=path)) for path in paths]
-    seen = make_prefilter_sets(host, [make_section(owl={})], restricted)
+    seen = make_prefilter_sets(host, [make_section("apps", {"owl": {}})], restricted)
     assert "night" in seen["parts"] and "" not in seen["parts"] and "var" not in seen["parts"]
     assert seen["files"] == [path for path in databases if str(Path(path).parent) == folder]
 
@@ -436,7 +433,7 @@ def test_status_shows_whether_starts_are_noticed(monkeypatch, heard, said):
 
 def test_notice_for_users_is_that_of_the_plan(tmp_path):
     host, settings = Host(str(tmp_path)), {"user_notice": "Not here.", "requests": "command"}
-    sections = ({**make_section(), "settings": settings}, make_section(), None)
+    sections = (make_section("apps", **settings), make_section("apps"), None)
     notices = [
         (restricted.notification_text, restricted.has_requests)
         for restricted in (RestrictedPrograms(host, plan) for plan in sections)

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from fleets import DIGEST, PLATFORM, answer
 from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.model import finding as module
@@ -13,7 +14,6 @@ from proscribe.model.finding import (
     find_covering_waiver,
     find_worst_state,
     judge_rule,
-    make_host_record,
     mark_repaired_rules,
 )
 
@@ -87,8 +87,9 @@ def test_record_has_all_of_its_verdicts_and_counts():
     verdicts = [RuleVerdict(f"apps/{number}", *rule, attempts=number) for number, rule in enumerate(rules)]
     package = {"kind": "package", "id": "wechat", "manager": "dpkg"}
     empty = dict.fromkeys(("version", "scope", "path", "detail"))
-    assert make_record(*reversed(verdicts), nothing_known={"dns": 2, "browser": 0}) == {
-        "schema": "proscribe/host/1", "state": "waived", "plan": "", "checked_at": "8:00", "platform": {},
+    assert answer(*reversed(verdicts), nothing_known={"dns": 2, "browser": 0}) == {
+        "schema": "proscribe/host/1", "state": "waived", "plan": DIGEST,
+        "checked_at": "2026-11-25T00:30:05Z", "platform": PLATFORM,
         "rules_evaluated": 5, "rules_not_applicable": 3, "attempts": {"apps/1": 1, "apps/2": 2}, "errors": [],
         "controls": {
             "apps": {"evaluated": 3, "not_applicable": 1}, "dns": {"evaluated": 2, "not_applicable": 2},
@@ -96,7 +97,7 @@ def test_record_has_all_of_its_verdicts_and_counts():
         "rules": [
             {"rule": "apps/0", "state": "waived", "waiver": "w1", "reason": "why", "findings": [{**package, **empty}]},
         ],
-        "duration_ms": 1,
+        "duration_ms": 120,
     }  # fmt: skip
 
 
@@ -129,15 +130,9 @@ def test_worst_state_is_none_milder_than_another(states):
     assert all(STATES.index(find_worst_state(states)) <= STATES.index(state) for state in states)
 
 
-def make_record(*verdicts: RuleVerdict, at: str = "8:00", **more):
-    return make_host_record(
-        plan_digest="", checked_at=at, platform={}, verdicts=verdicts, errors=(), duration_ms=1, **more
-    )
-
-
 def test_repaired_record_has_the_time_and_the_users_of_the_first_look():
-    before = {**make_record(RuleVerdict("apps/a", "noncompliant", (FOUND,))), "logged_in": ["alice"]}
-    after = make_record(RuleVerdict("apps/a", "compliant"), at="8:05")
+    before = {**answer(RuleVerdict("apps/a", "noncompliant", (FOUND,)), checked_at="8:00"), "logged_in": ["alice"]}
+    after = answer(RuleVerdict("apps/a", "compliant"), checked_at="8:05")
     result = mark_repaired_rules(before, {**after, "logged_in": ["bob"]})
     assert (result["found_at"], result["checked_at"], result["logged_in"]) == ("8:00", "8:05", ["alice"])
     unseen = {key: value for key, value in before.items() if key != "logged_in"}
@@ -157,10 +152,10 @@ def test_control_that_could_not_be_observed_again_has_no_repaired_rule():
     # Rules that are no services (the gate of dpkg) are not listed then, which proves no repair.
     wrong = [RuleVerdict(rule, "noncompliant", (FOUND,)) for rule in ("apps/reinstall-gate", "dns/x")]
     seen, repaired = RuleVerdict("apps/wechat", "unknown", reason="x"), RuleVerdict("dns/x", "compliant")
-    before = make_record(RuleVerdict("apps/wechat", "compliant"), *wrong, nothing_known={"apps": 2})
-    after = mark_repaired_rules(before, make_record(seen, repaired, nothing_known={"apps": 2}))
+    before = answer(RuleVerdict("apps/wechat", "compliant"), *wrong, nothing_known={"apps": 2})
+    after = mark_repaired_rules(before, answer(seen, repaired, nothing_known={"apps": 2}))
     assert {rule["rule"]: rule["state"] for rule in after["rules"]} == {"apps/wechat": "unknown", "dns/x": "repaired"}
-    both = make_record(seen, RuleVerdict("apps/reinstall-gate", "compliant"), repaired, nothing_known={"apps": 2})
+    both = answer(seen, RuleVerdict("apps/reinstall-gate", "compliant"), repaired, nothing_known={"apps": 2})
     assert {rule["rule"] for rule in mark_repaired_rules(before, both)["rules"]} >= {"apps/reinstall-gate", "dns/x"}
 
 
@@ -171,7 +166,7 @@ def make_rules(sizes):
         long = {("manager", "version", "scope", "path", "detail")[number % 5]: f"/home/{letter * length}"}
         findings = [Finding("file", f"{number}.{index}", **long) for index in range(count)]
         verdicts.append(RuleVerdict(f"apps/service{number}", "noncompliant", tuple(findings), reason=letter * reason))
-    return make_record(*verdicts)["rules"]
+    return answer(*verdicts)["rules"]
 
 
 @pytest.mark.slow
@@ -205,9 +200,8 @@ def test_record_has_as_much_evidence_as_the_controller_takes(sizes):
 def test_many_findings_of_one_user_hide_none_of_others_from_the_record():
     his = Finding("package", "wechat", "flatpak", "", "user:bob", "/home/bob/app")
     many = [his._replace(scope="user:mallory", path=f"/home/mallory/{number}") for number in range(6_000)]
-    (rule,) = make_record(RuleVerdict("apps/wechat", "noncompliant", (*many, his, FOUND._replace(scope="system"))))[
-        "rules"
-    ]
+    verdict = RuleVerdict("apps/wechat", "noncompliant", (*many, his, FOUND._replace(scope="system")))
+    (rule,) = answer(verdict)["rules"]
     shown = {finding["scope"] for finding in rule["findings"]}
     assert shown == {"user:mallory", "user:bob", "system", None}, "None is the one that counts the others"
 

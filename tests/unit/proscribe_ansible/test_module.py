@@ -10,12 +10,10 @@ from pathlib import Path
 import ansible.module_utils
 import pytest
 from ansible.module_utils import basic
-from proscribe.model.plan import add_digest
+from made_plans import make_plan
 
 PROJECT = Path(__file__).resolve().parents[3]
-ENTRY = {"name": "Owl", "mode": "enforce", "domains": ["owl.example"], "allow": []}
-CONTROLS = {"dns": {"mode": "enforce", "services": {"owl": ENTRY}, "settings": {}}}
-PLAN = add_digest({"schema": "proscribe/plan/1", "contact": "", "browsers": [], "controls": CONTROLS})
+PLAN = make_plan("dns", {"owl": ["owl.example"]})
 BY = "run 7 of alice on ctl"
 DIGEST = PLAN["digest"]
 

@@ -10,17 +10,17 @@ import pytest
 from ansible.vars.hostvars import HostVars
 from ansible_inventory import read_hostvars
 from made_mac import plan
+from made_plans import make_plan
 from proscribe.base.timestamps import format_timestamp
 from proscribe.host.host_operations import compliance_state
 from proscribe.host.system import DARWIN, Host
-from proscribe.model.plan import add_digest
 from proscribe.wire import observation
 from proscribe.wire.loader import LACKING
 from proscribe.wire.plan_store import PlanStore
 from proscribe.wire.stream import MARK, SHELL_EXIT_LINE
 
 CALL = {"controls": [], "gate": "never", "will_correct": False, "probe": False, "remember": True}
-MADE = add_digest({"schema": "proscribe/plan/1", "contact": "", "browsers": [], "controls": {}})
+MADE = make_plan()
 DIGEST = MADE["digest"]
 TEXT = json.dumps(MADE)
 STORED = b"the code that the run began with"

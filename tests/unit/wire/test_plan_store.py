@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from made_plans import make_plan
 from properties import examples
 from proscribe.model import plan as plans
 from proscribe.model.plan_text import serialise_plan
@@ -16,8 +17,7 @@ from proscribe.wire import plan_store as stores
 from proscribe.wire.plan_store import PlanStore, UntrustedStore
 from proscribe.wire.stream import StreamPart, pack_observing_code
 
-PLAN = plans.add_digest({"schema": plans.PLAN_SCHEMA, "contact": "x", "browsers": [], "controls": {}})
-OTHER = plans.add_digest({"schema": plans.PLAN_SCHEMA, "contact": "mallory", "browsers": [], "controls": {}})
+PLAN, OTHER = make_plan(), make_plan(contact="mallory")
 DIGEST = PLAN["digest"]
 SHORT = DIGEST.removeprefix("sha256:")
 TEXT = serialise_plan(PLAN)

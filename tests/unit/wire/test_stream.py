@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from made_plans import make_plan
 from proscribe.model import plan as plans
 from proscribe.wire import installation, stream
 from proscribe.wire.plan_store import PlanStore
@@ -27,7 +28,7 @@ from streams import with_program
 
 MODULE = Path(__file__).resolve().parents[3] / "library" / "compliance_state.py"
 
-PLAN = plans.add_digest({"schema": "proscribe/plan/1", "contact": "x", "browsers": [], "controls": {}})
+PLAN = make_plan()
 CALL = {"controls": [], "gate": "never", "will_correct": False, "probe": False, "remember": False}
 TEXT = plans.format_canonical(PLAN)
 

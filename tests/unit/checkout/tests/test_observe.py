@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from made_plans import make_plan
 from proscribe.model import plan as plans
 
 PROJECT = Path(__file__).resolve().parents[4]
@@ -13,11 +14,8 @@ PROJECT = Path(__file__).resolve().parents[4]
 
 @pytest.fixture
 def plan(tmp_path):
-    service = {"name": "Made", "mode": "enforce", "domains": ["made.example"], "allow": []}
-    section = {"mode": "enforce", "services": {"made": service}, "settings": {}}
-    body = {"schema": plans.PLAN_SCHEMA, "contact": "x", "browsers": [], "controls": {"dns": section}}
     path = tmp_path / "plan.json"
-    path.write_text(plans.format_canonical(plans.add_digest(body)))
+    path.write_text(plans.format_canonical(make_plan("dns", {"made": ["made.example"]})))
     return path
 
 

@@ -12,6 +12,7 @@ from dns_contract import make_reply
 from file_hosts import apply, make_host, write_files
 from hypothesis import given
 from hypothesis import strategies as st
+from made_plans import make_plan, make_section
 from proscribe.host.controls import dns
 from proscribe.host.controls.base import ChangeRefusal
 from proscribe.host.controls.dns import dns_filter, drop_in, filter_text, hosts_block, hosts_file, refusal_counts
@@ -29,8 +30,7 @@ FILE, CONF = "/etc/made/names.conf", "/etc/made/made.conf"
 UNIT = "/etc/systemd/system/multi-user.target.wants/made.service"
 SERVICES = {"wechat": ["wechat.com", "wx.qq.com"]}
 DESIRED = DesiredNames(SERVICES, {"wx.qq.com": "it is needed"}, frozenset(["open.wechat.com"]))
-ENTRY = {"name": "WeChat", "mode": "enforce", "domains": SERVICES["wechat"], "allow": []}
-SECTION: dict[str, Any] = {"mode": "enforce", "services": {"wechat": ENTRY}}
+SECTION = make_section("dns", SERVICES)
 TEXT = filter_text.render_filter(DNSMASQ_LANGUAGE, DESIRED)
 LEFT = Finding("name", "wx.qq.com", "made", path=FILE, detail="not blocked: it is needed")
 COUNTED = {"wechat": {"wechat.com", "wx.qq.com"}, "personal": {"home.work.wechat.com"}, "also": {"wx.qq.com"}}
@@ -274,16 +274,7 @@ FILES_FIRST = f"# BEGIN proscribe\n# {WRITTEN_BY}\nhosts: files dns\n# END prosc
 MOUNTED = "it is a mount point of its own, as in some containers: what starts the container has to"
 
 
-def plan(mode: str = "enforce", **services: Any) -> dict[str, Any]:
-    """A plan; a service is a list of names, or a whole entry."""
-    entries = {
-        id_: {"name": id_, "mode": mode, "allow": [], **(value if isinstance(value, dict) else {"domains": value})}
-        for id_, value in services.items()
-    }
-    return {"controls": {"dns": {"mode": mode, "services": entries, "settings": {}}}}
-
-
-WECHAT = plan(wechat=["wechat.com", "web.wechat.com"])
+WECHAT = make_plan("dns", {"wechat": ["wechat.com", "web.wechat.com"]})
 
 
 @pytest.fixture
@@ -347,9 +338,9 @@ def test_a_file_that_was_not_there_goes_again(host, hosts):
 
 def test_a_plan_that_blocks_nothing_any_more_takes_the_block_away(host, hosts):
     apply(dns.enforce(host, WECHAT))
-    assert states(dns.observe(host, plan())) == {"hosts-file": NONCOMPLIANT}
-    apply(dns.enforce(host, plan()))
-    assert (hosts.read_bytes(), states(dns.observe(host, plan()))) == (OWN, {"hosts-file": NOT_APPLICABLE})
+    assert states(dns.observe(host, make_plan("dns"))) == {"hosts-file": NONCOMPLIANT}
+    apply(dns.enforce(host, make_plan("dns")))
+    assert (hosts.read_bytes(), states(dns.observe(host, make_plan("dns")))) == (OWN, {"hosts-file": NOT_APPLICABLE})
 
 
 def test_an_unreadable_file_is_unknown(host, monkeypatch):
@@ -434,8 +425,8 @@ def line(id_: str, detail: str) -> Finding:
 def test_without_a_name_to_block_what_is_left_over_counts_alone(tmp_path):
     there, other = make_hosts(tmp_path), Finding("file", "/x")
     nothing = RuleVerdict(RULE, NOT_APPLICABLE, reason="no name is to be blocked")
-    assert hosts_file.observe_hosts_file(there, plan()) == ([nothing], set())
-    found = hosts_file.observe_hosts_file(there, plan(), [other])
+    assert hosts_file.observe_hosts_file(there, make_plan("dns")) == ([nothing], set())
+    found = hosts_file.observe_hosts_file(there, make_plan("dns"), [other])
     assert found == ([RuleVerdict(RULE, NONCOMPLIANT, (other,), drifted=True)], set())
 
 
@@ -465,7 +456,7 @@ def test_block_signed_by_an_earlier_version_is_ours():
 def test_names_that_the_host_needs_stay_open(tmp_path, host, hosts):
     files = {"etc/apt/sources.list": "deb https://apt.signal.org/ x\n", "etc/hostname": "chat.signal.org\n"}
     write_files(tmp_path, files)
-    changes = dns.enforce(host, plan(signal=["signal.org", "apt.signal.org", "chat.signal.org"]))
+    changes = dns.enforce(host, make_plan("dns", {"signal": ["signal.org", "apt.signal.org", "chat.signal.org"]}))
     apply(changes)
     assert hosts_block.find_blocked_names(hosts.read_bytes()) == {"signal.org"}
     assert {refusal.subject for refusal in changes.refusals} == {"apt.signal.org", "chat.signal.org"}

@@ -10,17 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from made_plans import make_plan
 from patience import until
 from proscribe.host import host_operations
 from proscribe.host.controls import user_tools
 from proscribe.host.system import Host, ToolResult, User, run_tool
 from proscribe.host.watch import correction
-from proscribe.model import plan as plans
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.geteuid() != 0, reason="needs root: runs tools as somebody else")]
 MALLORY = User("mallory", 61235, 61235, "/home/mallory")
 BOB = User("bob", 61236, 61236, "/home/bob")
 IDS = [f"banned{number:02}" for number in range(20)]
+PLAN = make_plan("apps", {"banned": {"packages": {"pip": IDS}}})
 NOON = 1_800_000_000
 # Notes that it runs and whether the host's lock is held meanwhile.
 NOTES = """#!/bin/sh
@@ -85,12 +86,6 @@ def host(monkeypatch):
     shutil.rmtree(place)
 
 
-def plan() -> Any:
-    service = {"name": "Banned", "mode": "enforce", "packages": {"pip": IDS}, "processes": [], "paths": []}
-    section = {"mode": "enforce", "services": {"banned": service}, "settings": {}}
-    return plans.add_digest({"schema": plans.PLAN_SCHEMA, "contact": "x", "controls": {"apps": section}})
-
-
 def refused_of(answer: Any, user: User) -> list[str]:
     subjects = [(row["subject"], row["reason"]) for row in answer["refused"]]
     return [reason for subject, reason in subjects if f"(user:{user.name})" in subject]
@@ -101,7 +96,7 @@ def test_a_user_whose_tool_sleeps_keeps_neither_the_lock_nor_another_user(host, 
     doing = make_doing()
     host.installs(MALLORY, SLEEPS, IDS)
     host.installs(BOB, WORKS, IDS[:3])
-    began, answer = time.monotonic(), host_operations.change(host, plan(), "apps", doing=doing)
+    began, answer = time.monotonic(), host_operations.change(host, PLAN, "apps", doing=doing)
     assert time.monotonic() - began < 60 and host.notes(MALLORY) == [f"tool uninstall {IDS[0]}"]
     assert host.notes(BOB) == [f"tool uninstall {id_}" for id_ in IDS[:3]]
     assert (host.has(BOB), host.has(MALLORY)) == ([], IDS)
@@ -117,12 +112,12 @@ def test_a_user_whose_tool_sleeps_keeps_neither_the_lock_nor_another_user(host, 
 def test_user_with_a_spent_budget_waits_a_day(host):
     host.installs(MALLORY, SLEEPS, IDS[:2])
     host.installs(BOB, WORKS, IDS[:1])
-    host_operations.change(host, plan(), "apps")
+    host_operations.change(host, PLAN, "apps")
     assert len(host.notes(MALLORY)) == 1
     for later, count in ((1, 1), (86_399, 1), (86_401, 2)):
         after = Host(host.root, host.run_inside)
         after.clock = lambda later=later: NOON + later  # type: ignore[misc]
-        answer = host_operations.change(after, plan(), "apps")
+        answer = host_operations.change(after, PLAN, "apps")
         assert len(host.notes(MALLORY)) == count, later
         assert all("over budget: tools of mallory took 3 s" in reason for reason in refused_of(answer, MALLORY))
 
@@ -131,12 +126,12 @@ def test_a_run_that_is_killed_has_charged_the_user(host):
     host.installs(MALLORY, SLEEPS, IDS[:1])
     pid = os.fork()
     if not pid:
-        host_operations.change(host, plan(), "apps")
+        host_operations.change(host, PLAN, "apps")
         os._exit(0)
     until(lambda: host.notes(MALLORY))
     os.kill(pid, 9)
     os.waitpid(pid, 0)
-    answer = host_operations.change(host, plan(), "apps")
+    answer = host_operations.change(host, PLAN, "apps")
     assert len(host.notes(MALLORY)) == 1 and "over budget" in refused_of(answer, MALLORY)[0]
 
 
@@ -145,18 +140,18 @@ def test_users_together_have_a_budget_too_and_the_next_observation_begins_with_w
     monkeypatch.setattr(user_tools, "ALL_USERS_SECONDS", 3.0)
     host.installs(BOB, SLEEPS, IDS[:1])
     host.installs(MALLORY, WORKS, IDS[:1])
-    answer = host_operations.change(host, plan(), "apps")
+    answer = host_operations.change(host, PLAN, "apps")
     assert (len(host.notes(BOB)), host.notes(MALLORY)) == (1, [])
     spent = "over budget: tools of users took 3 s in this observation; the next one goes on"
     assert refused_of(answer, MALLORY)[0].endswith(spent)
-    host_operations.change(host, plan(), "apps")
+    host_operations.change(host, PLAN, "apps")
     assert (len(host.notes(BOB)), len(host.notes(MALLORY)), host.has(MALLORY)) == (2, 1, [])
 
 
 def test_no_users_tool_runs_where_what_it_takes_cannot_be_remembered(host, monkeypatch):
     host.installs(BOB, WORKS, IDS[:1])
     Path(host.root + user_tools.SPENDING_PATH).mkdir(parents=True)
-    answer = host_operations.change(host, plan(), "apps")
+    answer = host_operations.change(host, PLAN, "apps")
     assert host.notes(BOB) == [] and len(refused_of(answer, BOB)) == 1
 
 
@@ -164,7 +159,7 @@ def test_tool_that_fails_at_once_is_charged_for_its_time_alone(host, monkeypatch
     monkeypatch.setattr(user_tools, "USER_SECONDS", 60.0)
     monkeypatch.setattr(user_tools, "ALL_USERS_SECONDS", 120.0)
     host.installs(BOB, NOTES + "echo broken >&2; exit 3\n", IDS[:2])
-    answer = host_operations.change(host, plan(), "apps")
+    answer = host_operations.change(host, PLAN, "apps")
     assert len(host.notes(BOB)) == 2
     commands = [f"/home/bob/.local/bin/uv tool uninstall {id_} ended with 3: broken" for id_ in IDS[:2]]
     assert [reason.partition(": ")[2] for reason in refused_of(answer, BOB)] == commands
@@ -175,6 +170,6 @@ def test_tool_that_fails_at_once_is_charged_for_its_time_alone(host, monkeypatch
 
 def test_lift_forgets_the_budgets_of_users(host):
     host.installs(BOB, WORKS, IDS[:1])
-    host_operations.change(host, plan(), "apps")
-    host_operations.change(host, plan(), "apps", lift=True)
+    host_operations.change(host, PLAN, "apps")
+    host_operations.change(host, PLAN, "apps", lift=True)
     assert not Path(host.root + user_tools.SPENDING_PATH).exists()

@@ -10,6 +10,7 @@ from typing import Any
 
 import fleets
 import pytest
+from made_plans import make_section
 from proscribe.controller.report.evaluation.reconciliation import make_run_report, reconcile_records
 from proscribe.controller.report.exports import list_default_names, write_exports
 from proscribe.host import host_operations
@@ -25,13 +26,11 @@ from watch_host import ROOT, Made, given, plan
 pytestmark = ROOT
 
 ALICE, BOB = 61235, 61236  # numbers that no account of this machine has
-ENTRY = {"name": "WeChat", "mode": "enforce", "packages": {"npm": ["wechaty"]}, "processes": [], "paths": []}
-APPS = {"apps": {"mode": "enforce", "services": {"wechat": ENTRY}, "settings": {}}}
 CONTROLLER: Any = {"release": watch_observation.make_release_name(b" -ISXutf8\n# x\n", b"code")}
 RUN: Any = fleets.run(["web01"], "audit")
 LEFT = "the watch removes at most 25 packages of one user at once, and alice has more: the next run of the controller"
 LEFT += " removes them"
-MINE = plan(controls=APPS)
+MINE = plan(controls={"apps": make_section("apps", {"wechat": {"packages": {"npm": ["wechaty"]}}})})
 
 
 class Homes(Made):

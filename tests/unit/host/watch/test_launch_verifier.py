@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
+from made_plans import make_section
 from patience import until
 from proscribe.base.timestamps import format_timestamp
 from proscribe.host.controls.apps.running_programs import ProgramIdentity, RunningProgram
@@ -29,9 +30,9 @@ OWL = "/opt/owl/owl"
 
 def make_plan(mode: str = "enforce", number: int = 0, exceptions: Sequence[Any] = (), **more: Any) -> dict[str, Any]:
     """Return a plan with one service, whose directory has a number."""
-    owl = {"name": "Owl", "mode": "enforce", "packages": {}, "processes": ["owl"], "paths": [f"/opt/owl{number}"]}
-    services = {"owl": {**owl, **({"exceptions": [*exceptions]} if exceptions else {})}}
-    return plan(controls={"apps": {"mode": mode, "services": services, "settings": {}}}, **more)
+    owl = {"name": "Owl", "mode": "enforce", "processes": ["owl"], "paths": [f"/opt/owl{number}"]}
+    owl |= {"exceptions": [*exceptions]} if exceptions else {}
+    return plan(controls={"apps": make_section("apps", {"owl": owl}, mode)}, **more)
 
 
 def make_running(user: str, *processes: Process, rules: Sequence[str] = ("owl",)) -> RunningProgram:

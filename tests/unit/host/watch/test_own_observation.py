@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fleets import answer
 from kills import is_killed_at
+from made_plans import make_section
 from proscribe.base.timestamps import format_timestamp
 from proscribe.host import host_operations
 from proscribe.host.audit_program import format_program
@@ -27,7 +29,6 @@ from proscribe.model.finding import (
     Finding,
     RuleVerdict,
     find_worst_state,
-    make_host_record,
 )
 from refusals import make_refusal
 from watch_host import ROOT, Made, given, plan
@@ -37,7 +38,7 @@ RULES = ("apps/wechat", "dns/wechat")
 # The calls by which an observation, its corrections and its notes change a disk.
 STEPS = ("write", "rename", "unlink", "fsync", "fdatasync", "fchmod", "ftruncate", "mkdir")
 WAIVED = {"name": "A", "mode": "waived", "waiver": "w1", "hours": [[0, 540, 1080]], "otherwise": "enforce"}
-BY_HOURS = {"browser": {"mode": "enforce", "services": {"a": WAIVED}, "settings": {}}}
+BY_HOURS = {"browser": make_section("browser", {"a": WAIVED})}
 Seen = tuple[dict[str, Any], list[str]]
 
 
@@ -65,12 +66,7 @@ class Ban:
         finding = (Finding("package", "wechat"),)
         wrong = [RuleVerdict(rule, NONCOMPLIANT, finding, "why", drifted=True) for rule in sorted(broken)]
         verdicts = [*wrong, *(RuleVerdict(rule, COMPLIANT) for rule in RULES if rule not in broken)]
-        fields: dict[str, Any] = {
-            "plan_digest": plan_["digest"],
-            "checked_at": format_timestamp(time.time()),
-            "platform": {},
-        }
-        record = make_host_record(**fields, verdicts=verdicts, errors=[], duration_ms=1)
+        record = answer(*verdicts, digest=plan_["digest"], checked_at=format_timestamp(time.time()))
         controls = dict.fromkeys(verdict.rule.partition("/")[0] for verdict in wrong)
         return {**record, "logged_in": ["mara"]}, list(controls)
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from made_plans import make_section
 from made_policy import HEAD, made_catalogue, plan, restrictions
 from proscribe.controller.cli import CommandError
 from proscribe.controller.cli.explain.collected_facts import HostFacts
@@ -202,13 +203,12 @@ def test_a_name_without_room_in_the_lists_of_browsers_is_open_there(own_catalogu
     ],
 )
 def test_which_names_have_room_may_depend_on_the_dns_backend(host, backend, status, where):
-    def control(domains, **settings):
-        entry = {"name": "One", "mode": "enforce", "domains": domains, "urls": [], "allow": []}
-        return {"mode": "enforce", "services": {"one": entry}, "settings": settings}
-
     names = [*(f"a{number:03}.example" for number in range(999)), "first.example", "x.second.example"]
-    of_dns = control(["first.example", "second.example"])
-    controls = {"browser": control(names, browsers={"dns_over_https": "blocked"}), "dns": of_dns}
+    of_dns = make_section("dns", {"one": ["first.example", "second.example"]})
+    controls = {
+        "browser": make_section("browser", {"one": names}, browsers={"dns_over_https": "blocked"}),
+        "dns": of_dns,
+    }
     made, chosen = {"controls": controls, "browsers": []}, SimpleNamespace(dns_backend=backend)
     policy = SimpleNamespace(plan=made, restrictions=chosen, find_section=controls.get, facts=HostFacts(), waivers={})
     question = SimpleNamespace(host=host, path="")

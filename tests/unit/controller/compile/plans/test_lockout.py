@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from made_plans import make_plan
 from proscribe.controller.compile.inventory.host_variables import HostVariables
 from proscribe.controller.compile.plans import lockout
 from proscribe.controller.compile.restrictions.firewall_rules import read_firewall_rules
@@ -21,10 +22,8 @@ def build_host(name: str, address: str = "", port: int = 22) -> HostVariables:
 
 
 def plan(*networks: str, mode: str = "enforce", management: tuple[str, ...] = (), rules: Any = ()) -> dict[str, Any]:
-    service = {"name": "Chat", "mode": mode, "networks": list(networks), "ports": []}
     settings = {"management": list(management), "rules": list(read_firewall_rules(rules))}
-    section = {"mode": mode, "services": {"chat": service} if networks else {}, "settings": settings}
-    return plans.add_digest({"schema": plans.PLAN_SCHEMA, "contact": "", "controls": {"firewall": section}})
+    return make_plan("firewall", {"chat": list(networks)} if networks else {}, mode, settings)
 
 
 def find_mistakes(compiled: dict[str, Any], *more: HostVariables) -> tuple[list[str], list[str]]:

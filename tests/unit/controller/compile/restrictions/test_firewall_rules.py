@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from made import catalogue
 from made_catalogue import GOOD as ENTRY
+from made_plans import make_section
 from made_policy import restrictions
 from mistakes import get_mistake
 from properties import examples
@@ -105,8 +106,7 @@ GOOD = {
 
 
 def render_rules(services: dict[str, Any], rules: list[Any]) -> str:
-    settings = {"dns_over_tls": "blocked", "quic": "blocked", "log": True, "rules": rules, "management": []}
-    section = {"mode": "enforce", "services": services, "settings": settings}
+    section = make_section("firewall", services, dns_over_tls="blocked", quic="blocked", log=True, rules=rules)
     return ruleset.render_ruleset(section, rule_syntax.FirewallExemptions(waived_uids={"x": [1]}))
 
 
@@ -126,8 +126,7 @@ def test_no_rule_puts_a_word_of_its_own_into_the_file(rule):
 def test_no_service_puts_a_word_of_its_own_into_the_file(id_, networks):
     if list(check_service({**yaml.safe_load(ENTRY), "enforce": "true", "id": id_, "networks": networks})):
         return
-    service = {"mode": "enforce", "networks": merge_networks(networks), "ports": []}
-    assert find_foreign_words(render_rules({id_: service}, [])) == []
+    assert find_foreign_words(render_rules({id_: merge_networks(networks)}, [])) == []
 
 
 @examples(100, HealthCheck.function_scoped_fixture)
@@ -136,8 +135,7 @@ def test_no_source_of_packages_puts_a_word_of_its_own_into_the_file(names, tmp_p
     (tmp_path / "etc/apt").mkdir(parents=True, exist_ok=True)
     lines = "".join(f"deb http://{name}/ x\n" for name in names)
     (tmp_path / "etc/apt/sources.list").write_text(lines, encoding="utf-8", errors="replace")
-    services = {"x": {"mode": "enforce", "networks": ["203.0.113.0/24"], "ports": []}}
-    section = {"mode": "enforce", "services": services, "settings": {"dns_over_tls": "blocked"}}
+    section = make_section("firewall", {"x": ["203.0.113.0/24"]}, dns_over_tls="blocked")
     lets = exemptions.collect_exemptions(Host(str(tmp_path)), section, "", lambda name: ["203.0.113.9"])
     assert find_foreign_words(ruleset.render_ruleset(section, lets)) == []
 

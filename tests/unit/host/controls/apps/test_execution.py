@@ -9,7 +9,7 @@ from unittest import mock
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_host import plan
+from made_plans import make_section
 from proscribe.host.controls.apps.desired_apps import DesiredApps
 from proscribe.host.controls.apps.execution import fapolicyd, fapolicyd_changes
 from proscribe.host.controls.apps.execution.fapolicyd import (
@@ -28,8 +28,7 @@ TRIED = ["sshd -V", "sudo -V", "python3 -I -c ", "sh -c :", "systemctl --version
 
 
 def section(exec_control: str = "fapolicyd", mode: str = "enforce", **services: dict[str, Any]) -> dict[str, Any]:
-    services = plan(**services)["controls"]["apps"]["services"]
-    return {"mode": mode, "services": services, "settings": {"exec_control": exec_control}}
+    return {**make_section("apps", services, exec_control=exec_control), "mode": mode}
 
 
 class Fapolicyd(Host):

@@ -8,6 +8,7 @@ import pytest
 from file_hosts import apply, write_files
 from hypothesis import given
 from hypothesis import strategies as st
+from made_plans import make_plan
 from proscribe.host.controls import dns
 from proscribe.host.controls.dns import effect_test, nsswitch
 from proscribe.host.controls.dns.effect_test import WITNESS_ADDRESS, WITNESS_NAME, FilterEffect
@@ -24,8 +25,7 @@ NAMES = DesiredNames(
 )
 IDLE = f"programs do not go by it: the C library says of {WITNESS_NAME}: "
 B, W = ("B.COM.", socket.AF_INET), (f"{WITNESS_NAME}.", socket.AF_INET)  # the witness has no other address
-ENTRY = {"name": "WeChat", "mode": "enforce", "domains": ["wechat.com"], "allow": []}
-PLAN = {"controls": {"dns": {"mode": "enforce", "services": {"wechat": ENTRY}, "settings": {}}}}
+PLAN = make_plan("dns", {"wechat": ["wechat.com"]})
 WORDS = st.sampled_from(
     [b"hosts:", b"files", b"dns", b"[NOTFOUND=return]", b"[", b"]", b"\n", b"#", b" ", b"passwd: x"]
 )

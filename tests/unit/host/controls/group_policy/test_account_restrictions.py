@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from made_plans import make_plan, make_section
 from proscribe.host.controls.group_policy import account_restrictions
 from proscribe.host.controls.group_policy.policies import list_policy_entries
 from proscribe.host.controls.group_policy.registry_pol import decode_entry
@@ -19,10 +20,8 @@ SERVICES = ["onedrive_personal", "teams_personal", "google_drive", "gmail"]
 def plan(
     *restricted: str, mode: str = "enforce", by_tenant: Sequence[str] = ("google_drive",), **tenants: list[str]
 ) -> dict[str, Any]:
-    services = {id_: {"mode": mode, "domains": [], "urls": [], "allow": []} for id_ in restricted}
-    settings = {"browsers": {}, "extensions_allowed": [], "tenants": tenants}
-    section = {"mode": "enforce", "services": services, "settings": settings, "by_tenant": list(by_tenant)}
-    return {"controls": {"browser": section}}
+    section = make_section("browser", dict.fromkeys(restricted, {"mode": mode}), tenants=tenants)
+    return make_plan(controls={"browser": {**section, "by_tenant": list(by_tenant)}})
 
 
 # As the vendors publish it. OneDrive.admx: DisablePersonalSync is of class User, AllowTenantList of class Machine, an

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from domain_controllers import CONFIGURATION, DESKTOPS, DN, LAPTOPS, POLICIES, SYSVOL, THEIRS, Controller
 from domain_controllers import plan as planned
+from made_plans import make_section
 from proscribe.host.controls.group_policy.applocker_rules import (
     APPX_COLLECTION,
     EXE_COLLECTION,
@@ -65,7 +66,7 @@ def test_service_gives_rules_for_publishers_paths_and_installers(entry, expected
 
 
 def with_apps(mode: str = "audit", *objects: dict[str, Any]) -> dict[str, Any]:
-    apps = {"mode": "enforce", "services": {"chat": CHAT}, "settings": {"applocker": mode}}
+    apps = make_section("apps", {"chat": CHAT}, applocker=mode)
     return planned(*({"apps": apps, **item} for item in objects or ({},)))
 
 

@@ -11,6 +11,7 @@ from domain_controllers import DESKTOPS, DN, LAPTOPS, POLICIES, SYSVOL, THEIRS, 
 from domain_controllers import plan as planned
 from hypothesis import given
 from hypothesis import strategies as st
+from made_plans import make_section
 from proscribe.host.controls.base import Changes
 from proscribe.host.controls.group_policy import changes, ldif, permissions
 from proscribe.host.controls.group_policy.desired_gpos import render_gpt_ini
@@ -36,8 +37,7 @@ SITE, ACCOUNT = f"CN=Berlin,CN=Sites,{domain_controllers.CONFIGURATION}", "S-1-5
 ACCESS = f"(A;CI;CCDCLCSWRPWPDTLOSDRCWDWO;;;{ACCOUNT})"
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
 POL = f"{FOLDER}/Machine/Registry.pol"
-SERVICE = {"mode": "enforce", "windows_processes": ["chat.exe"]}
-WITH_RULES = planned({"apps": {"mode": "enforce", "services": {"chat": SERVICE}, "settings": {}}, "ous": [LAPTOPS]})
+WITH_RULES = planned({"apps": make_section("apps", {"chat": {"windows_processes": ["chat.exe"]}}), "ous": [LAPTOPS]})
 NOTE = (f"note {STATE_PATH}", "", "")
 RECORDED = Path(__file__).parents[3] / "recorded/controls/group_policy_steps.txt"
 Step = tuple[str, str, str]
