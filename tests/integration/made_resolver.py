@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import require_root
 from dns_samples import MADE, UNITS, sample
+from file_hosts import make_directories, write_files
 from made_plans import make_plan
 from name_server import NameServer
 from patience import until
@@ -44,16 +45,12 @@ class MadeHost:
         self.at_restart = lambda: None
         self.log = root / "log"
         self.made, self.unit = MADE[kind], UNITS[kind]
-        for directory in ("var/lib", "run", "usr/bin", "usr/sbin"):
-            (root / directory).mkdir(parents=True)
-        for path, text in self.made.files.items():
-            (root / path).parent.mkdir(parents=True, exist_ok=True)
-            (root / path).write_text(text.format(address=self.address, upstream=UPSTREAM))
+        make_directories(root, "var/lib", "run", "usr/bin")
+        fields = {"address": self.address, "upstream": UPSTREAM}
+        files = {path: text.format(**fields) for path, text in self.made.files.items()}
+        files |= {"etc/resolv.conf": f"nameserver {self.address}\n", "etc/hosts": "127.0.0.1 localhost\n"}
+        write_files(root, files, [f"usr/sbin/{tool}" for tool in ("systemctl", *sample(kind).tools)])
         self.main = root / next(iter(self.made.files))
-        (root / "etc/resolv.conf").write_text(f"nameserver {self.address}\n")
-        (root / "etc/hosts").write_text("127.0.0.1 localhost\n")
-        for tool in ("systemctl", *sample(kind).tools):
-            (root / "usr/sbin" / tool).touch(mode=0o755)
         self.host = Host(str(root), self.run)
         self.start()
         filter_ = filter_backends.load_backend(kind).describe_filter(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from ansible.parsing.vault import VaultLib, VaultSecret
+from file_hosts import write_files
 from patience import LONGEST
 from printed import too_wide
 from proscribe.controller import cli
@@ -315,11 +316,9 @@ PASSWORD = b"of the vault"
 
 @pytest.fixture
 def ask(tmp_path):
-    (tmp_path / "inventory").mkdir()
-    (tmp_path / "inventory/hosts.yml").write_text(HOSTS)
-    (tmp_path / "empty.yml").write_text("all: {}\n")
-    (tmp_path / "playbooks/group_vars").mkdir(parents=True)
-    (tmp_path / "playbooks/group_vars/all.yml").write_text("proscribe_request_url: https://x.example\n")
+    url = "proscribe_request_url: https://x.example\n"
+    files = {"inventory/hosts.yml": HOSTS, "empty.yml": "all: {}\n", "playbooks/group_vars/all.yml": url}
+    write_files(tmp_path, files)
 
     def calls(*words, group="", served=True, source="inventory/hosts.yml"):
         parser = argparse.ArgumentParser()
@@ -380,8 +379,7 @@ def test_question_without_a_host_is_refused(ask, words, how, why):
 
 
 def test_unreadable_inventory_is_refused_with_its_place(ask, tmp_path):
-    (tmp_path / "inventory/group_vars").mkdir()
-    (tmp_path / "inventory/group_vars/all.yml").write_text("a: [")
+    write_files(tmp_path, {"inventory/group_vars/all.yml": "a: ["})
     with pytest.raises(CommandError, match="group_vars/all.yml"):
         ask()
 
@@ -449,9 +447,7 @@ print(host.values["proscribe_contact"])
 )
 def test_variables_of_a_vault_are_read(tmp_path, options):
     (tmp_path / "group_vars").mkdir()
-    (tmp_path / "hosts").write_text("web1\n")
-    (tmp_path / "password").write_bytes(PASSWORD)
-    (tmp_path / "other").write_bytes(b"another")
+    write_files(tmp_path, {"hosts": "web1\n", "password": PASSWORD, "other": b"another"})
     secret = VaultLib([("prod", VaultSecret(PASSWORD))]).encrypt("proscribe_contact: helpdesk\n", vault_id="prod")
     (tmp_path / "group_vars/all.yml").write_bytes(secret)
     words = ["-i", str(tmp_path / "hosts"), *(word.format(tmp_path) for word in options)]

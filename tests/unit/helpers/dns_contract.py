@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from file_hosts import write_files
 from proscribe.host.controls.dns import filter_text
 from proscribe.host.controls.dns.backends.filter_backends import FILTER_BACKENDS
 from proscribe.host.controls.dns.dns_query import TXT_TYPE
@@ -85,11 +86,7 @@ class Machine(Host):
             "proc/77/status": "Name:\tx\nPPid:\t1\nUid:\t7\t7\t7\t7\n",
             **dict.fromkeys((f"{SYSTEM}/README", f"{SYSTEM}/multi-user.target.wants/README", "var/lib/README"), ""),
         }
-        tools = dict.fromkeys((f"usr/sbin/{tool}" for tool in ("systemctl", *sample.tools)), "")
-        for path, text in {**usual, **sample.files, **tools}.items():
-            (root / path).parent.mkdir(parents=True, exist_ok=True)
-            (root / path).write_text(text)
-            (root / path).chmod(0o755 if path in tools else 0o644)
+        write_files(root, {**usual, **sample.files}, [f"usr/sbin/{tool}" for tool in ("systemctl", *sample.tools)])
         for path, target in sample.links.items():
             (root / path).parent.mkdir(parents=True, exist_ok=True)
             (root / path).symlink_to(target)

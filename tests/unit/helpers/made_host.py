@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from file_hosts import make_directories, write_files
 from made_plans import make_plan
 from proscribe.host.controls import apps
 from proscribe.host.controls.apps.systems import dpkg
@@ -27,13 +28,10 @@ class MadeHost(Host):
         self.dependents = {}
         self.calls = []
         self.root_user = True
-        for directory in ("etc/dpkg/dpkg.cfg.d", "usr/bin", "var/lib/dpkg/info", "home/alice", "proc"):
-            (root / directory).mkdir(parents=True)
-        (root / "etc/passwd").write_text(f"alice:x:{os.getuid()}:0::/home/alice:/bin/sh\n")
-        (root / "var/lib/dpkg/status").touch()
-        (root / "proc/stat").write_text("btime 1700000000\n")
-        for tool in ("dpkg-query", "dpkg", "apt-get"):
-            (root / "usr/bin" / tool).touch(0o755)
+        make_directories(root, "etc/dpkg/dpkg.cfg.d", "var/lib/dpkg/info", "home/alice")
+        passwd = f"alice:x:{os.getuid()}:0::/home/alice:/bin/sh\n"
+        files = {"etc/passwd": passwd, "var/lib/dpkg/status": "", "proc/stat": "btime 1700000000\n"}
+        write_files(root, files, [f"usr/bin/{tool}" for tool in ("dpkg-query", "dpkg", "apt-get")])
 
     @property
     def privileged(self):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from file_hosts import make_host
 from hypothesis import given
 from hypothesis import strategies as st
 from made_plans import make_plan
@@ -105,10 +106,8 @@ def test_moment_is_open_where_an_interval_covers_it(texts, zone, moment):
 
 @pytest.fixture
 def host(tmp_path):
-    (tmp_path / "etc").mkdir()
-    (tmp_path / "etc/passwd").write_text(PASSWD)
-    (tmp_path / "etc/group").write_text(GROUP.format(huge=",".join(f"u{number}" for number in range(1000))))
-    return Host(str(tmp_path))
+    groups = GROUP.format(huge=",".join(f"u{number}" for number in range(1000)))
+    return make_host(tmp_path, {"etc/passwd": PASSWD, "etc/group": groups})
 
 
 def test_groups_of_this_machine_are_those_of_its_name_service():

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from file_hosts import make_directories, write_files
 from hypothesis import given
 from hypothesis import strategies as st
 from patience import LONGEST
@@ -43,8 +44,7 @@ ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: becomes another
 
 @pytest.fixture
 def host(tmp_path):
-    for directory in ("etc", "var/lib", "home", "proc"):
-        (tmp_path / directory).mkdir(parents=True)
+    make_directories(tmp_path, "etc", "var/lib", "home", "proc")
     return Host(str(tmp_path))
 
 
@@ -198,8 +198,7 @@ def test_link_of_a_user_on_the_way_is_not_followed(host, tmp_path):
 
 
 def test_deleted_executable_is_listed_and_a_kernel_thread_is_not(host, tmp_path):
-    for pid in ("7", "8"):
-        (tmp_path / "proc" / pid).mkdir()
+    make_directories(tmp_path, "proc/7", "proc/8")
     (tmp_path / "proc/7/exe").symlink_to("/opt/wechat/wechat (deleted)")
     (tmp_path / "proc/uptime").write_text("1 1")
     assert host.list_processes() == ([Process(7, "/opt/wechat/wechat")], 0)
@@ -283,9 +282,7 @@ def test_user_has_3_million_files_256_mib_and_15_seconds():
 
 
 def write_session(host: Host, name: str, text: str) -> None:
-    path = Path(f"{host.root}{SESSIONS_DIRECTORY}/{name}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
+    write_files(Path(host.root), {f"{SESSIONS_DIRECTORY}/{name}": text})
 
 
 def make_session(user: str, leader: object = 2**22 + 1, kind: str = "user") -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 import ansible.module_utils
 import pytest
 from ansible.module_utils import basic
+from file_hosts import make_directories, write_files
 from made_plans import make_plan
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -36,9 +37,8 @@ class Made:
     def __init__(self, root, module, monkeypatch, capsys):
         self.root, self.module, self.monkeypatch, self.capsys = root, module, monkeypatch, capsys
         self.log = []
-        for directory in ("etc", "var/lib", "run"):
-            (root / directory).mkdir(parents=True)
-        (root / "etc/hosts").write_text("127.0.0.1 localhost\n")
+        make_directories(root, "var/lib", "run")
+        write_files(root, {"etc/hosts": "127.0.0.1 localhost\n"})
         host = module.Host
         monkeypatch.setattr(module, "Host", lambda: host(str(root)))
         monkeypatch.setattr(host, "require_root", lambda self: None)

@@ -9,6 +9,7 @@ import doc_blocks
 import pytest
 from checkouts import FOR_DERIVED, copied, run
 from doc_blocks import Command, File
+from file_hosts import write_files
 from proscribe.controller.cli.scheduled import fed_exports
 from proscribe.controller.cli.scheduled.failed_run import make_failure_notification
 from proscribe.controller.report import notification, request_notification
@@ -80,8 +81,7 @@ def test_what_a_guide_shows_is_all_that_has_to_be_written(path, tmp_path):
     files = [part for part in GUIDES[path] if isinstance(part, File)]
     for file in files:
         assert not (checkout / file.name).exists(), f"{file.name} is in the project by now: take another example"
-        (checkout / file.name).parent.mkdir(parents=True, exist_ok=True)
-        (checkout / file.name).write_text(file.content)
+    write_files(checkout, {file.name: file.content for file in files})
     (shown,) = [part for part in GUIDES[path] if isinstance(part, Command) and "tests/derived" in part.text]
     assert run(checkout, "tests/derived").splitlines() == list(shown.output)
     run(checkout, "-c", READ)
@@ -100,9 +100,7 @@ def test_what_the_guides_show_has_the_types_that_the_code_expects(tmp_path, monk
     parts = [part for parts in GUIDES.values() for part in parts]
     shown = [part for part in parts if isinstance(part, File) and part.name.endswith(".py")]
     shown = [file for file in shown if not file.name.startswith("tests/playbooks/")]  # their helpers are not copied
-    for file in shown:
-        (checkout / file.name).parent.mkdir(parents=True, exist_ok=True)
-        (checkout / file.name).write_text(file.content)
+    write_files(checkout, {file.name: file.content for file in shown})
     written = [line.partition(":")[0] for line in run(checkout, "tests/derived").splitlines()]
     names = [*(file.name for file in shown), *(name for name in written if name.endswith(".py"))]
     assert len(names) >= 12

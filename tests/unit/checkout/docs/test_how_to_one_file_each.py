@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from checkouts import FOR_DERIVED, copied, derived, run
+from file_hosts import make_directories, write_files
 
 pytestmark = pytest.mark.slow
 
@@ -61,16 +62,11 @@ def like(path, name, *changes):
 def test_a_package_system(checkout, tmp_path):
     assert "| acme: packages of the Acme store |" in (checkout / "docs/coverage_data.md").read_text()
     root = tmp_path / "root"
-    (root / "opt/acme/telegram").mkdir(parents=True)
-    (root / "opt/acme/another").mkdir()
-    (root / "etc").mkdir()
-    (root / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\n")
-    courier = tmp_path / "catalog/instant_messaging/courier.yml"
-    courier.parent.mkdir(parents=True)
-    courier.write_text(COURIER)
-    (tmp_path / "exports").mkdir()
+    make_directories(tmp_path, "root/opt/acme/telegram", "root/opt/acme/another", "exports")
+    courier = "catalog/instant_messaging/courier.yml"
+    write_files(tmp_path, {"root/etc/passwd": "root:x:0:0::/root:/bin/sh\n", courier: COURIER})
     shutil.copy(checkout / "catalog/browsers.yml", tmp_path / "catalog")
-    arguments = (ADDED / "acme_seen.py", root, tmp_path / "exports", courier.parents[1])
+    arguments = (ADDED / "acme_seen.py", root, tmp_path / "exports", tmp_path / "catalog")
     seen = json.loads(run(checkout, *map(str, arguments)))
     assert "an Acme name: 2 to 20 lower case letters" in seen["mistake"]
     assert seen["plan"] == {"acme_store": ["telegram"]}

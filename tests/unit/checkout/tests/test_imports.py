@@ -4,6 +4,7 @@ import functools
 from pathlib import Path
 
 import pytest
+from file_hosts import write_files
 from imports import DERIVED, distances, graph
 from suite import changed
 
@@ -30,10 +31,7 @@ BASE, ROOM, INNER = (f"module_utils/proscribe/{name}.py" for name in ("base", "r
 
 
 def make_checkout(project, **files):
-    for name, text in {**FILES, **files}.items():
-        path = project / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+    write_files(project, {**FILES, **files})
     return project
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from file_hosts import write_files
 from proscribe.controller.cli import CommandError, command_line
 from proscribe.controller.cli.catalog import amendment_proposal, loaded_catalogue
 from proscribe.controller.cli.catalog.recall import measurement, name_status, proposals
@@ -44,9 +45,7 @@ PUBLISHED = [("birds", "feed", "birds"), ("nets", "networks", "parrot"), ("names
 
 def written(place: Path, files: Mapping[str, str]) -> Path:
     root = place / "catalog"
-    for name, text in {**USUAL, **files}.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
+    write_files(root, {**USUAL, **files})
     return root
 
 

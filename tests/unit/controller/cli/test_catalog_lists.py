@@ -15,6 +15,7 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
+from file_hosts import write_files
 from hypothesis import given
 from hypothesis import strategies as st
 from properties import examples
@@ -169,9 +170,8 @@ def test_a_list_is_all_of_its_files_and_of_the_day_of_the_oldest(monkeypatch, tm
     monkeypatch.setattr(list_sources, "fetch_list", fetch)
     assert fetch_published_list(publisher, "/ca.pem") == FetchedList(text, datetime.date(2026, 1, day), sha256)
     if publisher.public_list:
-        (tmp_path / "birds").mkdir()
         for name, (content, of) in PARTS.items():
-            (tmp_path / "birds" / name).write_text(content)
+            write_files(tmp_path / "birds", {name: content})
             late = datetime.datetime(2026, 1, of, 23, tzinfo=datetime.timezone.utc).timestamp()
             os.utime(tmp_path / "birds" / name, (0, late))
         expected = FetchedList(text, datetime.date(2026, 1, day), digest(text))
@@ -189,9 +189,7 @@ def test_a_list_is_all_of_its_files_and_of_the_day_of_the_oldest(monkeypatch, tm
 )
 def test_the_files_of_a_list_have_limits_together(monkeypatch, tmp_path, limit, value, why):
     monkeypatch.setattr(list_files, limit, value)
-    (tmp_path / "birds").mkdir()
-    for name, (content, _) in PARTS.items():
-        (tmp_path / "birds" / name).write_text(content)
+    write_files(tmp_path / "birds", {name: content for name, (content, _) in PARTS.items()})
     source = of_table("list").public_list
     assert source is not None
     for read_list in (
@@ -206,9 +204,7 @@ def test_the_files_of_a_list_have_limits_together(monkeypatch, tmp_path, limit, 
 
 
 def test_files_with_an_ending_are_read_in_their_order_and_whatever_their_bytes(tmp_path):
-    (tmp_path / "birds").mkdir()
-    for name, content in {"b.txt": b"\xff", "a.txt": b"a", "a.TXT": b"x", "txt": b"x"}.items():
-        (tmp_path / "birds" / name).write_bytes(content)
+    write_files(tmp_path / "birds", {"b.txt": b"\xff", "a.txt": b"a", "a.TXT": b"x", "txt": b"x"})
     source = of_table("*.txt").public_list
     assert source is not None
     read = [(path.name, text) for path, text in list_files.read_texts(source, tmp_path)]

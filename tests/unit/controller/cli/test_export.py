@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from file_hosts import write_files
 from proscribe.controller.cli import CommandError, export, export_all
 from proscribe.controller.cli.command_line import main
 from proscribe.controller.enforcement_points.export_formats import EXPORT_FORMATS
@@ -67,9 +68,7 @@ def test_explain_answers_for_the_audience_of_an_export_that_runs_leave_out(inven
 
 @pytest.mark.slow
 def test_export_has_an_end_and_a_check_names_what_differs(inventory, tmp_path, capsys):
-    (tmp_path / "approvers.yml").write_text("office: {head: head}\n")
-    (tmp_path / "waivers").mkdir()
-    (tmp_path / "waivers/w1.yml").write_text(WAIVER)
+    write_files(tmp_path, {"approvers.yml": "office: {head: head}\n", "waivers/w1.yml": WAIVER})
     out = tmp_path / "out"
     export = ["export", "rpz", *inventory, "--group", "office", "-o", str(out)]
     assert main([*export, *AT]) == 0 and manifest(out)["valid_until"] == "2026-12-24T18:00:00Z"
@@ -195,9 +194,7 @@ class Organisation:
     def __init__(self, root, keys):
         self.root, self.keys, self.out = root, keys, root / "out"
         self.inventory = root / "inventory"
-        (self.inventory / "waivers").mkdir(parents=True)
-        (self.inventory / "waivers/w1.yml").write_text(WAIVER)
-        (self.inventory / "approvers.yml").write_text("office: {head: head}\n")
+        write_files(self.inventory, {"waivers/w1.yml": WAIVER, "approvers.yml": "office: {head: head}\n"})
         self.signs(self.key("controller"))
         self.allow(NAMESPACE, "controller", f'namespaces="{NAMESPACE}"')
         self.allow("head", "head", 'namespaces="proscribe-waiver"')

@@ -17,6 +17,7 @@ from types import SimpleNamespace
 import fleets
 import pytest
 import yaml
+from file_hosts import make_directories, write_files
 from made_policy import NOW, question
 from proscribe.base.duration import format_moment
 from proscribe.controller.cli import CommandError, inventory, requests, waiver
@@ -46,10 +47,9 @@ class MadeHost(Host):
 
     def __init__(self, root):
         super().__init__(str(root), self.answer)
-        for directory in ("etc", "proc", "home/wong", "usr/bin", "run/systemd/sessions", "var/lib"):
-            (root / directory).mkdir(parents=True)
-        (root / "etc/passwd").write_text(f"wong:x:{WONG}:{WONG}::/home/wong:/bin/sh\n")
-        (root / "proc/stat").write_text("btime 1700000000\n")
+        make_directories(root, "home/wong", "usr/bin", "run/systemd/sessions", "var/lib")
+        passwd = f"wong:x:{WONG}:{WONG}::/home/wong:/bin/sh\n"
+        write_files(root, {"etc/passwd": passwd, "proc/stat": "btime 1700000000\n"})
         os.chown(root / "home/wong", WONG, -1)
 
     privileged = True

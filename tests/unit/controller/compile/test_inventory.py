@@ -12,6 +12,7 @@ from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible.vars.hostvars import HostVars
 from ansible_inventory import read_hostvars
+from file_hosts import write_files
 from made_policy import restrictions
 from mistakes import get_mistake
 from proscribe.controller.compile.inventory import host_selection, nested_inventories, policy_folders, tags
@@ -31,9 +32,7 @@ from proscribe.wire import installation
 
 
 def write_hosts(top: Path, *paths: str) -> Path:
-    for path in paths:
-        (top / path).parent.mkdir(parents=True, exist_ok=True)
-        (top / path).write_text("department: {hosts: {one: {}}}\n")
+    write_files(top, dict.fromkeys(paths, "department: {hosts: {one: {}}}\n"))
     return top
 
 
@@ -95,9 +94,7 @@ def test_a_tag_that_no_task_has_is_named(given, message):
 @pytest.mark.parametrize("named", ["latest", "run1", "{reports}/run1", "{reports}/run1/hosts.jsonl"])
 def test_a_baseline_is_named_in_several_ways(tmp_path, named):
     run = tmp_path / "run1"
-    run.mkdir()
-    (run / "report.json").write_text('{"run": {}}')
-    (run / "hosts.jsonl").touch()
+    write_files(run, {"report.json": '{"run": {}}', "hosts.jsonl": ""})
     (tmp_path / "latest").symlink_to("run1")
     reporting = read_reporting(tmp_path, web01={"gate_baseline": named.format(reports=tmp_path)})
     assert reporting["baseline"] == str(run.resolve())
@@ -376,9 +373,7 @@ def test_the_place_with_the_last_word_is_named(one, other, tmp_path):
     loader = DataLoader()
     files = {"fleet/hosts.yml": FLEET, "second/hosts.yml": "all: {}", "play/play.yml": "[]"}
     files |= {place: PLACES[place].format(f"{{{X}: {place}}}") for place in (one, other)}
-    for name, text in files.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(f"---\n{text}\n")
+    write_files(tmp_path, {name: f"---\n{text}\n" for name, text in files.items()})
     loader.set_basedir(str(tmp_path / "play"))
     hostvars = read_hostvars(tmp_path / "fleet", tmp_path / "second", loader=loader)
     if other == "extra.yml":

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from file_hosts import write_files
 from hypothesis import given
 from hypothesis import strategies as st
 from mistakes import get_mistake
@@ -51,9 +52,7 @@ def test_a_wrong_register_is_named_with_its_place(tmp_path, content, message):
 
 
 def test_a_department_stands_in_one_register(tmp_path):
-    for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "approvers.yml").write_text("press: {head: chan}\n", encoding="utf-8")
+    write_files(tmp_path, dict.fromkeys(("a/approvers.yml", "b/approvers.yml"), "press: {head: chan}\n"))
     with pytest.raises(PolicyErrors, match="each department in one register only"):
         approvers.read_approver_list([tmp_path / "a", tmp_path / "b"], GROUPS)
 
@@ -76,9 +75,7 @@ def test_a_mistake_in_one_department_hides_none_in_the_next(tmp_path, entry, key
 
 def test_every_register_is_read_whatever_its_ending(tmp_path):
     files = {"a/approvers.yml": "[", "b/approvers.yaml": "press: {head: chan, deputies: [lee], mail: a@b}"}
-    for name, content in files.items():
-        (tmp_path / name).parent.mkdir()
-        (tmp_path / name).write_text(content, encoding="utf-8")
+    write_files(tmp_path, files)
     register = approvers.read_approver_list([tmp_path, tmp_path / "b"], GROUPS)
     assert register == {"press": approvers.Authority("chan", ("lee",), "a@b")}
     (tmp_path / "b/approvers.yaml").write_text("press: {head: chan, mail: a b}", encoding="utf-8")

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+from file_hosts import write_files
 from proscribe.controller.cli import export, inventory
 from proscribe.controller.compile.plans.due_exports import list_due_points
 from proscribe.controller.compile.plans.host_plans import compile_hosts
@@ -21,9 +22,7 @@ AT = datetime.datetime(2026, 11, 27, 8, tzinfo=datetime.timezone.utc)
 class Points:
     def __init__(self, root):
         self.root, self.out, self.manifest = root, root / "out", root / "out/manifest.json"
-        (root / "waivers").mkdir()
-        (root / "waivers/w1.yml").write_text(WAIVER)
-        (root / "approvers.yml").write_text("office: {head: head}\n")
+        write_files(root, {"waivers/w1.yml": WAIVER, "approvers.yml": "office: {head: head}\n"})
         self.feeds()
 
     def feeds(self, group="office", format_="rpz", variables="", **more):

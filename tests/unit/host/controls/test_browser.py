@@ -12,6 +12,7 @@ import browser_hosts
 import pytest
 from browser_hosts import section
 from browser_places import BROWSERS
+from file_hosts import make_directories
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from kills import is_killed_at
@@ -36,8 +37,7 @@ def plan(browsers: list[dict[str, Any]] = BROWSERS, *domains: str) -> dict[str, 
 class Tree(browser_hosts.Tree):
     def __init__(self, root: Path) -> None:
         super().__init__(root, plan()["controls"]["browser"])
-        for folder in ("home/alice", "proc"):
-            (root / folder).mkdir(parents=True)
+        make_directories(root, "home/alice", "proc")
         (root / "etc/passwd").write_text(f"alice:x:{os.getuid()}:{os.getgid()}::/home/alice:/bin/sh\n")
 
     def reported(self) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from described import describe_verdict
 from dns_contract import make_reply
-from file_hosts import apply, make_host, write_files
+from file_hosts import apply, make_directories, make_host, write_files
 from hypothesis import given
 from hypothesis import strategies as st
 from made_plans import make_plan, make_section
@@ -378,13 +378,10 @@ def test_damaged_block_loses_no_foreign_line(content, names, cut):
 
 
 def make_hosts(root: Path, hosts: bytes = OWN, order: bytes | None = None, mode: int = 0o644, mounts: str = "") -> Host:
-    for folder in ("etc", "var/lib", "proc/self"):
-        (root / folder).mkdir(parents=True)
-    (root / "etc/hosts").write_bytes(hosts)
+    make_directories(root, "var/lib")
+    files = {"etc/hosts": hosts, "proc/self/mountinfo": mounts}
+    write_files(root, files if order is None else {**files, "etc/nsswitch.conf": order})
     (root / "etc/hosts").chmod(mode)
-    if order is not None:
-        (root / "etc/nsswitch.conf").write_bytes(order)
-    (root / "proc/self/mountinfo").write_text(mounts)
     return Host(str(root))
 
 

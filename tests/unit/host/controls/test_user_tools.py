@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from file_hosts import make_directories, write_files
 from made_plans import make_plan
 from patience import until
 from proscribe.host import host_operations
@@ -39,11 +40,9 @@ class UvHost(Host):
         super().__init__(str(root), self.run_inside)
         self.clock = lambda: NOON
         self.changed_by = "test"
-        for directory in ("etc", "proc", "run", "var/lib", "home"):
-            (root / directory).mkdir(parents=True)
-        (root / "proc/stat").write_text("btime 1700000000\n")
+        make_directories(root, "run", "var/lib", "home")
         lines = [f"{user.name}:x:{user.uid}:{user.gid}::{user.home}:/bin/sh\n" for user in (MALLORY, BOB)]
-        (root / "etc/passwd").write_text("".join(lines))
+        write_files(root, {"proc/stat": "btime 1700000000\n", "etc/passwd": "".join(lines)})
 
     def run_inside(self, argv: Sequence[str], **options: Any) -> ToolResult:
         if not options.get("user"):

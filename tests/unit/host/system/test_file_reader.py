@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from file_hosts import make_directories, make_host
 from proscribe.host.system import ControlError, Host, ObservationError, file_reader
 from proscribe.host.system.budget import ReadBudget
 from refusals import make_refusal
@@ -17,11 +18,8 @@ ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files awa
 
 @pytest.fixture
 def host(tmp_path):
-    for directory in ("etc/sub", "home/alice"):
-        (tmp_path / directory).mkdir(parents=True)
-    (tmp_path / "etc/file").write_bytes(b"0123456789")
-    (tmp_path / "etc/sub/file").write_bytes(b"below\xff")
-    return Host(str(tmp_path))
+    make_directories(tmp_path, "home/alice")
+    return make_host(tmp_path, {"etc/file": b"0123456789", "etc/sub/file": b"below\xff"})
 
 
 @pytest.mark.parametrize(("limit", "read"), [(10, 10), (9, 10), (3, 4), (0, 4)])

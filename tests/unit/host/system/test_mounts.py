@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from file_hosts import make_host
 from proscribe.host.system import Host
 from proscribe.host.system.budget import ReadBudget
 from proscribe.host.system.mounts import (
@@ -32,9 +33,7 @@ OF_OTHERS = (
 
 
 def test_mounts_have_their_kind_and_whether_they_are_disks(tmp_path):
-    (tmp_path / "proc/self").mkdir(parents=True)
-    (tmp_path / "proc/self/mountinfo").write_text(MOUNTINFO)
-    host = Host(str(tmp_path))
+    host = make_host(tmp_path, {"proc/self/mountinfo": MOUNTINFO})
     host.budget = budget = ReadBudget(0, 0)
     assert read_mounts(host) == {
         "/": Mount("ext4", True),
@@ -87,7 +86,6 @@ def test_file_systems_of_another_machine_or_a_program_are_remote():
 
 @pytest.mark.parametrize("line", ["-", "1 1 8:1 - / rw", "1 - 8:1 / /x rw - ext4 /dev/sda1 rw"])
 def test_odd_line_of_mounts_hides_no_other(tmp_path, line):
-    (tmp_path / "proc/self").mkdir(parents=True)
-    (tmp_path / "proc/self/mountinfo").write_text(f"{line}\n36 35 8:2 / /y rw - nfs4 s:/ rw\n")
-    found = read_mounts(Host(str(tmp_path)))
+    host = make_host(tmp_path, {"proc/self/mountinfo": f"{line}\n36 35 8:2 / /y rw - nfs4 s:/ rw\n"})
+    found = read_mounts(host)
     assert found.pop("/y") == Mount("nfs4", False) and found == ({"/x": Mount("ext4", True)} if "ext4" in line else {})

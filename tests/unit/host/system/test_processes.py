@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from file_hosts import make_directories, make_host
 from patience import LONGEST
 from proscribe.host.system import (
     ControlError,
@@ -33,13 +34,10 @@ ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives files awa
 
 @pytest.fixture
 def host(tmp_path):
-    for directory in ("etc", "home", "proc/7/ns", "proc/self/ns", "view/etc"):
-        (tmp_path / directory).mkdir(parents=True)
-    (tmp_path / "etc/passwd").write_text("alice:x:1000:1001::/home/alice:/bin/sh\n")
-    for path in ("etc/hosts", "view/etc/hosts", "view/info"):
-        (tmp_path / path).write_text(path)
-    (tmp_path / "proc/stat").write_text("cpu 1\nbtime 1700000000\nprocesses 5\n")
-    return Host(str(tmp_path))
+    make_directories(tmp_path, "home", "proc/7/ns", "proc/self/ns")
+    files = {path: path for path in ("etc/hosts", "view/etc/hosts", "view/info")}
+    files |= {"etc/passwd": "alice:x:1000:1001::/home/alice:/bin/sh\n"}
+    return make_host(tmp_path, {**files, "proc/stat": "cpu 1\nbtime 1700000000\nprocesses 5\n"})
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from file_hosts import write_files
 from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.controller.cli import CommandError, command_line
@@ -63,7 +64,7 @@ FEEDS = [
 @pytest.fixture
 def catalog(tmp_path):
     root = tmp_path / "catalog"
-    for path, text in {
+    files = {
         "webmail/owl.yml": ENTRY.format(id="owl", enforce="true", more=OWL),
         "webmail/wren.yml": ENTRY.format(id="wren", enforce="false", more="domains: [reported.example]"),
         "feeds/birds.yml": "---\nid: birds\nname: B\nservice: owl\nkind: domains\nchecked: 2026-01-02\nsources: [x]\n",
@@ -73,9 +74,8 @@ def catalog(tmp_path):
         + ROW.format(id="first", about=ABOUT, least=1)
         + ROW.format(id="second", about=ABOUT, least=1)
         + ROW.format(id="top", about="popular: ranked", least=1),
-    }.items():
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_text(text)
+    }
+    write_files(root, files)
     return root
 
 
@@ -155,9 +155,7 @@ def more_rows(catalog, *rows):
 def test_a_list_in_several_files(call, catalog, folder, monkeypatch, files, found):
     monkeypatch.setattr(list_files, "MAX_LIST_FILES", 5)
     more_rows(catalog, V2FLY)
-    (folder / "third/data").mkdir(parents=True)
-    for name, text in files.items():
-        (folder / "third/data" / name).write_text(text)
+    write_files(folder / "third/data", files)
     data = result(call, folder)
     assert (found in data["missing_lists"]["third"]) if isinstance(found, str) else data["lists"]["third"] == found
 
@@ -173,9 +171,8 @@ def test_only_the_lists_of_a_category_are_read_and_what_these_need(call, catalog
 def test_all_files_with_an_ending_and_names_that_another_list_has(call, catalog, folder):
     row = V2FLY.replace("data/list", "data/*.txt").replace("v2fly", "lines")
     more_rows(catalog, row.replace("licence", "without: [first], licence"))
-    (folder / "third/data").mkdir(parents=True)
-    for name, text in {"a.txt": "a.example\nmissing.example", "b.txt": "b.example", "c.md": "c.example"}.items():
-        (folder / "third/data" / name).write_text(text)
+    files = {"a.txt": "a.example\nmissing.example", "b.txt": "b.example", "c.md": "c.example"}
+    write_files(folder / "third/data", files)
     assert result(call, folder)["lists"]["third"] == 2
     (folder / "first/list").unlink()
     data = result(call, folder)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from file_hosts import write_files
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from made_catalogue import GOOD, errors_of
@@ -183,9 +184,7 @@ def get_refusal(root: Path, file: str) -> str:
 @pytest.fixture
 def root(tmp_path):
     made = tmp_path / "made"
-    for file, text in {"instant_messaging/parrot.yml": GOOD, "feeds/birds.yml": FEED, "feeds/birds.txt": ""}.items():
-        (made / file).parent.mkdir(parents=True, exist_ok=True)
-        (made / file).write_text(text)
+    write_files(made, {"instant_messaging/parrot.yml": GOOD, "feeds/birds.yml": FEED, "feeds/birds.txt": ""})
     return made
 
 

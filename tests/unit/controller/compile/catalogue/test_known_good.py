@@ -4,6 +4,7 @@ import ipaddress
 from pathlib import Path
 
 import pytest
+from file_hosts import write_files
 from proscribe.controller.compile.catalogue.catalogue_loader import read_catalogue
 from proscribe.controller.policy_errors import PolicyErrors
 from published_lists import KNOWN_GOOD, left_out, patterns
@@ -38,9 +39,7 @@ class Lists:
         self.entry()
 
     def write(self, name: str, text: str) -> None:
-        path = self.root.parent / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        write_files(self.root.parent, {name: text})
 
     def entry(self, domain: str = "finch.example", network: str = "203.0.113.0/24", enforce: str = "true") -> None:
         text = PARROT.format(domain=domain, network=network, enforce=enforce)

@@ -11,6 +11,7 @@ from unittest import mock
 
 import pytest
 from fake_tools import package_system
+from file_hosts import make_directories, write_files
 from made_host import MadeHost, plan
 from proscribe.host.controls.apps import install_block
 from proscribe.host.controls.apps.blocks import polkit, trial_cache
@@ -218,11 +219,8 @@ def test_trials_on_the_host_itself_give_the_verdict(host, monkeypatch):
 class TriedBlock:
     def __init__(self, root: Path) -> None:
         self.root, self.opens, self.tried = root, "", 0
-        for directory in ("etc", "usr/bin", "var/lib"):
-            (root / directory).mkdir(parents=True)
-        (root / "etc/gate.conf").write_text("on")
-        (root / "usr/bin/gate").write_text("#!/bin/sh")
-        (root / "usr/bin/gate").chmod(0o755)
+        make_directories(root, "var/lib")
+        write_files(root, {"etc/gate.conf": "on"}, ["usr/bin/gate"])
 
     def trial(self, _: Host) -> str:
         self.tried += 1
@@ -320,10 +318,8 @@ def test_open_block_or_block_of_a_user_is_tried_each_time_and_not_saved(block, m
 
 
 def test_try_depends_on_first_place_and_link_targets_of_a_tool(tmp_path):
-    for directory in ("usr/sbin", "usr/bin", "etc/alternatives", "etc/d"):
-        (tmp_path / directory).mkdir(parents=True)
-    for name in ("usr/bin/mawk", "etc/d/c"):
-        (tmp_path / name).touch()
+    make_directories(tmp_path, "usr/sbin", "etc/alternatives")
+    write_files(tmp_path, {"usr/bin/mawk": "", "etc/d/c": ""})
     links = {"usr/bin/awk": "/etc/alternatives/awk", "etc/alternatives/awk": "/usr/bin/mawk", "etc/d/a": "../b"}
     for name, target in links.items():
         (tmp_path / name).symlink_to(target)
@@ -385,8 +381,7 @@ def test_packagekit_installs_no_restricted_package(contact):
     ],
 )
 def test_rule_that_polkit_asks_earlier_makes_the_block_unknown(tmp_path, path, before):
-    (tmp_path / path).parent.mkdir(parents=True)
-    (tmp_path / path).write_text("polkit.addRule(function(action, subject) { return polkit.Result.YES; });")
+    write_files(tmp_path, {path: "polkit.addRule(function(action, subject) { return polkit.Result.YES; });"})
     (rule,) = snap.make_block_parts(InstallBlock({"telegram-desktop"}))
     effect = polkit.make_order_trial(rule.path)
     folders = [f"{above}/polkit-1/rules.d" for above in ("/etc", "/run", "/usr/local/share", "/usr/share")]

@@ -7,6 +7,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
+from file_hosts import make_directories, write_files
 from hypothesis import given
 from hypothesis import strategies as st
 from made_plans import make_section
@@ -40,11 +41,10 @@ class Fapolicyd(Host):
         self.compiled: list[bool] = []  # whether there are compiled rules at each call
         self.active, self.loaded, self.is_destination_refused = True, False, False
         self.denies = self.cli = ""  # a program, and what fapolicyd-cli says that it can do
-        (root / "etc/fapolicyd/rules.d").mkdir(parents=True)
-        (root / "usr/sbin").mkdir(parents=True)
-        (root / "etc/passwd").write_text("alice:x:1000:1000::/home/alice:/bin/sh\nbob:x:1001:1001::/home/bob:/bin/sh\n")
-        for tool in ("fagenrules", "fapolicyd-cli", *(line.split()[0] for line in TRIED)):
-            (root / "usr/sbin" / tool).touch(0o755)
+        passwd = "alice:x:1000:1000::/home/alice:/bin/sh\nbob:x:1001:1001::/home/bob:/bin/sh\n"
+        tools = ("fagenrules", "fapolicyd-cli", *(line.split()[0] for line in TRIED))
+        make_directories(root, "etc/fapolicyd/rules.d")
+        write_files(root, {"etc/passwd": passwd}, [f"usr/sbin/{tool}" for tool in tools])
 
     def answer(self, argv: Sequence[str], **options: Any) -> ToolResult:
         self.calls.append(" ".join(argv))

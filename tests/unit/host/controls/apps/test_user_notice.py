@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from file_hosts import make_directories, write_files
 from hypothesis import given
 from hypothesis import strategies as st
 from proscribe.host.controls.apps import user_notice
@@ -60,9 +61,8 @@ def test_answer_to_a_request_is_plain_text(text, alice, monkeypatch):
 @pytest.fixture
 def alice(tmp_path):
     """Return the root of a host on which alice has a desktop."""
-    (tmp_path / "run/user/1000").mkdir(parents=True)
-    (tmp_path / "etc").mkdir()
-    (tmp_path / "etc/passwd").write_text("alice:x:1000:1000::/home/alice:/bin/sh\n")
+    make_directories(tmp_path, "run/user/1000")
+    write_files(tmp_path, {"etc/passwd": "alice:x:1000:1000::/home/alice:/bin/sh\n"})
     return tmp_path
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from browser_hosts import Tree, section
 from described import describe_finding
-from file_hosts import make_host
+from file_hosts import make_directories, make_host
 from proscribe.host.controls.browser import packaged_browsers
 from proscribe.host.controls.browser.packaged_browsers import check_packaged
 from proscribe.host.controls.browser.policy_places import PolicyPlace
@@ -128,8 +128,7 @@ def test_installed_packager_makes_an_unplaced_browser_a_finding(tmp_path, packag
     tree = Tree(tmp_path, section(browsers={"quic": "blocked"}))
     kind = "snap" if "snap" in packager else "flatpak"
     own = "home/alice/.local/share/flatpak/app/b" if kind == "flatpak" else f"{packager}/b"
-    for path in ("proc", packager, own):
-        (tmp_path / path).mkdir(parents=True, exist_ok=True)
+    make_directories(tmp_path, "proc", packager, own)
     (tmp_path / "etc/passwd").write_text(f"alice:x:{os.getuid()}:{os.getgid()}::/home/alice:/bin/sh\n")
     lost = {"id": "b", "family": "chromium", "path": "/b", "present": ["/nowhere"], "elsewhere": [f"{kind} b"]}
     verdict = tree.verdicts({"browsers": [lost], "controls": {"browser": tree.plan["controls"]["browser"]}})["packaged"]
