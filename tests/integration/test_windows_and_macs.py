@@ -97,7 +97,7 @@ def test_every_host_stands_in_one_report_with_the_state_that_it_has(audited):
 
 
 def test_policies_in_the_registry_are_judged_as_files_are(audited):
-    assert states(audited["win-managed"], "browser") == {"running": "unknown"}
+    assert states(audited["win-managed"], "browser") == {}
     assert audited["win-managed"]["browsers"] == ["firefox", "google_chrome", "microsoft_edge"]
     debian, windows = (states(audited[name], "browser") for name in ("deb-1", "win-other"))
     shared = set(debian) & set(windows) - {"running", "packaged"}
@@ -119,11 +119,15 @@ def test_installed_and_running_apps_are_found_on_each(audited):
         assert [(finding["kind"], finding["path"] or finding["id"]) for finding in findings] == places
 
 
-def test_controls_that_are_not_observed_are_unknown_on_each_host(audited):
+def test_controls_that_nobody_can_observe_are_listed_and_do_not_count(audited):
     for name in NAMES[:3]:
+        reasons = {rule["rule"]: rule["reason"] for rule in audited[name]["rules"] if rule["state"] == "not_applicable"}
         for control in ("firewall", "dns"):
-            assert set(states(audited[name], control).values()) == {"unknown"}, (name, control)
-    assert set(states(audited["mac"], "browser")) == {"running", "policy-file"}  # what Safari opens
+            assert states(audited[name], control) == {}, (name, control)
+            of_control = [why for rule, why in reasons.items() if rule.startswith(f"{control}/")]
+            assert of_control and all(why.startswith("not observable here: ") for why in of_control), (name, control)
+    assert states(audited["mac"], "browser") == {}
+    assert reasons["browser/policy-file"] == "not observable here: what Safari opens is not observed"
 
 
 def registry(host):

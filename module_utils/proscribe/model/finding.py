@@ -41,6 +41,10 @@ OPEN_STATES = (ERROR, NONCOMPLIANT, UNKNOWN)  # states of a rule that is violate
 
 # The reason of a rule without identifiers, which does not apply. It is counted and shown, and never compliant.
 NO_IDENTIFIERS_REASON = "nothing known to look for"
+# The beginning of the reason of a rule that the platform of the host does not let anybody observe. Such a rule is
+# listed, and it is neither compliant nor unknown.
+NOT_OBSERVABLE_REASON = "not observable here"
+_LISTED_REASONS = (NO_IDENTIFIERS_REASON, NOT_OBSERVABLE_REASON)
 # The reason of a program that is only reported, because it serves restricted and permitted accounts.
 SERVES_BOTH_REASON = "serves both: its programs are used with permitted accounts, too"
 
@@ -210,6 +214,26 @@ def judge_rule(
     return RuleVerdict(rule, COMPLIANT)
 
 
+def make_unobservable_verdict(rule: str, unobservable: str) -> RuleVerdict:
+    """Return the verdict on a rule that the platform of the host lets nobody observe; `unobservable` says what.
+
+    What could be observed on the platform, and was not, makes a rule unknown instead (`judge_rule`).
+    """
+    return RuleVerdict(rule, NOT_APPLICABLE, reason=f"{NOT_OBSERVABLE_REASON}: {unobservable}")
+
+
+def limit_to_observable(verdict: RuleVerdict, unobservable: str) -> RuleVerdict:
+    """Return a verdict that claims nothing about the part `unobservable` of a rule; "" if there is no such part.
+
+    With such a part, a compliant rule becomes one that is not observable. Every other verdict stays.
+    """
+    return (
+        make_unobservable_verdict(verdict.rule, unobservable)
+        if unobservable and verdict.state == COMPLIANT
+        else verdict
+    )
+
+
 def _describe_covered(covered: Mapping[Finding, str]) -> str:
     """Return a text that lists for each waiver the findings that the waiver covers; "" for none.
 
@@ -349,7 +373,7 @@ def make_host_record(
         for verdict in verdicts
         if verdict.findings
         or verdict.state not in (COMPLIANT, NOT_APPLICABLE)
-        or verdict.reason.startswith(NO_IDENTIFIERS_REASON)
+        or verdict.reason.startswith(_LISTED_REASONS)
     ]
     return {
         "schema": RECORD_SCHEMA,

@@ -103,14 +103,15 @@ def test_too_much_of_one_user_is_unknown_and_hides_nothing_else(values, monkeypa
     assert rules({**values, **there}, **GOOD)["apps/wechat"]["state"] == NONCOMPLIANT
 
 
-def test_controls_that_are_not_observed_on_windows_are_unknown_rule_by_rule():
+def test_controls_of_windows_that_nobody_can_observe_are_listed_rule_by_rule_and_do_not_count():
     service = {"name": "WeChat", "domains": ["wechat.example"], "urls": [], "networks": ["192.0.2.0/24"]}
     section = make_section("dns", {"wechat": service})
     found = record({}, plan(firewall=section, dns=section), **GOOD)
     states = {rule["rule"]: (rule["state"], rule["reason"]) for rule in found["rules"]}
     for control in ("firewall", "dns"):
-        assert states[f"{control}/wechat"] == (UNKNOWN, f"{control} is not observed on Windows")
-    assert found["state"] == UNKNOWN
+        reason = f"not observable here: {control} is not observed on Windows"
+        assert states[f"{control}/wechat"] == (NOT_APPLICABLE, reason)
+    assert found["state"] == COMPLIANT  # by what can be observed: its apps and its browsers
     assert found["platform"] == {"os": "windows", "version": "10.0.22631.4317", "architecture": "AMD64"}
 
 
@@ -139,9 +140,9 @@ APP = {"windows_packages": {**STORE["windows_packages"], "appx": ["Example.Parro
     [
         ({}, NOT_APPLICABLE, "nothing known to look for"),
         ({"windows_packages": {"winget": ["Example.Parrot"]}}, NOT_APPLICABLE, "nothing known to look for"),
-        (IMAGE, UNKNOWN, "what its installer registers"),
-        (INSTALLER, UNKNOWN, "no image name of it"),
-        ({**IMAGE, **STORE}, UNKNOWN, "the Microsoft Store"),
+        (IMAGE, NOT_APPLICABLE, "not observable here: the catalogue does not have what its installer registers"),
+        (INSTALLER, NOT_APPLICABLE, "not observable here: the catalogue has no image name of it"),
+        ({**IMAGE, **STORE}, NOT_APPLICABLE, "not observable here: the catalogue has no package name of its app of the"),
         ({**IMAGE, **INSTALLER}, COMPLIANT, ""),
         ({**IMAGE, **APP}, COMPLIANT, ""),
         ({**IMAGE, "windows": ["Parrot/Parrot.exe"]}, COMPLIANT, ""),
@@ -187,8 +188,8 @@ def test_policies_of_the_plan_are_in_effect_in_every_installed_browser():
     compiled = plan()
     found = record({**answers.BROWSERS, **answers.policies_of(compiled)}, compiled, ["browser"])
     assert found["browsers"] == ["firefox", "google_chrome", "microsoft_edge"]
-    assert {rule["rule"]: rule["state"] for rule in found["rules"]} == {"browser/running": UNKNOWN}
-    assert found["controls"]["browser"] == {"evaluated": 8, "not_applicable": 1}
+    assert {rule["rule"]: rule["state"] for rule in found["rules"]} == {"browser/running": NOT_APPLICABLE}
+    assert found["controls"]["browser"] == {"evaluated": 8, "not_applicable": 2} and found["state"] == COMPLIANT
 
 
 @pytest.mark.parametrize("missing", [CHROME, EDGE, FIREFOX])

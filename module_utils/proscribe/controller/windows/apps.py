@@ -2,7 +2,7 @@
 
 A running program is known by its image name (the file name of the program). `tasklist` prints no path, `tasklist /v`
 would print the titles of users' windows, and `wmic` no longer exists. A program that a user has started before may be
-gone by now. Then the service's rule is unknown, with the program as a finding. The rule is also unknown if the
+gone by now. Then the service's rule is unknown, with the program as a finding. The rule is not observable if the
 catalogue lacks identifiers to search for.
 """
 
@@ -21,6 +21,7 @@ from ...model.finding import (
     Finding,
     RuleVerdict,
     judge_rule,
+    limit_to_observable,
 )
 from ...model.types.plan import PlanEntry, PlanSection
 from .answer_reader import WindowsAnswer
@@ -105,7 +106,7 @@ def _group_running_tasks(answer: WindowsAnswer) -> dict[str, list[int]]:
 
 
 def find_catalogue_gaps(entry: PlanEntry) -> list[str] | None:
-    """Return the missing kinds of identifiers because of which a service cannot be compliant on Windows, as reasons.
+    """Return the kinds of identifiers without which a part of a service is not observable on Windows, as reasons.
 
     Returns [] if nothing is missing, and None if the catalogue has no Windows identifier of the service at all.
     """
@@ -146,11 +147,11 @@ def _judge_service(
             if software.packages.unseen_reason and entry.get("windows_packages", {}).get("appx")
             else []
         ),
-        *(gaps or ()),
         *([NO_TASKS_REASON] if answer.tasks is None else []),
         *([NO_SCRIPTS_REASON] if has_foreign_names and not answer.is_exact else []),
     ]
-    return _judge_doubtful(rule, entry, evidence, "; ".join(unseen_reasons))
+    verdict = _judge_doubtful(rule, entry, evidence, "; ".join(unseen_reasons))
+    return limit_to_observable(verdict, "; ".join(gaps or ()))
 
 
 def _judge_doubtful(rule: str, entry: PlanEntry, evidence: ServiceEvidence, unseen_reason: str) -> RuleVerdict:

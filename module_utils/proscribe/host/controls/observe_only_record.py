@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Callable, Iterable, Mapping, Sequence
 
-from ...model.finding import ERROR, UNKNOWN, RuleVerdict, make_host_record
+from ...model.finding import ERROR, RuleVerdict, judge_rule, limit_to_observable, make_host_record
 from ...model.plan import CONTROLS
 from ..system import ControlError
 
@@ -34,7 +34,7 @@ def make_observed_record(
     """Observe some controls of a plan, and make the host record.
 
     `observers` has, by control, the function that returns the verdicts on its rules. The rules of a control without an
-    observer get the state unknown. If an observer raises ControlError, its rules get the state error.
+    observer are not observable. If an observer raises ControlError, its rules get the state error.
 
     `platform` has the fields of the record's `platform`; its key `os` is macos or windows. `checked_at` is the time of
     the observation for the record. `started` is its start in seconds of the monotonic clock, for the duration.
@@ -42,18 +42,19 @@ def make_observed_record(
     verdicts: list[RuleVerdict] = []
     errors: list[RecordError] = []
     for control in controls:
-        state, reason = UNKNOWN, f"{control} is not observed on {PLATFORM_NAMES[platform['os']]}"
+        services = plan["controls"][control]["services"]
+        if control not in observers:
+            reason = f"{control} is not observed on {PLATFORM_NAMES[platform['os']]}"
+            verdicts += [
+                limit_to_observable(judge_rule(f"{control}/{service_id}", entry, ()), reason)
+                for service_id, entry in services.items()
+            ]
+            continue
         try:
-            if control in observers:
-                verdicts += observers[control]()
-                continue
+            verdicts += observers[control]()
         except ControlError as error:
-            state, reason = ERROR, str(error)
-            errors.append({"control": control, "message": reason})
-        verdicts += [
-            RuleVerdict(f"{control}/{service_id}", state, reason=reason)
-            for service_id in plan["controls"][control]["services"]
-        ]
+            errors.append({"control": control, "message": str(error)})
+            verdicts += [RuleVerdict(f"{control}/{service_id}", ERROR, reason=str(error)) for service_id in services]
     record = make_host_record(
         plan_digest=plan["digest"],
         checked_at=checked_at,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...model.finding import COMPLIANT, NOT_APPLICABLE, UNKNOWN, RuleVerdict, judge_rule
+from ...model.finding import COMPLIANT, NOT_APPLICABLE, UNKNOWN, RuleVerdict, judge_rule, make_unobservable_verdict
 from ...model.plan import RESTRICTED_MODES
 from ..system import ControlError, Host, ObservationError
 
@@ -42,11 +42,13 @@ def _parse_blocked_names(text: str) -> frozenset[str]:
 def _judge_service(rule: str, entry: PlanEntry, blocked_names: frozenset[str], unseen_reason: str) -> RuleVerdict:
     """Judge one service: compliant if /etc/hosts blocks all its domains.
 
-    Otherwise the verdict is `unknown`, because another filter of the Mac may block them. `unseen_reason` is the reason
-    why /etc/hosts could not be read; "" if it was read.
+    Otherwise the rule is not observable, because another filter of the Mac may block them. `unseen_reason` is the
+    reason why /etc/hosts could not be read, which makes the rule unknown; "" if it was read.
     """
     if entry["mode"] not in RESTRICTED_MODES:
         return judge_rule(rule, entry, ())
-    if unseen_reason or not blocked_names.issuperset(entry.get("domains", ())):
-        return RuleVerdict(rule, UNKNOWN, reason=unseen_reason or UNOBSERVED_REASON)
+    if unseen_reason:
+        return RuleVerdict(rule, UNKNOWN, reason=unseen_reason)
+    if not blocked_names.issuperset(entry.get("domains", ())):
+        return make_unobservable_verdict(rule, UNOBSERVED_REASON)
     return RuleVerdict(rule, COMPLIANT if entry.get("domains") else NOT_APPLICABLE)

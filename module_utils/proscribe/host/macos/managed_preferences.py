@@ -54,8 +54,8 @@ def judge_browsers(host: Host, plan: Plan, application_scan: ApplicationScan) ->
         )
         for program in programs
     ]
-    unseen_reason = "; ".join(dict.fromkeys([*application_scan.unseen_reasons, SAFARI_UNOBSERVED]))
-    return judged(plan, desired, observed_places, (), unseen_reason, "macOS"), sorted(
+    unseen_reason = "; ".join(dict.fromkeys(application_scan.unseen_reasons))
+    return judged(plan, desired, observed_places, (), unseen_reason, "macOS", SAFARI_UNOBSERVED), sorted(
         program.id for program in programs
     )
 

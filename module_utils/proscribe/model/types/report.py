@@ -160,8 +160,8 @@ class RuleCounts(TypedDict):
     ]
 
 
-class UnidentifiedRule(TypedDict):
-    """A rule for which the catalogue has no identifiers, and the number of hosts whose plan has the rule."""
+class UnsearchedRule(TypedDict):
+    """A rule for which hosts cannot be searched, and the number of these hosts."""
 
     rule: str
     hosts: PositiveCount
@@ -337,8 +337,14 @@ class FleetReport(TypedDict):
     upcoming: Annotated[list[UpcomingRestriction], "Restrictions that are in a plan and not in force yet"]
     nothing_known: NotRequired[
         Annotated[
-            list[UnidentifiedRule],
+            list[UnsearchedRule],
             "Rules for which the catalogue has no identifiers to search for, each with its number of hosts",
+        ]
+    ]
+    not_observable: NotRequired[
+        Annotated[
+            list[UnsearchedRule],
+            "Rules that the platform of hosts does not let anybody observe, each with its number of hosts",
         ]
     ]
     not_served: NotRequired[

@@ -66,10 +66,12 @@ def test_rules_without_anything_known_are_counted_by_plan_and_host():
         {"plan": None, "rules_evaluated": 0, "rules": []},  # silent
         {"plan": "p2", "rules_evaluated": 0, "rules": []},
     ]
-    assert count_unsearchable_rules(records, {"p1": ["apps/b", "apps/a"], "p2": ["apps/a"], "p9": ["apps/z"]}) == [
+    by_plan = {"p1": ["apps/b", "apps/a"], "p2": ["apps/a"], "p9": ["apps/z"]}
+    assert count_unsearchable_rules(records, NO_IDENTIFIERS_REASON, by_plan) == [
         {"rule": "apps/a", "hosts": 3}, {"rule": "apps/b", "hosts": 2}, {"rule": "apps/c", "hosts": 2},
     ]  # fmt: skip
-    assert count_unsearchable_rules([], {"p1": ["apps/a"]}) == []
+    assert count_unsearchable_rules([], NO_IDENTIFIERS_REASON, {"p1": ["apps/a"]}) == []
+    assert count_unsearchable_rules(records, "upcoming") == [{"rule": "apps/d", "hosts": 1}]
 
 
 @pytest.mark.parametrize(("evaluated", "idle", "listed", "compliant", "not_applicable"), [

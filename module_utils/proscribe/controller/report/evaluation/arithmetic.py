@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from ....model.finding import COMPLIANT, NO_IDENTIFIERS_REASON, NOT_APPLICABLE, REPAIRED, STATES, WAIVED
+from ....model.finding import COMPLIANT, NOT_APPLICABLE, REPAIRED, STATES, WAIVED
 from ....model.types.record import HostRecord
-from ....model.types.report import CountShare, ReportSummary, RuleCounts, UnidentifiedRule
+from ....model.types.report import CountShare, ReportSummary, RuleCounts, UnsearchedRule
 from .unobserved_corrections import UNOBSERVED_KEY as UNOBSERVED
 
 # States of a host that needs no further action.
@@ -98,21 +98,19 @@ def summarise_records(records: Sequence[HostRecord], not_served: int = 0) -> Rep
 
 
 def count_unsearchable_rules(
-    records: Iterable[HostRecord], unsearchable_by_plan: Mapping[str, Sequence[str]]
-) -> list[UnidentifiedRule]:
-    """Count the hosts for each rule without identifiers, for which a host cannot be searched.
+    records: Iterable[HostRecord], reason: str, unsearchable_by_plan: Mapping[str, Sequence[str]] = {}
+) -> list[UnsearchedRule]:
+    """Count the hosts for each rule for which a host cannot be searched, for a reason.
 
-    The number counts hosts that answered for a plan with such a rule (`unsearchable_by_plan`: digest -> rules). It also
-    counts hosts whose record has such a rule.
+    The number counts hosts whose record has a rule with a reason that begins with `reason`. It also counts hosts that
+    answered for a plan with such a rule (`unsearchable_by_plan`: digest -> rules).
     """
     counts: Counter[str] = Counter()
     host_counts_by_plan: Counter[str | None] = Counter()
     for record in records:
         if is_evaluated(record):
             host_counts_by_plan[record["plan"]] += 1
-        unsearchable_rules = [
-            rule["rule"] for rule in record["rules"] if (rule.get("reason") or "").startswith(NO_IDENTIFIERS_REASON)
-        ]
+        unsearchable_rules = [rule["rule"] for rule in record["rules"] if (rule.get("reason") or "").startswith(reason)]
         counts.update(unsearchable_rules)
     for digest, host_count in host_counts_by_plan.items():
         for name in unsearchable_by_plan.get(digest or "", ()):

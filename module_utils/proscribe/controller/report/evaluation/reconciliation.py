@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ....base.duration import format_duration, parse_moment
-from ....model.finding import OPEN_STATES
+from ....model.finding import NO_IDENTIFIERS_REASON, NOT_OBSERVABLE_REASON, OPEN_STATES
 from ....model.plan import CONTROLS
 from ....model.types.record import HostRecord
 from ....model.types.report import FleetReport, ReportRun, RolloutReport
@@ -262,7 +262,10 @@ def build_report(
         "rules": count_by_rule(fleet.records, None if services is None else frozenset(services)),
         "waivers": [_add_days_left(waiver, run["finished"]) for waiver in facts.get("waivers", ())],
         "upcoming": list(facts.get("upcoming", ())),
-        "nothing_known": count_unsearchable_rules(fleet.records, facts.get("nothing_known") or {}),
+        "nothing_known": count_unsearchable_rules(
+            fleet.records, NO_IDENTIFIERS_REASON, facts.get("nothing_known") or {}
+        ),
+        "not_observable": count_unsearchable_rules(fleet.records, NOT_OBSERVABLE_REASON),
         "not_served": [{"host": host, "why": reason} for host, reason in not_served.items()],
         "unexpected_hosts": list(fleet.unexpected),
         "unexpected": [{"host": note.host, "kind": note.kind, "detail": note.detail} for note in fleet.notes],

@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeVar
 
 from ....model.plan import format_canonical
 from ....model.types.record import HostRecord
-from ....model.types.report import FleetReport, ReportRun, ReportVerdict, RolloutReport, UnidentifiedRule
+from ....model.types.report import FleetReport, ReportRun, ReportVerdict, RolloutReport, UnsearchedRule
 from ....model.types.run import ReportFacts, RunWaiver
 from ....wire.answers.record import make_silent_record
 from ..text.wording import summarise_names
@@ -253,8 +253,8 @@ def _list_services(parts: Sequence[ReportPart]) -> list[str] | None:
 
 
 def _merge_unsearchable_rules(
-    parts: Sequence[ReportPart], listed_rules: Iterable[UnidentifiedRule], host_count: int
-) -> list[UnidentifiedRule]:
+    parts: Sequence[ReportPart], listed_rules: Iterable[UnsearchedRule], host_count: int
+) -> list[UnsearchedRule]:
     """Merge the rules without identifiers, for which a host cannot be searched, each with its number of hosts.
 
     A host in two parts may count twice, but no rule counts more than `host_count` hosts. `listed_rules` come from the

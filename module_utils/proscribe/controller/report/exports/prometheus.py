@@ -21,7 +21,7 @@ from ..evaluation.control_modes import OFF
 from ..evaluation.fleet_state import FleetHost, FleetState, RuleStatePairs
 from ..evaluation.lifts import LiftResult
 from ..evaluation.scope import is_whole_run, list_observed_controls
-from ..text.wording import clean_text, find_waiver_end, group_unsearchable_services, make_host_label
+from ..text.wording import clean_text, find_waiver_end, group_by_control, make_host_label
 from .format import ReportFormat
 from .host_entries import NOT_SERVED, HostEntry
 from .text_spool import TextSpool
@@ -92,12 +92,12 @@ def write_metrics(stream: TextIO, report: FleetReport, fleet_state: FleetState) 
     stream.writelines(_format_run_gauges(report["run"], fleet_state))
     meaning = "Hosts of the newest run that Proscribe does not serve; they are no expected hosts."
     stream.writelines(_format_gauge("not_served_hosts", meaning, [({}, len(unserved_hosts))]))
-    unknown_counts = [
-        ({"control": control}, len(service_names))
-        for control, service_names in group_unsearchable_services(report).items()
-    ]
-    meaning = "Services of which a control has nothing to look for, in the newest run."
-    stream.writelines(_format_gauge("nothing_known_rules", meaning, unknown_counts))
+    for name, unsearched_rules, meaning in (
+        ("nothing_known_rules", report.get("nothing_known"), "Services of which a control has nothing to look for"),
+        ("not_observable_rules", report.get("not_observable"), "Rules that the platform of hosts lets nobody observe"),
+    ):
+        counts = [({"control": control}, len(names)) for control, names in group_by_control(unsearched_rules).items()]
+        stream.writelines(_format_gauge(name, f"{meaning}, in the newest run.", counts))
     stream.writelines(fleet_counts.format_gauges())
     stream.writelines(_format_waiver_gauges(fleet_state))
     for metric, spool in spools.items():

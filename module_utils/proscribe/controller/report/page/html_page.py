@@ -71,6 +71,7 @@ def render_page(
         upcoming=run_facts.make_upcoming_listing(report["upcoming"]),
         points=run_facts.make_points_listing(report),
         unknown_rules=run_facts.make_unknown_rules_listing(report),
+        unobservable_rules=run_facts.make_unobservable_rules_listing(report),
         warnings=run_facts.list_run_warnings(report),
         picture=make_days_picture(days, finished, "; ".join(describe_restrictions(run))),
         runs=select_table_runs(runs),

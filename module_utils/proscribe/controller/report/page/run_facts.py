@@ -13,7 +13,7 @@ from ..evaluation.control_modes import describe_unenforced_controls
 from ..evaluation.scope import describe_interruption, describe_restrictions
 from ..text.point_texts import describe_fetches, describe_writing, format_point_name, sort_points
 from ..text.shell_commands import CommandSuggestion
-from ..text.wording import format_count, format_key, format_readable_time, group_unsearchable_services
+from ..text.wording import format_count, format_key, format_readable_time, group_by_control
 from .breakdown import FleetBreakdown
 from .listings import TableListing
 
@@ -74,12 +74,26 @@ def make_unknown_rules_listing(report: FleetReport) -> TableListing | None:
     """Make the table of services for which a control has nothing to search; None for none."""
     rows = [
         (control, format_count(len(service_names), "service"), ", ".join(service_names))
-        for control, service_names in group_unsearchable_services(report).items()
+        for control, service_names in group_by_control(report.get("nothing_known")).items()
     ]
     columns = (("what", "Control"), ("", "Services"), ("", "Which"))
     note = "The catalogue gives these controls nothing to look for, so they are not applicable to these services."
     heading = "Nothing known to look for"
     return TableListing("nothing-known", heading, "Nothing known", columns, rows, note=note) if rows else None
+
+
+def make_unobservable_rules_listing(report: FleetReport) -> TableListing | None:
+    """Make the table of rules that the platform of hosts does not let anybody observe; None for none."""
+    rows = [
+        (control, format_count(len(subjects), "rule"), ", ".join(subjects))
+        for control, subjects in group_by_control(report.get("not_observable")).items()
+    ]
+    columns = (("what", "Control"), ("", "Rules"), ("", "Which"))
+    note = (
+        "Windows hosts or Macs do not let anybody observe these rules. They count for no host, and nobody knows them."
+    )
+    heading = "Not observable"
+    return TableListing("not-observable", heading, heading, columns, rows, note=note) if rows else None
 
 
 def list_run_warnings(report: FleetReport) -> Sequence[str]:

@@ -15,6 +15,7 @@ from ....model.finding import (
     NO_IDENTIFIERS_REASON,
     NONCOMPLIANT,
     NOT_APPLICABLE,
+    NOT_OBSERVABLE_REASON,
     OPEN_STATES,
     REPAIRED,
     STATES,
@@ -23,7 +24,7 @@ from ....model.finding import (
     WATCH,
 )
 from ....model.types.record import HostRecord
-from ....model.types.report import FleetReport, HostReason, ReportedExport
+from ....model.types.report import FleetReport, HostReason, ReportedExport, UnsearchedRule
 from ....model.types.run import RunWaiver, UpcomingRestriction
 from ..evaluation.advice import list_unfinished_hosts, propose_next_steps, shorten_path
 from ..evaluation.control_modes import describe_unenforced_controls
@@ -52,7 +53,7 @@ from ..text.wording import (
     format_percent,
     format_ratio,
     format_readable_time,
-    group_unsearchable_services,
+    group_by_control,
     replace_name,
     summarise_names,
 )
@@ -203,7 +204,8 @@ def _format_table(
             _return_row,
         ),
         *_limit_rows(unserved_rows, max(2, max_rows // 4), "kind of host that is not served", _return_row),
-        *_make_unsearchable_rows(report),
+        *_make_unsearchable_rows(report.get("nothing_known"), NO_IDENTIFIERS_REASON.partition(" to ")[0], "service"),
+        *_make_unsearchable_rows(report.get("not_observable"), NOT_OBSERVABLE_REASON, "rule"),
         *_make_hosts_file_rows(records),
         *_make_upcoming_rows(report["upcoming"]),
         *_limit_rows(point_texts.sort_points(report), max(2, max_rows // 4), "export", _make_point_row),
@@ -367,19 +369,20 @@ def _make_waiver_rows(waivers: Iterable[RunWaiver], finished: str) -> list[Summa
     return rows
 
 
-def _make_unsearchable_rows(report: FleetReport) -> list[SummaryRow]:
-    """Make a row of the services for which the catalogue gives a control nothing to search; [] for none."""
-    unsearchable_services = group_unsearchable_services(report)
-    if not unsearchable_services:
+def _make_unsearchable_rows(rules: Iterable[UnsearchedRule] | None, subject: str, noun: str) -> list[SummaryRow]:
+    """Make a row of the rules for which hosts cannot be searched; [] for none.
+
+    `subject` is the text of its first column. `noun` is the word for many rules of a control.
+    """
+    names_by_control = group_by_control(rules)
+    if not names_by_control:
         return []
     parts = []
-    for control, names in sorted(unsearchable_services.items(), key=lambda entry: len(entry[1])):
+    for control, names in sorted(names_by_control.items(), key=lambda entry: len(entry[1])):
         is_short = len(names) <= MAX_NAMED_SERVICES
-        text = summarise_names(names, MAX_NAMED_SERVICES) if is_short else format_count(len(names), "service")
+        text = summarise_names(names, MAX_NAMED_SERVICES) if is_short else format_count(len(names), noun)
         parts.append(f"{control}: {text}")
-    return [
-        SummaryRow(NO_IDENTIFIERS_REASON.partition(" to ")[0], format_key(NOT_APPLICABLE), "; ".join(parts), "grey")
-    ]
+    return [SummaryRow(subject, format_key(NOT_APPLICABLE), "; ".join(parts), "grey")]
 
 
 def _make_hosts_file_rows(records: Iterable[HostRecord]) -> list[SummaryRow]:

@@ -14,7 +14,7 @@ from ....base.duration import count_calendar_days, parse_moment
 from ....base.lazy_patterns import compile_pattern
 from ....model.finding import NOT_APPLICABLE
 from ....model.types.record import FindingRecord
-from ....model.types.report import CountShare, FleetReport
+from ....model.types.report import CountShare, FleetReport, UnsearchedRule
 from ....model.types.run import RunWaiver, WaiverRevocation
 from ....wire.answers.value_readers import MAX_LINE_LENGTH, truncate_text
 
@@ -223,11 +223,11 @@ def describe_idle_ban(report: FleetReport) -> str:
     return f"the ban is not in force yet, it begins on {clean_text(days[0])}" if days else "nothing is restricted"
 
 
-def group_unsearchable_services(report: FleetReport) -> dict[str, list[str]]:
-    """Return by control the services for which the catalogue gives the control nothing to search."""
+def group_by_control(rules: Iterable[UnsearchedRule] | None) -> dict[str, list[str]]:
+    """Return the subjects of rules (services, or settings such as `running`), by control."""
     services_by_control: dict[str, list[str]] = {}
-    for unsearchable in report.get("nothing_known") or ():
-        control, _, service = unsearchable["rule"].partition("/")
+    for rule in rules or ():
+        control, _, service = rule["rule"].partition("/")
         services_by_control.setdefault(control, []).append(service)
     return services_by_control
 

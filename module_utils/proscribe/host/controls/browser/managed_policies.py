@@ -11,7 +11,15 @@ import os
 import stat
 from typing import TYPE_CHECKING, Iterable, Mapping, Sequence
 
-from ....model.finding import NOT_APPLICABLE, UNKNOWN, Finding, RuleVerdict, judge_rule
+from ....model.finding import (
+    NOT_APPLICABLE,
+    UNKNOWN,
+    Finding,
+    RuleVerdict,
+    judge_rule,
+    limit_to_observable,
+    make_unobservable_verdict,
+)
 from ...system import WRITTEN_BY
 from ..policy_values import find_missing_entries, is_same_json
 from . import (
@@ -50,12 +58,13 @@ def judge_managed_policies(
     unknown_browsers: Iterable[str],
     unseen_reason: str,
     platform: str,
+    unobservable_reason: str = "",
 ) -> list[RuleVerdict]:
     """Return the verdicts on every service of the plan, every bypass that the plan closes, and the policies themselves.
 
     `observed_places` are those of the installed browsers. `unknown_browsers` are names of browsers whose policies
     Proscribe does not know. `unseen_reason` is the reason why there may be further browsers; "" if there are none.
-    `platform` is a name for messages.
+    `platform` is a name for messages. `unobservable_reason` names a browser of the platform that nobody can observe.
     """
     section = plan["controls"]["browser"]
     verdicts = judge_policies(
@@ -63,25 +72,36 @@ def judge_managed_policies(
     )
     # no installed browser can block sites, so all verdicts on sites and bypasses have the same reason
     if not any(observed_place.place.has_sites for observed_place in observed_places):
-        state, reason = (UNKNOWN, unseen_reason) if unseen_reason else (NOT_APPLICABLE, NO_KNOWN_BROWSER)
-        verdicts = [RuleVerdict(verdict.rule, state, reason=reason) for verdict in verdicts]
+        verdicts = [_judge_without_browser(verdict.rule, unseen_reason, unobservable_reason) for verdict in verdicts]
     if not desired:
         return [*verdicts, RuleVerdict("browser/policy-file", NOT_APPLICABLE, reason="no policy to set")]
     unknown_findings = [Finding("browser", name, detail=UNKNOWN_BROWSER_DETAIL) for name in unknown_browsers]
     missed_reason = "; ".join(filter(None, (explain_unclear_policies(observed_places), unseen_reason)))
-    policies_verdict = judge_rule(
-        "browser/policy-file",
-        {"mode": section["mode"]},
-        [*list_policy_faults(observed_places), *unknown_findings],
-        missed_reason,
+    policies_verdict = limit_to_observable(
+        judge_rule(
+            "browser/policy-file",
+            {"mode": section["mode"]},
+            [*list_policy_faults(observed_places), *unknown_findings],
+            missed_reason,
+        ),
+        unobservable_reason,
     )
-    if not (observed_places or unknown_findings or missed_reason):
+    if not (observed_places or unknown_findings or missed_reason or unobservable_reason):
         policies_verdict = RuleVerdict("browser/policy-file", NOT_APPLICABLE, reason=NO_KNOWN_BROWSER)
     running_verdict = RuleVerdict("browser/running", NOT_APPLICABLE, reason=NO_KNOWN_BROWSER)
     if observed_places:
-        running_verdict = RuleVerdict("browser/running", UNKNOWN, reason=RUNNING_UNOBSERVED.format(platform))
+        running_verdict = make_unobservable_verdict("browser/running", RUNNING_UNOBSERVED.format(platform))
     packaged_verdict = RuleVerdict("browser/packaged", NOT_APPLICABLE, reason=NO_PACKAGED_BROWSERS.format(platform))
     return [*verdicts, running_verdict, packaged_verdict, policies_verdict]
+
+
+def _judge_without_browser(rule: str, unseen_reason: str, unobservable_reason: str) -> RuleVerdict:
+    """Return the verdict on a rule about sites, on a host without an installed browser that can block sites."""
+    if unseen_reason:
+        return RuleVerdict(rule, UNKNOWN, reason=unseen_reason)
+    if unobservable_reason:
+        return make_unobservable_verdict(rule, unobservable_reason)
+    return RuleVerdict(rule, NOT_APPLICABLE, reason=NO_KNOWN_BROWSER)
 
 
 class _MemoryFiles:
