@@ -142,7 +142,11 @@ APP = {"windows_packages": {**STORE["windows_packages"], "appx": ["Example.Parro
         ({"windows_packages": {"winget": ["Example.Parrot"]}}, NOT_APPLICABLE, "nothing known to look for"),
         (IMAGE, NOT_APPLICABLE, "not observable here: the catalogue does not have what its installer registers"),
         (INSTALLER, NOT_APPLICABLE, "not observable here: the catalogue has no image name of it"),
-        ({**IMAGE, **STORE}, NOT_APPLICABLE, "not observable here: the catalogue has no package name of its app of the"),
+        (
+            {**IMAGE, **STORE},
+            NOT_APPLICABLE,
+            "not observable here: the catalogue has no package name of its app of the",
+        ),
         ({**IMAGE, **INSTALLER}, COMPLIANT, ""),
         ({**IMAGE, **APP}, COMPLIANT, ""),
         ({**IMAGE, "windows": ["Parrot/Parrot.exe"]}, COMPLIANT, ""),
