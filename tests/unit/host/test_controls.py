@@ -66,7 +66,7 @@ def test_failed_action_of_a_user_is_left_and_his_actions_have_no_memory_limit():
 
 
 PLATFORM = {"os": "macos", "release": "15"}
-SECTION = {"services": {"mail": {}, "chat": {}}}
+SECTION = {"services": {"mail": {"mode": "enforce"}, "chat": {"mode": "audit"}}}
 PLAN: dict[str, Any] = {
     "digest": "sha256:1",
     "controls": {"apps": {**SECTION, "nothing_known": ["x", "y"]}, "dns": SECTION, "browser": SECTION},
@@ -86,14 +86,14 @@ def test_record_has_observed_failed_and_unobserved_controls(monkeypatch):
     monkeypatch.setattr(time, "monotonic", lambda: 12.3456)
     observers = {"apps": lambda: [chat, RuleVerdict("apps/mail", COMPLIANT)], "dns": fail}
     record = make_observed_record(PLAN, ["apps", "dns", "browser"], observers, PLATFORM, "2026-11-30T06:00:00Z", 10.0)
-    nowhere = "browser is not observed on macOS"
+    nowhere = "not observable here: browser is not observed on macOS"
     rules = [(item["rule"], item["state"], item["reason"], len(item["findings"])) for item in record.pop("rules")]
     expected = [("apps/chat", "noncompliant", None, 1)]
-    expected += [(f"browser/{service}", "unknown", nowhere, 0) for service in ("chat", "mail")]
+    expected += [(f"browser/{service}", "not_applicable", nowhere, 0) for service in ("chat", "mail")]
     expected += [(f"dns/{service}", "error", "out of reach", 0) for service in ("chat", "mail")]
     assert rules == expected
     counted = {name: (count["evaluated"], count["not_applicable"]) for name, count in record.pop("controls").items()}
-    assert counted == {"apps": (4, 2), "browser": (2, 0), "dns": (2, 0)}
+    assert counted == {"apps": (4, 2), "browser": (2, 2), "dns": (2, 0)}
     assert record == {
         "schema": RECORD_SCHEMA,
         "state": "error",
@@ -101,7 +101,7 @@ def test_record_has_observed_failed_and_unobserved_controls(monkeypatch):
         "checked_at": "2026-11-30T06:00:00Z",
         "platform": PLATFORM,
         "rules_evaluated": 8,
-        "rules_not_applicable": 2,
+        "rules_not_applicable": 4,
         "attempts": {},
         "errors": [{"control": "dns", "message": "out of reach"}],
         "duration_ms": 2346,
@@ -112,7 +112,7 @@ def test_the_catalogue_is_named_where_the_plan_names_it():
     plan = {**PLAN, "catalog": {"digest": "sha256:2"}}
     record = make_observed_record(plan, ["apps", "dns"], {"apps": list}, {"os": "windows"}, "", time.monotonic())
     assert record["catalog"] == {"digest": "sha256:2"}
-    assert [rule["reason"] for rule in record["rules"]] == ["dns is not observed on Windows"] * 2
+    assert [rule["reason"] for rule in record["rules"]] == ["not observable here: dns is not observed on Windows"] * 2
 
 
 def test_number_and_boolean_of_json_are_different_entries():
