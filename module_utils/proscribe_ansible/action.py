@@ -256,8 +256,13 @@ class HostAction(ActionBase, Generic[Read]):
         raise AnsibleActionFail(NO_SHELL.format(shell=shell, host=host, said=describe_result(result)))
 
     def _find_account(self) -> str:
-        """Return the name of the account that the connection uses on the host; "" if Ansible does not name it."""
-        return str(self._get_remote_user() or "") if hasattr(self, "_get_remote_user") else ""
+        """Return the name of the account that the connection uses on the host; "" if the connection has no such option.
+
+        Without a name in the inventory, the option is empty.
+        """
+        with contextlib.suppress(KeyError):
+            return str(self._connection.get_option("remote_user") or "")
+        return ""
 
     def _parse_returned_data(self, res: ActionResult, *more: Any, **named: Any) -> Any:
         """Parse the output of a module with Ansible's own parser, but pass only the part that `reader` accepts.

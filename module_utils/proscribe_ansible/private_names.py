@@ -28,12 +28,14 @@ class PrivateNames(NamedTuple):
 
     feature: str
     consequence: str  # the behaviour when a name is missing
+    public_cost: str  # the cost of the same feature by public names; "" if there are none for it
     names: Mapping[str, tuple[str, ...]]
 
 
 SWEEP = PrivateNames(
     "many hosts in one process",
     "every host has a worker of its own, which takes longer",
+    "45 instead of 8 ms of the controller for each of 100 hosts",
     {
         "StrategyBase": (
             *("_queue_task", "_wait_on_pending_results", "_process_pending_results"),
@@ -56,6 +58,7 @@ SWEEP = PrivateNames(
 CUT_SHORT = PrivateNames(
     "runs that are cut short",
     "such a run leaves its report to the next run",
+    "",
     {
         "TaskQueueManager()": ("_signal_handler", "_final_q", "_workers"),
         "SimpleQueue()": ("_writer",),  # of Python's multiprocessing
@@ -66,28 +69,33 @@ ENDING = PrivateNames(
     "the end of a run",
     "the exit code is Ansible's unless PROSCRIBE_EXIT_FILE names a file, and a run that is cut short leaves its report"
     " to the next run",
+    "",
     {"TaskQueueManager()": ("_callback_plugins",)},
 )
 JOINING = PrivateNames(
     "roles that register the report",
     "only a playbook that names Proscribe's roles has a report",
+    "",
     {"CallbackBase": ("_init_callback_methods",)},
 )
 STREAM = PrivateNames(
     "streamed code",
     "the observing code goes as a module, which takes longer",
+    "an observation takes 0.86 instead of 0.21 of the time of a ping",
     {"ActionBase": ("_low_level_execute_command",)},
 )
 ANSWERS = PrivateNames(
     "answers of modules",
     "Ansible reads the answer of a module before Proscribe does",
+    "",
     {"ActionBase": ("_parse_returned_data",)},
 )
 DETAILS = PrivateNames(
     "details",
     "messages say less, a host that does not end its session keeps it, and tasks may take longer",
+    "",
     {
-        "ActionBase": ("_get_remote_user", "_requires_connection", "_supports_async"),
+        "ActionBase": ("_requires_connection", "_supports_async"),
         "ActionBase()": ("_discovered_interpreter", "_discovered_interpreter_key"),
         "Connection": ("_build_command",),  # of the ssh plugin
         "CallbackBase": ("_handle_warnings",),
@@ -96,6 +104,7 @@ DETAILS = PrivateNames(
 PLACES = PrivateNames(
     "places of variables",
     "messages do not say where some variables were written, and a large fleet takes longer",
+    "6 % more of the controller's time to compile plans for 3,000 hosts; for places, there are none",
     {
         "ansible._internal._datatag._tags": ("Origin",),
         "VariableManager()": ("_nonpersistent_fact_cache", "_vars_cache"),
@@ -105,6 +114,7 @@ PLACES = PrivateNames(
 ACTIONS = PrivateNames(
     "actions",
     "Ansible gives it to every action plugin, so the run stops before any host is touched",
+    "",
     {
         "ActionBase()": (
             *("_connection", "_display", "_execute_module", "_loader", "_play_context", "_task", "_templar"),
@@ -115,6 +125,7 @@ ACTIONS = PrivateNames(
 FOUND = PrivateNames(
     "parts of objects",
     "they are found elsewhere, and nothing is left out",
+    "seconds for 10,000 hosts (`_variable_manager`), a copy of each result (`_return_data`)",
     {
         "HostVars()": ("_variable_manager",),
         "InventoryManager()": ("_sources",),

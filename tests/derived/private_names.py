@@ -12,8 +12,11 @@ def names_of(names):
 
 
 def private_names_table():
-    rows = [(uses.feature, "; ".join(names_of(uses.names)), uses.consequence) for uses in private_names.ALL_USES]
-    return table(("for", "names", "without one of them"), rows)
+    rows = [
+        (uses.feature, "; ".join(names_of(uses.names)), uses.consequence, uses.public_cost or "there are none")
+        for uses in private_names.ALL_USES
+    ]
+    return table(("for", "names", "without one of them", "by public names"), rows)
 
 
 DERIVED = (Part("docs/decisions/0012-many-hosts-in-one-process.md", private_names_table, "private names"),)

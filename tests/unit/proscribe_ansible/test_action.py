@@ -25,13 +25,14 @@ class Connection:
         self.ran = []
         self.printed = b""
         self.built = []
+        self.options = {"ssh_executable": "the-ssh"}
 
     def exec_command(self, command, **named):
         self.ran.append((command, named))
         return 0, self.printed, b""
 
     def get_option(self, name):
-        return {"ssh_executable": "the-ssh"}[name]
+        return self.options[name]
 
     def _build_command(self, *words):
         self.built.append(words)
@@ -256,7 +257,7 @@ def test_program_without_an_answer_was_cut_ran_out_of_time_or_ended_silently(mon
 def test_login_shell_that_runs_nothing_is_refused_by_its_name(printed, user, shell):
     asking = Low(f"nope {ESCAPE}")
     asking._connection.printed = printed
-    asking._get_remote_user = lambda: user  # type: ignore[method-assign]
+    asking._connection.options["remote_user"] = user
     with pytest.raises(AnsibleActionFail) as refused:
         asking.require_login_shell("h1")
     message = str(refused.value)
