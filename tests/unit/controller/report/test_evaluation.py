@@ -17,6 +17,7 @@ from proscribe.controller.report.evaluation.control_modes import ControlModes
 from proscribe.controller.report.evaluation.fleet_state import ControlObservation, FleetState
 from proscribe.controller.report.evaluation.reconciliation import StaleLimits, make_run_report, reconcile_records
 from proscribe.controller.report.evaluation.unobserved_corrections import UnobservedCorrection, settle_corrections
+from proscribe.controller.report.evaluation.verdict import judge_run
 from proscribe.controller.report.storage import corrections_file
 from proscribe.controller.report.text.wording import SharedCause
 from proscribe.model.finding import GROUP_POLICY, NO_IDENTIFIERS_REASON, STATES, Finding, RuleVerdict, judge_rule
@@ -72,6 +73,16 @@ def test_rules_without_anything_known_are_counted_by_plan_and_host():
     ]  # fmt: skip
     assert count_unsearchable_rules([], NO_IDENTIFIERS_REASON, {"p1": ["apps/a"]}) == []
     assert count_unsearchable_rules(records, "upcoming") == [{"rule": "apps/d", "hosts": 1}]
+
+
+@pytest.mark.parametrize(("state", "exit_codes"), [
+    ("error", ["2", "10", "10"]), ("noncompliant", ["ansible", "10", "10"]), ("unknown", ["ansible", "ansible", "11"]),
+    ("waived", ["ansible"] * 3), ("compliant", ["ansible"] * 3),
+])  # fmt: skip
+def test_gate_that_is_not_met_has_its_exit_code(state, exit_codes):
+    records = [make_record("web01", state), make_record("web02")]
+    verdicts = [judge_run(records, ["never", gate], False) for gate in ("never", "noncompliant", "incomplete")]
+    assert [verdict.exit_code for verdict in verdicts] == exit_codes
 
 
 @pytest.mark.parametrize(("evaluated", "idle", "listed", "compliant", "not_applicable"), [

@@ -24,6 +24,19 @@ def test_rule_that_is_listed_twice_is_refused():
         read_record("web01", {**record, "rules": record["rules"] * 2})
 
 
+@pytest.mark.parametrize(
+    ("record", "state"),
+    [
+        (answer(evaluated=["apps/x"]), "compliant"),
+        (answer(), "unknown"),  # nothing evaluated is never a success
+        (answer(wechat(WECHAT), evaluated=["apps/x"]), "noncompliant"),
+        (answer(evaluated=["apps/x"], errors=[{"control": "dns", "message": "ended with 2"}]), "error"),
+    ],
+)
+def test_host_that_calls_itself_compliant_has_the_worst_state_of_its_rules_and_errors(record, state):
+    assert read_record("web01", {**record, "state": "compliant"})["state"] == state
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.sampled_from(STATES),
     lambda children: st.lists(children, max_size=3) | st.dictionaries(st.text(max_size=5), children, max_size=3),
