@@ -62,17 +62,21 @@ def test_a_run_without_pipelining_says_once_what_turns_it_on(organisation, pipel
     assert said.count("goes as a module") == said.count("ANSIBLE_PIPELINING=1, turns it on") == warned, said
 
 
-# An ansible-core of which the strategies have no task queue manager, for whoever registers the report.
+# An ansible-core whose task queue manager has no list of callbacks, for the code that registers the report.
 WITHOUT = """
 import sys
 from ansible.cli.playbook import main
-from ansible.plugins.strategy import StrategyBase
+from ansible.executor.task_queue_manager import TaskQueueManager
 
-def manager(strategy):
-    asks = sys._getframe(1).f_code.co_filename
-    return None if asks.endswith("ansible_objects.py") else vars(strategy)["_tqm"]
+def plugins(manager):
+    if sys._getframe(1).f_code.co_filename.endswith("private_names.py"):
+        raise AttributeError("_callback_plugins")
+    return vars(manager)["_callback_plugins"]
 
-StrategyBase._tqm = property(manager, lambda strategy, given: vars(strategy).update(_tqm=given))
+def keep(manager, given):
+    vars(manager)["_callback_plugins"] = given
+
+TaskQueueManager._callback_plugins = property(plugins, keep)
 main(sys.argv)
 """
 
