@@ -230,6 +230,8 @@ def test_schema_finds_the_mistakes_of_a_value(kind, value, mistakes):
 
 def test_text_in_place_of_a_list_is_repeated_in_brackets_unless_it_is_the_whole_file():
     assert list(WORDS.check("owl", ("eats",))) == [(("eats",), "owl", "a list, such as [owl]")]
+    ((_, _, expected),) = WORDS.check("o" * 81, ("eats",))  # a message has no long text
+    assert expected == "a list with at least one item (leave the key out where there is none)"
     assert list(WORDS.check("secret", ())) == [((), "secret", LIST)]
 
 

@@ -11,7 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from ...policy_errors import PolicyError, PolicyErrors, describe_known_key, propose_similar_names
+from ...policy_errors import (
+    MAX_VALUE_LENGTH,
+    PolicyError,
+    PolicyErrors,
+    describe_known_key,
+    propose_similar_names,
+)
 from .grammar import Check
 from .yaml_file import Document, KeyPath, read_yaml
 
@@ -63,7 +69,8 @@ class ListSchema:
     def check(self, data: object, path: KeyPath) -> Iterator[Mistake]:
         """Yield a mistake for a value that is no list or too short, and for each invalid or duplicate item."""
         if not isinstance(data, list) or len(data) < self.min_items:
-            if isinstance(data, str) and data and path:  # a whole file is not repeated: it may be secret
+            # A whole file is not repeated, because it may be secret, and no long text is.
+            if isinstance(data, str) and path and 0 < len(data) <= MAX_VALUE_LENGTH:
                 yield path, data, f"a list, such as [{data}]"
             elif self.min_items:
                 yield path, data, "a list with at least one item (leave the key out where there is none)"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from ....model.finding import UNKNOWN
 from ....model.types.record import HostRecord, RuleRecord
-from ....model.types.report import FleetReport, ReportRun
+from ....model.types.report import FleetReport, ReportRun, UnsearchedRule
 from ....model.types.run import UpcomingRestriction
 from ..evaluation.advice import propose_next_steps
 from ..evaluation.control_modes import describe_unenforced_controls
@@ -72,28 +72,29 @@ def make_points_listing(report: FleetReport) -> TableListing | None:
 
 def make_unknown_rules_listing(report: FleetReport) -> TableListing | None:
     """Make the table of services for which a control has nothing to search; None for none."""
-    rows = [
-        (control, format_count(len(service_names), "service"), ", ".join(service_names))
-        for control, service_names in group_by_control(report.get("nothing_known")).items()
-    ]
-    columns = (("what", "Control"), ("", "Services"), ("", "Which"))
     note = "The catalogue gives these controls nothing to look for, so they are not applicable to these services."
-    heading = "Nothing known to look for"
-    return TableListing("nothing-known", heading, "Nothing known", columns, rows, note=note) if rows else None
+    return _list_by_control(
+        report.get("nothing_known"), "service", "nothing-known", "Nothing known to look for", "Nothing known", note
+    )
 
 
 def make_unobservable_rules_listing(report: FleetReport) -> TableListing | None:
     """Make the table of rules that the platform of hosts does not let anybody observe; None for none."""
-    rows = [
-        (control, format_count(len(subjects), "rule"), ", ".join(subjects))
-        for control, subjects in group_by_control(report.get("not_observable")).items()
-    ]
-    columns = (("what", "Control"), ("", "Rules"), ("", "Which"))
-    note = (
-        "Windows hosts or Macs do not let anybody observe these rules. They count for no host, and nobody knows them."
-    )
+    note = "Windows hosts or Macs let nobody observe these rules. They are not applicable there, and never compliant."
     heading = "Not observable"
-    return TableListing("not-observable", heading, heading, columns, rows, note=note) if rows else None
+    return _list_by_control(report.get("not_observable"), "rule", "not-observable", heading, heading, note)
+
+
+def _list_by_control(
+    rules: Iterable[UnsearchedRule] | None, noun: str, listing_id: str, heading: str, caption: str, note: str
+) -> TableListing | None:
+    """Make a table with a row for each control of these rules; None without rules. `noun` is the word for a rule."""
+    rows = [
+        (control, format_count(len(subjects), noun), ", ".join(subjects))
+        for control, subjects in group_by_control(rules).items()
+    ]
+    columns = (("what", "Control"), ("", f"{noun.capitalize()}s"), ("", "Which"))
+    return TableListing(listing_id, heading, caption, columns, rows, note=note) if rows else None
 
 
 def list_run_warnings(report: FleetReport) -> Sequence[str]:
