@@ -37,10 +37,11 @@ Identifiers by control:
                desktop_files [names], names [names of the service in the script of its users, for AppImages and
                launchers], markers {go: [packages that a program is built from], gecko: [vendors of a Gecko
                program], programs: [base names that count with such a mark only]}, windows [paths of programs
-               below a folder of programs], windows_processes [image names], windows_packages {winget: [...],
-               appx: [...]}, windows_registered {keys: [names of uninstall keys], names: ["name by publisher"]},
-               windows_publishers {programs: [as AppLocker writes them], appx: [publisher\\name]}, windows_installers
-               [file names, with a *], bundle_ids [of applications on macOS], mac_apps [their file names], signing_ids
+               below a folder of programs], windows_processes [image names], windows_shared_processes [image
+               names that programs of others have, too], windows_packages {winget: [...], appx: [...]},
+               windows_registered {keys: [names of uninstall keys], names: ["name by publisher"]}, windows_publishers
+               {programs: [as AppLocker writes them], appx: [publisher\\name]}, windows_installers [file names, with
+               a *], bundle_ids [of applications on macOS], mac_apps [their file names], signing_ids
                ["team:identifier" of programs on macOS], team_ids [makers whose programs on macOS are all restricted],
                web_hosts [hosts, or host/path], web_allow [hosts below them that are no web app of the service]
     browser    domains [suffixes], urls [host or host/path], allow [hosts that stay reachable below the domains],

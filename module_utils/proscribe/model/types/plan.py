@@ -120,6 +120,9 @@ class AppIdentifiers(TypedDict, total=False):
         list[str], "Paths of Windows programs, relative to a directory of programs such as %ProgramFiles%"
     ]
     windows_processes: Annotated[list[str], "Image names of Windows programs, such as Program.exe"]
+    windows_shared_processes: Annotated[
+        list[str], "Image names of Windows programs that programs of others have, too. They count only with a path."
+    ]
     windows_packages: Annotated[dict[str, list[str]], "Ids of Windows packages, by package system: winget or appx"]
     windows_registered: Annotated[
         dict[str, list[str]],

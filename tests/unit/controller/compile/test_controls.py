@@ -29,6 +29,7 @@ KEYS |= {"desktop_files": ("parrot.desktop",), "markers": {"go": ("parrot.exampl
 KEYS |= {"windows_registered": {"keys": ("Parrot",)}, "windows_installers": ("ParrotSetup*.exe",)}
 KEYS |= {"bundle_ids": ("com.example.Parrot",), "signing_ids": ("EXAMPLE123:com.example.Parrot",)}
 KEYS |= {"team_ids": ("EXAMPLE123",), "windows_processes": ("parrot.exe",)}
+KEYS |= {"windows_shared_processes": ("chat.exe",)}
 PUBLISHERS = {"programs": ("O=PARROT",), "appx": (DUCK,)}
 OF_WINDOWS = {"windows_programs": ("Parrot/parrot.exe",), "windows_publishers": PUBLISHERS}
 FULL = service("parrot", packages=PACKAGES, **KEYS, **OF_WINDOWS, **WEB_KEYS)

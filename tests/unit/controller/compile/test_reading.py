@@ -39,7 +39,7 @@ TEXTS_BY_CHECK = [
     (grammar.check_program, ["a", "x" * 100, "7z.x_+-"], ["", "x" * 101, ".a", "-a", "a/b", "a b"]),
     (grammar.check_windows_program, ["a.exe", "A b._+-.exe"], [".exe", "a.EXE", "a/b.exe", "a.exe\n"]),
     (grammar.check_mac_app, ["A.app", f"{'x' * 61}.app"], [".app", f"{'x' * 62}.app", "-a.app"]),
-    (grammar.check_uninstall_key, ["abc", "x" * 120, GUID], ["ab", "x" * 121, "a\\bc", "a/bc", "abc "]),
+    (grammar.check_uninstall_key, ["QQ", "钉钉", "x" * 120, GUID], ["a", "x" * 121, "a\\bc", "a/bc", "abc "]),
     (grammar.check_registered_name, ["A by Bc"], ["A by B", " A by Bc", "A\\B by Cd"]),
     (grammar.check_desktop_file, ["a.desktop", f"{'x' * 121}.desktop"], [f"{'x' * 122}.desktop", ".desktop", "a/b"]),
     (grammar.check_chrome_extension, ["a" * 32, "p" * 32], ["a" * 31, "a" * 33, "q" * 32]),

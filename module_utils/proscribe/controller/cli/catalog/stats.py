@@ -50,7 +50,8 @@ def count_identifiers(service: Service, catalogue: Catalogue) -> IdentifierCount
         platform: sum(len(service.packages.get(key, ())) for key in keys) for platform, keys in PLATFORM_SYSTEMS.items()
     }
     registered_count = sum(map(len, service.windows_registered.values()))
-    platform_counts["windows"] += len(service.windows_programs) + len(service.windows_processes) + registered_count
+    images = (*service.windows_processes, *service.windows_shared_processes)
+    platform_counts["windows"] += len(service.windows_programs) + len(images) + registered_count
     platform_counts["macos"] += len(service.bundle_ids) + len(service.signing_ids) + len(service.team_ids)
     return IdentifierCounts(
         seen=packages + files + programs,

@@ -48,7 +48,8 @@ class Service:
     processes: tuple[str, ...]
     paths: tuple[str, ...]
     windows_programs: tuple[str, ...]  # paths below a folder of programs: Tencent/Weixin/Weixin.exe
-    windows_processes: tuple[str, ...]
+    windows_processes: tuple[str, ...]  # image names that only this service has
+    windows_shared_processes: tuple[str, ...]  # image names that programs of others have, too
     # entries in Windows' list of installed programs, by kind: `keys`, `names`
     windows_registered: Mapping[str, tuple[str, ...]]
     windows_publishers: Mapping[str, tuple[str, ...]]  # signers of files, by kind: `programs`, `appx` (Store packages)
@@ -270,6 +271,7 @@ def _make_service_values(entry: CatalogueEntry) -> Mapping[str, object]:
         "paths": paths.get("linux", ()),
         "windows_programs": tuple(_list_windows_programs(paths.get("windows", ()))),
         "windows_processes": processes.get("windows", ()),
+        "windows_shared_processes": processes.get("windows_shared", ()),
         "mac_apps": processes.get("macos", ()),
         "windows_registered": data.get("registered", {}),
         "windows_publishers": data.get("publishers", {}),

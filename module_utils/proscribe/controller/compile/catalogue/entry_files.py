@@ -20,10 +20,25 @@ from ..reading.yaml_file import Document, KeyPath, read_yaml
 from . import amendments, check_dates, feeds, guard_list, retired_keys
 from .entry_types import ServiceIdentifiers
 from .release import FILE as RELEASE_FILE
-from .release import KNOWN_GOOD_FILE, KNOWN_GOOD_NETWORKS_FILE, PUBLISHERS_FILE, RECALL_FILE
+from .release import (
+    KNOWN_GOOD_FILE,
+    KNOWN_GOOD_NETWORKS_FILE,
+    KNOWN_GOOD_PROGRAMS_FILE,
+    PUBLISHERS_FILE,
+    RECALL_FILE,
+)
 from .schema import AMENDMENT, BROWSERS, CATEGORIES, FEED, check_browser, check_service
 
 BROWSERS_FILE = "browsers.yml"
+# Files of a catalogue that other modules read.
+OTHER_FILES = (
+    RELEASE_FILE,
+    KNOWN_GOOD_FILE,
+    KNOWN_GOOD_NETWORKS_FILE,
+    KNOWN_GOOD_PROGRAMS_FILE,
+    PUBLISHERS_FILE,
+    RECALL_FILE,
+)
 
 
 class CatalogueEntry(NamedTuple):
@@ -126,7 +141,7 @@ def _list_entry_files(directory: Path, errors: list[PolicyError]) -> Iterator[Pa
             candidates = [(file, "<service id>.yml") for file in _list_directory(path, errors)]
         elif path.is_dir() and path.name == feeds.FOLDER:
             candidates = [(file, "<feed id>.yml") for file in _list_directory(path, errors) if file.suffix != ".txt"]
-        elif path.name in (RELEASE_FILE, KNOWN_GOOD_FILE, KNOWN_GOOD_NETWORKS_FILE, PUBLISHERS_FILE, RECALL_FILE):
+        elif path.name in OTHER_FILES:
             continue  # release.py, known_good.py, `catalog refresh` and `catalog recall` read them
         else:
             candidates = [(path, BROWSERS_FILE)]

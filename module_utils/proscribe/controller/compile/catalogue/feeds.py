@@ -35,6 +35,7 @@ VALUE_CHECKS: Mapping[str, Callable[[str], str]] = {
     "networks": grammar.check_network,
     "hosts": grammar.check_host_name,  # names in a list that protects from blocking (known_good.py)
     "addresses": grammar.check_network,  # networks in a list that protects from blocking (known_good.py)
+    "programs": grammar.check_program_file_name,  # file names in a list that protects from denying (known_good.py)
 }
 
 

@@ -1,8 +1,9 @@
-"""A guard against blocking known good names and networks. It checks every list before a catalogue loads.
+"""A guard against blocking known good names, networks and programs. It checks every list before a catalogue loads.
 
 `known_good.txt` of a catalogue has names: updates, certificate authorities, time, identity, public bodies, and the
 front pages of the most used sites. It also has domains below which each customer has a name. `known_good_networks.txt`
-has networks in which such names have their addresses.
+has networks in which such names have their addresses. `known_good_programs.txt` has file names of Windows programs that
+are not only of a restricted service. An entry has such a name under `processes.windows_shared`.
 
 The guard refuses to block such a name or network. It checks entries, amendments, feeds, refreshed lists and an
 organisation's own directories. An entry or its amendment can declare the block as intended: `decided`, with `as:
@@ -22,7 +23,7 @@ from ..reading.networks import NetworkTable, merge_networks, parse_network
 from ..reading.yaml_file import KeyPath
 from .feeds import Feed, read_value_list
 from .name_conflicts import list_name_and_parents
-from .release import KNOWN_GOOD_FILE, KNOWN_GOOD_NETWORKS_FILE
+from .release import KNOWN_GOOD_FILE, KNOWN_GOOD_NETWORKS_FILE, KNOWN_GOOD_PROGRAMS_FILE
 from .schema import iterate_decisions
 
 MAX_NAMES_SHOWN = 3  # dependent names in a message
@@ -31,13 +32,16 @@ _NAME_KEYS = ("domains", "urls", "mail_hosts")
 # Zones of organisations' own networks (RFC 6761, RFC 6762, and ICANN's of 2024-07-29). A name there may be a printer or
 # a directory server, and differs from network to network.
 PRIVATE_ZONES = (".internal", ".local", ".test")
+# Key: a list of known good values. Value: the kind of its values (feeds.VALUE_CHECKS). In the order of KnownGoodLists.
+_LIST_KINDS = {KNOWN_GOOD_FILE: "hosts", KNOWN_GOOD_NETWORKS_FILE: "addresses", KNOWN_GOOD_PROGRAMS_FILE: "programs"}
 
 
 class KnownGoodLists(NamedTuple):
-    """The names and networks that no entry may block, from several directories of the catalogue."""
+    """The names, networks and programs that no entry may block, from several directories of the catalogue."""
 
     names: list[str]
     networks: list[str]
+    programs: list[str]  # file names in lower case
 
 
 class KnownGoodConflict(NamedTuple):
@@ -46,16 +50,17 @@ class KnownGoodConflict(NamedTuple):
     service_id: str
     feed_id: str  # the id of the feed, "" if the entry itself conflicts
     path: KeyPath  # path of the value in the entry; () for a feed
-    identifier: str  # the name or network that conflicts
-    needed_by: tuple[str, ...]  # the known good names that the block would stop, or the file that lists the network
+    identifier: str  # the name, network or file name that conflicts
+    # the known good names that the block would stop, or the file that lists the network or the file name
+    needed_by: tuple[str, ...]
 
 
 def read_known_good_lists(directories: Sequence[Path]) -> tuple[KnownGoodLists, list[PolicyError]]:
     """Read the known good lists of some catalogues. Return them and the errors in them."""
-    values_by_file: dict[str, dict[str, None]] = {KNOWN_GOOD_FILE: {}, KNOWN_GOOD_NETWORKS_FILE: {}}
+    values_by_file: dict[str, dict[str, None]] = {file: {} for file in _LIST_KINDS}
     errors: list[PolicyError] = []
     for directory in directories:
-        for file, kind in ((KNOWN_GOOD_FILE, "hosts"), (KNOWN_GOOD_NETWORKS_FILE, "addresses")):
+        for file, kind in _LIST_KINDS.items():
             if (directory / file).exists():
                 values, list_errors = read_value_list(directory / file, kind)
                 values_by_file[file].update(dict.fromkeys(values))
@@ -68,6 +73,8 @@ def find_conflicts(
 ) -> Iterator[KnownGoodConflict]:
     """Yield each value of an entry or feed that blocks a known good name or network without a decision to block it.
 
+    Also yield each file name that an entry claims alone, although it is in the list of known good programs.
+
     `entries` has the services' entries by id. Entries that are only reported by default are checked as well, because an
     inventory may enforce them.
     """
@@ -76,6 +83,7 @@ def find_conflicts(
     for name in lists.names:
         for parent in list_name_and_parents(name):
             dependents_by_name.setdefault(parent, []).append(name)
+    known_programs = frozenset(lists.programs)
     network_table = NetworkTable(dict.fromkeys(merge_networks(lists.networks), KNOWN_GOOD_NETWORKS_FILE))
 
     def find_dependents(identifier: str, permitted: set[str]) -> tuple[str, ...]:
@@ -101,6 +109,10 @@ def find_conflicts(
         for path, identifier in _iterate_blocked_values(entry):
             if needed_by := find_dependents(identifier, permitted):
                 yield KnownGoodConflict(id_, "", path, identifier, needed_by)
+        processes = entry.get("processes")
+        for index, image in enumerate(get_key_texts(processes, "windows") if isinstance(processes, Mapping) else ()):
+            if image.casefold() in known_programs:
+                yield KnownGoodConflict(id_, "", ("processes", "windows", index), image, (KNOWN_GOOD_PROGRAMS_FILE,))
     for feed in feeds:
         for identifier in feed.values:
             if needed_by := find_dependents(identifier, decided_names.get(feed.service, set())):
@@ -109,6 +121,8 @@ def find_conflicts(
 
 def describe_expected(conflict: KnownGoodConflict) -> str:
     """Return a phrase for an error: the value that would be right, and the good names that would be blocked."""
+    if conflict.needed_by == (KNOWN_GOOD_PROGRAMS_FILE,):
+        return f"this name under windows_shared: programs of others have it, too ({KNOWN_GOOD_PROGRAMS_FILE})"
     if "/" in conflict.identifier:
         return f"a network of this service alone, with no address of {conflict.needed_by[0]}; {DECISION_HINT}"
     if conflict.needed_by[0] in PRIVATE_ZONES:

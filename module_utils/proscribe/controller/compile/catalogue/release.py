@@ -16,8 +16,9 @@ from ..reading.document_schema import GroupSchema, TextSchema, read_document
 FILE = "release.yml"
 PUBLISHERS_FILE = "publishers.yml"  # publishers of lists, for `catalog refresh`
 RECALL_FILE = "recall.yml"  # public lists to compare the catalogue with, for `catalog recall`
-# Names and networks that no entry may block (known_good.py).
+# Names, networks and file names of programs that no entry may block (known_good.py).
 KNOWN_GOOD_FILE, KNOWN_GOOD_NETWORKS_FILE = "known_good.txt", "known_good_networks.txt"
+KNOWN_GOOD_PROGRAMS_FILE = "known_good_programs.txt"
 SCHEMA = "proscribe/catalog/1"
 
 _RELEASE = GroupSchema(

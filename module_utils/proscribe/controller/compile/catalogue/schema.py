@@ -78,6 +78,7 @@ _IDENTIFIERS: Mapping[str, KeySchema] = {
         {
             "linux": ListSchema(TextSchema(grammar.check_program)),
             "windows": ListSchema(TextSchema(grammar.check_windows_program)),
+            "windows_shared": ListSchema(TextSchema(grammar.check_windows_program)),
             "macos": ListSchema(TextSchema(grammar.check_mac_app)),
         }
     ),

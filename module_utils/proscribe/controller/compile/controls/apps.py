@@ -27,6 +27,7 @@ def list_app_identifiers(service: Service) -> ControlIdentifiers:
         "markers": convert_to_lists(service.markers),
         "windows": list(service.windows_programs),
         "windows_processes": list(service.windows_processes),
+        "windows_shared_processes": list(service.windows_shared_processes),
         "windows_registered": convert_to_lists(service.windows_registered),
         "windows_packages": _list_packages(service, WINDOWS_PACKAGE_SYSTEMS),
         "windows_publishers": _list_publishers(service),

@@ -262,6 +262,7 @@ check_policy_path = make_pattern_check(
 check_windows_path = make_pattern_check(
     r"%[A-Za-z()0-9]+%(?:\\[A-Za-z0-9 ._()+-]+)+", "a path such as %ProgramFiles%\\Vendor\\Program.exe"
 )
+_IMAGE = r"[A-Za-z0-9][A-Za-z0-9 ._+-]*\.exe"
 # Image names of many programs: parts of Windows, runtimes, and usual names in installers.
 _SHARED_IMAGES = compile_pattern(
     r"(?:agent|app|application|browser|brave|chrome|client|cmd|conhost|crashpad_handler|cscript|dashboard|dllhost|electron"
@@ -273,10 +274,16 @@ _SHARED_IMAGES = compile_pattern(
 
 def check_windows_program(text: str) -> str:
     """The image name of a program on Windows that no other software uses."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 ._+-]*\.exe", text):
+    if not re.fullmatch(_IMAGE, text):
         return "the base name of a program, ending in .exe"
     is_shared = _SHARED_IMAGES.fullmatch(text.lower())
     return "an image name of this service alone: other programs have it too" if is_shared else ""
+
+
+def check_program_file_name(text: str) -> str:
+    """The file name of a program on Windows, in lower case."""
+    is_image = re.fullmatch(_IMAGE, text) and text == text.lower()
+    return "" if is_image else "the file name of a program in lower case, ending in .exe"
 
 
 # Apple's own applications whose names a service could have, too, and usual names of web page wrappers.
@@ -299,7 +306,7 @@ def check_mac_app(text: str) -> str:
 
 
 check_uninstall_key = make_pattern_check(
-    r"[^\s\\/][^\\/\x00-\x1f\x7f]{1,118}[^\s\\/]", "the name of an uninstall key, without a path"
+    r"[^\s\\/][^\\/\x00-\x1f\x7f]{0,118}[^\s\\/]", "the name of an uninstall key, without a path"
 )
 check_registered_name = make_pattern_check(
     r"[^\s\\][^\\\x00-\x1f\x7f]{0,98} by [^\s\\][^\\\x00-\x1f\x7f]{1,98}",

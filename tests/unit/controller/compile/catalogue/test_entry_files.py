@@ -138,6 +138,7 @@ SECRET = "a-secret-of-the-controllers"
 
 
 LISTED = "feeds/birds.yml feeds/birds.txt browsers.yml release.yml known_good.txt known_good_networks.txt"
+LISTED += " known_good_programs.txt"
 
 
 def load_catalogue(root: Path) -> None:

@@ -84,6 +84,16 @@ def test_an_organisation_has_lists_of_its_own(lists):
     assert "ours/known_good.txt:1: found 'no name'" in lists.refused()
 
 
+@pytest.mark.parametrize("where", ["catalog", "ours"])
+def test_a_file_name_that_programs_of_others_have_is_refused_and_named_as_shared_it_is_not(lists, where):
+    lists.write(f"{where}/known_good_programs.txt", "messenger.exe\n")
+    amended = "add:\n  processes:\n    {key}: [Parrot.exe, Messenger.exe]\n"
+    lists.write("ours/amends/parrot.yml", AMENDED.format(what=amended.format(key="windows")))
+    assert "found 'Messenger.exe', expected this name under windows_shared: programs of others" in lists.refused()
+    lists.write("ours/amends/parrot.yml", AMENDED.format(what=amended.format(key="windows_shared")))
+    assert lists.refused() == ""
+
+
 @pytest.mark.parametrize("name", ["corp.internal", "printer.local", "build.test"])
 def test_a_name_of_the_organisations_own_network_is_refused_unless_it_says_that_it_is_meant(lists, name):
     lists.feed("ours", "domains", "duck.example", name)

@@ -29,7 +29,7 @@ packages: {{apt: [parrot], flatpak: [example.parrot.Parrot], pacman: [parrot], r
 bundle_ids: [com.example.Parrot]
 signing_ids: [EXAMPLE123:com.example.Parrot]
 team_ids: [EXAMPLE123]
-processes: {{linux: [parrot], windows: [parrot.exe], macos: [Parrot.app]}}
+processes: {{linux: [parrot], windows: [parrot.exe], windows_shared: [chat.exe], macos: [Parrot.app]}}
 paths: {{linux: [/opt/Parrot/parrot], windows: ['%ProgramFiles%\\Parrot\\parrot.exe']}}
 registered: {{keys: [Parrot], names: [Parrot by Parrot Ltd]}}
 publishers: {{programs: ['O=PARROT LTD'], appx: [CN=24803D75-212C-471A-BC57-9EF86AB91435]}}
@@ -130,6 +130,7 @@ OTHER = GOOD.replace("parrot", "magpie").replace("Parrot", "Magpie")
 FIELDS: dict[str, Any] = {"enforce": True, "retired": False, "service_class": "vpn", "processes": ("parrot",)}
 FIELDS |= {"paths": ("/opt/Parrot/parrot",), "windows_programs": ("Parrot/parrot.exe",), "mac_apps": ("Parrot.app",)}
 FIELDS |= {"windows_processes": ("parrot.exe",), "windows_installers": ("ParrotSetup*.exe",), "origins": {}}
+FIELDS |= {"windows_shared_processes": ("chat.exe",)}
 FIELDS |= {"windows_registered": {"keys": ("Parrot",), "names": ("Parrot by Parrot Ltd",)}}
 FIELDS |= {"windows_publishers": make_tuples(FULL_SERVICE["publishers"]), "unverified": {"notes": "a bird"}}
 FIELDS |= {"tenant_control": FULL_SERVICE["tenant_control"]}
@@ -199,7 +200,7 @@ BAD_ITEMS = [
     ("processes.windows", "of this service alone", PROGRAMS),
     ("processes.macos", "ending in .app", ["Parrot", "/Applications/Parrot.app", "Par*.app", "Parrot.app/x"]),
     ("processes.macos", "of this service alone", ["Messages.app", "mail.app", "Electron.app", "Voice Memos.app"]),
-    ("registered.keys", "uninstall key", ["ab", "Uninstall\\Parrot", " Parrot", "Par\nrot"]),
+    ("registered.keys", "uninstall key", ["a", "Uninstall\\Parrot", " Parrot", "Par\nrot"]),
     ("registered.names", "its publisher", ["Parrot", "by Parrot", "Parrot by ", "Par\\rot by Parrot"]),
     ("publishers.programs", "AppLocker", ["Parrot Ltd", "O=Parrot Ltd", "O=*", "O=PARROT\\A\\B\\C"]),
     ("publishers.programs", "a product behind the publisher", OFFICES),

@@ -19,7 +19,7 @@ SYSTEM_NAMES = {"windows": "Windows", "macos": "macOS"}
 OBSERVED_CONTROLS = {"windows": ("apps", "browser"), "macos": ("apps", "browser", "dns")}
 PACKAGE_SYSTEMS = {"windows": WINDOWS_PACKAGE_SYSTEMS, "macos": PACKAGE_DIRECTORIES}
 PROGRAM_KEYS = {
-    "windows": ("windows", "windows_processes", "windows_registered", "windows_packages"),
+    "windows": ("windows", "windows_processes", "windows_shared_processes", "windows_registered", "windows_packages"),
     "macos": ("bundle_ids",),
 }
 
