@@ -136,10 +136,27 @@ PARROT = {
 }
 
 
-CATALOGUED = WindowsCatalogue({"parrot": PARROT, "owl": OWL})
+CHAT = {  # a service whose program is called as programs of others are
+    "name": "Chat",
+    "windows": ["Chatters/Chat.exe"],
+    "windows_shared_processes": ["Chat.exe"],
+    "windows_registered": {"keys": ["QQ"], "names": ["Chat by Chatters Inc"]},
+    "windows_publishers": {"programs": ["O=CHATTERS OF PERTH PTY, L=PERTH, C=AU\\CHAT"]},
+}
+CATALOGUED = WindowsCatalogue({"parrot": PARROT, "owl": OWL, "chat": CHAT})
 
 
-NAMED, IMAGED, SURE = ({"parrot": why} for why in ("known by its names alone", "known by its image's name alone", ""))
+NAMED, IMAGED, SURE = (
+    {"parrot": (why, "")} for why in ("known by its names alone", "known by its image's name alone", "")
+)
+PUBLISHED = {"chat": ("known by its image's name and publisher", "")}
+SHARED = "whether a program whose name programs of others have, too, is this service is not known"
+DOUBTFUL = {"chat": ("known by its image's name alone", SHARED)}
+UNSIGNED = (
+    "known by its names alone",
+    "whether a program of the same name without a publisher is this service is not known",
+)
+LAN_CHAT = "C:\\Program Files\\LAN Chat\\Chat.exe"
 
 
 @pytest.mark.parametrize(
@@ -149,10 +166,13 @@ NAMED, IMAGED, SURE = ({"parrot": why} for why in ("known by its names alone", "
         ({"uninstall": '"C:\\Program Files\\Parrots\\Chat\\Parrot.exe" /S'}, SURE),
         ({"program": "\\Device\\HarddiskVolume3\\Parrots\\Chat\\Parrot.exe"}, SURE),
         ({"location": '"D:\\Parrots\\Chat\\"'}, SURE),
-        ({"key": "PARROT_IS1"}, SURE),
+        ({"key": "PARROT_IS1", "uninstall": "x"}, SURE),
+        ({"key": "PARROT_IS1"}, {}),  # an uninstaller left it behind
+        ({"key": "QQ", "version": "9"}, {"chat": ("", "")}),
         ({"key": "Parrots.Chat_Microsoft.Winget.Source_8wekyb3d8bbwe"}, SURE),
-        ({"program": "owls.owl_abc!App"}, {"owl": ""}),
-        ({"icon": "C:\\OtherParrots\\Chat\\Parrot.exe"}, {}),
+        ({"program": "owls.owl_abc!App"}, {"owl": ("", "")}),
+        ({"icon": "C:\\OtherParrots\\Chat\\Parrot.exe"}, IMAGED),
+        ({"uninstall": '"D:\\x\\Parrot.exe" -u', "name": "x", "publisher": "x"}, IMAGED),
         ({"location": "D:\\Parrots"}, {}),
         ({"location": "D:\\OtherParrots\\Chat"}, {}),
         ({"key": "Parrots.Chat"}, {}),  # of winget it has an underscore
@@ -163,13 +183,28 @@ NAMED, IMAGED, SURE = ({"parrot": why} for why in ("known by its names alone", "
         ({"name": "Parrot", "publisher": "Par Rots, Ltd"}, NAMED),
         ({"name": "Beak", "publisher": "Co"}, {}),
         ({"name": "Beak by the Owls", "publisher": "Co"}, NAMED),
-        ({"name": "Owl", "publisher": "Parrots"}, {"owl": "known by its names alone"}),
+        ({"name": "Owl", "publisher": "Parrots"}, {"owl": ("known by its names alone", "")}),
+        ({"name": "Parrot", "publisher": "2010-2026 Parrots S.a.r.l"}, NAMED),
+        ({"name": "Parrot", "publisher": "(c) 2026 Parrots"}, NAMED),
+        ({"name": "Parrot"}, {"parrot": UNSIGNED}),
         ({"name": "Parrot", "publisher": "Parrots Wireless"}, {}),
         ({"name": f"Parrot{' ' * 194}s", "publisher": f"Parrots{' ' * 193}s"}, NAMED),
         ({"program": "C:\\Downloads\\parrot.exe"}, IMAGED),
         ({"program": "parrot helper.exe"}, IMAGED),
         ({"program": "C:\\parrot.exe", "name": "\u9e66\u9e49"}, NAMED),
         ({"program": "C:\\parrot.exe", "name": "\u9e66\u9e49", "key": "Parrot_is1"}, SURE),
+        ({"program": "C:\\Program Files\\Chatters\\Chat.exe"}, {"chat": ("", "")}),
+        ({"program": "D:\\Chatters\\Chat.exe", "publisher": "Others"}, {"chat": ("", SHARED)}),
+        ({"program": LAN_CHAT}, {}),
+        ({"icon": LAN_CHAT, "name": "LAN Chat", "publisher": "Others"}, {}),
+        ({"icon": "D:\\x\\Chat.exe", "name": "LAN Chat"}, {}),
+        ({"icon": "D:\\x\\Chat.exe", "name": "x", "publisher": "Chatters Of Perth Pty"}, PUBLISHED),
+        ({"program": "D:\\x\\Chat.exe", "publisher": "Others"}, {}),
+        ({"program": "D:\\x\\Chat.exe", "publisher": "Chatters, LLC"}, PUBLISHED),
+        ({"program": "D:\\x\\Chat.exe", "name": "Chatty 3"}, DOUBTFUL),
+        ({"program": "\\Device\\HarddiskVolume2\\x\\chat.exe"}, DOUBTFUL),
+        ({"program": "C:\\Program Files\\WindowsApps\\x_1_x64__y\\Chat.exe"}, DOUBTFUL),
+        ({"program": "chat.exe"}, DOUBTFUL),
     ],
 )
 def test_program_is_known_by_path_key_package_or_names(one, found):
@@ -217,7 +252,7 @@ def test_company_form_of_publisher_makes_no_difference():
     for kind in kinds.split(", "):
         for publisher in (f"Parrots {kind}", f"Parrots, {kind}.", f"Parrots {kind} Co., Ltd."):
             assert CATALOGUED.find_services(InstalledProgram("{1}", name="Parrot", publisher=publisher)) == {
-                "parrot": "known by its names alone"
+                "parrot": ("known by its names alone", "")
             }
 
 

@@ -351,6 +351,34 @@ def test_installed_program_that_was_started_is_named_once():
         assert (elsewhere["state"], elsewhere["findings"][0]["path"]) == (UNKNOWN, PORTABLE)
 
 
+CHAT = {"name": "Chat", "windows_packages": {}, "windows": ["Chatters/Chat.exe"], "windows_processes": []}
+CHAT |= {"windows_shared_processes": ["Chat.exe"], "windows_registered": {"names": ["Chat by Chatters Inc"]}}
+LAN_CHAT = "C:\\Program Files\\LAN Chat"
+BESIDE = installed("LAN Chat", DisplayName="LAN Chat", Publisher="Others", DisplayIcon=f"{LAN_CHAT}\\Chat.exe")
+IN_A_ROOT = installed("x", DisplayName="Chat CAD", Publisher="Others", InstallLocation="C:\\CAD")
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({}, UNKNOWN),  # it runs, and nobody knows where it is
+        (BESIDE, COMPLIANT),
+        (answers.app_path("Chat.exe", path=f"{LAN_CHAT}\\Chat.exe"), COMPLIANT),
+        (started(f"{LAN_CHAT}\\Chat.exe"), COMPLIANT),
+        (together(IN_A_ROOT, answers.started_lately("\\Device\\HarddiskVolume3\\CAD\\Chat.exe")), COMPLIANT),
+        (started("D:\\x\\Chat.exe", "Chat", "Others"), COMPLIANT),
+        (answers.started_lately("\\Device\\HarddiskVolume3\\x\\Chat.exe"), UNKNOWN),
+        (together(BESIDE, started(f"{FOLDER}\\Chat.exe")), UNKNOWN),
+        (together(BESIDE, started(f"{FOLDER}\\Chat.exe", "Chat", "Chatters Inc.")), UNKNOWN),
+        (answers.app_path("Chat.exe", path="D:\\Chatters\\Chat.exe"), NONCOMPLIANT),
+    ],
+)
+def test_running_program_with_a_shared_name_is_judged_by_path_and_publisher(values, expected):
+    rule = observe_rule(values, "telegram", CHAT, tasks=[("System", 4), ("chat.exe", 7)])
+    assert rule["state"] == expected
+    assert expected == COMPLIANT or "chat.exe" in [finding["id"].casefold() for finding in rule["findings"]]
+
+
 @given(st.lists(st.tuples(_PATH, _PATH, _PATH), max_size=6))
 def test_no_note_of_a_user_does_anything_but_be_read(notes):
     values = together(*(started(*note) for note in notes), *(answers.started_lately(path) for path, _, _ in notes))
@@ -382,6 +410,7 @@ def with_key(known):
     return installed(known.key, **values, UninstallString=f"{known.folder}\\uninstall.exe")
 
 
+SHARED_IMAGES = ("LINE.exe", "Messenger.exe", "Signal.exe")
 PRESENCES = {  # by how a program is there: values of the registry, what names it, and the state
     "installed": (with_key, "name", NONCOMPLIANT),
     "running": (lambda known: {}, "image", NONCOMPLIANT),
@@ -397,6 +426,8 @@ PRESENCES = {  # by how a program is there: values of the registry, what names i
 @pytest.mark.parametrize("known", WELL_KNOWN, ids=lambda known: known.service)
 def test_well_known_program_is_named_or_unknown_and_never_compliant(own_plan, known, presence):
     make, naming, state = PRESENCES[presence]
+    if naming == "image" and known.image in SHARED_IMAGES:
+        state = UNKNOWN  # programs of others have that name
     tasks = [("System", 4), *[(known.image, 7)] * (presence == "running")]
     users = (ALICE, BOB) if presence == "portable of another user" else (ALICE,)
     found = rules_of_well_known(own_plan, make(known), tasks=tasks, profiles=users)

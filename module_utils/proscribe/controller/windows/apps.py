@@ -1,9 +1,10 @@
 """Observation of `apps` on a Windows host: installed, running and started programs, and app packages.
 
 A running program is known by its image name (the file name of the program). `tasklist` prints no path, `tasklist /v`
-would print the titles of users' windows, and `wmic` no longer exists. A program that a user has started before may be
-gone by now. Then the service's rule is unknown, with the program as a finding. The rule is not observable if the
-catalogue lacks identifiers to search for.
+would print the titles of users' windows, and `wmic` no longer exists. If programs of others have the image name, too,
+the host's other notes of such a program decide. A program that a user has started before may be gone by now. Then the
+service's rule is unknown, with the program as a finding. The rule is not observable if the catalogue lacks identifiers
+to search for.
 """
 
 from __future__ import annotations
@@ -25,9 +26,15 @@ from ...model.finding import (
 )
 from ...model.types.plan import PlanEntry, PlanSection
 from .answer_reader import WindowsAnswer
-from .installed_programs import InstalledProgram, WindowsSoftware, strip_volume
+from .installed_programs import InstalledProgram, WindowsSoftware, extract_program_path, strip_volume
 from .store_packages import WINDOWS_MANAGER
-from .windows_catalogue import BY_IMAGE_DETAIL, WindowsCatalogue, find_program_folder
+from .windows_catalogue import (
+    BY_IMAGE_DETAIL,
+    SHARED_IMAGE_REASON,
+    ServiceMatch,
+    WindowsCatalogue,
+    find_program_folder,
+)
 
 NO_IMAGE_REASON = "the catalogue has no image name of it, so nobody knows whether it runs"
 NO_INSTALLER_REASON = "the catalogue does not have what its installer registers"
@@ -43,27 +50,27 @@ SAME_NAME_REASON = "whether an app package that is called as it is one of its ow
 class ServiceEvidence(NamedTuple):
     """The evidence of a service on a host.
 
-    A doubtful finding is a trace or a similar name, which proves nothing.
+    A doubtful finding is a trace or a similar name, which proves nothing. It has the reason of the doubt.
     """
 
     findings: list[Finding]
-    doubtful_findings: list[Finding]
+    doubtful_findings: list[tuple[Finding, str]]
     folders: list[str]  # folders of the programs in `findings`
 
-    def add_program(self, program: InstalledProgram, doubt: str, *, is_trace: bool = False) -> None:
+    def add_program(self, program: InstalledProgram, match: ServiceMatch, *, is_trace: bool = False) -> None:
         """Add a finding for a program, unless it lies in the folder of a program that is already a finding.
 
-        `doubt` says why the program may be another; "" for none. With `is_trace`, the host only has a note that a user
-        started the program before. Then the finding is doubtful, because the program may be gone.
+        With `is_trace`, the host only has a note that a user started the program before. Then the finding is doubtful,
+        because the program may be gone.
         """
         if program.program and any(strip_volume(program.program).startswith(folder) for folder in self.folders):
             return
-        if is_trace:
-            self.doubtful_findings.append(
-                program.make_finding(", ".join(filter(None, (STARTED_DETAIL, doubt))), "file")
-            )
+        detail = ", ".join(filter(None, (STARTED_DETAIL if is_trace else "", match.detail)))
+        finding = program.make_finding(detail, "file" if is_trace else "package")
+        if is_trace or match.doubt:
+            self.doubtful_findings.append((finding, STARTED_REASON if is_trace else match.doubt))
             return
-        self.findings.append(program.make_finding(doubt))
+        self.findings.append(finding)
         self.folders.extend(filter(None, [find_program_folder(program)]))
 
 
@@ -72,14 +79,29 @@ def observe_apps(section: PlanSection, answer: WindowsAnswer, software: WindowsS
     services = section["services"]
     catalogue = WindowsCatalogue(services)
     evidence: defaultdict[str, ServiceEvidence] = defaultdict(lambda: ServiceEvidence([], [], []))
-    for program in (*software.programs, *software.path_programs):
-        for service_id, doubt in catalogue.find_services(program).items():
-            evidence[service_id].add_program(program, doubt)
+    installed_folders = [(folder, program) for program in software.programs if (folder := find_program_folder(program))]
+    for program in software.programs:
+        for service_id, match in catalogue.find_services(program).items():
+            evidence[service_id].add_program(program, match)
+    # Programs of which only the path is known, with True for a mere trace.
+    path_programs = [*((program, False) for program in software.path_programs)]
+    path_programs += [(program, True) for program in software.started_programs]
+    # Key: an image name that programs of others have, too. Value: the services of programs with a known path.
+    services_by_known_image: defaultdict[str, set[str]] = defaultdict(set)
+    for program, is_trace in path_programs:
+        program = _add_names_of_installation(program, installed_folders)
+        matches = catalogue.find_services(program)
+        for service_id, match in matches.items():
+            evidence[service_id].add_program(program, match, is_trace=is_trace)
+        services_by_known_image[extract_program_path(program.program).rpartition("\\")[2]].update(matches)
+    for program in software.programs:
+        image = extract_program_path(program.icon).rpartition("\\")[2]
+        services_by_known_image[image].update(catalogue.find_services(program))
     for app in software.packages.apps:
         for service_id in dict.fromkeys(catalogue.list_services_of_app(app)):
             evidence[service_id].findings.append(app.make_finding())
         for service_id in catalogue.list_services_named_as(app):
-            evidence[service_id].doubtful_findings.append(app.make_finding(SAME_NAME_DETAIL))
+            evidence[service_id].doubtful_findings.append((app.make_finding(SAME_NAME_DETAIL), SAME_NAME_REASON))
     # `image` is the file name of a running program.
     for image, pids in _group_running_tasks(answer).items():
         count_note = f" and {len(pids) - 1} more" if len(pids) > 1 else ""
@@ -88,13 +110,35 @@ def observe_apps(section: PlanSection, answer: WindowsAnswer, software: WindowsS
         )
         for service_id in catalogue.services_by_image.get(image.casefold(), ()):
             evidence[service_id].findings.append(finding)
-    for program in software.started_programs:
-        for service_id, doubt in catalogue.find_services(program).items():
-            evidence[service_id].add_program(program, doubt, is_trace=True)
+        for service_id in catalogue.services_by_shared_image.get(image.casefold(), ()):
+            # The host knows where programs of this name are, and none of them is this service.
+            is_other = service_id not in services_by_known_image.get(image.casefold(), {service_id})
+            if not is_other:
+                evidence[service_id].doubtful_findings.append((finding, SHARED_IMAGE_REASON))
     return [
         _judge_service(f"apps/{service_id}", entry, evidence[service_id], answer, software)
         for service_id, entry in services.items()
     ]
+
+
+def _add_names_of_installation(
+    program: InstalledProgram, installed_folders: list[tuple[str, InstalledProgram]]
+) -> InstalledProgram:
+    """Return a program with the name and publisher of the installation in whose folder it lies.
+
+    A program that has a publisher, or lies in no such folder, is returned as it is.
+    """
+    path = strip_volume(program.program)
+    if program.publisher:
+        return program
+    return next(
+        (
+            program._replace(name=program.name or installation.name, publisher=installation.publisher)
+            for folder, installation in installed_folders
+            if path.startswith(folder)
+        ),
+        program,
+    )
 
 
 def _group_running_tasks(answer: WindowsAnswer) -> dict[str, list[int]]:
@@ -111,7 +155,7 @@ def find_catalogue_gaps(entry: PlanEntry) -> list[str] | None:
     Returns [] if nothing is missing, and None if the catalogue has no Windows identifier of the service at all.
     """
     packages = entry.get("windows_packages", {})
-    images, apps = entry.get("windows_processes"), packages.get("appx")
+    images, apps = entry.get("windows_processes") or entry.get("windows_shared_processes"), packages.get("appx")
     installers = entry.get("windows") or entry.get("windows_registered") or apps
     is_in_store = not apps and any(package.startswith("msstore:") for package in packages.get("winget", ()))
     if not (images or installers or is_in_store):
@@ -160,20 +204,19 @@ def _judge_doubtful(rule: str, entry: PlanEntry, evidence: ServiceEvidence, unse
     Doubtful findings alone make the rule unknown, unless a waiver covers them. `unseen_reason` is "" if nothing was
     unseen.
     """
+    doubtful_findings = [finding for finding, _ in evidence.doubtful_findings]
     verdict, doubtful_verdict = (
         judge_rule(rule, entry, evidence.findings, unseen_reason),
-        judge_rule(rule, entry, evidence.doubtful_findings),
+        judge_rule(rule, entry, doubtful_findings),
     )
     # No doubtful finding counts: there is none, a waiver covers all, or the plan does not restrict the service now.
     if doubtful_verdict.state != NONCOMPLIANT:
-        return judge_rule(rule, entry, [*evidence.findings, *evidence.doubtful_findings], unseen_reason)
+        return judge_rule(rule, entry, [*evidence.findings, *doubtful_findings], unseen_reason)
     if verdict.state == NONCOMPLIANT:
         return verdict._replace(findings=(*verdict.findings, *doubtful_verdict.findings))
-    # Key: the reason of a doubt. Value: the kind of the doubtful findings with this reason.
-    reasons = {STARTED_REASON: "file", SAME_NAME_REASON: "package"}
-    doubt_reasons = [
-        reason for reason, kind in reasons.items() if any(finding.kind == kind for finding in doubtful_verdict.findings)
-    ]
+    doubt_reasons = dict.fromkeys(
+        reason for finding, reason in evidence.doubtful_findings if finding in doubtful_verdict.findings
+    )
     return RuleVerdict(
         rule, UNKNOWN, doubtful_verdict.findings, reason="; ".join(filter(None, (*doubt_reasons, verdict.reason)))
     )

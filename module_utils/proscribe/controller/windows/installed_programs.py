@@ -233,6 +233,15 @@ def _parse_activity_notes(registry_values: Iterable[RegistryValue], account: str
             )
 
 
+def extract_program_path(text: str) -> str:
+    """Return the path of the program in the text of an icon, a command or a path, in lower case; "" for no program.
+
+    A command has options after the path, an icon has a number.
+    """
+    path, extension, _ = text.strip().strip('"').casefold().partition(".exe")
+    return path + extension if extension else ""
+
+
 def strip_volume(path: str) -> str:
     """Return a Windows path in lower case and without its drive or volume, to compare it with other paths."""
     return _VOLUME_PATTERN.sub("", path, count=1).casefold() if _VOLUME_PATTERN.match(path) else path.casefold()
