@@ -107,12 +107,15 @@ class ActionModule(HostAction[ObservationAnswer]):
     def _observe_windows(self, run: CompiledRun, host: str) -> ObservationAnswer:
         """Observe a Windows host with a single command, and return the answer that the controller makes of the output.
 
-        The command runs Windows' own programs on the host. Raises UnusableAnswer for an unusable output.
+        The command runs Windows' own programs on the host. If letters of names were lost in the host's code page, a
+        second command reads these names in UTF-16. Raises UnusableAnswer for an unusable output.
         """
         from proscribe.controller.windows import (  # only here: few inventories have a Windows host
             answer_reader,
             command_line,
+            exported_keys,
             host_record,
+            installed_programs,
         )
 
         text, call = self._prepare_arguments(run, host)
@@ -131,6 +134,13 @@ class ActionModule(HostAction[ObservationAnswer]):
             raise UnusableAnswer(
                 f"{error} (exit code {result['rc']}){output and f': {format_printable(output)}'}"
             ) from None
+        if lossy_keys := installed_programs.find_lossy_keys(windows_answer)[: exported_keys.MAX_KEYS]:
+            typed = exported_keys.make_export_command(lossy_keys, mark, family, connection.transport)
+            result = self._low_level_execute_command(typed, sudoable=False)
+            if self.limiter.reason:
+                return {}
+            output = result["stdout"].encode("utf-8", "surrogateescape")
+            exported_keys.read_exported_keys(windows_answer.registry, lossy_keys, output, mark)
         record = host_record.observe_windows_host(plan, windows_answer, call["controls"], began)
         return results.read_observation(host_record.make_module_result(record, call["gate"]))
 

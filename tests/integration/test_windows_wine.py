@@ -8,7 +8,7 @@ import pytest
 from conftest import layers
 from proscribe.controller.compile.plans.plan_compiler import compile_plan
 from proscribe.controller.compile.restrictions import read_restrictions
-from proscribe.controller.windows import applocker, command_line, host_record
+from proscribe.controller.windows import applocker, command_line, exported_keys, host_record, installed_programs
 from proscribe.controller.windows.answer_reader import parse_answer
 from proscribe.controller.windows.command_line import (
     APP_PACKAGES_KEY,
@@ -47,6 +47,11 @@ class Windows:
         text = foreign.registry_file(values) + "".join(f"\n[-{key}]\n" for key in without)
         (self._files / "x.reg").write_text(text, encoding="utf-16")
         self.wine("reg", "import", "Z:\\debs\\x.reg")
+
+    def exports(self, key):
+        """Return the file that `reg export` writes of a key."""
+        self.wine("reg", "export", key, "Z:\\debs\\y.reg", "/y")
+        return (self._files / "y.reg").read_bytes()
 
     def answers(self):
         mark = command_line.make_token()
@@ -111,8 +116,19 @@ def as_paths(one):
 
 
 def test_without_any_of_them_all_are_compliant(windows, plan):
-    # Wine has no users but one, and prints in the code page of its system.
-    assert all("code page" in rule["reason"] for rule in rules(plan, windows.answers()).values())
+    assert rules(plan, windows.answers()) == {}
+
+
+def test_names_that_wine_prints_as_question_marks_are_read_from_a_real_export(windows, plan):
+    """Wine's `type` does not print a file in UTF-16, so the file that its `reg export` writes is read here."""
+    windows.imports([(f"{HOST}\\{command_line.UNINSTALL_KEY}\\x", "DisplayName", "\u817e\u8bafQQ")])
+    answer, mark = windows.answers(), command_line.make_token()
+    [key] = lossy_keys = installed_programs.find_lossy_keys(answer)
+    assert rules(plan, answer)["qq"]["state"] == UNKNOWN
+    head, end = (f"{mark} {word}\n".encode() for word in (f"export {key}", "done"))
+    exported_keys.read_exported_keys(answer.registry, lossy_keys, head + windows.exports(key) + end, mark)
+    windows.imports([], without=[f"{HOST}\\{command_line.UNINSTALL_KEY}\\x"])
+    assert [rule["state"] for rule in rules(plan, answer).values()] == [NONCOMPLIANT]
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,6 @@ WINE = Path(__file__).parents[1] / "recorded/windows/wine_10.txt"
 CHROME, EDGE, FIREFOX = (
     f"{keys.POLICIES_KEY}\\{name}" for name in ("Google\\Chrome", "Microsoft\\Edge", "Mozilla\\Firefox")
 )
-GOOD = {"code_page": ["65001"]}
 AWAY = "what a user who is not logged in installed"
 WOW64 = {"architecture": ["PROCESSOR_ARCHITECTURE=x86", "PROCESSOR_ARCHITEW6432=AMD64"]}
 NEW = "TencentWeChatLimited.WeChatUWP_2.0.0.0_x64__sdtnhv12zgd7a"
@@ -55,7 +54,6 @@ UNSEEN = [
     ({"profiles": (ALICE, BOB, BOB + "1")}, "what 2 users who are not logged in installed"),
     ({"tasks": ()}, "the programs that run cannot be listed"),
     ({"refused": [f"HKU\\{ALICE}\\Software\\Microsoft\\Windows\\CurrentVersion"]}, "uninstall keys of a user"),
-    ({"code_page": ["437"]}, "names in other scripts"),
     ({"refused": ["HKU"]}, "which users the host has"),
     ({"refused": [f"HKU\\{ALICE}\\{keys.APP_PACKAGES_KEY}"]}, "the app packages of a user who is logged in"),
     ({"refused": [f"HKU\\{ALICE}\\{keys.STARTED_KEY}"]}, "what a user who is logged in has started"),
@@ -66,10 +64,33 @@ UNSEEN = [
 
 @pytest.mark.parametrize(("named", "why"), UNSEEN)
 def test_place_that_could_not_be_seen_is_unknown_and_never_compliant(named, why):
-    found = rules({}, **{**GOOD, **named})["apps/wechat"]
+    found = rules({}, **named)["apps/wechat"]
     assert found["state"] == UNKNOWN and why in found["reason"]
     there = installed("{1}", DisplayIcon="C:\\Tencent\\WeChat\\WeChat.exe")
-    assert rules(there, **{**GOOD, **named})["apps/wechat"]["state"] == NONCOMPLIANT
+    assert rules(there, **named)["apps/wechat"]["state"] == NONCOMPLIANT
+
+
+LOST_NAMES = [
+    installed("{1}", DisplayName="\u5fae\u4fe1"),
+    installed("{1}", DisplayName="x", Publisher="\u817e\u8baf"),
+    installed("\u5fae\u4fe1", f"HKU\\{ALICE}", DisplayName="x"),
+    started(f"{FOLDER}\\x.exe", "\u5fae\u4fe1"),
+]
+
+
+@pytest.mark.parametrize("values", LOST_NAMES)
+@pytest.mark.parametrize("encoding", ["cp437", "ascii", "cp1252"])
+def test_names_whose_letters_a_code_page_lacks_are_unknown_for_services_with_names_in_their_own_script(
+    values, encoding
+):
+    found = rules(values, code_page=["437"], encoding=encoding)
+    assert (
+        found["apps/wechat"]["state"] == UNKNOWN
+        and "letters that do not come through" in found["apps/wechat"]["reason"]
+    )
+    assert "apps/telegram" not in found  # all its names are in Latin letters
+    plain = rules(installed("{1}", DisplayName="Owl"), code_page=["437"], encoding=encoding)
+    assert "apps/wechat" not in plain  # no letter was lost
 
 
 @pytest.mark.parametrize(
@@ -97,16 +118,16 @@ def test_browsers_that_could_not_be_seen_are_unknown(named, why):
 )
 def test_too_much_of_one_user_is_unknown_and_hides_nothing_else(values, monkeypatch):
     monkeypatch.setattr(registry, "MAX_TEXT_LENGTH", 300)
-    found = rules(values, **GOOD)["apps/wechat"]
+    found = rules(values)["apps/wechat"]
     assert found["state"] == UNKNOWN and "uninstall keys of a user" in found["reason"]
     there = installed("{1}", InstallLocation="C:\\Program Files\\Tencent\\WeChat")
-    assert rules({**values, **there}, **GOOD)["apps/wechat"]["state"] == NONCOMPLIANT
+    assert rules({**values, **there})["apps/wechat"]["state"] == NONCOMPLIANT
 
 
 def test_controls_of_windows_that_nobody_can_observe_are_listed_rule_by_rule_and_do_not_count():
     service = {"name": "WeChat", "domains": ["wechat.example"], "urls": [], "networks": ["192.0.2.0/24"]}
     section = make_section("dns", {"wechat": service})
-    found = record({}, plan(firewall=section, dns=section), **GOOD)
+    found = record({}, plan(firewall=section, dns=section))
     states = {rule["rule"]: (rule["state"], rule["reason"]) for rule in found["rules"]}
     for control in ("firewall", "dns"):
         reason = f"not observable here: {control} is not observed on Windows"
@@ -117,9 +138,7 @@ def test_controls_of_windows_that_nobody_can_observe_are_listed_rule_by_rule_and
 
 @pytest.mark.parametrize(("gate", "failed"), [("never", False), ("noncompliant", True), ("incomplete", True)])
 def test_gate_holds_for_a_windows_host(gate, failed):
-    made = host_record.observe_windows_host(
-        plan(), answered({}, tasks=[("WeChat.exe", 3)], **GOOD), ["apps"], time.monotonic()
-    )
+    made = host_record.observe_windows_host(plan(), answered({}, tasks=[("WeChat.exe", 3)]), ["apps"], time.monotonic())
     answer = dict(host_record.make_module_result(made, gate))
     assert (bool(answer.pop("failed", False)), bool(answer.pop("msg", ""))) == (failed, failed)
     assert answer == {"changed": False, "record": made, "drifted": [], "privileged": False}
@@ -154,12 +173,12 @@ APP = {"windows_packages": {**STORE["windows_packages"], "appx": ["Example.Parro
 )
 def test_only_program_that_can_be_seen_installed_and_running_is_compliant(known, expected, why):
     entry = {"name": "Parrot", "mode": "enforce", "packages": {}, "processes": [], "paths": [], **known}
-    found = rules({}, plan({"parrot": entry}), **GOOD).get("apps/parrot", {"state": COMPLIANT, "reason": ""})
+    found = rules({}, plan({"parrot": entry})).get("apps/parrot", {"state": COMPLIANT, "reason": ""})
     assert found["state"] == expected and why in found["reason"]
 
 
 def test_running_program_is_named_with_its_processes():
-    [process] = rules({}, tasks=[("wechat.exe", 7), ("wechat.exe", 9)], **GOOD)["apps/wechat"]["findings"]
+    [process] = rules({}, tasks=[("wechat.exe", 7), ("wechat.exe", 9)])["apps/wechat"]["findings"]
     detail = "pid 7 and 1 more, known by its image's name alone"
     assert (process["kind"], process["id"], process["detail"]) == ("process", "wechat.exe", detail)
 
@@ -167,25 +186,25 @@ def test_running_program_is_named_with_its_processes():
 def test_a_portable_program_that_winget_installed_is_found_by_its_id_alone():
     entry = {**answers.TELEGRAM, "windows_processes": [], "windows_registered": {}}
     there = installed("Telegram.TelegramDesktop_Microsoft.Winget.Source_8wekyb3d8bbwe", DisplayName="x")
-    assert rules(there, plan({"telegram": entry}), **GOOD)["apps/telegram"]["state"] == NONCOMPLIANT
+    assert rules(there, plan({"telegram": entry}))["apps/telegram"]["state"] == NONCOMPLIANT
 
 
 def test_a_waiver_for_users_or_hours_opens_nothing_that_the_host_cannot_show():
     icon = installed("{1}", DisplayIcon="C:\\Tencent\\WeChat\\WeChat.exe", DisplayVersion="3.9")
     always = {**WECHAT, "mode": "waived", "waiver": "W-1"}
-    assert rules(icon, plan({"wechat": always}), **GOOD)["apps/wechat"]["state"] == "waived"
+    assert rules(icon, plan({"wechat": always}))["apps/wechat"]["state"] == "waived"
     users = {**WECHAT, "exceptions": [{"waiver": "W-1", "users": ["alice"]}]}
-    assert rules(icon, plan({"wechat": users}), **GOOD)["apps/wechat"]["state"] == NONCOMPLIANT
+    assert rules(icon, plan({"wechat": users}))["apps/wechat"]["state"] == NONCOMPLIANT
     version = {**WECHAT, "exceptions": [{"waiver": "W-1", "versions": ["3.9"]}]}
-    assert rules(icon, plan({"wechat": version}), **GOOD)["apps/wechat"]["state"] == "waived"
+    assert rules(icon, plan({"wechat": version}))["apps/wechat"]["state"] == "waived"
     hours = {**always, "hours": [[day, 0, 1440] for day in range(7)], "otherwise": "enforce"}
-    found = rules(icon, plan({"wechat": hours}), **GOOD)["apps/wechat"]
+    found = rules(icon, plan({"wechat": hours}))["apps/wechat"]
     assert found["state"] == UNKNOWN and found["findings"]
     assert found["reason"].startswith("a waiver (W-1) opens it at some hours")
-    assert "apps/wechat" not in rules({}, plan({"wechat": hours}), **GOOD)
+    assert "apps/wechat" not in rules({}, plan({"wechat": hours}))
     parts = [{"hours": [[0, 0, 1440]]}, {"users": [], "posix_groups": ["it"]}, {"users": ["bob"]}]
     some = {**hours, "exceptions": [{"waiver": f"W-{number}", **part} for number, part in enumerate(parts, 2)]}
-    assert rules(icon, plan({"wechat": some}), **GOOD)["apps/wechat"]["reason"].startswith("a waiver (W-1, W-2, W-3) ")
+    assert rules(icon, plan({"wechat": some}))["apps/wechat"]["reason"].startswith("a waiver (W-1, W-2, W-3) ")
 
 
 def test_policies_of_the_plan_are_in_effect_in_every_installed_browser():
@@ -280,7 +299,7 @@ def together(*parts):
 def observe_rule(values, service="wechat", entry=None, **named):
     services = {"wechat": {**WECHAT, **(entry or {})}, "telegram": {**answers.TELEGRAM, **(entry or {})}}
     compliant = {"state": COMPLIANT, "findings": [], "reason": None}
-    return rules(values, plan(services), ["apps"], **GOOD, **named).get(f"apps/{service}", compliant)
+    return rules(values, plan(services), ["apps"], **named).get(f"apps/{service}", compliant)
 
 
 def test_the_device_shows_the_apps_of_those_who_are_not_logged_in_and_of_those_whose_list_is_closed():
@@ -397,7 +416,7 @@ def own_plan(own_catalogue):
 
 def rules_of_well_known(own_plan, values, **named):
     """Return the rules that are not plainly compliant, by service."""
-    found = rules(values, own_plan, ["apps"], **GOOD, **named)
+    found = rules(values, own_plan, ["apps"], **named)
     return {name.partition("/")[2]: rule for name, rule in found.items()}
 
 

@@ -2,7 +2,7 @@
 
 From bytes it makes the version, the running programs and the registry. The bytes are UTF-8 if the console could be
 switched to it. Otherwise they are UTF-16, or in a code page of the host's language; the answer has the code page's
-number. Bytes that cannot be decoded are replaced. Then names in other scripts are not compared.
+number. Bytes that cannot be decoded are replaced. A letter that the code page lacks arrives as `?`.
 """
 
 from __future__ import annotations
@@ -32,14 +32,12 @@ from .registry import WindowsRegistry, normalise_key
 
 MAX_LINES = 1_000_000
 MAX_TASKS = 50_000
-UTF_8_CODE_PAGE = 65001
 # Key: number of a code page. Value: Python's codec for it, if the codec is not named cp<number>.
 CODECS_BY_CODE_PAGE = {54936: "gb18030", 20866: "koi8-r", 28591: "latin-1"}
 _NUMBER_PATTERN = re.compile(r"\d{3,5}")
 _VERSION_PATTERN = re.compile(r"\d{1,3}\.\d{1,3}\.\d{1,6}(?:\.\d{1,6})?")
 USERS_PREFIX = normalise_key(f"{USERS_HIVE}\\x").removesuffix("x")
 SERVICES_IMAGE = "svchost.exe"  # image name (file name of the program) of processes that run Windows services
-REPLACEMENT_CHARACTER = "\N{REPLACEMENT CHARACTER}"
 
 
 class WindowsTask(NamedTuple):
@@ -55,7 +53,6 @@ class WindowsAnswer(NamedTuple):
     version: str  # of Windows; "" if unknown
     architecture: str
     is_narrow: bool  # a 32-bit shell answered on a 64-bit host, so only the 32-bit view of the registry is known
-    is_exact: bool  # names in every script (such as Chinese) arrived intact, so they can be compared
     tasks: Sequence[WindowsTask] | None  # running programs; None if they could not be listed
     registry: WindowsRegistry
     is_applier_running: bool | None = None  # whether the service runs that applies AppLocker's rules; None if unknown
@@ -76,7 +73,7 @@ def parse_answer(output: bytes, token: str) -> WindowsAnswer:
     A line that begins with `token` starts each part of the output. Raises UnusableAnswer if the output is no complete
     answer, or too large.
     """
-    text, is_exact = _decode_output(output, token)
+    text = _decode_output(output, token)
     parts = list(_split_parts(text, token))
     if not parts or parts[0].kind != BEGIN_PART or parts[-1].kind != END_PART:
         raise UnusableAnswer("it is no whole answer of a Windows command line")
@@ -101,7 +98,6 @@ def parse_answer(output: bytes, token: str) -> WindowsAnswer:
         version[0] if version else "",
         architecture,
         bool(host_architecture),
-        is_exact,
         tasks,
         registry,
         is_applier_running,
@@ -147,30 +143,15 @@ def _split_parts(text: str, token: str) -> Iterator[_AnswerPart]:
         yield _AnswerPart(kind, argument, lines, is_complete)
 
 
-def _decode_output(output: bytes, token: str) -> tuple[str, bool]:
-    """Return the host's output as text, and True if names in every script (such as Chinese) arrived intact.
-
-    The text begins at the first `token`.
-    """
+def _decode_output(output: bytes, token: str) -> str:
+    """Return the host's output as text, from the first `token`; bytes that cannot be decoded are replaced."""
     if token.encode("utf-16-le") in output:
-        start = output.find(token.encode("utf-16-le"))
-        return _decode_with_codec(output[start:], "utf-16-le")
-    start = max(output.find(token.encode()), 0)
-    output = output[start:]
-    code_page = _find_code_page(output, token)
+        return output[output.find(token.encode("utf-16-le")) :].decode("utf-16-le", "replace")
+    output = output[max(output.find(token.encode()), 0) :]
     try:
-        # Text with non-ASCII bytes that decodes as UTF-8 is certainly UTF-8. In pure ASCII text, a `?` may stand for
-        # any letter.
-        return output.decode("utf-8"), code_page == UTF_8_CODE_PAGE or not output.isascii()
+        return output.decode("utf-8")
     except UnicodeDecodeError:
-        text, _ = _decode_with_codec(output, _find_codec(code_page))
-        return text, False  # a code page has the letters of some scripts only; for others the host prints `?`
-
-
-def _decode_with_codec(output: bytes, codec: str) -> tuple[str, bool]:
-    """Return the output as text, and True if the codec (of Python) could decode all bytes."""
-    text = output.decode(codec, "replace")
-    return text, REPLACEMENT_CHARACTER not in text
+        return output.decode(_find_codec(_find_code_page(output, token)), "replace")
 
 
 def _find_codec(code_page: int) -> str:

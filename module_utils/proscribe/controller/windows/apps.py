@@ -40,7 +40,7 @@ NO_IMAGE_REASON = "the catalogue has no image name of it, so nobody knows whethe
 NO_INSTALLER_REASON = "the catalogue does not have what its installer registers"
 NO_STORE_APP_REASON = "the catalogue has no package name of its app of the Microsoft Store"
 NO_TASKS_REASON = "the programs that run cannot be listed there"
-NO_SCRIPTS_REASON = "names in other scripts do not come through that host's code page"
+NO_SCRIPTS_REASON = "names of programs have letters that do not come through that host's code page"
 STARTED_DETAIL = "a user has started it"
 STARTED_REASON = "whether a program that a user has started is still there is not known"
 SAME_NAME_DETAIL = "the catalogue has no app package of it"
@@ -183,7 +183,8 @@ def _judge_service(
         verdict = judge_rule(rule, entry, ())
         reason = f"{NO_IDENTIFIERS_REASON}: the catalogue has no Windows program of it"
         return RuleVerdict(rule, NOT_APPLICABLE, reason=reason) if verdict.state == COMPLIANT else verdict
-    has_foreign_names = any(not name.isascii() for name in entry.get("names", ()))
+    registered_names = entry.get("windows_registered", {}).get("names", ())
+    has_foreign_names = any(not name.isascii() for name in (*entry.get("names", ()), *registered_names))
     unseen_reasons = [
         *software.unseen_reasons,
         *(
@@ -192,7 +193,7 @@ def _judge_service(
             else []
         ),
         *([NO_TASKS_REASON] if answer.tasks is None else []),
-        *([NO_SCRIPTS_REASON] if has_foreign_names and not answer.is_exact else []),
+        *([NO_SCRIPTS_REASON] if has_foreign_names and software.lossy_keys else []),
     ]
     verdict = _judge_doubtful(rule, entry, evidence, "; ".join(unseen_reasons))
     return limit_to_observable(verdict, "; ".join(gaps or ()))

@@ -106,7 +106,7 @@ def make_command_line(token: str) -> str:
         """Return a loop over `keys` that queries each; `key` is its name inside the loop, such as `%k`."""
         query = f"echo %m {kind} {key}& reg query {key}{options} 2>nul{end_of_part}"
         # The loop is in parentheses. Otherwise the rest of the command line would belong to it.
-        return f"(for %k in ({' '.join(map(_quote_key, keys))}) do @({query}))"
+        return f"(for %k in ({' '.join(map(quote_key, keys))}) do @({query}))"
 
     # %u is the key of a user, and %~k is a key below it without quotes
     user_key = '"%u\\%~k"'
@@ -136,7 +136,7 @@ def make_command_line(token: str) -> str:
     return f"for %m in ({token}) do @({'& '.join(parts)})"
 
 
-def _quote_key(key: str) -> str:
+def quote_key(key: str) -> str:
     """Return a registry key in quotes if it has blanks."""
     return f'"{key}"' if " " in key else key
 
@@ -150,7 +150,13 @@ def wrap_command(command_line: str, shell: str, transport: str) -> str:
     if shell == "cmd":
         return command_line
     quoted_line = command_line.replace("'", "''")
-    script = f"try{{[Console]::OutputEncoding=[Text.Encoding]::UTF8}}catch{{}};cmd /c '{quoted_line}'"
+    return make_powershell_command(
+        f"try{{[Console]::OutputEncoding=[Text.Encoding]::UTF8}}catch{{}};cmd /c '{quoted_line}'", transport
+    )
+
+
+def make_powershell_command(script: str, transport: str) -> str:
+    """Return the command that runs a PowerShell script over Ansible's connection plugin `transport`."""
     if transport in ("winrm", "psrp"):
         return script
     # in base64, so that no shell interprets the script

@@ -42,6 +42,8 @@ MAX_STARTED_NOTES = 20_000  # most records of a user that are compared; some hun
 # The beginning of a Windows path: a drive letter, or a volume of the kernel.
 _VOLUME_PATTERN = re.compile(r"[a-z]:|\\device\\harddiskvolume\d{1,4}", re.IGNORECASE)
 CLASSES_SUFFIX = "_Classes"  # suffix of the second registry key of a logged-in user, which has the user's MuiCache
+# Characters that stand for a letter that the host's code page lacks, or that could not be decoded.
+LOST_LETTERS = ("?", "\N{REPLACEMENT CHARACTER}")
 STORE_FOLDER = "\\program files\\windowsapps\\"
 
 
@@ -81,6 +83,7 @@ class WindowsSoftware(NamedTuple):
     started_programs: list[InstalledProgram]
     packages: AppPackages
     unseen_reasons: list[str]
+    lossy_keys: list[str]  # registry keys with names whose letters were lost
 
 
 # Key: field of InstalledProgram. Value: name of the registry value that has its text.
@@ -106,10 +109,7 @@ def find_software(answer: WindowsAnswer) -> WindowsSoftware:
     # (registry key of the user, account, phrase for a message)
     user_roots = [(f"{USERS_HIVE}\\{name}", name, USER_SUBJECT) for name in users]
     registry_roots = [(MACHINE_HIVE, "", MACHINE_SUBJECT), *user_roots]
-    keys = [
-        (f"{registry_root}\\{UNINSTALL_KEY}", account, subject) for registry_root, account, subject in registry_roots
-    ]
-    for key, account, subject in [*keys, (f"{MACHINE_HIVE}\\{UNINSTALL_KEY_32_BIT}", "", MACHINE_SUBJECT)]:
+    for key, account, subject in _list_uninstall_keys(users):
         programs += [_read_uninstall_key(registry, key, name, account) for name in registry.list_key_names(key)]
         if not registry.is_complete(key):
             unseen_reasons.append(NO_KEYS_REASON.format(subject))
@@ -127,7 +127,44 @@ def find_software(answer: WindowsAnswer) -> WindowsSoftware:
     app_packages = store_packages.find_app_packages(answer, users)
     if app_packages.is_complete:
         started_programs = [program for program in started_programs if not _is_store_program(program.program)]
-    return WindowsSoftware(programs, path_programs, started_programs, app_packages, list(dict.fromkeys(unseen_reasons)))
+    return WindowsSoftware(
+        programs,
+        path_programs,
+        started_programs,
+        app_packages,
+        list(dict.fromkeys(unseen_reasons)),
+        find_lossy_keys(answer),
+    )
+
+
+def _list_uninstall_keys(users: Iterable[str]) -> list[tuple[str, str, str]]:
+    """Return (registry key, account, phrase for a message) of each key with uninstall keys."""
+    return [
+        (f"{MACHINE_HIVE}\\{UNINSTALL_KEY}", "", MACHINE_SUBJECT),
+        (f"{MACHINE_HIVE}\\{UNINSTALL_KEY_32_BIT}", "", MACHINE_SUBJECT),
+        *((f"{USERS_HIVE}\\{account}\\{UNINSTALL_KEY}", account, USER_SUBJECT) for account in users),
+    ]
+
+
+def find_lossy_keys(answer: WindowsAnswer) -> list[str]:
+    """Return the registry keys with names of programs in which a letter was lost, because the code page lacks it.
+
+    A name that has a question mark itself counts, too, unless the key was read in UTF-16.
+    """
+    registry, users = answer.registry, list_logged_in_users(answer)
+    texts_by_key: dict[str, list[str]] = {}
+    for key, account, _ in _list_uninstall_keys(users):
+        programs = [_read_uninstall_key(registry, key, name, account) for name in registry.list_key_names(key)]
+        texts_by_key[key] = [text for program in programs for text in (program.key, program.name, program.publisher)]
+    for account in users:
+        key = f"{USERS_HIVE}\\{account}\\{STARTED_KEY}"
+        values = list(registry.read_values(key).values())[:MAX_STARTED_NOTES]
+        texts_by_key[key] = [str(registry_value.data) for registry_value in values]
+    return [
+        key
+        for key, texts in texts_by_key.items()
+        if not registry.is_exact(key) and any(letter in text for text in texts for letter in LOST_LETTERS)
+    ]
 
 
 def _has_all_notes(registry: WindowsRegistry, registry_root: str, account: str) -> bool:

@@ -54,6 +54,7 @@ class WindowsRegistry:
         self._read_keys: set[str] = set()  # keys that were read with all keys below them
         self._listed_keys: set[str] = set()  # keys whose values and child names are known
         self._limits_left = MAX_VALUES, MAX_KEYS  # numbers of values and keys that may still be added
+        self._exact_keys: set[str] = set()  # keys that were read in UTF-16, in which no letter is lost
 
     def read_query(self, key: str, lines: Iterable[str], is_whole: bool) -> None:
         """Add the output of a successful `reg query` for a key.
@@ -78,7 +79,7 @@ class WindowsRegistry:
                 values_left -= 1
                 self._finish_value(current_key, text)
                 name, type_, data = match.groups(default="")
-                self._values_by_key.setdefault(current_key, []).append(_parse_value(name, type_, data))
+                self._values_by_key.setdefault(current_key, []).append(make_registry_value(name, type_, data))
                 text.append(data)
             elif text and line:
                 text.append(line)
@@ -90,11 +91,41 @@ class WindowsRegistry:
         if is_whole:
             self._read_keys.add(queried_key)
 
+    def replace_key(self, key: str, exported_keys: Iterable[tuple[str, list[RegistryValue]]]) -> None:
+        """Replace a key and all keys below it by the content of an export: the path and the values of each key.
+
+        Raises UnusableAnswer for keys elsewhere, and if there is too much data. Then nothing is replaced.
+        """
+        replaced_key = normalise_key(key)
+        new_keys = [(normalise_key(path), path, values) for path, values in exported_keys]
+        values_left, keys_left = self._limits_left
+        values_left -= sum(len(values) for _, _, values in new_keys)
+        keys_left -= len(new_keys)
+        if values_left < 0 or keys_left < 0 or any(path.count("\\") > MAX_KEY_DEPTH for path, _, _ in new_keys):
+            raise UnusableAnswer("an exported registry key has too much data")
+        if not all(path == replaced_key or path.startswith(f"{replaced_key}\\") for path, _, _ in new_keys):
+            raise UnusableAnswer("an export has other registry keys than the queried key")
+        for keys in (self._values_by_key, self._child_names):
+            for known_key in [
+                known for known in keys if known == replaced_key or known.startswith(f"{replaced_key}\\")
+            ]:
+                del keys[known_key]
+        for path, spelled_path, values in new_keys:
+            self._add_key(replaced_key, path, spelled_path.strip())
+            self._values_by_key[path] = values
+        self._limits_left = values_left, keys_left
+        self._read_keys.add(replaced_key)
+        self._exact_keys.add(replaced_key)
+
+    def is_exact(self, key: str) -> bool:
+        """Return True if a key was read in UTF-16, so that no letter of its names is lost."""
+        return normalise_key(key) in self._exact_keys
+
     def _finish_value(self, key: str | None, text: list[str]) -> None:
         """Join all lines of the key's last value to its text, and empty `text` for the next value."""
         if key is not None and len(text) > 1:
             last_value = self._values_by_key[key][-1]
-            self._values_by_key[key][-1] = _parse_value(last_value.name, last_value.type, "\n".join(text))
+            self._values_by_key[key][-1] = make_registry_value(last_value.name, last_value.type, "\n".join(text))
         text.clear()
 
     def _add_key(self, queried_key: str, key: str, spelled_key: str) -> None:
@@ -160,7 +191,7 @@ class WindowsRegistry:
         yield from self._child_names.get(normalise_key(key), {}).values()
 
 
-def _parse_value(name: str, type_: str, data: str) -> RegistryValue:
+def make_registry_value(name: str, type_: str, data: str) -> RegistryValue:
     """Return a registry value whose data is a number for REG_DWORD, else a text.
 
     Raises UnusableAnswer for a longer name or text than the registry permits.
