@@ -54,3 +54,5 @@ _TEXT = _TABLE.strip().replace("\n    | ", " | ")
 for _name, _place in _PLACES.items():
     _TEXT = _TEXT.replace(_name, _place)
 WELL_KNOWN = tuple(WellKnown(*row.split(" | ")) for row in _TEXT.splitlines())
+# Programs of others have these names, too.
+SHARED_IMAGES = ("LINE.exe", "Messenger.exe", "Signal.exe")

@@ -20,7 +20,7 @@ from proscribe.host.controls.group_policy.registry_pol import decode_entry, make
 from proscribe.model.finding import COMPLIANT, NONCOMPLIANT, NOT_APPLICABLE, UNKNOWN, Finding
 from proscribe.model.plan import add_digest
 from proscribe.wire.answers import results
-from well_known import WELL_KNOWN
+from well_known import SHARED_IMAGES, WELL_KNOWN
 from windows_answers import ALICE, BOB, MARK, NOTHING, WECHAT, answered, device_package, installed, plan, started
 
 WINE = Path(__file__).parents[1] / "recorded/windows/wine_10.txt"
@@ -429,7 +429,6 @@ def with_key(known):
     return installed(known.key, **values, UninstallString=f"{known.folder}\\uninstall.exe")
 
 
-SHARED_IMAGES = ("LINE.exe", "Messenger.exe", "Signal.exe")
 PRESENCES = {  # by how a program is there: values of the registry, what names it, and the state
     "installed": (with_key, "name", NONCOMPLIANT),
     "running": (lambda known: {}, "image", NONCOMPLIANT),
