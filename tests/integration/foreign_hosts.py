@@ -136,6 +136,7 @@ def into_mac(host):
 def bundle(host, path, identifier, **more):
     said = {"CFBundleIdentifier": identifier, "CFBundlePackageType": "APPL", **more}
     place(host, f"{path}/Contents/Info.plist", plistlib.dumps(said, fmt=plistlib.FMT_BINARY))
+    place(host, f"{path}/Contents/MacOS/program", b"")
 
 
 def preferences(host, plan):

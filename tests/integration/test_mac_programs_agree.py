@@ -53,7 +53,8 @@ class Macs(Explained):
         """The rules of a Mac's record that are noncompliant while these applications are there."""
         for number, bundle_id in enumerate(bundle_ids):
             place = root / f"Applications/{number}.app/Contents/Info.plist"
-            place.parent.mkdir(parents=True)
+            (place.parent / "MacOS").mkdir(parents=True)
+            (place.parent / "MacOS/program").touch()
             place.write_bytes(plistlib.dumps({"CFBundleIdentifier": bundle_id}))
         host = Host(str(root), lambda *_, **__: ToolResult(0, "    1     0 /sbin/launchd\n", ""))
         rules = replies.read_unnamed_record(make_mac_record(host, self.plan(ONE), ["apps"]))["rules"]

@@ -87,7 +87,7 @@ def audited(fleet):
 
 def test_every_host_stands_in_one_report_with_the_state_that_it_has(audited):
     assert {name: (record["state"], record["platform"]["os"]) for name, record in audited.items()} == {
-        "win-managed": ("unknown", "windows"),
+        "win-managed": ("compliant", "windows"),
         "win-other": ("noncompliant", "windows"),
         "mac": ("noncompliant", "macos"),
         "deb-1": ("noncompliant", "debian"),

@@ -386,7 +386,7 @@ def test_powershell_over_ssh_gets_no_character_that_a_shell_takes_for_its_own():
 
 def known_browsers(values, **named):
     answer = answered(values, **named)
-    browsers = find_browsers(answer, find_software(answer).programs)
+    browsers = find_browsers(answer, find_software(answer))
     return [one.id for one in browsers.known_browsers], list(browsers.other_browsers)
 
 
@@ -394,6 +394,18 @@ def test_a_browser_that_runs_is_known_by_its_image():
     tasks = [(image, 4) for image in ("BRAVE.EXE", "CHROME.EXE", "FIREFOX.EXE", "MSEDGE.EXE", "THUNDERBIRD.EXE")]
     ids = ["brave", "firefox", "google_chrome", "microsoft_edge", "thunderbird"]
     assert sorted(known_browsers({}, tasks=tasks)[0]) == ids
+
+
+def test_browsers_of_the_store_are_known_by_their_app_package():
+    values = device_package("Mozilla.Firefox_144.0.0.0_x64__n80bbvh6b1yt2")
+    for name in (
+        "DuckDuckGo.DesktopBrowser_0.150.1.0_x64__ya2fgkz3nks94",
+        "TheBrowserCompany.Arc_1.0.0.0_x64__ttt1ap7aakyb4",
+    ):
+        values |= device_package(name)
+    assert known_browsers(values) == (["firefox"], ["DuckDuckGo", "Arc"])
+    other_publisher = device_package("Mozilla.Firefox_144.0.0.0_x64__8wekyb3d8bbwe")
+    assert known_browsers(other_publisher) == ([], [])
 
 
 def test_other_browsers_are_known_by_image_and_name():

@@ -41,6 +41,7 @@ class Mac:
         """Write an application."""
         content = plistlib.dumps({"CFBundleIdentifier": identifier, **more}, fmt=plistlib.FMT_BINARY)
         self.file(f"{path}/Contents/Info.plist", content)
+        self.file(f"{path}/Contents/MacOS/program", b"")
 
     def preferences(self, plan: Mapping[str, Any]) -> None:
         """Write the policies of a plan, as a profile of an MDM leaves them."""

@@ -336,6 +336,13 @@ def test_application_is_known_by_its_identifier_alone(mac, path, scope):
     assert (finding["id"], finding["scope"], finding["path"]) == ("COM.tencent.xinwechat", scope, path)
 
 
+def test_bundle_without_a_program_is_no_application(mac):
+    mac.bundle("/Applications/WeChat.app", "com.tencent.xinWeChat")
+    assert read_rules(mac.host, plan())["apps/wechat"]["state"] == NONCOMPLIANT
+    (mac.root / "Applications/WeChat.app/Contents/MacOS/program").unlink()  # as a removal leaves it
+    assert "apps/wechat" not in read_rules(mac.host, plan())
+
+
 def test_homes_of_nobody_are_left_out_and_each_home_has_a_budget(mac, monkeypatch):
     def note_budget(host, folder, user):
         budgets.append((user, host.budget and host.budget.seconds))

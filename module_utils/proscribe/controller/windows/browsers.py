@@ -32,7 +32,7 @@ from ...model.types.plan import Plan
 from .accounts import explain_absent_users, list_logged_in_users
 from .answer_reader import WindowsAnswer
 from .command_line import APP_PATHS_KEY, BROWSERS_KEY, MACHINE_HIVE, USERS_HIVE
-from .installed_programs import NARROW_REASON, InstalledProgram
+from .installed_programs import NARROW_REASON, WindowsSoftware
 from .registry import RegistryValue, WindowsRegistry
 from .windows_catalogue import iterate_names
 
@@ -98,6 +98,10 @@ OTHER_NAMES = frozenset(
         "zen browser",
     )
 )
+# Browsers of the Microsoft Store, by the family of their app package (the folders of their profiles in public code).
+# Such a browser registers no image name that others can see. Firefox reads its policies from the registry there, too.
+BROWSERS_BY_APP = {"mozilla.firefox_n80bbvh6b1yt2": "firefox"}
+OTHER_APPS = {"duckduckgo.desktopbrowser_ya2fgkz3nks94": "DuckDuckGo", "thebrowsercompany.arc_ttt1ap7aakyb4": "Arc"}
 CHROMIUM_FOLDER = "\\chromium\\"
 OLD_BROWSER_IMAGE = "iexplore.exe"  # Internet Explorer, which Windows still registers everywhere
 UNREAD_REASON = "{} cannot be read there"
@@ -114,13 +118,13 @@ class InstalledBrowsers(NamedTuple):
     unseen_reason: str
 
 
-def find_browsers(answer: WindowsAnswer, installed: list[InstalledProgram]) -> InstalledBrowsers:
+def find_browsers(answer: WindowsAnswer, software: WindowsSoftware) -> InstalledBrowsers:
     """Return the browsers of a host.
 
-    `installed` are the programs in the uninstall keys. A program is a browser if the machine or a logged-in user has
-    registered it as a browser. Known browsers are also found by their uninstall key, by their App Paths entry, or while
-    they run.
+    A program is a browser if the machine or a logged-in user has registered it as a browser. Known browsers are also
+    found by their uninstall key, by their App Paths entry, by their app package, or while they run.
     """
+    installed, families = software.programs, {app.family.casefold() for app in software.packages.apps}
     registry = answer.registry
     registry_roots = [MACHINE_HIVE, *(f"{USERS_HIVE}\\{name}" for name in list_logged_in_users(answer))]
     # (name, path) of each registered browser
@@ -144,6 +148,7 @@ def find_browsers(answer: WindowsAnswer, installed: list[InstalledProgram]) -> I
     browser_ids = {_identify_browser(program) for _, program in registered_programs} | {
         _identify_browser(image) for image in images
     }
+    browser_ids |= {browser_id for family, browser_id in BROWSERS_BY_APP.items() if family in families}
     # A dict without values, so that each name is listed once and in order.
     other_names = {
         name: None
@@ -160,11 +165,16 @@ def find_browsers(answer: WindowsAnswer, installed: list[InstalledProgram]) -> I
     other_names |= dict.fromkeys(
         sorted(({image.rpartition("\\")[2] for image in images} & OTHER_IMAGES) - registered_images)
     )
+    other_names |= {name: None for family, name in OTHER_APPS.items() if family in families}
     programs = tuple(program for program in POLICY_PROGRAMS if program.id in browser_ids)
+    unseen_reasons = [
+        *_explain_unseen_browsers(answer, registry_roots),
+        *filter(None, [software.packages.unseen_reason]),
+    ]
     return InstalledBrowsers(
         programs,
         tuple(escape_text(name[:200]) for name in other_names),
-        "; ".join(_explain_unseen_browsers(answer, registry_roots)),
+        "; ".join(unseen_reasons),
     )
 
 

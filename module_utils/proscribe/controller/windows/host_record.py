@@ -36,7 +36,7 @@ def observe_windows_host(
     check_plan(plan)
     compiled_controls, plan = plan["controls"], resolve_hours(plan, UNKNOWN_TIME)
     software = installed_programs.find_software(answer)
-    installed_browsers = browsers.find_browsers(answer, software.programs)
+    installed_browsers = browsers.find_browsers(answer, software)
     names = observe_only_record.choose_controls(plan, control_names)
 
     def observe_app_rules() -> list[RuleVerdict]:

@@ -20,7 +20,7 @@ from .property_list import read_property_list
 
 APPLICATIONS_FOLDER, HOMES_DIRECTORY = "/Applications", "/Users"
 IGNORED_HOMES = ("Shared", "Guest", ".localized", "Deleted Users")
-INFO_FILE = "Contents/Info.plist"
+INFO_FILE, PROGRAMS_FOLDER = "Contents/Info.plist", "Contents/MacOS"
 IDENTIFIER_KEY, VERSION_KEY = "CFBundleIdentifier", "CFBundleShortVersionString"
 HOMEBREW_PREFIXES = ("/opt/homebrew", "/usr/local")
 MAX_APPLICATIONS = 5000  # most applications of one folder that are listed
@@ -147,17 +147,27 @@ def _list_directories(host: Host, directory: str) -> Iterator[str]:
 
 
 def read_application(host: Host, path: str, user: str = "") -> MacApplication | None:
-    """Return the application at a path; None if its Info.plist has no identifier.
+    """Return the application at a path; None if its Info.plist has no identifier, or the bundle has no program.
+
+    A bundle without a program is what a removal left behind.
 
     `user` is the user whose home has the application; "" for all users. Raises ObservationError, and ControlError for a
     bad Info.plist.
     """
     properties = read_property_list(host, f"{path}/{INFO_FILE}") or {}
     bundle_id, version = properties.get(IDENTIFIER_KEY), properties.get(VERSION_KEY)
-    if not isinstance(bundle_id, str) or not bundle_id:
+    if not isinstance(bundle_id, str) or not bundle_id or not _has_program(host, path):
         return None
     trusted_version = version[:100] if isinstance(version, str) and not user and _is_root_only(host, path) else ""
     return MacApplication(bundle_id[:200], path, trusted_version, user)
+
+
+def _has_program(host: Host, path: str) -> bool:
+    """Return True if a bundle has a program, or if its folder of programs cannot be read."""
+    try:
+        return bool(host.list_directory(f"{path}/{PROGRAMS_FOLDER}"))
+    except (ObservationError, ControlError):
+        return True
 
 
 def _is_root_only(host: Host, path: str) -> bool:
