@@ -86,8 +86,11 @@ def test_a_filter_list_opens_a_name_below_one_that_is_blocked_again():
 
 @pytest.mark.parametrize("tenant", ['a"b', "a b", "a\nb", "", "x" * 5000])
 def test_a_tenant_that_cannot_stand_in_a_header_is_an_error(tenant):
-    with pytest.raises(ExportError, match="is no value of a header of tenants"):
-        export("squid_opening", plan_of_tenants(tenant))
+    for made in (plan_of_tenants(tenant), plan_of_tenants(microsoft=(OWN, tenant))):
+        with pytest.raises(
+            ExportError, match="proscribe_tenants.(google|microsoft): found .*, expected a domain such as"
+        ):
+            export("squid_opening", made)
 
 
 @st.composite
@@ -301,9 +304,9 @@ def plan_of_tenants(*google, microsoft=()):
     ("tenants", "said"),
     [
         ((), "nothing to export: proscribe_tenants names no tenant of Microsoft's"),
-        (('a"b',), "is no tenant, expected a domain or an id"),
-        ((OWN, "a\r\nX: b"), "is no tenant, expected a domain or an id"),
-        ((OWN,) * 110, "4,069 characters of a header, but the device takes at most 4,000"),
+        (('a"b',), "proscribe_tenants.microsoft: found 'a\"b', expected a domain such as example.org"),
+        ((OWN, "a\r\nX: b"), "proscribe_tenants.microsoft: found 'a\\r\\nX: b', expected a domain such as example.org"),
+        ([f"{n:08x}{OWN[8:]}" for n in range(110)], "4,069 characters of a header, but the device takes at most 4,000"),
     ],
 )
 def test_tenants_that_no_header_takes_are_refused(tenants, said):
