@@ -51,6 +51,13 @@ NO_PRIVATE_ACCOUNTS: Final = "DisablePersonalSync"  # policy of OneDrive, as is 
 ALLOWED_TENANTS: Final = "AllowTenantList"
 SIGN_IN_TENANTS: Final = "RestrictTeamsSignInToAccountsFromTenantList"
 ACCOUNTS_PATTERN: Final = "AllowedAccountsPattern"
+# For each policy, the rule of the control `browser` that is about it.
+ACCOUNT_RULES = {
+    ALLOWED_TENANTS: "onedrive-tenants",
+    NO_PRIVATE_ACCOUNTS: "onedrive-private-accounts",
+    SIGN_IN_TENANTS: "teams-accounts",
+    ACCOUNTS_PATTERN: "drive-accounts",
+}
 
 
 class AccountPolicies(NamedTuple):
