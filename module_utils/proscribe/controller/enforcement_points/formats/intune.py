@@ -4,9 +4,8 @@
     - `macos_restricted_apps.json`: the bundle ids, as the list of a macOSGeneralDeviceConfiguration. Intune reports
       Macs with these programs, but stops none of them.
     - `windows_accounts.json`: the accounts that OneDrive and Teams accept, as policies of the settings catalogue.
-    - `windows_chrome.json`, `windows_edge.json`: sites and extensions as policies of the settings catalogue. The
-      names of settings come from policies that administrators have exported. The names of other settings are not
-      published. So they are left out here, and Group Policy has them.
+    - `windows_chrome.json`, `windows_edge.json`: policies of the settings catalogue, by the names in
+      intune_settings.py. A policy without a name there is left out, and Group Policy has it.
 
 Documentation of the API:
 
@@ -19,7 +18,6 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Iterator, Mapping
 
-from ....host.controls.browser import chromium
 from ....host.controls.group_policy import account_restrictions, policies
 from .. import apple
 from ..browser_formats import (
@@ -32,21 +30,18 @@ from ..browser_formats import (
 from ..file_header import encode_json, make_header
 from ..format_declaration import HTTPS_PATHS, ExportDecision, ExportError, ExportFormat, ExportOmission, RenderedExport
 from ..group_policy.identity import make_display_name
+from ..intune_settings import (
+    CATALOGUE_BROWSERS,
+    GRAPH_NAMESPACE,
+    MAX_TEAMS_LENGTH,
+    RequestBody,
+    check_text,
+    make_browser_setting,
+    make_switch,
+    make_text,
+    make_text_list,
+)
 
-RequestBody = dict[str, object]  # a request body, or a part of it
-GRAPH_NAMESPACE = "#microsoft.graph."
-CATALOGUE_NAMESPACE = GRAPH_NAMESPACE + "deviceManagementConfiguration"
-# For each browser: the file, and the prefix of the names of the browser's machine settings in Intune.
-WINDOWS_BROWSERS = {
-    "google_chrome": ("windows_chrome.json", "device_vendor_msft_policy_config_chromeintunev1~policy~googlechrome"),
-    "microsoft_edge": ("windows_edge.json", "device_vendor_msft_policy_config_microsoft_edge~policy~microsoft_edge"),
-}
-LIST_CATEGORIES = {
-    chromium.BLOCK_LIST: "",
-    chromium.ALLOW_LIST: "",
-    chromium.EXTENSION_BLOCK_LIST: "~extensions",
-    chromium.EXTENSION_ALLOW_LIST: "~extensions",
-}
 # Settings of programs that serve both kinds of account. Drive for desktop is not in Intune's settings catalogue.
 _ONEDRIVE_SETTING = "vendor_msft_policy_config_onedrivengscv2~policy~onedrivengsc"
 NO_PRIVATE_SETTING = f"user_{_ONEDRIVE_SETTING}_{account_restrictions.NO_PRIVATE_ACCOUNTS.lower()}"
@@ -69,8 +64,10 @@ def render_export(decision: ExportDecision) -> RenderedExport:
             rules += list_included_rules(decision)
             omissions += list_left_out(decision, "macOS")
         for program, browser_policies in policies.collect_program_policies(decision.plan).items():
-            if program.id in WINDOWS_BROWSERS and (settings := list(_make_browser_settings(program, browser_policies))):
-                files[WINDOWS_BROWSERS[program.id][0]] = _make_catalogue_policy(decision, program.name, settings)
+            if program.id in CATALOGUE_BROWSERS and (
+                settings := list(_make_browser_settings(program, browser_policies))
+            ):
+                files[CATALOGUE_BROWSERS[program.id].file] = _make_catalogue_policy(decision, program.name, settings)
         omissions += [
             *_list_unnamed_settings(policies.collect_program_policies(decision.plan)),
             *list_left_out_accounts(decision),
@@ -102,13 +99,13 @@ def _list_unnamed_settings(
     policies_by_program: Mapping[policies.PolicyProgram, Mapping[str, object]],
 ) -> Iterator[ExportOmission]:
     for program, browser_policies in policies_by_program.items():
-        if program.id not in WINDOWS_BROWSERS:
+        if program.id not in CATALOGUE_BROWSERS:
             yield ExportOmission(
                 "", f"{program.name} on Windows", "Intune has no published name of its settings; gpo has them."
             )
-        elif unnamed_settings := sorted(set(browser_policies) - set(LIST_CATEGORIES)):
+        elif unnamed_settings := sorted(set(browser_policies) - set(CATALOGUE_BROWSERS[program.id].settings)):
             reason = f"Intune has no published name of {', '.join(unnamed_settings)}; gpo has them."
-            yield ExportOmission("", f"{program.name} on Windows: bypasses", reason)
+            yield ExportOmission("", f"{program.name} on Windows: settings", reason)
 
 
 def _make_custom_configuration(decision: ExportDecision, profile: bytes) -> RequestBody:
@@ -154,60 +151,29 @@ def _make_catalogue_policy(decision: ExportDecision, name: str, settings: list[R
 def _make_browser_settings(
     program: policies.PolicyProgram, browser_policies: Mapping[str, object]
 ) -> Iterator[RequestBody]:
-    """Yield the settings of Intune's settings catalogue for a browser's lists of sites and extensions."""
-    for name, category in LIST_CATEGORIES.items():
-        if isinstance(policy_values := browser_policies.get(name), list) and policy_values:
-            setting = f"{WINDOWS_BROWSERS[program.id][1]}{category}_{name.lower()}"
-            yield _make_enabled_setting(setting, _make_setting_values(f"{setting}_{name.lower()}desc", policy_values))
+    """Yield the settings of Intune's settings catalogue for a browser's policies that have a name there."""
+    browser = CATALOGUE_BROWSERS[program.id]
+    for policy in sorted(browser_policies):
+        if policy in browser.settings and browser_policies[policy] != []:
+            yield make_browser_setting(browser, policy, browser_policies[policy])
 
 
 def _make_account_settings(account_policies: Iterable[account_restrictions.AccountPolicies]) -> Iterator[RequestBody]:
     """Yield the settings of Intune's settings catalogue for the accounts that OneDrive and Teams accept."""
     for program_accounts in account_policies:
         if account_restrictions.NO_PRIVATE_ACCOUNTS in program_accounts.preferences:
-            yield _make_enabled_setting(NO_PRIVATE_SETTING)
+            yield make_switch(NO_PRIVATE_SETTING)
         if tenants := program_accounts.preferences.get(account_restrictions.ALLOWED_TENANTS):
-            yield _make_enabled_setting(
-                TENANTS_SETTING, _make_setting_values(f"{TENANTS_SETTING}_allowtenantlistbox", list(tenants))
-            )
+            yield make_switch(TENANTS_SETTING, make_text_list(f"{TENANTS_SETTING}_allowtenantlistbox", list(tenants)))
         if sign_in_tenants := program_accounts.preferences.get(account_restrictions.SIGN_IN_TENANTS):
-            setting_value = {"@odata.type": CATALOGUE_NAMESPACE + "StringSettingValue", "value": sign_in_tenants}
-            instance: RequestBody = {
-                "@odata.type": CATALOGUE_NAMESPACE + "SimpleSettingInstance",
-                "settingDefinitionId": f"{SIGN_IN_SETTING}_{account_restrictions.SIGN_IN_TENANTS.lower()}",
-                "simpleSettingValue": setting_value,
-            }
-            yield _make_enabled_setting(SIGN_IN_SETTING, instance)
-
-
-def _make_enabled_setting(setting: str, *children: RequestBody) -> RequestBody:
-    return {
-        "@odata.type": CATALOGUE_NAMESPACE + "Setting",
-        "settingInstance": {
-            "@odata.type": CATALOGUE_NAMESPACE + "ChoiceSettingInstance",
-            "settingDefinitionId": setting,
-            "choiceSettingValue": {
-                "@odata.type": CATALOGUE_NAMESPACE + "ChoiceSettingValue",
-                "value": f"{setting}_1",
-                "children": list(children),
-            },
-        },
-    }
-
-
-def _make_setting_values(setting: str, values: list[str]) -> RequestBody:
-    return {
-        "@odata.type": CATALOGUE_NAMESPACE + "SimpleSettingCollectionInstance",
-        "settingDefinitionId": setting,
-        "simpleSettingCollectionValue": [
-            {"@odata.type": CATALOGUE_NAMESPACE + "StringSettingValue", "value": list_text} for list_text in values
-        ],
-    }
+            text_setting = f"{SIGN_IN_SETTING}_{account_restrictions.SIGN_IN_TENANTS.lower()}"
+            tenant_text = check_text(account_restrictions.SIGN_IN_TENANTS, sign_in_tenants, MAX_TEAMS_LENGTH)
+            yield make_switch(SIGN_IN_SETTING, make_text(text_setting, tenant_text))
 
 
 FORMAT = ExportFormat(
     name="intune",
-    purpose="Microsoft Intune: browsers on macOS, sites and extensions of Chrome and Edge on Windows",
+    purpose="Microsoft Intune: browsers on macOS, policies of Chrome and Edge on Windows",
     controls=(BROWSER_CONTROL, "apps"),
     render_export=render_export,
     tested_with="nothing that can be run here; the form is Microsoft Graph's documentation",
