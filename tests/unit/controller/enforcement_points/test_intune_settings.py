@@ -101,9 +101,9 @@ def test_an_export_of_every_setting_has_only_what_graph_lists_and_names_the_othe
     reasons = {item.subject: item.reason for item in made.left_out if item.subject.endswith("on Windows: settings")}
     assert reasons == {
         "Google Chrome on Windows: settings": "Intune has no published name of HttpHeaderInjection, "
-        "WebAppInstallByUserEnabled; gpo has them.",
+        "WebAppInstallByUserEnabled; the browser's scripts have them.",
         "Microsoft Edge on Windows: settings": "Intune has no published name of HttpHeaderInjection, "
-        "PolicyDictionaryMultipleSourceMergeList, PolicyListMultipleSourceMergeList; gpo has them.",
+        "PolicyDictionaryMultipleSourceMergeList, PolicyListMultipleSourceMergeList; the browser's scripts have them.",
     }
 
 

@@ -1,11 +1,12 @@
-"""Format `intune`: request bodies for Microsoft Intune's API (Microsoft Graph), one per file.
+"""Format `intune`: request bodies for Microsoft Intune's API (Microsoft Graph), one per file, and scripts.
 
     - `macos_browsers.json`: the configuration profile of `mobileconfig`, as a macOSCustomConfiguration.
     - `macos_restricted_apps.json`: the bundle ids, as the list of a macOSGeneralDeviceConfiguration. Intune reports
       Macs with these programs, but stops none of them.
     - `windows_accounts.json`: the accounts that OneDrive and Teams accept, as policies of the settings catalogue.
     - `windows_chrome.json`, `windows_edge.json`: policies of the settings catalogue, by the names in
-      intune_settings.py. A policy without a name there is left out, and Group Policy has it.
+      intune_settings.py. A policy without a name there is left out.
+    - `remediations/<program>/`: all registry values of a program as scripts (remediation_scripts.py).
 
 Documentation of the API:
 
@@ -19,7 +20,7 @@ import base64
 from collections.abc import Iterable, Iterator, Mapping
 
 from ....host.controls.group_policy import account_restrictions, policies
-from .. import apple
+from .. import apple, remediation_scripts
 from ..browser_formats import (
     BROWSER_CONTROL,
     is_page_blocked,
@@ -47,6 +48,7 @@ _ONEDRIVE_SETTING = "vendor_msft_policy_config_onedrivengscv2~policy~onedrivengs
 NO_PRIVATE_SETTING = f"user_{_ONEDRIVE_SETTING}_{account_restrictions.NO_PRIVATE_ACCOUNTS.lower()}"
 TENANTS_SETTING = f"device_{_ONEDRIVE_SETTING}_{account_restrictions.ALLOWED_TENANTS.lower()}"
 SIGN_IN_SETTING = "user_vendor_msft_policy_config_teamsv3~policy~l_teams_string_teams_signinrestriction_policy"
+REMEDIATIONS = "remediations"  # folder of the scripts
 MAX_LISTED_APPS = 10_000  # Graph's limit for a list of apps
 
 
@@ -76,7 +78,9 @@ def render_export(decision: ExportDecision) -> RenderedExport:
             files["windows_accounts.json"] = _make_catalogue_policy(decision, "accounts of programs", settings)
         omissions += [
             ExportOmission(
-                "", f"{program_accounts.name} on Windows: accounts", "Intune has no published name of it; gpo has it."
+                "",
+                f"{program_accounts.name} on Windows: accounts",
+                "Intune has no published name of it; its scripts have it.",
             )
             for program_accounts in account_restrictions.list_account_policies(decision.plan)
             if account_restrictions.ACCOUNTS_PATTERN in program_accounts.preferences
@@ -92,7 +96,44 @@ def render_export(decision: ExportDecision) -> RenderedExport:
     if not files:
         raise ExportError("nothing to export: the plan has no policy for a browser, and no program of macOS")
     content = {name: encode_json(program_accounts, sort_keys=True) for name, program_accounts in files.items()}
+    if BROWSER_CONTROL in decision.plan["controls"]:
+        scripts, large_scripts = _render_remediations(decision)
+        content |= scripts
+        omissions += large_scripts
     return RenderedExport(content, rules, omissions)
+
+
+def _render_remediations(decision: ExportDecision) -> tuple[dict[str, bytes], list[ExportOmission]]:
+    """Return the scripts for each program with registry values for a machine, and the programs whose scripts are large.
+
+    Raises ExportError for a text that no script can have.
+    """
+    programs = [
+        (program.id, program.name, [program.key], policies.make_program_entries(program, program_policies))
+        for program, program_policies in policies.collect_program_policies(decision.plan).items()
+    ]
+    programs += [
+        (
+            program_accounts.name.lower().replace(" ", "_"),
+            program_accounts.name,
+            list(dict.fromkeys(entry.key for entry in program_accounts.machine_entries)),
+            list(program_accounts.machine_entries),
+        )
+        for program_accounts in account_restrictions.list_account_policies(decision.plan, for_users=False)
+        if program_accounts.machine_entries
+    ]
+    files: dict[str, bytes] = {}
+    omissions = []
+    for id_, name, keys, entries in programs:
+        try:
+            scripts = remediation_scripts.render_scripts(id_, keys, entries, make_header(decision, "intune"))
+        except ValueError as error:
+            raise ExportError(f"the policies of {name} have a text that no script takes: {error}") from None
+        if (size := max(map(len, scripts.values()))) > remediation_scripts.MAX_SCRIPT_BYTES:
+            omissions.append(ExportOmission("", f"{name}: scripts", f"{size:,} bytes are over the limit of Intune."))
+        else:
+            files |= {f"{REMEDIATIONS}/{id_}/{script}": content for script, content in scripts.items()}
+    return files, omissions
 
 
 def _list_unnamed_settings(
@@ -101,10 +142,10 @@ def _list_unnamed_settings(
     for program, browser_policies in policies_by_program.items():
         if program.id not in CATALOGUE_BROWSERS:
             yield ExportOmission(
-                "", f"{program.name} on Windows", "Intune has no published name of its settings; gpo has them."
+                "", f"{program.name} on Windows", "Intune has no published name of its settings; its scripts have them."
             )
         elif unnamed_settings := sorted(set(browser_policies) - set(CATALOGUE_BROWSERS[program.id].settings)):
-            reason = f"Intune has no published name of {', '.join(unnamed_settings)}; gpo has them."
+            reason = f"Intune has no published name of {', '.join(unnamed_settings)}; the browser's scripts have them."
             yield ExportOmission("", f"{program.name} on Windows: settings", reason)
 
 
