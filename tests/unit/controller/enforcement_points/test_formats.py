@@ -44,7 +44,7 @@ FILES = {name: one.main_files.split(", ") for name, one in EXPORT_FORMATS.items(
 JSON = [name for name, files in FILES.items() if all(file.endswith(".json") for file in files)]
 WHY_NESTED = "What is blocked below it could not be blocked again, so all of it stays blocked."
 OWN, PARTNER = "2fd6bb84-ad40-4ec5-9369-a215b25c9952", "72f988bf-86f1-41af-91ab-2d7cd011db47"
-# Registry.pol is binary, and scripts have their own test; each other one is as a file of another browser, or in reverse.
+# Registry.pol is binary, scripts have their own test, each other one is as a file of another browser, or in reverse.
 LEFT_OUT = (".pol", ".ps1", "remove.reg", "brave.json", "chromium.json", "windows_edge.json")
 # Of exports of the same control, one is recorded whole.
 BASES = {"dns": "domains", "browser": "pac", "apps": "applocker", "firewall": "cidr", "squid_opening": "squid"}
