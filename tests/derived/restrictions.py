@@ -1,4 +1,4 @@
-"""The table of all variables, in docs/restrictions.md, and their entries in what roles say that they take."""
+"""The tables of docs/restrictions.md, and the entries of the variables in what roles say that they take."""
 
 import json
 import textwrap
@@ -8,6 +8,7 @@ from proscribe.controller.compile.reading.value_readers import ChoiceReader, Nam
 from proscribe.controller.compile.restrictions import RESTRICTIONS
 from proscribe.controller.policy_errors import UnexpectedValue
 from proscribe.controller.report.collection.plays import CONTROL_BY_ACTION
+from proscribe.model.tenants import TENANT_SETTINGS
 
 from .part import OPTIONS, Part, table
 
@@ -70,8 +71,25 @@ def options():
     return "".join(f"{OPTIONS}{line}\n" for line in lines)
 
 
+def tenant_settings():
+    """A row for each setting of a vendor that takes tenants."""
+    heads = ("setting", "of", "takes", "how many", "form")
+    rows = (
+        (
+            f"[`{setting.name}`]({setting.source})",
+            setting.reader,
+            " or ".join(f"{kind} of {setting.provider}" for kind in setting.kinds),
+            "all" if setting.takes_many else "the own one, which is the first",
+            setting.form,
+        )
+        for setting in TENANT_SETTINGS
+    )
+    return table(heads, rows)
+
+
 ROLES = ("compliance", "drift_schedule", *CONTROL_BY_ACTION)
 DERIVED = (
     Part("docs/restrictions.md", variables, "variables"),
+    Part("docs/restrictions.md", tenant_settings, "tenant settings"),
     *(Part(f"roles/{role}/meta/argument_specs.yml", options, "variables") for role in ROLES),
 )

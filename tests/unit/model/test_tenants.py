@@ -19,7 +19,9 @@ from proscribe.controller.enforcement_points import decision, format_declaration
 from proscribe.controller.enforcement_points.export_formats import EXPORT_FORMATS
 from proscribe.host.controls.browser.desired_policies import DesiredPolicies
 from proscribe.host.controls.browser.policy_places import PolicyPlace
+from proscribe.host.controls.group_policy import account_restrictions
 from proscribe.host.controls.group_policy.registry_pol import decode_entry, parse_entries
+from proscribe.model import tenants
 
 CATALOG = Path(__file__).resolve().parents[3] / "catalog"
 NOW = datetime.datetime(2026, 11, 29, 8, tzinfo=datetime.timezone.utc)
@@ -35,6 +37,10 @@ TENANTS: dict[str, dict[str, Any]] = {
     "both": {"google": ["corp.example"], "microsoft": [WHOLE]},
     "partner": {"microsoft": [WHOLE, {"id": PARTNER, "domains": ["friend.example"]}]},
     "half a partner": {"microsoft": [WHOLE, "friend.example"]},
+    "all vendors": {
+        "google": ["corp.example", "b.corp.example"],
+        "microsoft": [WHOLE, {"id": PARTNER, "domains": ["friend.example"]}],
+    },
 }
 
 # By point and tenants: the tenant whose id the point needs, and the policy lacks.
@@ -116,9 +122,9 @@ BROWSERS["chrome_enterprise"] = in_the_console
 
 
 # -- the headers, wherever they are
-CONTEXTS = {"domain": None, "id": ID, "whole": ID, "both": ID, "partner": ID, "half a partner": ID}
+CONTEXTS = {"domain": None, "id": ID, "whole": ID, "both": ID, "partner": ID, "half a partner": ID, "all vendors": ID}
 LISTED = {"domain": "dept.example", "id": ID, "whole": ID, "both": ID}
-LISTED |= {"partner": f"{ID},{PARTNER}", "half a partner": f"{ID},friend.example"}
+LISTED |= {"all vendors": f"{ID},{PARTNER}", "partner": f"{ID},{PARTNER}", "half a partner": f"{ID},friend.example"}
 WORK = ("login.microsoftonline.com", "login.microsoft.com", "login.windows.net")
 
 
@@ -176,3 +182,111 @@ def test_programs_that_need_no_id_are_exported_without_one():
     for point in ("gpo", "mobileconfig", "intune"):
         item = EXPORT_FORMATS[point]
         assert item.render_export(decision.make_decision({"fin01": plan}, NOW, "", item.controls)).files
+
+
+# -- several vendors at once: what each place gets, in the form that each vendor takes
+GUIDS, HOSTS = f"{ID},{PARTNER}", "b.corp.example,corp.example"
+EDGE_ACCOUNTS = ("x@dept.example", "X@HK.dept.example", "x@friend.example")
+CHROME_ACCOUNTS = ("x@corp.example", "x@b.corp.example")
+NOBODY = ("x@gmail.com", "x@outlook.com", "x@dept.example.evil.example", f"x@{ID}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", BROWSERS)
+def test_browsers_get_the_tenants_of_all_vendors_each_in_its_form(point):
+    policies = BROWSERS[point]("all vendors")
+    for id_, accounts in (("google_chrome", CHROME_ACCOUNTS), ("microsoft_edge", EDGE_ACCOUNTS)):
+        assert policies[id_]["AllowedDomainsForApps"] == HOSTS
+        pattern = policies[id_]["RestrictSigninToPattern"]
+        assert [bool(re.fullmatch(pattern, account)) for account in (*accounts, *NOBODY)] == [True] * len(accounts) + [
+            False
+        ] * len(NOBODY)
+        (work, private) = policies[id_][HEADERS]
+        assert {item["name"]: item["value"] for item in work["headers"]} == {
+            "Restrict-Access-To-Tenants": GUIDS,
+            "Restrict-Access-Context": ID,
+        }
+        assert [item["value"] for item in private["headers"]] == ["restrict-msa"]
+
+
+def entries_of(part: str) -> dict[tuple[str, str], object]:
+    files = export("gpo", "all vendors").files
+    (content,) = (text for path, text in files.items() if path.startswith("sysvol/") and f"{part}/Reg" in path)
+    return {
+        (entry.key.rpartition("Policies\\")[2], entry.value_name): decode_entry(entry)
+        for entry in parse_entries(content)
+    }
+
+
+@pytest.mark.slow
+def test_programs_get_the_tenants_of_all_vendors_each_in_its_form():
+    machine, user = entries_of("Machine"), entries_of("User")
+    onedrive, teams = "Microsoft\\OneDrive\\AllowTenantList", "RestrictTeamsSignInToAccountsFromTenantList"
+    assert {value for (key, _), value in machine.items() if key == onedrive} == {ID, PARTNER}
+    assert user["Microsoft\\Office\\16.0\\Teams", teams] == GUIDS
+    drive = str(machine["Google\\DriveFS", "AllowedAccountsPattern"])
+    assert all(re.fullmatch(drive, account) for account in CHROME_ACCOUNTS)
+    assert not any(re.fullmatch(drive, account) for account in NOBODY)
+    for payloads in (
+        profile(export("mobileconfig", "all vendors").files["browsers.mobileconfig"]),
+        profile(base64.b64decode(json.loads(export("intune", "all vendors").files["macos_browsers.json"])["payload"])),
+    ):
+        assert payloads["com.microsoft.OneDrive"]["AllowTenantList"] == {ID: True, PARTNER: True}
+        assert payloads["com.microsoft.teams2"][teams] == GUIDS
+        assert payloads["com.google.drivefs.settings"]["AllowedAccountsPattern"] == drive
+    accounts = export("intune", "all vendors").files["windows_accounts.json"].decode()
+    assert f'"{GUIDS}"' in accounts and "corp.example" not in accounts and "dept.example" not in accounts
+
+
+@pytest.mark.slow
+def test_headers_of_proxies_have_the_tenants_of_all_vendors_each_in_its_form():
+    work = {"Restrict-Access-To-Tenants": GUIDS, "Restrict-Access-Context": ID}
+    work["sec-Restrict-Tenant-Access-Policy"] = "restrict-msa"
+    google = {"X-GoogApps-Allowed-Domains": "corp.example,b.corp.example"}
+    assert of_squid("all vendors") == {**google, **work}
+    assert of_entra("all vendors") == work
+    partner = json.loads(export("entra_tenant_restrictions", "all vendors").files["partner_1.json"])
+    assert partner["body"]["tenantId"] == PARTNER
+
+
+# -- the table itself
+OF_GOOGLE, OF_MICROSOFT = (tenants.Tenant(domains=("a.example",)),), (tenants.Tenant(ID, ("b.example",)),)
+
+
+@pytest.mark.parametrize("setting", tenants.TENANT_SETTINGS)
+def test_each_setting_takes_what_its_row_says(setting):
+    own = {"google": OF_GOOGLE, "microsoft": OF_MICROSOFT}[setting.provider]
+    partner = tenants.Tenant(PARTNER, ("friend.example",))
+    values = setting.select_values((*own, partner))
+    assert (
+        values
+        == {
+            ("ids",): (ID, PARTNER),
+            ("ids", "domains"): (ID, PARTNER),
+            ("domains",): (*own[0].domains, "friend.example"),
+        }[setting.kinds][: None if setting.takes_many else 1]
+    )
+    assert setting.source.startswith("https://") and not setting.explain_wrong_value((*own, partner))
+    wrong = tenants.Tenant(id="b.example", domains=(PARTNER,))
+    assert f"proscribe_tenants.{setting.provider}: found " in setting.explain_wrong_value([wrong])
+    lacking = tenants.Tenant(domains=("c.example",)) if setting.kinds == ("ids",) else tenants.Tenant(PARTNER)
+    if len(setting.kinds) == 1:
+        with pytest.raises(ValueError, match=f"proscribe_tenants.{setting.provider} has .* takes (ids|domains)"):
+            setting.select_values([lacking])
+    assert setting.select_values([]) == ()
+
+
+def test_programs_have_the_names_of_the_table():
+    names = (tenants.ONEDRIVE_TENANTS.name, tenants.TEAMS_SIGN_IN.name, tenants.DRIVE_ACCOUNTS.name)
+    assert names == (
+        account_restrictions.ALLOWED_TENANTS,
+        account_restrictions.SIGN_IN_TENANTS,
+        account_restrictions.ACCOUNTS_PATTERN,
+    )
+
+
+def test_no_setting_is_twice_in_the_table():
+    names = [(setting.name, setting.reader) for setting in tenants.TENANT_SETTINGS]
+    assert len(names) == len(set(names)) and {setting.provider for setting in tenants.TENANT_SETTINGS} == {
+        *tenants.PROVIDERS
+    }

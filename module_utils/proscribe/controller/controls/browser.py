@@ -12,11 +12,12 @@ def _list_own_rules() -> frozenset[str]:
     Their code is imported only when it is needed.
     """
     from ...host.controls.browser import browser_settings
+    from ...host.controls.group_policy.account_restrictions import ACCOUNT_RULES
     from ...model.finding import RULES_ON_REQUEST
 
     setting_names = (*browser_settings.SETTINGS, browser_settings.GOOGLE_TENANTS, browser_settings.MICROSOFT_TENANTS)
     setting_rules = (browser_settings.format_rule_name(name) for name in setting_names)
-    return frozenset({*setting_rules, *RULES_ON_REQUEST, "running", "packaged", "policy-file"})
+    return frozenset({*setting_rules, *RULES_ON_REQUEST, *ACCOUNT_RULES.values(), "running", "packaged", "policy-file"})
 
 
 DECLARATION = ControlDeclaration(

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 
 from ...host.controls.browser import firefox
 from ...host.controls.browser.browser_settings import DEVELOPER_TOOLS, REMOTE_DEBUGGING, SIGN_IN, format_rule_name
-from ...host.controls.browser.chromium import CONTEXT_HEADER
 from ...host.controls.browser.sign_in import explain_open_sign_in
 from ...host.controls.browser.site_rules import (
     MAX_LIST_ENTRIES,
@@ -21,7 +20,7 @@ from ...host.controls.browser.site_rules import (
 )
 from ...host.controls.group_policy import policies
 from ...model.plan import RESTRICTED_MODES
-from ...model.tenants import explain_missing_id, read_microsoft_tenants
+from ...model.tenants import CONTEXT_HEADER, GOOGLE, MICROSOFT, read_microsoft_tenants
 from ...model.types.plan import Plan, PlanEntry, PlanSection
 from ..report.text.wording import format_count
 from .format_declaration import ExportDecision, ExportOmission
@@ -30,9 +29,9 @@ BROWSER_CONTROL = "browser"
 EXTENSION_STORES = ("chrome", "firefox")
 # Service, provider of accounts, and the accounts that the program accepts unless the organisation names a tenant.
 _ACCOUNT_PROGRAMS = (
-    ("onedrive_personal", "microsoft", "OneDrive: accounts of other organisations"),
-    ("teams_personal", "microsoft", "Teams: private accounts, and those of other organisations"),
-    ("google_drive", "google", "Google Drive for desktop: all accounts"),
+    ("onedrive_personal", MICROSOFT, "OneDrive: accounts of other organisations"),
+    ("teams_personal", MICROSOFT, "Teams: private accounts, and those of other organisations"),
+    ("google_drive", GOOGLE, "Google Drive for desktop: all accounts"),
 )
 _TENANT_REASON = (
     "The tenant decides this, and no device: AllowTeamsConsumer and AllowTeamsConsumerInbound of its federation."
@@ -119,8 +118,8 @@ def iterate_left_out_context(section: PlanSection) -> Iterator[ExportOmission]:
 
     The header requires the id.
     """
-    if problem := explain_missing_id(read_microsoft_tenants(section["settings"])[:1], CONTEXT_HEADER):
-        yield ExportOmission("", f"the header {CONTEXT_HEADER} at Microsoft's sign-in", problem)
+    if problem := CONTEXT_HEADER.explain_missing_value(read_microsoft_tenants(section["settings"])):
+        yield ExportOmission("", f"the header {CONTEXT_HEADER.name} at Microsoft's sign-in", problem)
 
 
 def _iterate_open_sign_ins(

@@ -18,6 +18,7 @@ from ...host.controls.browser.site_rules import (
     parse_site_name,
 )
 from ...model.plan import RESTRICTED_MODES
+from ...model.tenants import GOOGLE, MICROSOFT
 from ...model.types.plan import Plan, PlanSection
 from .decision import list_open_for_tenants
 from .format_declaration import ExportDecision, ExportOmission
@@ -109,7 +110,7 @@ def _list_browser_omissions(section: PlanSection) -> Iterator[ExportOmission]:
             yield ExportOmission(
                 f"{BROWSER_CONTROL}/{setting_id}", "the setting of browsers", "A proxy does not manage browsers."
             )
-    for setting_id, provider in ((GOOGLE_TENANTS, "google"), (MICROSOFT_TENANTS, "microsoft")):
+    for setting_id, provider in ((GOOGLE_TENANTS, GOOGLE), (MICROSOFT_TENANTS, MICROSOFT)):
         if settings.get("tenants", {}).get(provider):
             reason = "A proxy that does not open HTTPS cannot distinguish private accounts from the organisation's."
             yield ExportOmission(f"{BROWSER_CONTROL}/{setting_id}", "the accounts of other organisations", reason)

@@ -43,6 +43,7 @@ CODE_PAGES_KEY = "HKLM\\System\\CurrentControlSet\\Control\\Nls\\CodePage"
 WHOLE_KEYS = (
     f"{POLICIES_KEY}\\Google",
     f"{POLICIES_KEY}\\Microsoft\\Edge",
+    f"{POLICIES_KEY}\\Microsoft\\OneDrive",
     f"{POLICIES_KEY}\\BraveSoftware",
     f"{POLICIES_KEY}\\Chromium",
     f"{POLICIES_KEY}\\Mozilla",

@@ -16,7 +16,7 @@ from ...model.plan import check_plan
 from ...model.plan_hours import resolve_hours
 from ...model.types.plan import Plan, PlanEntry, PlanSection
 from ...model.types.record import ObservedRecord
-from . import applocker, apps, browsers, installed_programs
+from . import applocker, apps, browsers, installed_programs, program_accounts
 from .answer_reader import WindowsAnswer
 
 # Local time on the host, which is unknown. Day 7 is in no weekly window, so a waiver that applies only at some hours
@@ -44,12 +44,13 @@ def observe_windows_host(
         verdicts = _apply_partial_waivers(apps.observe_apps(section, answer, software), compiled_controls["apps"])
         return [*verdicts, *applocker.observe_applocker(section, answer)]
 
-    observers = {
-        "apps": observe_app_rules,
-        "browser": lambda: _apply_partial_waivers(
+    def observe_browser_rules() -> list[RuleVerdict]:
+        verdicts = _apply_partial_waivers(
             browsers.observe_browsers(plan, answer, installed_browsers), compiled_controls["browser"]
-        ),
-    }
+        )
+        return [*verdicts, *program_accounts.observe_program_accounts(plan, answer.registry)]
+
+    observers = {"apps": observe_app_rules, "browser": observe_browser_rules}
     platform = {"os": "windows", "version": answer.version, "architecture": answer.architecture}
     record = observe_only_record.make_observed_record(
         plan, names, observers, platform, format_timestamp(time.time()), started

@@ -230,7 +230,7 @@ def test_answers_that_no_option_gives_have_their_default(options):
         (["--category=mail"], "--category: found 'mail', expected one of instant_messaging"),
         (["--category="], "--category: found nothing, expected one of instant_messaging"),
         (["--tenant=gogle=x"], "--tenant: found 'gogle', expected a known key, did you mean 'google'?"),
-        (["--tenant=google=a b"], "--tenant: found 'a b', expected a domain or a tenant id"),
+        (["--tenant=google=a b"], "--tenant: found 'a b', expected a domain such as example.org"),
         (["--tenant=microsoft=x:a.example"], "--tenant: found 'x', expected a tenant id: a GUID"),
         (["--approver=a b"], "--approver: found 'a b', expected a name without spaces"),
         (["--approver=pres:chan"], "--approver: found 'pres', expected one of press"),

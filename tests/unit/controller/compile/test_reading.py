@@ -285,6 +285,7 @@ TAKEN: list[tuple[Callable[..., Any], Any, Any]] = [
     (value_readers.read_name_servers, ["10.20.0.53", "2001:DB8::1"], ("10.20.0.53", "2001:db8::1")),
     (readers.read_tenants, {}, BOTH),
     (readers.read_tenants, {"microsoft": [TENANT_ID, "Dept.example", TENANT_ID]}, {**BOTH, **TENANTS}),
+    (readers.read_tenants, {"google": ["A.example", "a.example"]}, {**BOTH, "google": ("a.example",)}),
     (readers.read_tenants, {"microsoft": [BY_ID]}, {**BOTH, "microsoft": (READ_BY_ID,)}),
     (readers.read_extensions, [EXTENSION, "parrot@example.org"], (EXTENSION, "parrot@example.org")),
     *((readers.read_history, word, word) for word in ("sqlite", "off", DATABASE, "postgresql+psycopg://db/x")),
@@ -351,7 +352,17 @@ REFUSED: list[tuple[Callable[..., Any], Any, str, Any, str]] = [
     *((readers.read_tenants, {"microsoft": [entry]}, f".microsoft[0]{key}", *rest) for entry, key, *rest in NO_TENANTS),
     *((readers.read_tenants, {"microsoft": [WHOLE, same]}, ".microsoft[1]", *rest) for same, *rest in SAME_TENANTS),
     (readers.read_tenants, {"microsoft": "a.example"}, ".microsoft", "a.example", "a list of at most 100 tenants"),
-    (readers.read_tenants, {"google": [{"id": TENANT_ID}]}, ".google[0]", {"id": TENANT_ID}, "tenant names"),
+    *(
+        (
+            readers.read_tenants,
+            {"google": ["a.example", wrong]},
+            ".google[1]",
+            wrong,
+            "a domain such as example.org: Go",
+        )
+        for wrong in (TENANT_ID, "contoso", "a b", {"id": TENANT_ID}, "", 7, "consumer_accounts")
+    ),
+    (readers.read_tenants, {"google": "a.example"}, ".google", "a.example", "a list of at most 100 domains"),
     (readers.read_browser_settings, [], "", [], "a mapping such as {private_windows: blocked"),
     (readers.read_browser_settings, {"proxys": "x"}, ".proxys", "proxys", "a known key, "),
     (readers.read_extensions, [EXTENSION, "parrot"], "[1]", "parrot", ADD_ON),

@@ -76,7 +76,7 @@ WRONG_VALUES = [
     ("categories", "webmail", "", "a list of categories"),
     *(("effective_from", day, "", "a day such as 2024-10-31") for day in ("31.10.2024", MORNING, 20241031)),
     ("controls", {"apps": "enforced"}, ".apps", "did you mean 'enforce'?"),
-    ("tenants", {"google": ["example.org\r\nX-Evil: 1"]}, ".google[0]", "a domain or a tenant id"),
+    ("tenants", {"google": ["example.org\r\nX-Evil: 1"]}, ".google[0]", "a domain such as example.org"),
     ("audit_with", "sudo", "", "one of root, stored"),
     *(("waiver_max_days", days, "", "a whole number of days") for days in ("365", 0, True)),
     ("watch", "on", "", ", or off"),

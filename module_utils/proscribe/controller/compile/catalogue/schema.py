@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from ....model.tenants import PROVIDERS
 from ..reading import grammar, windows_signing
 from ..reading.document_schema import (
     GroupSchema,
@@ -37,7 +38,6 @@ SERVICE_CLASSES = (
     "tunnel",
     "web_proxy",
 )
-TENANT_PROVIDERS = ("google", "microsoft")
 # The accounts that the programs of an entry serve: only restricted accounts, or also permitted accounts of the vendor.
 PRIVATE, BOTH = PROGRAM_AUDIENCES = ("private", "both")
 PROGRAM_KEYS = (
@@ -115,7 +115,7 @@ _IDENTIFIERS: Mapping[str, KeySchema] = {
             "firefox": ListSchema(TextSchema(grammar.check_firefox_extension)),
         }
     ),
-    "tenants": TextSchema(grammar.make_word_check(*TENANT_PROVIDERS)),
+    "tenants": TextSchema(grammar.make_word_check(*PROVIDERS)),
     "tenant_control": GroupSchema(
         {
             "headers": ListSchema(

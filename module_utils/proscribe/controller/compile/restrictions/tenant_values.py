@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ....base.lazy_patterns import ASCII, compile_pattern
-from ....model.tenants import CONFIGURATION_URL, GUID_PATTERN, read_tenant
+from ....model.tenants import CONFIGURATION_URL, DOMAIN_PATTERN, GOOGLE, GUID_PATTERN, MICROSOFT, read_tenant
 from ....model.types.plan import TenantEntry
 from ...policy_errors import UnexpectedValue
-from ..reading.value_readers import NamesReader, make_text_reader, read_items, read_mapping
+from ..reading.value_readers import make_text_reader, read_items, read_mapping
 
 MAX_TENANTS = 100  # most tenants of an organisation; a single HTTP header lists all of them
+DOMAIN_DESCRIPTION = "a domain such as example.org"
 MAPPING_EXAMPLE = "{id: <tenant id>, domains: [example.org]}"
-_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_DOMAIN_PATTERN = compile_pattern(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})+", ASCII)
 # The HTTP header of browsers cannot carry other characters.
 _read_name = make_text_reader(r"[A-Za-z0-9.-]*", "a domain or a tenant id: letters, digits, dots, hyphens")
-_read_domain = make_text_reader(_DOMAIN_PATTERN, "a domain such as example.org")
+_read_domain = make_text_reader(DOMAIN_PATTERN, DOMAIN_DESCRIPTION)
+_read_google_domain = make_text_reader(DOMAIN_PATTERN, f"{DOMAIN_DESCRIPTION}: Google's settings take no ids")
 _ID_DESCRIPTION = (
     f"a tenant id: a GUID such as 2fd6bb84-ad40-4ec5-9369-a215b25c9952, as in {CONFIGURATION_URL.format('<domain>')}"
 )
@@ -25,14 +24,16 @@ _read_guid = make_text_reader(GUID_PATTERN, _ID_DESCRIPTION)
 
 def read_tenants(setting: object) -> Mapping[str, tuple[str | TenantEntry, ...]]:
     """Return the tenants of each provider, in the form of plans (model/tenants.py). Raises UnexpectedValue."""
-    readers = {"google": _read_names, "microsoft": _read_microsoft}
+    readers = {GOOGLE: _read_google, MICROSOFT: _read_microsoft}
     example = f"a mapping such as {{google: [example.org], microsoft: [{MAPPING_EXAMPLE}]}}"
-    return {"google": (), "microsoft": (), **read_mapping(setting, readers, example)}
+    return {GOOGLE: (), MICROSOFT: (), **read_mapping(setting, readers, example)}
 
 
-def _read_names(setting: object) -> tuple[str, ...]:
-    """Return the domains of an organisation at Google."""
-    return NamesReader((), "tenant names", _read_name)(setting or [])
+def _read_google(setting: object) -> tuple[str, ...]:
+    """Return the domains of an organisation at Google, in lower case. Raises UnexpectedValue."""
+    expected = f"a list of at most {MAX_TENANTS} domains such as [example.org]"
+    domains = read_items(setting or [], _read_google_domain, expected, maximum=MAX_TENANTS)
+    return tuple(dict.fromkeys(domain.lower() for domain in domains))
 
 
 def _read_microsoft(setting: object) -> tuple[str | TenantEntry, ...]:
@@ -45,8 +46,8 @@ def _read_microsoft(setting: object) -> tuple[str | TenantEntry, ...]:
     entries: list[str | TenantEntry] = []
     tenants_by_name: dict[str, str | TenantEntry] = {}
     for index, entry in enumerate(tenants):
-        if isinstance(entry, str) and not (GUID_PATTERN.fullmatch(entry) or _DOMAIN_PATTERN.fullmatch(entry)):
-            raise UnexpectedValue(f"[{index}]", entry, f"a domain such as example.org, or {_ID_DESCRIPTION}")
+        if isinstance(entry, str) and not (GUID_PATTERN.fullmatch(entry) or DOMAIN_PATTERN.fullmatch(entry)):
+            raise UnexpectedValue(f"[{index}]", entry, f"{DOMAIN_DESCRIPTION}, or {_ID_DESCRIPTION}")
         for name in _list_names(entry):
             if tenants_by_name.setdefault(name, entry) != entry:
                 raise UnexpectedValue(

@@ -14,13 +14,12 @@ device.login.microsoftonline.com.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from ....host.controls.browser.browser_settings import MICROSOFT_TENANTS
-from ....host.controls.browser.chromium import CONTEXT_HEADER, make_microsoft_headers
+from ....host.controls.browser.chromium import make_microsoft_headers
 from ....model.plan import RESTRICTED_MODES
-from ....model.tenants import explain_missing_id, read_microsoft_tenants
+from ....model.tenants import CONTEXT_HEADER, PARTNER_POLICY, TENANTS_HEADER, read_microsoft_tenants
 from ..file_header import encode_json, make_about_file
 from ..format_declaration import (
     NOTHING_TO_EXPORT,
@@ -34,7 +33,6 @@ from ..format_declaration import (
 )
 from ..web_names import BROWSER_CONTROL, collect_web_names
 
-_TENANT_PATTERN = re.compile(r"[A-Za-z0-9.-]{1,253}", re.ASCII)
 HEADER_LIMIT = DeviceLimit(4_000, "characters of a header", "a figure of our own: Microsoft names none")
 ACCOUNTS_ONLY_REASON = "Tenant restrictions distinguish Microsoft's accounts, and close no site."
 
@@ -47,12 +45,14 @@ def render_export(decision: ExportDecision) -> RenderedExport:
     tenants = read_microsoft_tenants(decision.plan["controls"][BROWSER_CONTROL]["settings"])
     if not tenants:
         raise ExportError(f"{NOTHING_TO_EXPORT}: proscribe_tenants names no tenant of Microsoft's")
-    for name in (name for tenant in tenants for name in (*filter(None, [tenant.id]), *tenant.domains)):
-        if not _TENANT_PATTERN.fullmatch(name):
-            raise ExportError(f"{name!r} is no tenant, expected a domain or an id: letters, digits, dots, hyphens")
-    if problem := explain_missing_id(tenants, "the policy of a partner" if tenants[0].id else CONTEXT_HEADER):
-        raise ExportError(problem)
-    HEADER_LIMIT.check_count(len(",".join(tenant.id for tenant in tenants)))
+    for problem in (
+        TENANTS_HEADER.explain_wrong_value(tenants),
+        CONTEXT_HEADER.explain_missing_value(tenants),
+        PARTNER_POLICY.explain_missing_value(tenants),
+    ):
+        if problem:
+            raise ExportError(problem)
+    HEADER_LIMIT.check_count(len(",".join(TENANTS_HEADER.select_values(tenants))))
     headers = [
         {"hosts": header_group["patterns"], "headers": header_group["headers"]}
         for header_group in make_microsoft_headers(tenants)
@@ -61,8 +61,8 @@ def render_export(decision: ExportDecision) -> RenderedExport:
         "headers.json": encode_json(headers),
         "default.json": _render_request("PATCH", "default", {"tenantRestrictions": _make_restrictions("blocked")}),
     }
-    for number, partner in enumerate(tenants[1:], 1):
-        body: dict[str, object] = {"tenantId": partner.id, "tenantRestrictions": _make_restrictions("allowed")}
+    for number, partner_id in enumerate(PARTNER_POLICY.select_values(tenants[1:]), 1):
+        body: dict[str, object] = {PARTNER_POLICY.name: partner_id, "tenantRestrictions": _make_restrictions("allowed")}
         files[f"partner_{number}.json"] = _render_request("POST", "partners", body)
     rule = f"{BROWSER_CONTROL}/{MICROSOFT_TENANTS}"
     files |= make_about_file(decision, "entra_tenant_restrictions")

@@ -1,12 +1,12 @@
-"""Format `intune`: request bodies for Microsoft Intune's API (Microsoft Graph), one per file.
+"""Format `intune`: request bodies for Microsoft Intune's API (Microsoft Graph), one per file, and scripts.
 
     - `macos_browsers.json`: the configuration profile of `mobileconfig`, as a macOSCustomConfiguration.
     - `macos_restricted_apps.json`: the bundle ids, as the list of a macOSGeneralDeviceConfiguration. Intune reports
       Macs with these programs, but stops none of them.
     - `windows_accounts.json`: the accounts that OneDrive and Teams accept, as policies of the settings catalogue.
-    - `windows_chrome.json`, `windows_edge.json`: sites and extensions as policies of the settings catalogue. The
-      names of settings come from policies that administrators have exported. The names of other settings are not
-      published. So they are left out here, and Group Policy has them.
+    - `windows_chrome.json`, `windows_edge.json`: policies of the settings catalogue, by the names in
+      intune_settings.py. A policy without a name there is left out.
+    - `remediations/<program>/`: all registry values of a program as scripts (remediation_scripts.py).
 
 Documentation of the API:
 
@@ -19,9 +19,8 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Iterator, Mapping
 
-from ....host.controls.browser import chromium
 from ....host.controls.group_policy import account_restrictions, policies
-from .. import apple
+from .. import apple, remediation_scripts
 from ..browser_formats import (
     BROWSER_CONTROL,
     is_page_blocked,
@@ -32,26 +31,24 @@ from ..browser_formats import (
 from ..file_header import encode_json, make_header
 from ..format_declaration import HTTPS_PATHS, ExportDecision, ExportError, ExportFormat, ExportOmission, RenderedExport
 from ..group_policy.identity import make_display_name
+from ..intune_settings import (
+    CATALOGUE_BROWSERS,
+    GRAPH_NAMESPACE,
+    MAX_TEAMS_LENGTH,
+    RequestBody,
+    check_text,
+    make_browser_setting,
+    make_switch,
+    make_text,
+    make_text_list,
+)
 
-RequestBody = dict[str, object]  # a request body, or a part of it
-GRAPH_NAMESPACE = "#microsoft.graph."
-CATALOGUE_NAMESPACE = GRAPH_NAMESPACE + "deviceManagementConfiguration"
-# For each browser: the file, and the prefix of the names of the browser's machine settings in Intune.
-WINDOWS_BROWSERS = {
-    "google_chrome": ("windows_chrome.json", "device_vendor_msft_policy_config_chromeintunev1~policy~googlechrome"),
-    "microsoft_edge": ("windows_edge.json", "device_vendor_msft_policy_config_microsoft_edge~policy~microsoft_edge"),
-}
-LIST_CATEGORIES = {
-    chromium.BLOCK_LIST: "",
-    chromium.ALLOW_LIST: "",
-    chromium.EXTENSION_BLOCK_LIST: "~extensions",
-    chromium.EXTENSION_ALLOW_LIST: "~extensions",
-}
 # Settings of programs that serve both kinds of account. Drive for desktop is not in Intune's settings catalogue.
 _ONEDRIVE_SETTING = "vendor_msft_policy_config_onedrivengscv2~policy~onedrivengsc"
 NO_PRIVATE_SETTING = f"user_{_ONEDRIVE_SETTING}_{account_restrictions.NO_PRIVATE_ACCOUNTS.lower()}"
 TENANTS_SETTING = f"device_{_ONEDRIVE_SETTING}_{account_restrictions.ALLOWED_TENANTS.lower()}"
 SIGN_IN_SETTING = "user_vendor_msft_policy_config_teamsv3~policy~l_teams_string_teams_signinrestriction_policy"
+REMEDIATIONS = "remediations"  # folder of the scripts
 MAX_LISTED_APPS = 10_000  # Graph's limit for a list of apps
 
 
@@ -69,8 +66,10 @@ def render_export(decision: ExportDecision) -> RenderedExport:
             rules += list_included_rules(decision)
             omissions += list_left_out(decision, "macOS")
         for program, browser_policies in policies.collect_program_policies(decision.plan).items():
-            if program.id in WINDOWS_BROWSERS and (settings := list(_make_browser_settings(program, browser_policies))):
-                files[WINDOWS_BROWSERS[program.id][0]] = _make_catalogue_policy(decision, program.name, settings)
+            if program.id in CATALOGUE_BROWSERS and (
+                settings := list(_make_browser_settings(program, browser_policies))
+            ):
+                files[CATALOGUE_BROWSERS[program.id].file] = _make_catalogue_policy(decision, program.name, settings)
         omissions += [
             *_list_unnamed_settings(policies.collect_program_policies(decision.plan)),
             *list_left_out_accounts(decision),
@@ -79,7 +78,9 @@ def render_export(decision: ExportDecision) -> RenderedExport:
             files["windows_accounts.json"] = _make_catalogue_policy(decision, "accounts of programs", settings)
         omissions += [
             ExportOmission(
-                "", f"{program_accounts.name} on Windows: accounts", "Intune has no published name of it; gpo has it."
+                "",
+                f"{program_accounts.name} on Windows: accounts",
+                "Intune has no published name of it; its scripts have it.",
             )
             for program_accounts in account_restrictions.list_account_policies(decision.plan)
             if account_restrictions.ACCOUNTS_PATTERN in program_accounts.preferences
@@ -95,20 +96,57 @@ def render_export(decision: ExportDecision) -> RenderedExport:
     if not files:
         raise ExportError("nothing to export: the plan has no policy for a browser, and no program of macOS")
     content = {name: encode_json(program_accounts, sort_keys=True) for name, program_accounts in files.items()}
+    if BROWSER_CONTROL in decision.plan["controls"]:
+        scripts, large_scripts = _render_remediations(decision)
+        content |= scripts
+        omissions += large_scripts
     return RenderedExport(content, rules, omissions)
+
+
+def _render_remediations(decision: ExportDecision) -> tuple[dict[str, bytes], list[ExportOmission]]:
+    """Return the scripts for each program with registry values for a machine, and the programs whose scripts are large.
+
+    Raises ExportError for a text that no script can have.
+    """
+    programs = [
+        (program.id, program.name, [program.key], policies.make_program_entries(program, program_policies))
+        for program, program_policies in policies.collect_program_policies(decision.plan).items()
+    ]
+    programs += [
+        (
+            program_accounts.name.lower().replace(" ", "_"),
+            program_accounts.name,
+            list(dict.fromkeys(entry.key for entry in program_accounts.machine_entries)),
+            list(program_accounts.machine_entries),
+        )
+        for program_accounts in account_restrictions.list_account_policies(decision.plan, for_users=False)
+        if program_accounts.machine_entries
+    ]
+    files: dict[str, bytes] = {}
+    omissions = []
+    for id_, name, keys, entries in programs:
+        try:
+            scripts = remediation_scripts.render_scripts(id_, keys, entries, make_header(decision, "intune"))
+        except ValueError as error:
+            raise ExportError(f"the policies of {name} have a text that no script takes: {error}") from None
+        if (size := max(map(len, scripts.values()))) > remediation_scripts.MAX_SCRIPT_BYTES:
+            omissions.append(ExportOmission("", f"{name}: scripts", f"{size:,} bytes are over the limit of Intune."))
+        else:
+            files |= {f"{REMEDIATIONS}/{id_}/{script}": content for script, content in scripts.items()}
+    return files, omissions
 
 
 def _list_unnamed_settings(
     policies_by_program: Mapping[policies.PolicyProgram, Mapping[str, object]],
 ) -> Iterator[ExportOmission]:
     for program, browser_policies in policies_by_program.items():
-        if program.id not in WINDOWS_BROWSERS:
+        if program.id not in CATALOGUE_BROWSERS:
             yield ExportOmission(
-                "", f"{program.name} on Windows", "Intune has no published name of its settings; gpo has them."
+                "", f"{program.name} on Windows", "Intune has no published name of its settings; its scripts have them."
             )
-        elif unnamed_settings := sorted(set(browser_policies) - set(LIST_CATEGORIES)):
-            reason = f"Intune has no published name of {', '.join(unnamed_settings)}; gpo has them."
-            yield ExportOmission("", f"{program.name} on Windows: bypasses", reason)
+        elif unnamed_settings := sorted(set(browser_policies) - set(CATALOGUE_BROWSERS[program.id].settings)):
+            reason = f"Intune has no published name of {', '.join(unnamed_settings)}; the browser's scripts have them."
+            yield ExportOmission("", f"{program.name} on Windows: settings", reason)
 
 
 def _make_custom_configuration(decision: ExportDecision, profile: bytes) -> RequestBody:
@@ -154,60 +192,29 @@ def _make_catalogue_policy(decision: ExportDecision, name: str, settings: list[R
 def _make_browser_settings(
     program: policies.PolicyProgram, browser_policies: Mapping[str, object]
 ) -> Iterator[RequestBody]:
-    """Yield the settings of Intune's settings catalogue for a browser's lists of sites and extensions."""
-    for name, category in LIST_CATEGORIES.items():
-        if isinstance(policy_values := browser_policies.get(name), list) and policy_values:
-            setting = f"{WINDOWS_BROWSERS[program.id][1]}{category}_{name.lower()}"
-            yield _make_enabled_setting(setting, _make_setting_values(f"{setting}_{name.lower()}desc", policy_values))
+    """Yield the settings of Intune's settings catalogue for a browser's policies that have a name there."""
+    browser = CATALOGUE_BROWSERS[program.id]
+    for policy in sorted(browser_policies):
+        if policy in browser.settings and browser_policies[policy] != []:
+            yield make_browser_setting(browser, policy, browser_policies[policy])
 
 
 def _make_account_settings(account_policies: Iterable[account_restrictions.AccountPolicies]) -> Iterator[RequestBody]:
     """Yield the settings of Intune's settings catalogue for the accounts that OneDrive and Teams accept."""
     for program_accounts in account_policies:
         if account_restrictions.NO_PRIVATE_ACCOUNTS in program_accounts.preferences:
-            yield _make_enabled_setting(NO_PRIVATE_SETTING)
+            yield make_switch(NO_PRIVATE_SETTING)
         if tenants := program_accounts.preferences.get(account_restrictions.ALLOWED_TENANTS):
-            yield _make_enabled_setting(
-                TENANTS_SETTING, _make_setting_values(f"{TENANTS_SETTING}_allowtenantlistbox", list(tenants))
-            )
+            yield make_switch(TENANTS_SETTING, make_text_list(f"{TENANTS_SETTING}_allowtenantlistbox", list(tenants)))
         if sign_in_tenants := program_accounts.preferences.get(account_restrictions.SIGN_IN_TENANTS):
-            setting_value = {"@odata.type": CATALOGUE_NAMESPACE + "StringSettingValue", "value": sign_in_tenants}
-            instance: RequestBody = {
-                "@odata.type": CATALOGUE_NAMESPACE + "SimpleSettingInstance",
-                "settingDefinitionId": f"{SIGN_IN_SETTING}_{account_restrictions.SIGN_IN_TENANTS.lower()}",
-                "simpleSettingValue": setting_value,
-            }
-            yield _make_enabled_setting(SIGN_IN_SETTING, instance)
-
-
-def _make_enabled_setting(setting: str, *children: RequestBody) -> RequestBody:
-    return {
-        "@odata.type": CATALOGUE_NAMESPACE + "Setting",
-        "settingInstance": {
-            "@odata.type": CATALOGUE_NAMESPACE + "ChoiceSettingInstance",
-            "settingDefinitionId": setting,
-            "choiceSettingValue": {
-                "@odata.type": CATALOGUE_NAMESPACE + "ChoiceSettingValue",
-                "value": f"{setting}_1",
-                "children": list(children),
-            },
-        },
-    }
-
-
-def _make_setting_values(setting: str, values: list[str]) -> RequestBody:
-    return {
-        "@odata.type": CATALOGUE_NAMESPACE + "SimpleSettingCollectionInstance",
-        "settingDefinitionId": setting,
-        "simpleSettingCollectionValue": [
-            {"@odata.type": CATALOGUE_NAMESPACE + "StringSettingValue", "value": list_text} for list_text in values
-        ],
-    }
+            text_setting = f"{SIGN_IN_SETTING}_{account_restrictions.SIGN_IN_TENANTS.lower()}"
+            tenant_text = check_text(account_restrictions.SIGN_IN_TENANTS, sign_in_tenants, MAX_TEAMS_LENGTH)
+            yield make_switch(SIGN_IN_SETTING, make_text(text_setting, tenant_text))
 
 
 FORMAT = ExportFormat(
     name="intune",
-    purpose="Microsoft Intune: browsers on macOS, sites and extensions of Chrome and Edge on Windows",
+    purpose="Microsoft Intune: browsers on macOS, policies of Chrome and Edge on Windows",
     controls=(BROWSER_CONTROL, "apps"),
     render_export=render_export,
     tested_with="nothing that can be run here; the form is Microsoft Graph's documentation",

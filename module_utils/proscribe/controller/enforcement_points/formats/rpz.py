@@ -90,7 +90,7 @@ FORMAT = ExportFormat(
     purpose="name servers with response policy zones: BIND, Knot Resolver, PowerDNS Recursor, DNS appliances",
     controls=("dns",),
     render_export=render_export,
-    tested_with="named-checkzone and named (BIND 9.20)",
+    tested_with="named-checkzone and named (BIND 9.20); kresd (Knot Resolver 5.7) by hand",
     main_files="proscribe.rpz",
     is_blocked=is_name_blocked,
 )

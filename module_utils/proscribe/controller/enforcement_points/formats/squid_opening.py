@@ -8,19 +8,25 @@ The headers restrict the accounts that providers admit. They replace any such he
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
 from ....host.controls.browser.browser_settings import GOOGLE_TENANTS, MICROSOFT_TENANTS
-from ....host.controls.browser.chromium import CONTEXT_HEADER, make_microsoft_headers
-from ....model.tenants import read_google_domains, read_microsoft_tenants
+from ....host.controls.browser.chromium import make_microsoft_headers
+from ....model.tenants import (
+    CONTEXT_HEADER,
+    GOOGLE_HEADER,
+    TENANTS_HEADER,
+    read_google_tenants,
+    read_microsoft_tenants,
+)
 from ....model.types.plan import ControlSettings
 from ..browser_formats import iterate_left_out_context
 from ..file_header import encode_lines
 from ..format_declaration import (
     BY_TENANT_REASON,
     HTTPS_PATHS,
+    DeviceLimit,
     ExportDecision,
     ExportError,
     ExportFormat,
@@ -31,9 +37,9 @@ from ..text_template import render_template
 from ..web_names import collect_web_names, is_site_blocked
 from .squid import TEMPLATE, list_unsupported_paths, make_rules
 
-GOOGLE_DOMAIN, GOOGLE_HEADER = ".google.com", "X-GoogApps-Allowed-Domains"
+GOOGLE_DOMAIN = ".google.com"
 TENANT_RULES = (GOOGLE_TENANTS, MICROSOFT_TENANTS)
-_VALUE_PATTERN = re.compile(r"[A-Za-z0-9.,-]{1,4000}", re.ASCII)
+HEADER_LIMIT = DeviceLimit(4_000, "characters of a header", "a figure of our own: Squid limits the whole line")
 
 
 def render_export(decision: ExportDecision) -> RenderedExport:
@@ -60,20 +66,23 @@ def render_export(decision: ExportDecision) -> RenderedExport:
 
 def _render_headers(settings: ControlSettings) -> Iterator[str]:
     """Yield the lines that set the headers for Google and Microsoft, and remove such headers from a client."""
-    google_domains, microsoft_tenants = read_google_domains(settings), read_microsoft_tenants(settings)
+    google_tenants, microsoft_tenants = read_google_tenants(settings), read_microsoft_tenants(settings)
+    for setting, tenants in ((GOOGLE_HEADER, google_tenants), (TENANTS_HEADER, microsoft_tenants)):
+        if problem := setting.explain_wrong_value(tenants):
+            raise ExportError(problem)
     groups: list[dict[str, Any]] = make_microsoft_headers(microsoft_tenants) if microsoft_tenants else []
-    if google_domains:
+    if google_tenants:
+        header_value = ",".join(GOOGLE_HEADER.select_values(google_tenants))
         groups.insert(
-            0, {"patterns": [GOOGLE_DOMAIN], "headers": [{"name": GOOGLE_HEADER, "value": ",".join(google_domains)}]}
+            0, {"patterns": [GOOGLE_DOMAIN], "headers": [{"name": GOOGLE_HEADER.name, "value": header_value}]}
         )
-    if microsoft_tenants and not microsoft_tenants[0].id:
-        yield f"request_header_access {CONTEXT_HEADER} deny all"  # a header from a client is removed in any case
+    if CONTEXT_HEADER.explain_missing_value(microsoft_tenants):
+        yield f"request_header_access {CONTEXT_HEADER.name} deny all"  # a header from a client is removed in any case
     for number, group in enumerate(groups, 1):
         acl = f"proscribe_tenants_{number}"
         yield from (f"acl {acl} dstdomain -n {host}" for host in group["patterns"])
         for header in group["headers"]:
-            if not _VALUE_PATTERN.fullmatch(header["value"]):
-                raise ExportError(f"{header['value']!r} is no value of a header of tenants")
+            HEADER_LIMIT.check_count(len(header["value"]))
             yield f"request_header_access {header['name']} deny all"
             yield f'request_header_add {header["name"]} "{header["value"]}" {acl}'
 

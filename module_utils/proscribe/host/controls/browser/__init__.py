@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Collection, Iterable, Iterator, Sequence
 from ....base.named_tuple import NamedTuple
 from ....model.finding import COMPLIANT, NOT_APPLICABLE, Finding, RuleVerdict, judge_rule
 from ....model.plan import RESTRICTED_MODES
-from ....model.tenants import read_microsoft_tenants
+from ....model.tenants import EDGE_SIGN_IN, read_microsoft_tenants
 from ...system import Host
 from ..base import Changes
 from . import browser_forks, exact_match, ignored_policy_paths
@@ -174,7 +174,7 @@ def _find_open_sign_in(
     Sign-in is open if a tenant's domains are unknown. A place where the organisation's own policy restricts sign-in is
     left out.
     """
-    if all(tenant.domains for tenant in read_microsoft_tenants(section["settings"])):
+    if not EDGE_SIGN_IN.explain_missing_value(read_microsoft_tenants(section["settings"])):
         return {}  # checked first, because most hosts then need not compute the rules
     return {
         observed_place.place.id: _make_finding(observed_place.place, "sign-in", f"every account may sign in: {reason}")

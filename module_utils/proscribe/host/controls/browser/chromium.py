@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Collection, Iterable, Sequence
 
 from ....base.json_text import dump_json
+from ....model.tenants import ALLOWED_APP_DOMAINS, CONTEXT_HEADER, TENANTS_HEADER
 from ...system import WRITTEN_BY
 from ..policy_values import is_text_list
 from . import browser_settings
@@ -35,8 +36,7 @@ EDGE_POLICY_NAMES = {"IncognitoModeAvailability": "InPrivateModeAvailability"}
 # Without this policy, Chromium (156) connects to a site early, before it checks the block list. It shows no page, but
 # the network sees the site's name. 2 is "never". An organisation's own choice stays.
 PREDICTION_POLICY, NEVER_PREDICT = "NetworkPredictionOptions", 2
-TENANT_DOMAINS, TENANT_HEADERS = "AllowedDomainsForApps", "HttpHeaderInjection"
-CONTEXT_HEADER = "Restrict-Access-Context"
+TENANT_DOMAINS, TENANT_HEADERS = ALLOWED_APP_DOMAINS.name, "HttpHeaderInjection"
 
 # Hosts where Microsoft work accounts sign in. The tenant restriction headers go to them:
 # https://learn.microsoft.com/entra/identity/enterprise-apps/tenant-restrictions
@@ -75,8 +75,9 @@ def list_closing_policies(rules: BrowserRules, place: PolicyPlace) -> dict[str, 
         # nothing to close: the browsers lack the bypass, or the plan names no extension
         if any(policy_value != [] for policy_value in setting_policies.values()):
             policies_by_setting[id_] = setting_policies
-    if rules.google_domains:
-        policies_by_setting[browser_settings.GOOGLE_TENANTS] = {TENANT_DOMAINS: ",".join(rules.google_domains)}
+    if rules.google_tenants:
+        app_domains = ALLOWED_APP_DOMAINS.select_values(rules.google_tenants)
+        policies_by_setting[browser_settings.GOOGLE_TENANTS] = {TENANT_DOMAINS: ",".join(app_domains)}
     if rules.microsoft_tenants:
         policies_by_setting[browser_settings.MICROSOFT_TENANTS] = {
             TENANT_HEADERS: make_microsoft_headers(rules.microsoft_tenants)
@@ -123,12 +124,12 @@ def make_policies(
 def make_microsoft_headers(tenants: Sequence[Tenant]) -> list[dict[str, object]]:
     """Return the headers by which Microsoft refuses other tenants, with the hosts that they go to.
 
-    CONTEXT_HEADER has the id of the tenant that sets the restriction, which is the first of `tenants`. With the id of
-    another tenant, the log of that tenant would show who signs in.
+    CONTEXT_HEADER has the id of the tenant that sets the restriction, which is the first of `tenants`. It is left out
+    if this tenant has no id.
     """
-    work_headers = {"Restrict-Access-To-Tenants": ",".join(name for tenant in tenants for name in tenant.names)}
-    if tenants[0].id:
-        work_headers[CONTEXT_HEADER] = tenants[0].id
+    work_headers = {TENANTS_HEADER.name: ",".join(TENANTS_HEADER.select_values(tenants))}
+    if not CONTEXT_HEADER.explain_missing_value(tenants):
+        (work_headers[CONTEXT_HEADER.name],) = CONTEXT_HEADER.select_values(tenants)
     private_headers = {"sec-Restrict-Tenant-Access-Policy": "restrict-msa"}
     return [
         {

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Iterable
 
 from ....base.json_text import dump_json
 from ....base.named_tuple import NamedTuple
+from ....model.tenants import ALLOWED_APP_DOMAINS
 from ...system import WRITTEN_BY
 from ..policy_values import read_table
 from .browser_settings import (
@@ -30,7 +31,7 @@ from .site_rules import BrowserRules, SiteName, is_covering, list_covering_hosts
 if TYPE_CHECKING:
     from ..policy_values import Policies
 
-WEBSITE_FILTER, DNS_OVER_HTTPS, TENANT_DOMAINS = "WebsiteFilter", "DNSOverHTTPS", "AllowedDomainsForApps"
+WEBSITE_FILTER, DNS_OVER_HTTPS, TENANT_DOMAINS = "WebsiteFilter", "DNSOverHTTPS", ALLOWED_APP_DOMAINS.name
 PREFERENCES_POLICY = "Preferences"
 # Policy that adds a link to the menu Help, to the organisation's page for requests of exceptions. Firefox's page of a
 # blocked site cannot show a text or a link.
@@ -157,8 +158,9 @@ def list_closing_policies(rules: BrowserRules, place: PolicyPlace) -> dict[str, 
             }
         if setting_policies:
             policies_by_setting[id_] = setting_policies
-    if rules.google_domains:
-        policies_by_setting[GOOGLE_TENANTS] = {TENANT_DOMAINS: ",".join(rules.google_domains)}
+    if rules.google_tenants:
+        app_domains = ALLOWED_APP_DOMAINS.select_values(rules.google_tenants)
+        policies_by_setting[GOOGLE_TENANTS] = {TENANT_DOMAINS: ",".join(app_domains)}
     return policies_by_setting
 
 

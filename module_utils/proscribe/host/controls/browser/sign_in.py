@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Iterable
 
-from ....model.tenants import explain_missing_domains
+from ....model.tenants import CHROME_SIGN_IN, EDGE_SIGN_IN, GOOGLE, MICROSOFT
 from .browser_settings import SETTINGS, SIGN_IN
 
 if TYPE_CHECKING:
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from .policy_places import PolicyPlace
     from .site_rules import BrowserRules
 
-GOOGLE, MICROSOFT, YANDEX = "google", "microsoft", "yandex"
+YANDEX = "yandex"
 # By browser of the catalogue: the provider of its accounts. Chromium's own code signs in at Google, and so does every
 # browser without an entry. Firefox signs in at Mozilla, where no organisation has a tenant: browser_settings.py closes
 # that for all accounts.
 PROVIDERS = {"microsoft_edge": MICROSOFT, "yandex_browser": YANDEX}
-SIGN_IN_PATTERN_POLICY = "RestrictSigninToPattern"
+SIGN_IN_PATTERN_POLICY = EDGE_SIGN_IN.name  # Chrome has the same name
 
 
 def sign_in_policies(rules: BrowserRules, place: PolicyPlace) -> Policies:
@@ -33,9 +33,9 @@ def sign_in_policies(rules: BrowserRules, place: PolicyPlace) -> Policies:
     providers = _list_providers(place)
     if explain_open_sign_in(rules, place):
         return {}
-    domains = [*(rules.google_domains if GOOGLE in providers else ())]
+    domains = [*(CHROME_SIGN_IN.select_values(rules.google_tenants) if GOOGLE in providers else ())]
     if MICROSOFT in providers:
-        domains += sorted({domain for tenant in rules.microsoft_tenants for domain in tenant.domains})
+        domains += sorted(EDGE_SIGN_IN.select_values(rules.microsoft_tenants))
     if not domains:
         return SETTINGS[SIGN_IN].chromium
     return {
@@ -52,7 +52,7 @@ def explain_open_sign_in(rules: BrowserRules, place: PolicyPlace) -> str:
     """
     if place.family != "chromium" or MICROSOFT not in _list_providers(place) or SIGN_IN not in dict(rules.settings):
         return ""
-    return explain_missing_domains(rules.microsoft_tenants, SIGN_IN_PATTERN_POLICY)
+    return EDGE_SIGN_IN.explain_missing_value(rules.microsoft_tenants)
 
 
 def _list_providers(place: PolicyPlace) -> set[str]:

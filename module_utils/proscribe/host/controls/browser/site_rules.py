@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Iterable, Iterator, Mapping
 from ....base.lazy_patterns import compile_pattern
 from ....base.named_tuple import NamedTuple
 from ....model.plan import RESTRICTED_MODES
-from ....model.tenants import Tenant, read_google_domains, read_microsoft_tenants
+from ....model.tenants import Tenant, read_google_tenants, read_microsoft_tenants
 from ...system import ControlError
 from .browser_settings import GOOGLE_TENANTS, MICROSOFT_TENANTS, SETTINGS, UNMANAGED
 from .closing_degrees import NAME_OPEN
@@ -71,7 +71,7 @@ class BrowserRules(NamedTuple):
     blocked_names: tuple[SiteName, ...] = ()
     allowed_names: tuple[SiteName, ...] = ()
     settings: tuple[tuple[str, str], ...] = ()  # (setting of browser_settings.SETTINGS that is managed, its value)
-    google_domains: tuple[str, ...] = ()
+    google_tenants: tuple[Tenant, ...] = ()
     microsoft_tenants: tuple[Tenant, ...] = ()
     chrome_extensions: tuple[str, ...] = ()  # ids to refuse, as in Chrome's store
     firefox_extensions: tuple[str, ...] = ()  # ids to refuse, as in Mozilla's store
@@ -82,13 +82,13 @@ class BrowserRules(NamedTuple):
 
     def __bool__(self) -> bool:
         """Return whether the rules require any policy."""
-        tenants = self.google_domains or self.microsoft_tenants
+        tenants = self.google_tenants or self.microsoft_tenants
         return bool(self.blocked_names or self.settings or tenants or self.chrome_extensions or self.firefox_extensions)
 
     @property
     def closed_settings(self) -> list[str]:
         """Ids of the bypasses that are closed, such as `dns_over_https`. The report has a rule for each of them."""
-        tenants = ((GOOGLE_TENANTS, self.google_domains), (MICROSOFT_TENANTS, self.microsoft_tenants))
+        tenants = ((GOOGLE_TENANTS, self.google_tenants), (MICROSOFT_TENANTS, self.microsoft_tenants))
         return [*(id_ for id_, _ in self.settings), *(id_ for id_, names in tenants if names)]
 
     def exclude_sites(self) -> BrowserRules:
@@ -374,7 +374,7 @@ def make_rules_with_names(section: PlanSection, decisions: Mapping[SiteName, boo
         allowed_names=tuple(sorted(site_name for site_name, is_blocked in decisions.items() if not is_blocked)),
         # In the order of SETTINGS, so that the file does not depend on the order of keys in the plan.
         settings=tuple((id_, managed[id_]) for id_ in SETTINGS if managed.get(id_, UNMANAGED) != UNMANAGED),
-        google_domains=tuple(sorted(read_google_domains(settings))),
+        google_tenants=tuple(sorted(read_google_tenants(settings))),
         # Not sorted, because the first tenant has a meaning: Microsoft gets its id as that of the tenant that sets the
         # restriction.
         microsoft_tenants=read_microsoft_tenants(settings),

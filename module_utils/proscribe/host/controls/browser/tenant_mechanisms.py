@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import Iterable, Iterator, Sequence
 
 from ....model.finding import Finding
-from ....model.tenants import describe_missing_id
+from ....model.tenants import ALLOWED_APP_DOMAINS, CONTEXT_HEADER, describe_missing_id
 from ..policy_values import read_list
 from .browser_settings import GOOGLE_TENANTS, PRIVATE_LOGIN_HOST
-from .chromium import CONTEXT_HEADER, TENANT_HEADERS
+from .chromium import TENANT_HEADERS
 from .firefox import TENANT_DOMAINS, WEBSITE_FILTER
 from .list_matching import parse_chromium_entry
 from .policy_places import THUNDERBIRD, PolicyPlace
@@ -38,7 +38,9 @@ def list_tenant_policies(id_: str, rules: BrowserRules, places: Iterable[PolicyP
 
 def _describe_google(family: str, rules: BrowserRules) -> tuple[str, str]:
     """Return the policy that restricts Google accounts in a family of browsers, and a text about what it covers."""
-    statement = f"Google lets in accounts of {_join_names(rules.google_domains)} only"
+    statement = (
+        f"Google lets in accounts of {_join_names(ALLOWED_APP_DOMAINS.select_values(rules.google_tenants))} only"
+    )
     if family == "chromium":
         return TENANT_DOMAINS, statement
     return TENANT_DOMAINS, f"{statement}; at hosts below google.com, not at google.com itself"
@@ -47,7 +49,7 @@ def _describe_google(family: str, rules: BrowserRules) -> tuple[str, str]:
 def _describe_microsoft(family: str, rules: BrowserRules) -> tuple[str, str]:
     """Return the policy that restricts Microsoft accounts in a family of browsers, and a text about what it covers."""
     if family == "chromium":
-        names = tuple(name for tenant in rules.microsoft_tenants for name in tenant.domains or tenant.names)
+        names = tuple(name for tenant in rules.microsoft_tenants for name in tenant.domains or (tenant.id,))
         statement = f"Microsoft lets in accounts of {_join_names(names)} only"
         return (
             TENANT_HEADERS,
@@ -59,7 +61,7 @@ def _describe_microsoft(family: str, rules: BrowserRules) -> tuple[str, str]:
 def _describe_missing_context(rules: BrowserRules) -> str:
     """Return a phrase if CONTEXT_HEADER is not sent, because the first tenant has no id; else ""."""
     missing_id = describe_missing_id(rules.microsoft_tenants[:1])
-    return f"; {CONTEXT_HEADER} is not sent: {missing_id}" if missing_id else ""
+    return f"; {CONTEXT_HEADER.name} is not sent: {missing_id}" if missing_id else ""
 
 
 def _join_names(names: tuple[str, ...]) -> str:

@@ -20,7 +20,13 @@ from typing import TYPE_CHECKING, Iterator, Sequence
 
 from ....base.named_tuple import NamedTuple
 from ....model.plan import RESTRICTED_MODES
-from ....model.tenants import explain_missing_id, read_google_domains, read_microsoft_tenants
+from ....model.tenants import (
+    DRIVE_ACCOUNTS,
+    ONEDRIVE_TENANTS,
+    TEAMS_SIGN_IN,
+    read_google_tenants,
+    read_microsoft_tenants,
+)
 from ...system import ControlError
 from .registry_pol import RegistryEntry, make_number_entry, make_text_entry
 
@@ -45,6 +51,13 @@ NO_PRIVATE_ACCOUNTS: Final = "DisablePersonalSync"  # policy of OneDrive, as is 
 ALLOWED_TENANTS: Final = "AllowTenantList"
 SIGN_IN_TENANTS: Final = "RestrictTeamsSignInToAccountsFromTenantList"
 ACCOUNTS_PATTERN: Final = "AllowedAccountsPattern"
+# For each policy, the rule of the control `browser` that is about it.
+ACCOUNT_RULES = {
+    ALLOWED_TENANTS: "onedrive-tenants",
+    NO_PRIVATE_ACCOUNTS: "onedrive-private-accounts",
+    SIGN_IN_TENANTS: "teams-accounts",
+    ACCOUNTS_PATTERN: "drive-accounts",
+}
 
 
 class AccountPolicies(NamedTuple):
@@ -64,10 +77,11 @@ def explain_missing_ids(section: PlanSection, for_users: bool = True) -> str:
     The result is "" if every needed id is known. `for_users` is False if only policies for machines are made. Then
     Teams, which has policies for users only, needs no ids.
     """
-    policy_names = [ALLOWED_TENANTS + " of OneDrive"] if _is_restricted(section, "onedrive_personal") else []
+    settings = [ONEDRIVE_TENANTS] if _is_restricted(section, "onedrive_personal") else []
     if for_users and _is_restricted(section, "teams_personal"):
-        policy_names.append(SIGN_IN_TENANTS + " of Teams")
-    return explain_missing_id(read_microsoft_tenants(section["settings"]), policy_names[0]) if policy_names else ""
+        settings.append(TEAMS_SIGN_IN)
+    tenants = read_microsoft_tenants(section["settings"])
+    return next(filter(None, (setting.explain_missing_value(tenants) for setting in settings)), "")
 
 
 def list_account_policies(plan: Plan, for_users: bool = True) -> list[AccountPolicies]:
@@ -81,15 +95,17 @@ def list_account_policies(plan: Plan, for_users: bool = True) -> list[AccountPol
         return []
     if problem := explain_missing_ids(section, for_users):
         raise ControlError(problem)
-    tenant_ids = [tenant.id for tenant in read_microsoft_tenants(section["settings"])]
-    google_domains = read_google_domains(section["settings"])
-    account_policies = [_make_onedrive_policies(tenant_ids)] if _is_restricted(section, "onedrive_personal") else []
-    if for_users and tenant_ids and _is_restricted(section, "teams_personal"):
-        account_policies.append(_make_teams_policies(tenant_ids))
+    microsoft_tenants = read_microsoft_tenants(section["settings"])
+    google_tenants = read_google_tenants(section["settings"])
+    account_policies = []
+    if _is_restricted(section, "onedrive_personal"):
+        account_policies.append(_make_onedrive_policies(ONEDRIVE_TENANTS.select_values(microsoft_tenants)))
+    if for_users and microsoft_tenants and _is_restricted(section, "teams_personal"):
+        account_policies.append(_make_teams_policies(TEAMS_SIGN_IN.select_values(microsoft_tenants)))
     # `by_tenant` has services that are not blocked, because the organisation's accounts can be distinguished from
     # others.
-    if google_domains and (_is_restricted(section, "google_drive") or "google_drive" in section.get("by_tenant", ())):
-        account_policies.append(_make_drive_policies(google_domains))
+    if google_tenants and (_is_restricted(section, "google_drive") or "google_drive" in section.get("by_tenant", ())):
+        account_policies.append(_make_drive_policies(DRIVE_ACCOUNTS.select_values(google_tenants)))
     return account_policies
 
 

@@ -129,7 +129,7 @@ def explain_missing_entry(policy: EffectivePolicy, control: str, service: Servic
         return Reason(OPEN, f"{restriction_text}: open to everybody here{reason}", service.id)
     if control != "apps" and is_separated_by_tenant(service, policy.restrictions):
         own_tenants = map(read_tenant, policy.restrictions.tenants[service.tenants])
-        tenants = summarise_names([name for tenant in own_tenants for name in tenant.domains or tenant.names], 3)
+        tenants = summarise_names([name for tenant in own_tenants for name in tenant.domains or (tenant.id,)], 3)
         access_text = (
             "the browsers let in accounts of" if control == "browser" else "left to the browsers, which let in"
         )
