@@ -13,6 +13,7 @@ except for reading the lists.
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -83,7 +84,7 @@ def find_conflicts(
     for name in lists.names:
         for parent in list_name_and_parents(name):
             dependents_by_name.setdefault(parent, []).append(name)
-    known_programs = frozenset(lists.programs)
+    known_programs, sorted_programs = frozenset(lists.programs), sorted(lists.programs)
     network_table = NetworkTable(dict.fromkeys(merge_networks(lists.networks), KNOWN_GOOD_NETWORKS_FILE))
 
     def find_dependents(identifier: str, permitted: set[str]) -> tuple[str, ...]:
@@ -113,16 +114,32 @@ def find_conflicts(
         for index, image in enumerate(get_key_texts(processes, "windows") if isinstance(processes, Mapping) else ()):
             if image.casefold() in known_programs:
                 yield KnownGoodConflict(id_, "", ("processes", "windows", index), image, (KNOWN_GOOD_PROGRAMS_FILE,))
+        for index, installer in enumerate(get_key_texts(entry, "installers")):
+            if _matches_a_name(installer.casefold(), sorted_programs):
+                yield KnownGoodConflict(id_, "", ("installers", index), installer, (KNOWN_GOOD_PROGRAMS_FILE,))
     for feed in feeds:
         for identifier in feed.values:
             if needed_by := find_dependents(identifier, decided_names.get(feed.service, set())):
                 yield KnownGoodConflict(feed.service, feed.id, (), identifier, needed_by)
 
 
+def _matches_a_name(pattern: str, names: Sequence[str]) -> bool:
+    """Return True if one of the sorted names fits a pattern with at most a single `*`."""
+    start, star, end = pattern.partition("*")
+    index = bisect.bisect_left(names, start)
+    while index < len(names) and names[index].startswith(start):
+        if names[index] == pattern or (star and names[index].endswith(end) and len(names[index]) >= len(start + end)):
+            return True
+        index += 1
+    return False
+
+
 def describe_expected(conflict: KnownGoodConflict) -> str:
     """Return a phrase for an error: the value that would be right, and the good names that would be blocked."""
     if conflict.needed_by == (KNOWN_GOOD_PROGRAMS_FILE,):
-        return f"this name under windows_shared: programs of others have it, too ({KNOWN_GOOD_PROGRAMS_FILE})"
+        is_installer = conflict.path[0] == "installers"
+        expected = "a file name of this installer alone" if is_installer else "this name under windows_shared"
+        return f"{expected}: programs of others have it, too ({KNOWN_GOOD_PROGRAMS_FILE})"
     if "/" in conflict.identifier:
         return f"a network of this service alone, with no address of {conflict.needed_by[0]}; {DECISION_HINT}"
     if conflict.needed_by[0] in PRIVATE_ZONES:

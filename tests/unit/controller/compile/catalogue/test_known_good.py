@@ -94,6 +94,22 @@ def test_a_file_name_that_programs_of_others_have_is_refused_and_named_as_shared
     assert lists.refused() == ""
 
 
+@pytest.mark.parametrize(
+    ("installer", "is_refused"),
+    [
+        ("t4setup*.exe", True),
+        ("T4Setup.exe", True),
+        ("t4se*tup.exe", True),
+        ("t4setup*x.exe", False),
+        ("t4s*t4setup.exe", False),
+    ],
+)
+def test_an_installer_whose_file_name_programs_of_others_have_is_refused(lists, installer, is_refused):
+    lists.write("catalog/known_good_programs.txt", "t4a.exe\nt4setup.exe\n")
+    lists.write("ours/amends/parrot.yml", AMENDED.format(what=f"add:\n  installers: ['{installer}']\n"))
+    assert lists.refused().count("expected a file name of this installer alone: programs of others") == is_refused
+
+
 @pytest.mark.parametrize("name", ["corp.internal", "printer.local", "build.test"])
 def test_a_name_of_the_organisations_own_network_is_refused_unless_it_says_that_it_is_meant(lists, name):
     lists.feed("ours", "domains", "duck.example", name)
