@@ -21,10 +21,23 @@ from proscribe.controller.enforcement_points.intune_settings import (
 from proscribe.host.controls.browser.browser_settings import SETTINGS
 from proscribe.model.plan import add_digest
 
-DEFINITIONS = Path(__file__).parents[2] / "recorded/windows/intune_definitions.txt"
-ROWS = [line.split(" ") for line in DEFINITIONS.read_text().splitlines() if not line.startswith("#")]
-KINDS = {id_: kind for id_, kind, _ in ROWS}
-VALUES = {id_: values.split(",") for id_, _, values in ROWS}
+DEFINITIONS = Path(__file__).parents[3] / "catalog/intune_definitions.txt"
+GRAPH_KINDS = {"choice": "ChoiceSetting", "text": "SimpleSetting", "list": "SimpleSettingCollection"}
+
+
+def read_definitions():
+    """Return the kind of each setting, and its options or limits, by id."""
+    parent, kinds, values = "", {}, {}
+    for line in DEFINITIONS.read_text().splitlines():
+        if not line.startswith("#"):
+            id_, kind, limits = line.split()
+            id_ = id_.replace("^", parent).replace("~/", "device_vendor_msft_policy_config_")
+            parent = parent if line.startswith(" ") else id_
+            kinds[id_], values[id_] = GRAPH_KINDS[kind], limits.split(",")
+    return kinds, values
+
+
+KINDS, VALUES = read_definitions()
 POLICIES = [(browser, policy) for browser, item in CATALOGUE_BROWSERS.items() for policy in item.settings]
 SAMPLES = {SWITCH: [True, False], TEXT: ["x", {"a": "b"}], LIST: [["x", "y"]]}
 OWN = "2fd6bb84-ad40-4ec5-9369-a215b25c9952"
