@@ -30,7 +30,7 @@ MAX_TEAMS_LENGTH = 1_023  # of the tenants of Teams
 MAX_LISTED = 1_000
 
 
-class BrowserSetting(NamedTuple):
+class IntuneSetting(NamedTuple):
     """A policy of a browser in the settings catalogue."""
 
     kind: str
@@ -45,26 +45,26 @@ class CatalogueBrowser(NamedTuple):
     file: str  # name of the file of the export
     name: str
     template: str  # template of most of its settings
-    settings: dict[str, BrowserSetting]
+    settings: dict[str, IntuneSetting]
 
 
 _NUMBERS = ("0", "1", "2")
 _MODES = ("off", "automatic", "secure")
 _CHROME_141 = "chromeintunev141"
 _COMMON = {
-    chromium.BLOCK_LIST: BrowserSetting(LIST),
-    chromium.ALLOW_LIST: BrowserSetting(LIST),
-    chromium.EXTENSION_BLOCK_LIST: BrowserSetting(LIST, _EXTENSIONS),
-    chromium.EXTENSION_ALLOW_LIST: BrowserSetting(LIST, _EXTENSIONS),
-    EXTENSION_SETTINGS: BrowserSetting(TEXT, _EXTENSIONS),
-    EDGE_SIGN_IN.name: BrowserSetting(TEXT),
-    "BrowserGuestModeEnabled": BrowserSetting(SWITCH),
-    "BrowserSignin": BrowserSetting(CHOICE, values=_NUMBERS),
-    "BuiltInDnsClientEnabled": BrowserSetting(SWITCH),
-    "DeveloperToolsAvailability": BrowserSetting(CHOICE, values=_NUMBERS),
-    chromium.PREDICTION_POLICY: BrowserSetting(CHOICE, values=_NUMBERS),
-    "QuicAllowed": BrowserSetting(SWITCH),
-    "SyncDisabled": BrowserSetting(SWITCH),
+    chromium.BLOCK_LIST: IntuneSetting(LIST),
+    chromium.ALLOW_LIST: IntuneSetting(LIST),
+    chromium.EXTENSION_BLOCK_LIST: IntuneSetting(LIST, _EXTENSIONS),
+    chromium.EXTENSION_ALLOW_LIST: IntuneSetting(LIST, _EXTENSIONS),
+    EXTENSION_SETTINGS: IntuneSetting(TEXT, _EXTENSIONS),
+    EDGE_SIGN_IN.name: IntuneSetting(TEXT),
+    "BrowserGuestModeEnabled": IntuneSetting(SWITCH),
+    "BrowserSignin": IntuneSetting(CHOICE, values=_NUMBERS),
+    "BuiltInDnsClientEnabled": IntuneSetting(SWITCH),
+    "DeveloperToolsAvailability": IntuneSetting(CHOICE, values=_NUMBERS),
+    chromium.PREDICTION_POLICY: IntuneSetting(CHOICE, values=_NUMBERS),
+    "QuicAllowed": IntuneSetting(SWITCH),
+    "SyncDisabled": IntuneSetting(SWITCH),
 }
 CATALOGUE_BROWSERS = {
     "google_chrome": CatalogueBrowser(
@@ -73,17 +73,17 @@ CATALOGUE_BROWSERS = {
         "chromeintunev1",
         {
             **_COMMON,
-            ALLOWED_APP_DOMAINS.name: BrowserSetting(TEXT),
-            "DnsOverHttpsMode": BrowserSetting(CHOICE, values=_MODES),
-            "DnsOverHttpsTemplates": BrowserSetting(TEXT),
-            "EncryptedClientHelloEnabled": BrowserSetting(SWITCH, template=_CHROME_141),
-            "ExtensionDeveloperModeSettings": BrowserSetting(CHOICE, _EXTENSIONS, _CHROME_141, ("0", "1")),
-            "ExtensionInstallTypeBlocklist": BrowserSetting(LIST, _EXTENSIONS, _CHROME_141),
-            "IncognitoModeAvailability": BrowserSetting(CHOICE, values=_NUMBERS),
-            chromium.MERGE_LISTS: BrowserSetting(LIST),
-            chromium.MERGE_DICTIONARIES: BrowserSetting(LIST),
-            "ProxyMode": BrowserSetting(CHOICE, _DEPRECATED, values=("direct", "system")),
-            "RemoteDebuggingAllowed": BrowserSetting(SWITCH),
+            ALLOWED_APP_DOMAINS.name: IntuneSetting(TEXT),
+            "DnsOverHttpsMode": IntuneSetting(CHOICE, values=_MODES),
+            "DnsOverHttpsTemplates": IntuneSetting(TEXT),
+            "EncryptedClientHelloEnabled": IntuneSetting(SWITCH, template=_CHROME_141),
+            "ExtensionDeveloperModeSettings": IntuneSetting(CHOICE, _EXTENSIONS, _CHROME_141, ("0", "1")),
+            "ExtensionInstallTypeBlocklist": IntuneSetting(LIST, _EXTENSIONS, _CHROME_141),
+            "IncognitoModeAvailability": IntuneSetting(CHOICE, values=_NUMBERS),
+            chromium.MERGE_LISTS: IntuneSetting(LIST),
+            chromium.MERGE_DICTIONARIES: IntuneSetting(LIST),
+            "ProxyMode": IntuneSetting(CHOICE, _DEPRECATED, values=("direct", "system")),
+            "RemoteDebuggingAllowed": IntuneSetting(SWITCH),
         },
     ),
     "microsoft_edge": CatalogueBrowser(
@@ -92,16 +92,16 @@ CATALOGUE_BROWSERS = {
         "microsoft_edge",
         {
             **_COMMON,
-            ALLOWED_APP_DOMAINS.name: BrowserSetting(TEXT, template="microsoft_edgev104"),
-            "DnsOverHttpsMode": BrowserSetting(CHOICE, template="microsoft_edgev83diff", values=_MODES),
-            "DnsOverHttpsTemplates": BrowserSetting(TEXT, template="microsoft_edgev83diff"),
-            "EncryptedClientHelloEnabled": BrowserSetting(SWITCH, template="microsoft_edgev108"),
-            "ExtensionDeveloperModeSettings": BrowserSetting(CHOICE, _EXTENSIONS, "microsoft_edgev128", ("0", "1")),
-            "ExtensionInstallTypeBlocklist": BrowserSetting(LIST, _EXTENSIONS, "microsoft_edgev123"),
-            "InPrivateModeAvailability": BrowserSetting(CHOICE, values=_NUMBERS),
-            "ProxyMode": BrowserSetting(CHOICE, _PROXY, values=("direct", "system")),
-            "RemoteDebuggingAllowed": BrowserSetting(SWITCH, template="microsoft_edgev93"),
-            "WebAppInstallByUserEnabled": BrowserSetting(SWITCH, template="microsoft_edgev145"),
+            ALLOWED_APP_DOMAINS.name: IntuneSetting(TEXT, template="microsoft_edgev104"),
+            "DnsOverHttpsMode": IntuneSetting(CHOICE, template="microsoft_edgev83diff", values=_MODES),
+            "DnsOverHttpsTemplates": IntuneSetting(TEXT, template="microsoft_edgev83diff"),
+            "EncryptedClientHelloEnabled": IntuneSetting(SWITCH, template="microsoft_edgev108"),
+            "ExtensionDeveloperModeSettings": IntuneSetting(CHOICE, _EXTENSIONS, "microsoft_edgev128", ("0", "1")),
+            "ExtensionInstallTypeBlocklist": IntuneSetting(LIST, _EXTENSIONS, "microsoft_edgev123"),
+            "InPrivateModeAvailability": IntuneSetting(CHOICE, values=_NUMBERS),
+            "ProxyMode": IntuneSetting(CHOICE, _PROXY, values=("direct", "system")),
+            "RemoteDebuggingAllowed": IntuneSetting(SWITCH, template="microsoft_edgev93"),
+            "WebAppInstallByUserEnabled": IntuneSetting(SWITCH, template="microsoft_edgev145"),
         },
     ),
 }

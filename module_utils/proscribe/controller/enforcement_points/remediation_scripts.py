@@ -1,6 +1,6 @@
 """Registry values of a program as scripts for Intune's remediations, in Windows PowerShell 5.1.
 
-    - `detect.ps1` ends with 1 if a value differs, and then Intune runs `remediate.ps1`.
+    - `detect.ps1` has the exit code 1 if a value differs. Then Intune runs `remediate.ps1`.
     - `remediate.ps1` saves the earlier state once, and sets the values.
     - `save.ps1` only saves the earlier state: each registry key of the program in a file of `reg export`.
     - `restore.ps1` removes the values that the scripts set, and imports the saved files.

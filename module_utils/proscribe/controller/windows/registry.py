@@ -106,10 +106,8 @@ class WindowsRegistry:
         if not all(path == replaced_key or path.startswith(f"{replaced_key}\\") for path, _, _ in new_keys):
             raise UnusableAnswer("an export has other registry keys than the queried key")
         for keys in (self._values_by_key, self._child_names):
-            for known_key in [
-                known for known in keys if known == replaced_key or known.startswith(f"{replaced_key}\\")
-            ]:
-                del keys[known_key]
+            for old_key in [path for path in keys if path == replaced_key or path.startswith(f"{replaced_key}\\")]:
+                del keys[old_key]
         for path, spelled_path, values in new_keys:
             self._add_key(replaced_key, path, spelled_path.strip())
             self._values_by_key[path] = values

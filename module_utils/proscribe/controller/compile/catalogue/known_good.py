@@ -115,7 +115,7 @@ def find_conflicts(
             if image.casefold() in known_programs:
                 yield KnownGoodConflict(id_, "", ("processes", "windows", index), image, (KNOWN_GOOD_PROGRAMS_FILE,))
         for index, installer in enumerate(get_key_texts(entry, "installers")):
-            if _matches_a_name(installer.casefold(), sorted_programs):
+            if _has_matching_name(installer.casefold(), sorted_programs):
                 yield KnownGoodConflict(id_, "", ("installers", index), installer, (KNOWN_GOOD_PROGRAMS_FILE,))
     for feed in feeds:
         for identifier in feed.values:
@@ -123,7 +123,7 @@ def find_conflicts(
                 yield KnownGoodConflict(feed.service, feed.id, (), identifier, needed_by)
 
 
-def _matches_a_name(pattern: str, names: Sequence[str]) -> bool:
+def _has_matching_name(pattern: str, names: Sequence[str]) -> bool:
     """Return True if one of the sorted names fits a pattern with at most a single `*`."""
     start, star, end = pattern.partition("*")
     index = bisect.bisect_left(names, start)
